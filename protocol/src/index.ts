@@ -1,0 +1,30 @@
+export { closeCodes, cutReason, shouldRetry } from './codes.ts'
+export type { CloseName } from './codes.ts'
+export { PROTOCOL_VERSION, reasons } from './messages.ts'
+export type {
+  Auth,
+  AuthError,
+  AuthOk,
+  ClientMessage,
+  Gap,
+  GapReason,
+  Message,
+  Ping,
+  Poll,
+  Pong,
+  Position,
+  ReplayedMessage,
+  ServerError,
+  ServerMessage,
+  Subscribe,
+  SubscribeError,
+  SubscribeOk,
+  Unknown,
+  Unsubscribe,
+  UnsubscribeError,
+  UnsubscribeOk,
+  Unsubscribed,
+  WithToken,
+} from './messages.ts'
+export { authData, parseClientMessage, readClientMessage } from './parse.ts'
+export type { Parsed } from './parse.ts'

@@ -1,0 +1,75 @@
+import type { ClientMessage, Position } from './messages.ts'
+
+/** What a frame or a request body turned out to be. */
+export type Parsed =
+  /** A message of a known type, its fields checked. */
+  | { readonly kind: 'message'; readonly message: ClientMessage; readonly token: string | undefined }
+  /** An object (or `null`) that is not a known message: answered with `unknown`. */
+  | { readonly kind: 'unknown'; readonly token: string | undefined }
+  /** `subscribe` or `unsubscribe` without a channel. */
+  | {
+      readonly kind: 'noChannel'
+      readonly type: 'subscribe' | 'unsubscribe'
+      readonly token: string | undefined
+    }
+  /** No JSON, or JSON that is neither an object nor `null`: WebSocket closes with 4400. */
+  | { readonly kind: 'bad'; readonly reason: string }
+
+/** Parses a frame or a request body. Never throws, and keeps nothing from an earlier call. */
+export function parseClientMessage(text: string): Parsed {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return { kind: 'bad', reason: `Invalid JSON: ${(error as SyntaxError).message}` }
+  }
+  return readClientMessage(value)
+}
+
+/** The same, for a value that something else has parsed already. */
+export function readClientMessage(value: unknown): Parsed {
+  if (value === null) return { kind: 'unknown', token: undefined }
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    return { kind: 'bad', reason: `Expected a JSON object, got ${Array.isArray(value) ? 'array' : typeof value}` }
+  }
+  const fields = value as Record<string, unknown>
+  const token = typeof fields['__token'] === 'string' && fields['__token'] !== '' ? fields['__token'] : undefined
+  switch (fields['__type']) {
+    case 'auth':
+      return { kind: 'message', message: fields as ClientMessage, token }
+    case 'ping':
+      return { kind: 'message', message: { __type: 'ping' }, token }
+    case 'subscribe':
+    case 'unsubscribe': {
+      const { __type: type, channel, position } = fields
+      if (typeof channel !== 'string') return { kind: 'noChannel', type, token }
+      if (type === 'unsubscribe') return { kind: 'message', message: { __type: type, channel }, token }
+      const message = typeof position === 'string' ? { __type: type, channel, position } : { __type: type, channel }
+      return { kind: 'message', message, token }
+    }
+    case 'poll': {
+      const { seq, positions } = fields
+      const message = { __type: 'poll' as const, seq: typeof seq === 'number' ? String(seq) : asString(seq) }
+      const known = readPositions(positions)
+      return { kind: 'message', message: known === undefined ? message : { ...message, positions: known }, token }
+    }
+    default:
+      return { kind: 'unknown', token }
+  }
+}
+
+/** The application's part of an `auth`: everything but the reserved keys, which begin with `__`. */
+export function authData(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(message).filter(([key]) => !key.startsWith('__')))
+}
+
+function asString(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function readPositions(value: unknown): Record<string, Position> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+}
