@@ -1,0 +1,52 @@
+/** What a {@link BroadcasterError} is about. Stable: branch on it, never on the message. */
+export type ErrorCode =
+  /** An option or an argument is wrong, or the platform lacks what it asks for. */
+  | 'options'
+  /** The server refused the credentials. Final: `connect()` tries again with fresh ones. */
+  | 'unauthorized'
+  /** `maxAttempts` attempts in a row failed. Final; `cause` is the last failure. */
+  | 'maxAttempts'
+  /** The server cut this client off (`broadcaster.disconnect()`). Final. */
+  | 'disconnected'
+  /** Another connection claims to be this client. Final. */
+  | 'replaced'
+  /** The server could not read what this client sent. Final. */
+  | 'badMessage'
+  /** The server takes no message of that size. Final. */
+  | 'tooLarge'
+  /** The connection could not be made, or was lost. Tried again. */
+  | 'connection'
+  /** No answer in time. Tried again, except for the call that the caller waits for. */
+  | 'timeout'
+  /** The `auth` function threw, or gave something that is not an object. Tried again. */
+  | 'authFunction'
+  /** The server refuses the channel. Tried again with the next connection. */
+  | 'refused'
+  /** The server took the channel away. Tried again with the next connection. */
+  | 'unsubscribed'
+  /** The server could not do it just now. Tried again. */
+  | 'serverError'
+  /** `disconnect()`, or the end of a subscription, came before the answer. */
+  | 'aborted'
+  /** A handler or a listener threw; `cause` is what it threw. */
+  | 'handler'
+  /** Something that was thrown and is none of these; `cause` is the thing. */
+  | 'unknown'
+
+/** The one class of error that this package throws, rejects with and emits. */
+export class BroadcasterError extends Error {
+  /** What it is about; stable. */
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'BroadcasterError'
+    this.code = code
+  }
+
+  /** Makes a BroadcasterError of anything that was thrown; one that is one already stays itself. */
+  static from(thrown: unknown, code: ErrorCode = 'unknown'): BroadcasterError {
+    if (thrown instanceof BroadcasterError) return thrown
+    return new BroadcasterError(code, thrown instanceof Error ? thrown.message : String(thrown), thrown)
+  }
+}
