@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs'
+import { chromium, type Browser } from 'playwright-core'
+
+const places = [
+  process.env['CHROMIUM_PATH'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/opt/google/chrome/chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+]
+
+/** Where Chromium is on this machine (`CHROMIUM_PATH` goes first), if it is. */
+export function findChromium(): string | undefined {
+  return places.find((path) => path !== undefined && path !== '' && existsSync(path))
+}
+
+/** Starts a headless Chromium: `const browser = tidy(await launchChromium())`. */
+export async function launchChromium(): Promise<Browser> {
+  const executablePath = findChromium()
+  if (executablePath === undefined) {
+    throw new Error('No Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM_PATH')
+  }
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    // Containers have neither the sandbox's namespaces nor a large /dev/shm.
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'],
+  })
+}

@@ -1,0 +1,100 @@
+import { onTestFinished } from 'vitest'
+import type { Wire } from './inbox.ts'
+import { Peer } from './peer.ts'
+import type { Subject } from './subject.ts'
+import { within } from './waiting.ts'
+
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  /** The messages of a JSON array, or whatever else the body was. */
+  readonly messages: Wire[]
+  readonly text: string
+}
+
+export type PostOptions = {
+  readonly headers?: Record<string, string>
+  readonly signal?: AbortSignal
+  readonly method?: string
+}
+
+/** One request, as it is. The body is JSON unless it is text already. */
+export async function post(url: string, body: object | string, options: PostOptions = {}): Promise<Answer> {
+  const sent = typeof body === 'string' ? body : JSON.stringify(body)
+  const request = fetch(url, { method: 'POST', ...options, body: sent })
+  const response = await within(request, `an answer to ${sent.slice(0, 200)}`, 60_000)
+  const text = await response.text()
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    parsed = undefined
+  }
+  return {
+    status: response.status,
+    headers: response.headers,
+    messages: Array.isArray(parsed) ? parsed : [],
+    text,
+  }
+}
+
+/** A long-poll session: every call is one request, and only `next()` polls without being told to. */
+export class LongPollPeer extends Peer {
+  readonly transport = 'longpoll'
+  readonly #headers: Record<string, string>
+  readonly #gone = new AbortController()
+  #seq = 0
+  #token: string | undefined
+
+  constructor(subject: Subject, headers: Record<string, string> = {}) {
+    super(subject)
+    this.#headers = headers
+    onTestFinished(() => this.close())
+  }
+
+  /** Names the session, once `auth` was accepted. */
+  get token(): string {
+    if (this.#token === undefined) throw new Error('There is no session yet')
+    return this.#token
+  }
+
+  /** Posts a message with the session's token, and leaves its answer to the caller. */
+  async post(message: object, options: PostOptions = {}): Promise<Answer> {
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#gone.signal]) : this.#gone.signal
+    const body = this.#token === undefined ? message : { ...message, __token: this.#token }
+    return post(this.subject.url, body, {
+      ...options,
+      signal,
+      headers: { ...this.#headers, ...options.headers },
+    })
+  }
+
+  /** One poll, with a `seq` of its own unless one is given. */
+  poll(fields: object = {}, options: PostOptions = {}): Promise<Answer> {
+    return this.post({ __type: 'poll', seq: String(this.#seq++), ...fields }, options)
+  }
+
+  async send(message: object | string): Promise<void> {
+    const { messages } =
+      typeof message === 'string'
+        ? await post(this.subject.url, message, { headers: this.#headers, signal: this.#gone.signal })
+        : await this.post(message)
+    const authOk = messages.find(({ __type }) => __type === 'authOk')
+    if (authOk) this.#token = authOk['__token'] as string
+    this.inbox.push(...messages)
+  }
+
+  async next(): Promise<Wire> {
+    while (this.inbox.size === 0) {
+      const { status, messages, text } = await this.poll()
+      if (status !== 200) throw new Error(`A poll was answered with ${status} ${text}`)
+      this.inbox.push(...messages)
+    }
+    return this.inbox.take('message')
+  }
+
+  /** Breaks off whatever requests are under way. The session ends by itself. */
+  async close(): Promise<void> {
+    this.#gone.abort()
+  }
+}

@@ -1,0 +1,141 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { until } from './waiting.ts'
+
+export type TestRedis = {
+  readonly url: string
+  readonly port: number
+  /** Ends the process, as `kill -9` does. Connections break; nothing is kept. Twice is harmless. */
+  stop(): Promise<void>
+  /** Starts it again on the same port, empty. */
+  start(): Promise<void>
+  /** SIGSTOP: connections stay open and nothing is answered. */
+  pause(): void
+  resume(): void
+  /** Runs `redis-cli` against it: `await redis.cli('PUBLISH', 'news', 'hello')`. Returns what it printed. */
+  cli(...args: string[]): Promise<string>
+}
+
+export type RedisOptions = {
+  /** Further command line arguments, such as `['--client-output-buffer-limit', 'pubsub 64kb 0 0']`. */
+  readonly args?: readonly string[]
+  /** A port to use instead of any free one. */
+  readonly port?: number
+}
+
+const run = promisify(execFile)
+
+/** Starts a real, empty `redis-server` on a free port of this machine. Resolves when it answers PING. */
+export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
+  const dir = await mkdtemp(join(tmpdir(), 'broadcaster-redis-'))
+  let child: ChildProcess | undefined
+  let port = options.port ?? 0
+
+  const launch = async () => {
+    await mkdir(dir, { recursive: true })
+    const args = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      dir,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+    ]
+    const started = spawn('redis-server', [...args, ...(options.args ?? [])], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child = started
+    let output = ''
+    started.stdout.on('data', (chunk) => (output += chunk))
+    started.stderr.on('data', (chunk) => (output += chunk))
+    const failed = new Promise<never>((_, reject) => {
+      started.once('error', reject)
+      started.once('exit', (code) =>
+        reject(new Error(`redis-server ended with ${code} on port ${port}\n${output}`)),
+      )
+    })
+    failed.catch(() => {})
+    await Promise.race([failed, until('redis-server to answer PING', () => pings(port))])
+    started.stdout.removeAllListeners('data').resume()
+    started.stderr.removeAllListeners('data').resume()
+  }
+
+  const stop = async () => {
+    const stopping = child
+    child = undefined
+    if (!stopping || stopping.exitCode !== null || stopping.signalCode !== null) return
+    const exited = new Promise((resolve) => stopping.once('exit', resolve))
+    stopping.kill('SIGKILL')
+    await exited
+  }
+
+  const killWithProcess = () => child?.kill('SIGKILL')
+  process.once('exit', killWithProcess)
+
+  for (let attempt = 1; ; attempt++) {
+    if (options.port === undefined) port = await freePort()
+    try {
+      await launch()
+      break
+    } catch (error) {
+      await stop()
+      // Another process may have taken the port since it was found free.
+      if (attempt === 5 || options.port !== undefined) throw error
+    }
+  }
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    start: async () => {
+      if (child) throw new Error('This redis-server is running')
+      process.once('exit', killWithProcess)
+      await launch()
+    },
+    stop: async () => {
+      await stop()
+      process.off('exit', killWithProcess)
+      await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+    },
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trimEnd(),
+  }
+}
+
+/**
+ * A port that is free now. It lies below the range from which the system picks ports of outgoing connections,
+ * so that a server can be stopped and find its port still free later.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const free = await new Promise<boolean>((resolve) => {
+      const probe = net.createServer()
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+    })
+    if (free) return port
+  }
+}
+
+function pings(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const answer = (pong: boolean) => {
+      socket.destroy()
+      resolve(pong)
+    }
+    socket.once('data', (data) => answer(data.toString().startsWith('+PONG')))
+    socket.once('error', () => answer(false))
+    socket.once('close', () => answer(false))
+  })
+}

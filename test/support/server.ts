@@ -1,0 +1,109 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { broadcaster, type Broadcaster, type BroadcasterOptions } from '@broadcaster/server'
+import express, { type Express } from 'express'
+import { Redis } from 'ioredis'
+import { collectLogs, type Logs } from './logs.ts'
+import { roundRobin } from './roundRobin.ts'
+import type { Subject } from './subject.ts'
+
+export type TestServer = Subject & {
+  readonly wsUrl: string
+  /** `http://127.0.0.1:PORT`, for whatever else the application serves. */
+  readonly origin: string
+  readonly broadcaster: Broadcaster
+  readonly app: Express
+  readonly httpServer: http.Server
+  /** What the broadcaster logged. */
+  readonly logs: Logs
+  /** Plain `PUBLISH` from a connection of its own where `redis` is a URL, `broadcaster.publish()` otherwise. */
+  publish(channel: string, body: string): Promise<unknown>
+  close(): Promise<void>
+}
+
+export type Setup = {
+  /** Where the broadcaster is mounted. Default `/broadcast`. */
+  readonly path?: string
+  /** Middleware and routes that come before it. */
+  readonly before?: (app: Express) => void
+  /** Whether to wait until the broker is connected. Default `true`. */
+  readonly ready?: boolean
+  readonly port?: number
+}
+
+/** An Express application with a broadcaster, on a port of its own. In process unless `redis` says otherwise. */
+export async function startServer(options: BroadcasterOptions = {}, setup: Setup = {}): Promise<TestServer> {
+  const logs = collectLogs()
+  const path = setup.path ?? '/broadcast'
+  const live = broadcaster({
+    redis: false,
+    pollTime: 50,
+    logger: logs.logger,
+    ...options,
+  } as BroadcasterOptions)
+  const app = express()
+  setup.before?.(app)
+  app.use(path, live)
+  const httpServer = app.listen(setup.port ?? 0, '127.0.0.1')
+  await new Promise((resolve, reject) => httpServer.once('listening', resolve).once('error', reject))
+  if (setup.ready !== false) await live.ready()
+
+  const origin = `http://127.0.0.1:${(httpServer.address() as AddressInfo).port}`
+  const publisher = typeof options.redis === 'string' ? publisherTo(options.redis) : undefined
+  return {
+    url: origin + path,
+    wsUrl: origin.replace('http', 'ws') + path,
+    origin,
+    broadcaster: live,
+    app,
+    httpServer,
+    logs,
+    publish: (channel, body) => (publisher ? publisher.publish(channel, body) : live.publish(channel, body)),
+    close: async () => {
+      publisher?.close()
+      await live.close()
+      await closeServer(httpServer)
+    },
+  }
+}
+
+export type TestCluster = Subject & {
+  readonly nodes: readonly TestServer[]
+  close(): Promise<void>
+}
+
+/** Several nodes on one Redis, behind a proxy that sends each request to the next of them. */
+export async function startNodes(
+  count: number,
+  options: BroadcasterOptions,
+  setup?: Setup,
+): Promise<TestCluster> {
+  const nodes: TestServer[] = []
+  while (nodes.length < count) nodes.push(await startServer(options, setup))
+  const proxy = await roundRobin(nodes.map(({ origin }) => origin))
+  return {
+    url: proxy.origin + new URL(nodes[0]!.url).pathname,
+    nodes,
+    publish: (channel, body) => nodes[0]!.publish(channel, body),
+    close: async () => {
+      await proxy.close()
+      await Promise.all(nodes.map((node) => node.close()))
+    },
+  }
+}
+
+/** Publishes as any application would: with a Redis connection that knows nothing of broadcaster. */
+export function publisherTo(redisUrl: string): { publish: Subject['publish']; close(): void } {
+  const redis = new Redis(redisUrl, { lazyConnect: true })
+  // Tests that stop Redis see the failure of their own publish; the connection itself just comes back.
+  redis.on('error', () => {})
+  return { publish: (channel, body) => redis.publish(channel, body), close: () => redis.disconnect() }
+}
+
+/** Closes a server without waiting for idle keep-alive connections. */
+export function closeServer(server: http.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

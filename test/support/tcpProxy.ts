@@ -1,0 +1,103 @@
+import net from 'node:net'
+import type { AddressInfo } from 'node:net'
+
+/** `up`: from the one who connected to the target. `down`: back from it. */
+export type Direction = 'up' | 'down'
+
+export type TcpProxy = {
+  readonly port: number
+  /** `host:port` to connect to in place of the target. */
+  readonly address: string
+  readonly connections: number
+  /** Breaks every open connection. */
+  cut(): void
+  /** Lets nothing through any more, without closing: a half-open connection. New connections stall too. */
+  stall(direction?: Direction): void
+  /** Ends `stall`, `delay` and `refuse`; what was held back arrives. */
+  resume(): void
+  /** Holds everything back for so long, each way, in order. */
+  delay(ms: number): void
+  /** Breaks new connections at once. */
+  refuse(): void
+  close(): Promise<void>
+}
+
+type Link = { readonly from: net.Socket; readonly to: net.Socket; readonly direction: Direction }
+
+/** A proxy for any TCP connection (Redis, WebSocket, HTTP) that can do what networks do. */
+export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
+  const links = new Set<Link>()
+  const stalled = { up: false, down: false }
+  let delayMs = 0
+  let refusing = false
+
+  const pass = (link: Link) => {
+    link.from.on('data', (chunk) => {
+      if (delayMs === 0) {
+        // Backpressure is passed on, so that a reader who stops is felt by the writer.
+        if (!link.to.write(chunk)) link.from.pause()
+        return
+      }
+      setTimeout(() => link.to.writable && link.to.write(chunk), delayMs)
+    })
+    link.to.on('drain', () => {
+      if (!stalled[link.direction]) link.from.resume()
+    })
+    link.from.on('end', () => setTimeout(() => link.to.end(), delayMs))
+    link.from.on('error', () => link.to.destroy())
+    link.from.on('close', () => {
+      links.delete(link)
+      if (!stalled.up && !stalled.down) setTimeout(() => link.to.destroySoon(), delayMs)
+    })
+    if (stalled[link.direction]) link.from.pause()
+  }
+
+  const server = net.createServer((near) => {
+    if (refusing) return void near.resetAndDestroy()
+    const far = net.connect(targetPort, targetHost)
+    near.setNoDelay(true)
+    far.setNoDelay(true)
+    const both: Link[] = [
+      { from: near, to: far, direction: 'up' },
+      { from: far, to: near, direction: 'down' },
+    ]
+    for (const link of both) {
+      links.add(link)
+      pass(link)
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+
+  const cut = () => {
+    for (const { from } of links) from.destroy()
+  }
+  return {
+    port,
+    address: `127.0.0.1:${port}`,
+    get connections() {
+      return links.size / 2
+    },
+    cut,
+    stall(direction) {
+      if (direction !== 'down') stalled.up = true
+      if (direction !== 'up') stalled.down = true
+      for (const link of links) if (stalled[link.direction]) link.from.pause()
+    },
+    resume() {
+      stalled.up = stalled.down = refusing = false
+      delayMs = 0
+      for (const { from } of links) from.resume()
+    },
+    delay(ms) {
+      delayMs = ms
+    },
+    refuse() {
+      refusing = true
+    },
+    close: () => {
+      cut()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}

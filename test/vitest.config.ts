@@ -1,0 +1,62 @@
+import { defaultClientConditions, defaultServerConditions } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+// Workspaces run from each other's source: nothing has to be built before a test.
+const source = '@broadcaster/source'
+
+const react = {
+  include: ['react/**/*.test.{ts,tsx}'],
+  environment: 'happy-dom',
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+}
+
+export default defineConfig({
+  root: import.meta.dirname,
+  cacheDir: 'node_modules/.vite',
+  resolve: { conditions: [source, ...defaultClientConditions] },
+  ssr: {
+    resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
+  },
+  test: {
+    // Two cores are enough for all of it; more workers only starve each other.
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'node',
+          include: ['**/*.test.ts'],
+          exclude: ['react/**', 'browser/**', 'node_modules/**'],
+          environment: 'node',
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      { extends: true, test: { ...react, name: 'react 19' } },
+      {
+        extends: true,
+        resolve: {
+          alias: [
+            { find: /^react(?=\/|$)/, replacement: 'react18' },
+            { find: /^react-dom(?=\/|$)/, replacement: 'react-dom18' },
+          ],
+        },
+        test: { ...react, name: 'react 18', setupFiles: ['support/react18.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'browser',
+          include: ['browser/**/*.test.{ts,tsx}'],
+          environment: 'node',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // One Chromium at a time, and not beside the other tests: both are hungry.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
