@@ -2,8 +2,8 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { broadcaster, type Broadcaster, type BroadcasterOptions } from '@broadcaster/server'
 import express, { type Express } from 'express'
-import { Redis } from 'ioredis'
 import { collectLogs, type Logs } from './logs.ts'
+import { publisherTo } from './publisher.ts'
 import { roundRobin } from './roundRobin.ts'
 import type { Subject } from './subject.ts'
 
@@ -90,14 +90,6 @@ export async function startNodes(
       await Promise.all(nodes.map((node) => node.close()))
     },
   }
-}
-
-/** Publishes as any application would: with a Redis connection that knows nothing of broadcaster. */
-export function publisherTo(redisUrl: string): { publish: Subject['publish']; close(): void } {
-  const redis = new Redis(redisUrl, { lazyConnect: true })
-  // Tests that stop Redis see the failure of their own publish; the connection itself just comes back.
-  redis.on('error', () => {})
-  return { publish: (channel, body) => redis.publish(channel, body), close: () => redis.disconnect() }
 }
 
 /** Closes a server without waiting for idle keep-alive connections. */

@@ -1,0 +1,4 @@
+import { conformance } from './suite.ts'
+import { redis } from './subjects.ts'
+
+await conformance(redis)

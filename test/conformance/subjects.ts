@@ -1,0 +1,74 @@
+import type { BroadcasterOptions } from '@broadcaster/server'
+import { publisherTo } from '../support/publisher.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes, startServer } from '../support/server.ts'
+import type { Subject } from '../support/subject.ts'
+import { settings } from './settings.ts'
+
+export type Stoppable = Subject & { close(): Promise<void> }
+
+/** A kind of server that the suite is run against. */
+export type Kind = {
+  readonly name: string
+  /** One with the suite's settings. */
+  start(): Promise<Stoppable>
+  /** One with some options changed; not there for a server that is already running somewhere. */
+  readonly startWith?: (changes: BroadcasterOptions) => Promise<Stoppable>
+}
+
+const options: BroadcasterOptions = {
+  // V2: nothing that begins with `__` gets here, or every client of the additions would be refused.
+  canConnect: (auth) =>
+    !(settings.refusedKey in auth) && !Object.keys(auth).some((key) => key.startsWith('__')),
+  canSubscribe: (_, channel) => channel !== settings.refusedChannel,
+  controlChannel: settings.controlChannel,
+  pollTime: settings.pollTime,
+  recovery: { maxMessages: settings.maxMessages },
+  limits: {
+    messageBytes: settings.messageBytes,
+    authBytes: settings.authBytes,
+    channelBytes: settings.channelBytes,
+    channelsPerConnection: settings.channelsPerConnection,
+  },
+}
+
+function merge(changes: BroadcasterOptions): BroadcasterOptions {
+  return { ...options, ...changes, limits: { ...options.limits, ...changes.limits } } as BroadcasterOptions
+}
+
+export const memory: Kind = {
+  name: 'one process without Redis',
+  start: () => memory.startWith!({}),
+  startWith: (changes) => startServer(merge(changes)),
+}
+
+export const redis: Kind = {
+  name: 'one node on Redis',
+  start: () => redis.startWith!({}),
+  startWith: async (changes) => {
+    const broker = await startRedis()
+    const server = await startServer(merge({ ...changes, redis: broker.url }))
+    return { ...server, close: () => server.close().finally(broker.stop) }
+  },
+}
+
+export const twoNodes: Kind = {
+  name: 'two nodes behind a round-robin proxy',
+  start: () => twoNodes.startWith!({}),
+  startWith: async (changes) => {
+    const broker = await startRedis()
+    const cluster = await startNodes(2, merge({ ...changes, redis: broker.url }))
+    return { ...cluster, close: () => cluster.close().finally(broker.stop) }
+  },
+}
+
+/** Any server: `CONFORMANCE_URL` is its address, `CONFORMANCE_REDIS_URL` the Redis it listens to. */
+export function external(url: string, redisUrl: string): Kind {
+  return {
+    name: url,
+    start: async () => {
+      const publisher = publisherTo(redisUrl)
+      return { url, publish: publisher.publish, close: async () => publisher.close() }
+    },
+  }
+}

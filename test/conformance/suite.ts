@@ -1,0 +1,32 @@
+import { describe } from 'vitest'
+import { tidy } from '../support/tidy.ts'
+import type { Kind } from './subjects.ts'
+import { authentication } from './suite/authentication.ts'
+import { channels } from './suite/channels.ts'
+import { longPoll } from './suite/longPoll.ts'
+import { messages } from './suite/messages.ts'
+import { polling } from './suite/polling.ts'
+import { positions } from './suite/positions.ts'
+import { recovery } from './suite/recovery.ts'
+import { versions } from './suite/versions.ts'
+import { webSocket } from './suite/webSocket.ts'
+
+/** The whole of PROTOCOL.md, as far as it can be seen from outside, in its order. */
+export async function conformance(kind: Kind): Promise<void> {
+  const subject = tidy(await kind.start())
+  describe(kind.name, () => {
+    for (const part of [
+      versions,
+      webSocket,
+      longPoll,
+      polling,
+      authentication,
+      channels,
+      messages,
+      positions,
+      recovery,
+    ]) {
+      part(subject, kind)
+    }
+  })
+}

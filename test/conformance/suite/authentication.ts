@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import { connect, signIn } from '../../support/connect.ts'
+import { LongPollPeer } from '../../support/longPollPeer.ts'
+import { channelName } from '../../support/names.ts'
+import type { Peer } from '../../support/peer.ts'
+import { transports, type Subject } from '../../support/subject.ts'
+import { until } from '../../support/waiting.ts'
+import { WebSocketPeer } from '../../support/webSocketPeer.ts'
+import { settings } from '../settings.ts'
+
+let clients = 0
+const clientName = () => `client-${process.pid}-${clients++}`
+
+export function authentication(subject: Subject): void {
+  describe.each(transports)('Messages from the client: auth, over %s', (transport) => {
+    it('takes any data that the application accepts', async () => {
+      const alice = await connect(subject, { transport })
+      const data = { user: 'alice', n: 1, list: [1, { deep: null }], type: 'x', channel: 'y', seq: 5 }
+      expect(await alice.auth(data)).toMatchObject({ __type: 'authOk' })
+    })
+
+    it('tells a client whom the application refuses', async () => {
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth({ [settings.refusedKey]: 'x' })).toEqual({
+        __type: 'authError',
+        reason: 'Unauthorized',
+      })
+    })
+
+    it('A3: refuses auth data that is too large', async () => {
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth({ padding: 'x'.repeat(settings.authBytes) })).toEqual({
+        __type: 'authError',
+        reason: 'Auth too large',
+      })
+    })
+
+    it.each(transports)('A1: ends the connection that a newer one over %s replaces', async (newer) => {
+      const additions = { __v: 1, __client: clientName() }
+      const alice = await signIn(subject, { transport, auth: { ...additions, __generation: 1 } })
+      const stranger = await signIn(subject, {
+        transport,
+        auth: { __v: 1, __client: clientName(), __generation: 1 },
+      })
+      const again = await signIn(subject, { transport: newer, auth: { ...additions, __generation: 2 } })
+      await expectEnded(alice, { code: 4409, reason: 'Replaced by a newer connection' })
+      for (const living of [again, stranger]) {
+        expect(await living.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+      }
+    })
+
+    it('A2: ends the session that a new connection follows', async () => {
+      const old = new LongPollPeer(subject)
+      await old.auth({ __v: 1 })
+      const other = new LongPollPeer(subject)
+      await other.auth({ __v: 1 })
+      await signIn(subject, { transport, auth: { __v: 1, __previous: old.token } })
+      await expectEnded(old)
+      expect(await other.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    })
+
+    it('A2: does not mind the name of a session that is gone', async () => {
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth({ __v: 1, __previous: 'long-gone' })).toMatchObject({ __type: 'authOk' })
+    })
+  })
+
+  describe('Messages from the client: auth', () => {
+    it('closes a refused WebSocket with 4401 and the same reason', async () => {
+      const alice = await WebSocketPeer.connect(subject)
+      await alice.auth({ [settings.refusedKey]: 'x' })
+      expect(await alice.closed).toEqual({ code: 4401, reason: 'Unauthorized' })
+      const bob = await WebSocketPeer.connect(subject)
+      await bob.auth({ padding: 'x'.repeat(settings.authBytes) })
+      expect(await bob.closed).toEqual({ code: 4401, reason: 'Auth too large' })
+    })
+
+    it('answers refused auth on long-poll with 401', async () => {
+      const { status } = await new LongPollPeer(subject).post({
+        __type: 'auth',
+        padding: 'x'.repeat(settings.authBytes),
+      })
+      expect(status).toBe(401)
+    })
+  })
+}
+
+/** A WebSocket is closed; a session is gone, which another node may learn of a moment later. */
+async function expectEnded(peer: Peer, closed?: object): Promise<void> {
+  if (peer instanceof WebSocketPeer) return expect(await peer.closed).toEqual(closed)
+  const session = peer as LongPollPeer
+  const { messages } = (await until('the session to be ended', async () => {
+    const answer = await session.post({ __type: 'unsubscribe', channel: 'x' })
+    return answer.status === 401 && answer
+  })) as { messages: unknown[] }
+  expect(messages).toEqual([{ __type: 'authError', reason: 'Auth expected' }])
+}

@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest'
+import { publishAndArrive, waitingPoll } from '../../support/barriers.ts'
+import { LongPollPeer, type Answer } from '../../support/longPollPeer.ts'
+import { channelName } from '../../support/names.ts'
+import type { Subject } from '../../support/subject.ts'
+import { tidy } from '../../support/tidy.ts'
+import { sleep, within } from '../../support/waiting.ts'
+import type { Kind } from '../subjects.ts'
+
+export function polling(subject: Subject, kind: Kind): void {
+  const signIn = async (at: Subject, ...channels: string[]) => {
+    const peer = new LongPollPeer(at)
+    await peer.auth()
+    for (const channel of channels) await peer.subscribe(channel)
+    return peer
+  }
+  const bodies = ({ messages }: Answer) => messages.map(({ body }) => body)
+
+  describe('Transports: polls', () => {
+    it.skipIf(!kind.startWith)('L4: answers a poll with nothing when nothing comes', async () => {
+      const short = tidy(await kind.startWith!({ timeout: 1500, pollTime: 500 }))
+      const alice = await signIn(short, channelName())
+      const start = performance.now()
+      const { status, messages } = await alice.poll()
+      expect({ status, messages }).toEqual({ status: 200, messages: [] })
+      expect(performance.now() - start).toBeGreaterThan(950)
+    })
+
+    it.skipIf(!kind.startWith)(
+      'L4: answers together what comes within pollTime of the first message',
+      async () => {
+        const patient = tidy(await kind.startWith!({ pollTime: 3000 }))
+        const [first, second] = [channelName(), channelName()]
+        const alice = await signIn(patient, first, second)
+        const poll = await waitingPoll(alice)
+        await patient.publish(first, '1')
+        await sleep(100)
+        await patient.publish(second, '2')
+        await patient.publish(first, '3')
+        expect((await poll.answer).messages).toEqual([
+          { __type: 'message', channel: first, body: '1' },
+          { __type: 'message', channel: second, body: '2' },
+          { __type: 'message', channel: first, body: '3' },
+        ])
+      },
+    )
+
+    it.skipIf(!kind.startWith)('L4: answers at once when messages are there already', async () => {
+      const slow = tidy(await kind.startWith!({ timeout: 60_000, pollTime: 25_000 }))
+      const channel = channelName()
+      const alice = await signIn(slow, channel)
+      await publishAndArrive(slow, channel, ['1', '2'])
+      expect(bodies(await within(alice.poll(), 'an answer at once'))).toEqual(['1', '2'])
+    })
+
+    it('L5: ends a poll when a newer one comes', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      const polls = [1, 2, 3, 4, 5].map(() => alice.poll())
+      let answered = 0
+      const fourAnswered = new Promise<void>((resolve) => {
+        for (const poll of polls) void poll.then(() => ++answered === 4 && resolve())
+      })
+      await within(fourAnswered, 'all polls but the newest to be ended')
+      await subject.publish(channel, 'hello')
+      const answers = await Promise.all(polls)
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+      expect(answers.flatMap(bodies)).toEqual(['hello'])
+      await alice.hearsNothing()
+    })
+
+    it('L5: subscribes in a poll that is waiting', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject)
+      const poll = await waitingPoll(alice)
+      await alice.subscribe(channel)
+      await subject.publish(channel, 'hello')
+      expect((await poll.answer).messages).toEqual([{ __type: 'message', channel, body: 'hello' }])
+    })
+
+    it('L5: unsubscribes in a poll that is waiting', async () => {
+      const [kept, left] = [channelName(), channelName()]
+      const alice = await signIn(subject, kept, left)
+      const poll = await waitingPoll(alice)
+      await alice.unsubscribe(left)
+      await subject.publish(left, 'not for alice')
+      await subject.publish(kept, 'for alice')
+      expect((await poll.answer).messages).toEqual([{ __type: 'message', channel: kept, body: 'for alice' }])
+    })
+
+    it('L6: answers the same poll again with the same messages', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      await publishAndArrive(subject, channel, ['1', '2'])
+      expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2'])
+      expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2'])
+      await publishAndArrive(subject, channel, ['3'])
+      expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2', '3'])
+      await publishAndArrive(subject, channel, ['4'])
+      expect(bodies(await alice.poll({ seq: 'b' }))).toEqual(['4'])
+    })
+
+    it.each([
+      ['a missing seq', {}, { seq: '' }],
+      ['null', { seq: null }, { seq: '' }],
+      ['an object', { seq: { x: 1 } }, { seq: '' }],
+      ['a number', { seq: 7 }, { seq: '7' }],
+    ])('L6: reads %s as a seq all the same', async (_, written, read) => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      await publishAndArrive(subject, channel, ['hello'])
+      expect(bodies(await alice.post({ __type: 'poll', ...written }))).toEqual(['hello'])
+      expect(bodies(await alice.poll(read))).toEqual(['hello'])
+    })
+
+    it('L6: takes any text for a seq', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      for (const seq of ['with a space', '\u{1F600}', '__proto__', 'x'.repeat(1000)]) {
+        await publishAndArrive(subject, channel, [seq])
+        expect(bodies(await alice.poll({ seq }))).toEqual([seq])
+      }
+    })
+
+    it('L7: loses nothing to a client that went away while it waited', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      const poll = await waitingPoll(alice)
+      poll.abort()
+      await subject.publish(channel, 'hello')
+      expect(await alice.bodies(channel, 1)).toEqual(['hello'])
+      await alice.hearsNothing()
+    })
+
+    it.skipIf(!kind.startWith)(
+      'L7: loses nothing to a client that went away while messages gathered',
+      async () => {
+        const patient = tidy(await kind.startWith!({ pollTime: 2000 }))
+        const channel = channelName()
+        const alice = await signIn(patient, channel)
+        const poll = await waitingPoll(alice)
+        await publishAndArrive(patient, channel, ['1'])
+        poll.abort()
+        await patient.publish(channel, '2')
+        expect(await alice.bodies(channel, 2)).toEqual(['1', '2'])
+      },
+    )
+
+    it('L8: answers from the positions that a poll names', async () => {
+      const [channel, other] = [channelName(), channelName()]
+      const alice = new LongPollPeer(subject)
+      await alice.auth({ __v: 1 })
+      const { position: start } = await alice.subscribe(channel)
+      await alice.subscribe(other)
+      await publishAndArrive(subject, channel, ['1', '2', '3'])
+      const { messages } = await alice.poll({ seq: '1' })
+      expect(messages.map(({ body }) => body)).toEqual(['1', '2', '3'])
+
+      expect(bodies(await alice.poll({ seq: '2', positions: { [channel]: start } }))).toEqual(['1', '2', '3'])
+      const afterFirst = { [channel]: messages[0]!['position'] }
+      expect(bodies(await alice.poll({ seq: '3', positions: afterFirst }))).toEqual(['2', '3'])
+      await subject.publish(other, 'elsewhere')
+      const afterAll = { [channel]: messages[2]!['position'] }
+      expect(bodies(await alice.poll({ seq: '4', positions: afterAll }))).toEqual(['elsewhere'])
+    })
+
+    it('keeps what comes between subscribing and the first poll, and between polls', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      for (let round = 0; round < 5; round++) {
+        await publishAndArrive(subject, channel, [`${round}a`, `${round}b`])
+        expect(bodies(await alice.poll())).toEqual([`${round}a`, `${round}b`])
+      }
+    })
+  })
+}

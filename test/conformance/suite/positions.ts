@@ -1,0 +1,193 @@
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../../support/connect.ts'
+import type { Wire } from '../../support/inbox.ts'
+import { channelName } from '../../support/names.ts'
+import type { Peer } from '../../support/peer.ts'
+import { transports, type Subject } from '../../support/subject.ts'
+import { sleep } from '../../support/waiting.ts'
+import { settings } from '../settings.ts'
+
+/** Coming back with a position, as every subject and transport must know it. */
+export function positions(subject: Subject): void {
+  describe.each(transports)('Positions and recovery, over %s', (transport) => {
+    const come = (auth: object = {}): Promise<Peer> =>
+      signIn(subject, { transport, auth: { __v: 1, ...auth } })
+
+    it('R1: gives every message, and every subscription, a position', async () => {
+      const channel = channelName()
+      const alice = await come()
+      const answer = await alice.subscribe(channel)
+      expect(answer).toEqual({ __type: 'subscribeOk', channel, position: expect.any(String) })
+      await subject.publish(channel, '1')
+      await subject.publish(channel, '2')
+      const messages = await alice.take(2)
+      const all = [answer, ...messages].map(({ position }) => position as string)
+      expect(new Set(all).size, 'no two places have the same position').toBe(3)
+      for (const position of all) expect(position.length).toBeLessThanOrEqual(64)
+    })
+
+    it.each(transports)('R2, R3: continues over %s behind the last position', async (next) => {
+      const channel = channelName()
+      const alice = await come()
+      await alice.subscribe(channel)
+      await subject.publish(channel, '1')
+      const { position } = await alice.next()
+      await alice.close()
+      for (const body of ['2', '3', '4']) await subject.publish(channel, body)
+
+      const again = await signIn(subject, { transport: next, auth: { __v: 1 } })
+      const answer = await again.subscribe(channel, { position })
+      expect(answer).toEqual({
+        __type: 'subscribeOk',
+        channel,
+        position: expect.any(String),
+        recovered: true,
+        messages: ['2', '3', '4'].map((body) => [body, expect.any(String)]),
+      })
+      const replayed = answer['messages'] as [string, string][]
+      expect(answer['position']).toBe(replayed.at(-1)![1])
+
+      await subject.publish(channel, '5')
+      expect(await again.next()).toMatchObject({ __type: 'message', body: '5' })
+      await again.hearsNothing()
+    })
+
+    it('R3: continues from where the channel was subscribed, when nothing had come', async () => {
+      const channel = channelName()
+      const alice = await come()
+      const { position } = await alice.subscribe(channel)
+      await alice.close()
+      await subject.publish(channel, '1')
+      const again = await come()
+      const answer = await again.subscribe(channel, { position })
+      expect(answer).toMatchObject({ recovered: true, messages: [['1', expect.any(String)]] })
+    })
+
+    it('R3: replays nothing twice, also when the client comes back again and again', async () => {
+      const channel = channelName()
+      let alice = await come()
+      let { position } = await alice.subscribe(channel)
+      const heard: string[] = []
+      for (let round = 0; round < 5; round++) {
+        await alice.close()
+        await subject.publish(channel, `${round} while away`)
+        alice = await come()
+        const answer = await alice.subscribe(channel, { position })
+        expect(answer['recovered']).toBe(true)
+        heard.push(...replayOf(answer))
+        await subject.publish(channel, `${round} live`)
+        const message = await alice.next()
+        heard.push(message['body'] as string)
+        position = message['position']
+      }
+      expect(heard).toEqual([0, 1, 2, 3, 4].flatMap((round) => [`${round} while away`, `${round} live`]))
+    })
+
+    it('R3: says so when nothing was missed', async () => {
+      const channel = channelName()
+      const alice = await come()
+      await alice.subscribe(channel)
+      await subject.publish(channel, '1')
+      const { position } = await alice.next()
+      await alice.close()
+      const again = await come()
+      const answer = await again.subscribe(channel, { position })
+      expect(answer).toMatchObject({ __type: 'subscribeOk', recovered: true })
+      expect(replayOf(answer)).toEqual([])
+      await again.hearsNothing()
+    })
+
+    it('R2: asks the application again before anything is replayed', async () => {
+      const alice = await come()
+      const { position } = await alice.subscribe(channelName())
+      const channel = settings.refusedChannel
+      expect(await alice.subscribe(channel, { position })).toEqual({
+        __type: 'subscribeError',
+        channel,
+        reason: 'Channel refused',
+      })
+    })
+
+    it('R3: says overflow, and replays nothing, when the log has no longer all of it', async () => {
+      const channel = channelName()
+      const alice = await come()
+      const { position } = await alice.subscribe(channel)
+      await alice.close()
+      const witness = await come()
+      await witness.subscribe(channel)
+      const bodies = Array.from({ length: settings.maxMessages + 1 }, (_, i) => String(i))
+      await Promise.all(bodies.map((body) => subject.publish(channel, body)))
+      await witness.bodies(channel, bodies.length)
+
+      const again = await come()
+      const answer = await again.subscribe(channel, { position })
+      expect(answer).toMatchObject({ __type: 'subscribeOk', recovered: false, reason: 'overflow' })
+      expect(replayOf(answer)).toEqual([])
+      await subject.publish(channel, 'live')
+      expect(await again.next()).toMatchObject({ __type: 'message', body: 'live' })
+    })
+
+    it.each(['', 'no position', '0', '-1', '\u{1F600}', 'x'.repeat(65), '{"a":1}'])(
+      'R7: says expired to %j, which is no position',
+      async (position) => {
+        const channel = channelName()
+        const alice = await come()
+        expect(await alice.subscribe(channel, { position })).toMatchObject({
+          __type: 'subscribeOk',
+          recovered: false,
+          reason: 'expired',
+          position: expect.any(String),
+        })
+        await subject.publish(channel, 'live')
+        expect(await alice.next()).toMatchObject({ body: 'live' })
+      },
+    )
+
+    it('R8: gives a message the same position everywhere', async () => {
+      const channel = channelName()
+      const peers: Peer[] = []
+      for (let i = 0; i < 4; i++) peers.push(await come())
+      for (const peer of peers) await peer.subscribe(channel)
+      for (let i = 0; i < 10; i++) await subject.publish(channel, String(i))
+      const seen: unknown[] = []
+      for (const peer of peers) seen.push((await peer.take(10)).map(({ position }) => position))
+      for (const positionsSeen of seen) expect(positionsSeen).toEqual(seen[0])
+    })
+
+    it('R5: leaves nothing out between a replay and what is live, while messages keep coming', async () => {
+      const channel = channelName()
+      const total = 400
+      let alice = await come()
+      let { position } = await alice.subscribe(channel)
+      const heard: string[] = []
+      const publishing = (async () => {
+        for (let published = 0; published < total; published++) {
+          // Not so far ahead that the log overflows, which would be a fair reason for a gap.
+          while (published - heard.length > 200) await sleep(1)
+          await subject.publish(channel, String(published))
+        }
+      })()
+      while (heard.length < total) {
+        for (let i = 0; i < 60 && heard.length < total; i++) {
+          const message = await alice.next()
+          expect(message.__type).toBe('message')
+          heard.push(message['body'] as string)
+          position = message['position']
+        }
+        if (heard.length === total) break
+        await alice.close()
+        alice = await come()
+        const answer = await alice.subscribe(channel, { position })
+        expect(answer).toMatchObject({ recovered: true })
+        heard.push(...replayOf(answer))
+        position = answer['position']
+      }
+      await publishing
+      expect(heard).toEqual(Array.from({ length: total }, (_, i) => String(i)))
+    })
+  })
+}
+
+export function replayOf(answer: Wire): string[] {
+  return ((answer['messages'] ?? []) as [string, string][]).map(([body]) => body)
+}

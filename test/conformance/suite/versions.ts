@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { connect, signIn } from '../../support/connect.ts'
+import { channelName } from '../../support/names.ts'
+import { transports, type Subject } from '../../support/subject.ts'
+
+export function versions(subject: Subject): void {
+  describe.each(transports)('Versions, over %s', (transport) => {
+    it('V1: tells a client of the base nothing that the base does not know', async () => {
+      const channel = channelName()
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth()).toEqual(
+        transport === 'websocket' ? { __type: 'authOk' } : { __type: 'authOk', __token: expect.any(String) },
+      )
+      expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeOk', channel })
+      await subject.publish(channel, 'hello')
+      expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'hello' })
+      expect(await alice.unsubscribe(channel)).toEqual({ __type: 'unsubscribeOk', channel })
+    })
+
+    it('V1: tells a client that says it knows the additions that the server does too', async () => {
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth({ __v: 1 })).toMatchObject({ __type: 'authOk', __v: 1 })
+    })
+
+    it.each([0, 2, '1', null, true])(
+      'V1: answers __v %j with a version it knows, or with the base',
+      async (v) => {
+        const alice = await connect(subject, { transport })
+        const { __type, __v } = await alice.auth({ __v: v })
+        expect(__type).toBe('authOk')
+        expect([undefined, 1]).toContain(__v)
+      },
+    )
+
+    it('V2: keeps reserved keys from the application', async () => {
+      const alice = await connect(subject, { transport })
+      expect(await alice.auth({ __future: 'x', user: 'alice' })).toMatchObject({ __type: 'authOk' })
+    })
+
+    it('V3: ignores fields it does not know', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, { transport })
+      const answer = await alice.subscribe(channel, {
+        position: 'a place',
+        color: 'red',
+        nested: { channel: 'x' },
+      })
+      expect(answer).toEqual({ __type: 'subscribeOk', channel })
+    })
+
+    it('V4: reads JSON however it is written', async () => {
+      const channel = channelName()
+      const alice = await connect(subject, { transport })
+      await alice.send(' {\n"us\\u0065r":"\\ud83d\\ude00", "__typ\\u0065" :\t"\\u0061uth"}\r\n')
+      expect(await alice.next()).toMatchObject({ __type: 'authOk' })
+      expect(await alice.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
+    })
+  })
+}
