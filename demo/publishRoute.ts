@@ -1,0 +1,34 @@
+import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
+
+type Publish = (channel: string, body: unknown) => Promise<unknown>
+
+/** `POST {"channel": "news", "body": "hello"}` publishes, or says with a 400 what is wrong. */
+export function publishRoute(publish: Publish): Router {
+  const answer: RequestHandler = async (request, response) => {
+    const { channel, body } = asObject(request.body)
+    if (typeof channel !== 'string') {
+      response.status(400).json({ error: 'Expected a JSON object whose "channel" is a string' })
+    } else if (body === undefined) {
+      response.status(400).json({ error: 'Expected a "body": a string, or any other JSON' })
+    } else {
+      await publish(channel, body)
+      response.status(204).end()
+    }
+  }
+  // Whatever it calls itself, so that `curl -d '{...}'` needs no header.
+  const parseJson = express.json({ type: () => true })
+  return express.Router().post('/', parseJson, answer, sayWhatWentWrong)
+}
+
+const sayWhatWentWrong: ErrorRequestHandler = (error, _request, response, _next) => {
+  const fromParser = error.type === 'entity.parse.failed'
+  // The parser's errors carry their status; whatever else fails here is the broker.
+  const status = typeof error.status === 'number' ? error.status : 503
+  response
+    .status(status)
+    .json({ error: fromParser ? `The body is no JSON: ${error.message}` : error.message })
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,17 @@
+import { ConnectionBadge } from './ConnectionBadge.tsx'
+
+export function Header() {
+  return (
+    <header className="header">
+      <h1 className="brand">
+        <svg className="brand__mark" viewBox="0 0 24 24" aria-hidden="true">
+          <circle cx="12" cy="12" r="2.3" />
+          <path d="M7.4 16.6a6.5 6.5 0 0 1 0-9.2M16.6 7.4a6.5 6.5 0 0 1 0 9.2" />
+          <path d="M4.2 19.8a11 11 0 0 1 0-15.6M19.8 4.2a11 11 0 0 1 0 15.6" />
+        </svg>
+        broadcaster
+      </h1>
+      <ConnectionBadge />
+    </header>
+  )
+}

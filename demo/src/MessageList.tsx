@@ -1,0 +1,31 @@
+import type { Line } from './line.ts'
+import { gapSentence } from './words.ts'
+
+type Props = { lines: readonly Line[]; labelledBy: string }
+
+/** The newest line is on top, so that nothing has to be scrolled to see it. */
+export function MessageList({ lines, labelledBy }: Props) {
+  if (lines.length === 0) return <p className="card__notice">Nothing yet. What is published shows up here.</p>
+
+  return (
+    // Focusable, or a keyboard could not scroll it.
+    <ol className="lines" aria-labelledby={labelledBy} tabIndex={0} reversed>
+      {lines.toReversed().map((line) =>
+        line.kind === 'gap' ? (
+          <li key={line.id} className="line line--gap">
+            {gapSentence[line.reason]}
+          </li>
+        ) : (
+          <li key={line.id} className="line">
+            <span className="line__body">{line.body}</span>
+            <time className="line__time" dateTime={new Date(line.at).toISOString()}>
+              {clock.format(line.at)}
+            </time>
+          </li>
+        ),
+      )}
+    </ol>
+  )
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })

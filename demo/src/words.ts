@@ -1,0 +1,47 @@
+import type { Snapshot, Status, TransportName } from '@broadcaster/client'
+import type { ChannelStatus } from '@broadcaster/react'
+import type { GapReason } from './line.ts'
+
+export const transportWord: Record<TransportName, string> = { websocket: 'WebSocket', longpoll: 'Long-poll' }
+
+export const channelWord: Record<ChannelStatus, string> = {
+  idle: 'Idle',
+  subscribing: 'Subscribing',
+  subscribed: 'Live',
+  refused: 'Refused',
+  error: 'Failed',
+}
+
+export const gapSentence: Record<GapReason, string> = {
+  expired: 'Messages were missed here: you were away too long.',
+  overflow: 'Messages were missed here: there were too many to keep.',
+  broker: 'Messages were missed here: Redis was away.',
+  node: 'Messages were missed here: their server is gone.',
+}
+
+export const connectionWord: Record<Status, string> = {
+  idle: 'Idle',
+  connecting: 'Connecting',
+  connected: 'Connected',
+  reconnecting: 'Reconnecting',
+  disconnected: 'Disconnected',
+}
+
+export function connectionSentence({ status, transport, error }: Snapshot): string {
+  switch (status) {
+    case 'idle':
+      return 'No connection was asked for yet.'
+    case 'connecting':
+      return 'The first attempt is on its way.'
+    case 'connected':
+      return transport === 'websocket'
+        ? 'Messages arrive over a WebSocket.'
+        : 'Messages arrive as answers to long-poll requests.'
+    case 'reconnecting':
+      return 'The connection is lost, and is made again by itself.'
+    case 'disconnected':
+      return error
+        ? `${error.message}. Sign in with another token.`
+        : 'Dropped by you. Publish something, then come back: you get what you missed.'
+  }
+}

@@ -1,0 +1,76 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { broadcaster } from '@broadcaster/server'
+import express from 'express'
+import { createServer as createViteServer } from 'vite'
+import { publishRoute } from './publishRoute.ts'
+
+export type DemoOptions = {
+  /** @default 0, any free port */
+  port?: number
+  /** Where Redis is, or `false` for none. @default false */
+  redis?: string | false
+}
+
+export type Demo = {
+  /** `http://localhost:PORT` */
+  readonly url: string
+  /** Lets every client move elsewhere, then stops. Once is enough, twice is harmless. */
+  close(drainMs?: number): Promise<void>
+}
+
+/** Starts the demo: page, broadcaster and publish route in one process, on one port. */
+export async function startDemo({ port = 0, redis = false }: DemoOptions = {}): Promise<Demo> {
+  const app = express()
+  const server = createServer(app)
+
+  const live = broadcaster({
+    redis,
+    // Whoever says "bad" is not let in; everybody else is, and nobody gets the channel "secret".
+    canConnect: (auth) => auth['token'] !== 'bad',
+    canSubscribe: (_auth, channel) => channel !== 'secret',
+  })
+  app.use('/broadcast', live)
+  // `app.listen()` would do this by itself, but Vite needs the server before it listens.
+  live.attach(server)
+
+  app.get('/api/info', (_request, response) => void response.json({ backend: redis ? 'redis' : 'memory' }))
+  app.use(
+    '/api/publish',
+    publishRoute((channel, body) => live.publish(channel, body)),
+  )
+
+  const vite = await createViteServer({
+    configFile: fileURLToPath(new URL('vite.config.ts', import.meta.url)),
+    appType: 'spa',
+    logLevel: 'warn',
+    // Vite's own WebSocket (hot reload) shares the server with ours.
+    server: { middlewareMode: true, hmr: { server } },
+  })
+  app.use(vite.middlewares)
+
+  let closing: Promise<void> | undefined
+  const close = async (drainMs: number) => {
+    await live.close({ drain: drainMs })
+    await vite.close()
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  }
+  const demo = (listening: AddressInfo): Demo => ({
+    url: `http://localhost:${listening.port}`,
+    close: (drainMs = 0) => (closing ??= close(drainMs)),
+  })
+
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, resolve)
+    })
+  } catch (error) {
+    await close(0)
+    throw error
+  }
+  return demo(server.address() as AddressInfo)
+}

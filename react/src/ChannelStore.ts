@@ -1,0 +1,113 @@
+import type { BroadcasterClient, BroadcasterError, Message, SubscriptionStatus } from '@broadcaster/client'
+import { onNextFrame } from './frame.ts'
+import { parseBody, type SchemaError } from './schema.ts'
+import type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './useChannel.ts'
+
+let lastId = 0
+
+/** What one component knows of one channel, for useSyncExternalStore(). */
+export class ChannelStore<Body> {
+  readonly client: BroadcasterClient
+  readonly name: string | null
+
+  #handlers: ChannelOptions<Body> = {}
+  #status: SubscriptionStatus = 'subscribing'
+  #error: BroadcasterError | null = null
+  #latest: ReceivedMessage<Body> | null = null
+  #latestIsRead = false
+  #notify: (() => void) | undefined
+  #wasAway = false
+
+  /** What a server renders, and the browser with its first render. */
+  readonly #firstState = this.#takeState(this.#status)
+  #state = this.#firstState
+  #idleState = this.#takeState('idle')
+
+  constructor(client: BroadcasterClient, name: string | null) {
+    this.client = client
+    this.name = name
+  }
+
+  readonly getState = (): ChannelState<Body> => this.#state
+  readonly getFirstState = (): ChannelState<Body> => this.#firstState
+  readonly getIdleState = (): ChannelState<Body> => this.#idleState
+
+  /** Sets the handlers, until the returned function takes them away. */
+  handleWith(handlers: ChannelOptions<Body>): () => void {
+    this.#handlers = handlers
+    return () => {
+      this.#handlers = {}
+    }
+  }
+
+  readonly subscribe = (notify: () => void): (() => void) => {
+    const channel = this.name!
+    const subscription = this.client.subscribe(channel, this.#onMessage, {
+      onGap: (gap) => this.#handlers.onGap?.(gap),
+      onStatus: this.#onStatus,
+    })
+    this.#notify = notify
+    // No need to notify: React looks at the state again once it has subscribed.
+    this.#setStatus(subscription.status, subscription.error)
+    if (this.#wasAway) queueMicrotask(() => this.#handlers.onGap?.({ channel, reason: 'expired' }))
+    this.#wasAway = false
+
+    return () => {
+      subscription()
+      this.#notify = undefined
+      this.#setStatus('subscribing', null)
+      this.#idleState = this.#takeState('idle')
+      // StrictMode and hot reload are back at once and miss nothing. What was disabled, or an <Activity> that was
+      // hidden, is back later.
+      queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
+    }
+  }
+
+  readonly #onMessage = (text: string, message: Message): void => {
+    const { schema, onMessage, onError } = this.#handlers
+    let body
+    try {
+      body = schema ? parseBody(schema, message.channel, text) : (text as Body)
+    } catch (error) {
+      if (!onError) throw error
+      return onError(error as SchemaError, message)
+    }
+    const received = { ...message, body, id: ++lastId }
+    this.#latest = received
+    onNextFrame(this.#showLatest)
+    onMessage?.(body, received)
+  }
+
+  readonly #showLatest = (): void => {
+    this.#state = this.#takeState(this.#status)
+    if (this.#latestIsRead) this.#notify?.()
+  }
+
+  readonly #onStatus = (status: SubscriptionStatus, error: BroadcasterError | null): void => {
+    this.#setStatus(status, error)
+    this.#notify?.()
+    if (error && status !== 'subscribing') this.#handlers.onError?.(error)
+  }
+
+  #setStatus(status: SubscriptionStatus, error: BroadcasterError | null): void {
+    if (status === this.#status && error === this.#error) return
+    this.#status = status
+    this.#error = error
+    this.#state = this.#takeState(status)
+  }
+
+  #takeState(status: ChannelStatus): ChannelState<Body> {
+    const latest = this.#latest
+    const read = () => {
+      this.#latestIsRead = true
+      return latest
+    }
+    return {
+      status,
+      error: status === 'idle' ? null : this.#error,
+      get latest() {
+        return read()
+      },
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { onNextFrame } from './frame.ts'
+
+type Reduce<Item> = (list: readonly Item[], item: Item) => readonly Item[]
+
+/** The list of useChannelMessages(), for useSyncExternalStore(): it grows at once and shows with the next frame. */
+export class MessageList<Item> {
+  readonly client: unknown
+  readonly name: unknown
+
+  #items: readonly Item[] = []
+  #shown = this.#items
+  readonly #first = this.#shown
+  #notify: (() => void) | undefined
+
+  constructor(client: unknown, name: unknown) {
+    this.client = client
+    this.name = name
+  }
+
+  readonly get = (): readonly Item[] => this.#shown
+  readonly getFirst = (): readonly Item[] => this.#first
+
+  readonly subscribe = (notify: () => void): (() => void) => {
+    this.#notify = notify
+    return () => {
+      this.#notify = undefined
+    }
+  }
+
+  add(item: Item | undefined, limit: number, reduce: Reduce<Item> = append): void {
+    if (item === undefined) return
+    const items = reduce(this.#items, item)
+    this.#items = items.length > limit ? items.slice(items.length - limit) : items
+    onNextFrame(this.#show)
+  }
+
+  readonly clear = (): void => {
+    this.#items = []
+    this.#show()
+  }
+
+  readonly #show = (): void => {
+    this.#shown = this.#items
+    this.#notify?.()
+  }
+}
+
+function append<Item>(list: readonly Item[], item: Item): readonly Item[] {
+  return [...list, item]
+}

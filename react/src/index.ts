@@ -1,0 +1,12 @@
+'use client'
+
+export { BroadcasterProvider } from './BroadcasterProvider.tsx'
+export type { BroadcasterProviderProps } from './BroadcasterProvider.tsx'
+export { SchemaError } from './schema.ts'
+export type { Schema, SchemaIssue } from './schema.ts'
+export { useBroadcaster } from './useBroadcaster.ts'
+export { useChannel } from './useChannel.ts'
+export type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './useChannel.ts'
+export { useChannelMessages } from './useChannelMessages.ts'
+export type { ChannelMessages, ChannelMessagesOptions } from './useChannelMessages.ts'
+export { useConnection } from './useConnection.ts'

@@ -1,0 +1,23 @@
+import type { BroadcasterClient } from '@broadcaster/client'
+import { createContext, useContext } from 'react'
+
+export const ClientContext = createContext<BroadcasterClient | null>(null)
+
+/**
+ * The client of the nearest `<BroadcasterProvider>`: to `connect()` and `disconnect()` by hand, or to listen to
+ * its events.
+ *
+ * @throws when there is no provider
+ */
+export function useBroadcaster(): BroadcasterClient {
+  return useClient('useBroadcaster')
+}
+
+/** The same, for the hook that is to be named when there is no provider. */
+export function useClient(hook: string): BroadcasterClient {
+  const client = useContext(ClientContext)
+  if (client) return client
+  throw new Error(
+    `${hook}() found no client: wrap your app in <BroadcasterProvider url="/broadcast"> (or client={client}).`,
+  )
+}
