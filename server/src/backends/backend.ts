@@ -1,0 +1,57 @@
+import type { SessionStore } from '../sessions.ts'
+
+/** What a backend tells the hub. */
+export interface BackendReceiver {
+  /** A message of a subscribed channel, in the broker's order. Never called from within another call. */
+  message(channel: string, body: string): void
+  /** Listening, on a connection on which nothing is subscribed yet. */
+  up(): void
+  /** Not listening any more: messages may be missed until `up` and the next subscribe. */
+  down(error: Error): void
+}
+
+/**
+ * Where messages come from. All subscriptions of a backend see one order, and a `subscribe` that has resolved sees
+ * everything published after that.
+ */
+export interface Backend {
+  /**
+   * Whether all nodes see the same order, so that beacons number messages alike everywhere. Where they don't
+   * (Redis Cluster), positions mean something on their own node only.
+   */
+  readonly isOrdered: boolean
+  readonly sessions: SessionStore
+
+  /**
+   * Connects, and goes on trying for as long as the broker is away. Rejects only where trying again can't help.
+   *
+   * @throws {BroadcasterError} `brokerRefused`
+   */
+  start(receiver: BackendReceiver): Promise<void>
+
+  /** Resolves when the broker has confirmed all; rejects if the connection breaks before. */
+  subscribe(channels: readonly string[]): Promise<void>
+  unsubscribe(channels: readonly string[]): Promise<void>
+
+  /**
+   * Resolves with the number of nodes that were listening.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`
+   */
+  publish(channel: string, body: string): Promise<number>
+
+  /**
+   * Makes the next beacon number, greater than `floor` and than every number before, publishes it on the control
+   * channel in the same step (see `control.ts`), and resolves with it.
+   */
+  beacon(floor: number): Promise<number>
+
+  /** Notes how many connections this node has, for {@link connections} of every node, until `ttlMs` from now. */
+  report(node: string, connections: number, ttlMs: number): Promise<void>
+  /** The sum of what nodes other than `node` have reported. */
+  connections(node: string): Promise<number>
+  /** Takes this node off the list. */
+  leave(node: string): Promise<void>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,178 @@
+import type { Position } from '@broadcaster/protocol'
+import { encodeControl } from '../control.ts'
+import { BroadcasterError } from '../errors.ts'
+import {
+  sessionLife,
+  type Session,
+  type SessionAnswer,
+  type SessionIdentity,
+  type SessionStore,
+} from '../sessions.ts'
+import type { Backend, BackendReceiver } from './backend.ts'
+
+/** One process, no services: what `redis: false` uses. */
+export class MemoryBackend implements Backend {
+  readonly isOrdered = true
+  readonly sessions: MemorySessions
+  readonly #controlChannel: string
+  readonly #channels = new Set<string>()
+  #receiver: BackendReceiver | null = null
+  #beacon = 0
+
+  constructor(options: { controlChannel: string; timeoutMs: number }) {
+    this.#controlChannel = options.controlChannel
+    this.sessions = new MemorySessions(options.timeoutMs)
+  }
+
+  async start(receiver: BackendReceiver): Promise<void> {
+    this.#receiver = receiver
+    receiver.up()
+  }
+
+  async subscribe(channels: readonly string[]): Promise<void> {
+    for (const channel of channels) this.#channels.add(channel)
+  }
+
+  async unsubscribe(channels: readonly string[]): Promise<void> {
+    for (const channel of channels) this.#channels.delete(channel)
+  }
+
+  async publish(channel: string, body: string): Promise<number> {
+    if (this.#receiver === null) throw new BroadcasterError('closed', 'The broadcaster has been closed')
+    if (!this.#channels.has(channel)) return 0
+    // Not from within the caller's call: that may be a handler of ours.
+    queueMicrotask(() => this.#receiver?.message(channel, body))
+    return 1
+  }
+
+  async beacon(floor: number): Promise<number> {
+    this.#beacon = Math.max(this.#beacon + 1, floor + 1, Date.now())
+    await this.publish(this.#controlChannel, encodeControl({ type: 'beacon', n: this.#beacon }))
+    return this.#beacon
+  }
+
+  async report(): Promise<void> {}
+
+  async connections(): Promise<number> {
+    return 0
+  }
+
+  async leave(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#receiver = null
+    this.#channels.clear()
+  }
+}
+
+interface StoredSession {
+  identity: SessionIdentity
+  channels: Map<string, Position>
+  answer: SessionAnswer | null
+  poller: string | null
+  expiresAt: number
+}
+
+class MemorySessions implements SessionStore {
+  readonly #life: { idleMs: number; pollingMs: number }
+  readonly #sessions = new Map<string, StoredSession>()
+
+  constructor(timeoutMs: number) {
+    this.#life = sessionLife(timeoutMs)
+  }
+
+  async create(token: string, identity: SessionIdentity): Promise<void> {
+    this.#dropExpired()
+    // As in Redis, where it is JSON: what the caller does to its objects later must not show.
+    const copy = JSON.parse(JSON.stringify(identity)) as SessionIdentity
+    this.#sessions.set(token, {
+      identity: copy,
+      channels: new Map(),
+      answer: null,
+      poller: null,
+      expiresAt: Date.now() + this.#life.idleMs,
+    })
+  }
+
+  async read(token: string): Promise<Session | null> {
+    const stored = this.#find(token)
+    return stored === undefined ? null : snapshot(stored)
+  }
+
+  async beginPoll(token: string, poller: string): Promise<Session | null> {
+    const stored = this.#find(token)
+    if (stored === undefined) return null
+    const before = snapshot(stored)
+    stored.poller = poller
+    stored.expiresAt = Date.now() + this.#life.pollingMs
+    return before
+  }
+
+  async commitAnswer(
+    token: string,
+    poller: string,
+    answer: SessionAnswer,
+    delivered: Readonly<Record<string, Position>>,
+  ): Promise<boolean> {
+    const stored = this.#find(token)
+    if (stored === undefined || stored.poller !== poller) return false
+    stored.answer = answer
+    for (const [channel, position] of Object.entries(delivered)) {
+      if (stored.channels.has(channel)) stored.channels.set(channel, position)
+    }
+    return true
+  }
+
+  async subscribe(
+    token: string,
+    channel: string,
+    position: Position,
+    options: { replace: boolean; maxChannels: number },
+  ): Promise<{ poller: string | null } | 'gone' | 'full'> {
+    const stored = this.#find(token)
+    if (stored === undefined) return 'gone'
+    const isNew = !stored.channels.has(channel)
+    if (isNew && stored.channels.size >= options.maxChannels) return 'full'
+    if (isNew || options.replace) stored.channels.set(channel, position)
+    return { poller: stored.poller }
+  }
+
+  async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
+    const stored = this.#find(token)
+    if (stored === undefined) return null
+    stored.channels.delete(channel)
+    return { poller: stored.poller }
+  }
+
+  async end(token: string): Promise<string | null> {
+    const poller = this.#find(token)?.poller ?? null
+    this.#sessions.delete(token)
+    return poller
+  }
+
+  async count(): Promise<number> {
+    this.#dropExpired()
+    return this.#sessions.size
+  }
+
+  async *all(): AsyncIterable<readonly [string, Session]> {
+    this.#dropExpired()
+    for (const [token, stored] of [...this.#sessions]) yield [token, snapshot(stored)]
+  }
+
+  #find(token: string): StoredSession | undefined {
+    const stored = this.#sessions.get(token)
+    if (stored === undefined || stored.expiresAt > Date.now()) return stored
+    this.#sessions.delete(token)
+    return undefined
+  }
+
+  #dropExpired(): void {
+    for (const token of [...this.#sessions.keys()]) this.#find(token)
+  }
+}
+
+function snapshot(stored: StoredSession): Session {
+  const { identity, channels, answer, poller } = stored
+  return { ...identity, channels: new Map(channels), answer, poller }
+}

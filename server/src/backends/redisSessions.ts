@@ -1,0 +1,202 @@
+import type { Position } from '@broadcaster/protocol'
+import type { Cluster, Redis } from 'ioredis'
+import {
+  sessionLife,
+  type Session,
+  type SessionAnswer,
+  type SessionIdentity,
+  type SessionLife,
+  type SessionStore,
+} from '../sessions.ts'
+
+/**
+ * A session is one hash, so that all of it expires together: `identity`, `poller` and `answer`, and a field for each
+ * channel. A sorted set of tokens by time of expiry tells how many there are, without a counter that a crash leaves
+ * wrong.
+ */
+const CHANNEL_FIELD = 'channel:'
+
+const scripts = {
+  create: `
+redis.call('HSET', KEYS[1], 'identity', ARGV[1])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
+
+  beginPoll: `
+local session = redis.call('HGETALL', KEYS[1])
+if #session == 0 then return false end
+redis.call('HSET', KEYS[1], 'poller', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return session`,
+
+  commitAnswer: `
+if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'answer', ARGV[2])
+for i = 3, #ARGV, 2 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+return 1`,
+
+  subscribe: `
+if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
+local isNew = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
+if isNew then
+  local others = 1 + redis.call('HEXISTS', KEYS[1], 'poller') + redis.call('HEXISTS', KEYS[1], 'answer')
+  if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[3]) then return 'full' end
+end
+if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
+return { redis.call('HGET', KEYS[1], 'poller') }`,
+
+  unsubscribe: `
+if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return false end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return { redis.call('HGET', KEYS[1], 'poller') }`,
+
+  end: `
+local poller = redis.call('HGET', KEYS[1], 'poller')
+redis.call('DEL', KEYS[1])
+return poller`,
+}
+
+type Scripts = Record<keyof typeof scripts, (...args: (string | number)[]) => Promise<unknown>>
+
+/** Sessions read at a time when all are asked for. */
+const PAGE = 200
+
+export class RedisSessions implements SessionStore {
+  readonly #redis: Redis | Cluster
+  readonly #run: Scripts
+  readonly #namespace: string
+  readonly #life: SessionLife
+
+  constructor(redis: Redis | Cluster, namespace: string, timeoutMs: number) {
+    this.#redis = redis
+    this.#namespace = namespace
+    this.#life = sessionLife(timeoutMs)
+    this.#run = Object.fromEntries(
+      Object.entries(scripts).map(([name, lua]) => {
+        const command = `broadcaster_${name}`
+        redis.defineCommand(command, { numberOfKeys: 1, lua })
+        // defineCommand adds a method that the type of the instance does not know.
+        const methods = redis as unknown as Record<string, Scripts[keyof Scripts]>
+        return [name, (...args: (string | number)[]) => methods[command]!.call(redis, ...args)]
+      }),
+    ) as Scripts
+  }
+
+  async create(token: string, identity: SessionIdentity): Promise<void> {
+    await Promise.all([
+      this.#run.create(this.#key(token), JSON.stringify(identity), this.#life.idleMs),
+      this.#noteExpiry(token, this.#life.idleMs),
+    ])
+  }
+
+  async read(token: string): Promise<Session | null> {
+    return parseSession(Object.entries(await this.#redis.hgetall(this.#key(token))))
+  }
+
+  async beginPoll(token: string, poller: string): Promise<Session | null> {
+    const [fields] = await Promise.all([
+      this.#run.beginPoll(this.#key(token), poller, this.#life.pollingMs),
+      this.#noteExpiry(token, this.#life.pollingMs),
+    ])
+    return fields === null ? null : parseSession(pairs(fields as string[]))
+  }
+
+  async commitAnswer(
+    token: string,
+    poller: string,
+    answer: SessionAnswer,
+    delivered: Readonly<Record<string, Position>>,
+  ): Promise<boolean> {
+    const fields = Object.entries(delivered).flatMap(([channel, position]) => [
+      CHANNEL_FIELD + channel,
+      position,
+    ])
+    return (await this.#run.commitAnswer(this.#key(token), poller, JSON.stringify(answer), ...fields)) === 1
+  }
+
+  async subscribe(
+    token: string,
+    channel: string,
+    position: Position,
+    { replace, maxChannels }: { replace: boolean; maxChannels: number },
+  ): Promise<{ poller: string | null } | 'gone' | 'full'> {
+    const reply = await this.#run.subscribe(
+      this.#key(token),
+      CHANNEL_FIELD + channel,
+      position,
+      Number.isFinite(maxChannels) ? maxChannels : Number.MAX_SAFE_INTEGER,
+      replace ? 1 : 0,
+      this.#life.idleMs,
+    )
+    return reply === 'gone' || reply === 'full' ? reply : { poller: first(reply) }
+  }
+
+  async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
+    const reply = await this.#run.unsubscribe(this.#key(token), CHANNEL_FIELD + channel)
+    return reply === null ? null : { poller: first(reply) }
+  }
+
+  async end(token: string): Promise<string | null> {
+    const [poller] = await Promise.all([
+      this.#run.end(this.#key(token)),
+      this.#redis.zrem(this.#expiryKey, token),
+    ])
+    return poller as string | null
+  }
+
+  async count(): Promise<number> {
+    const now = Date.now()
+    const [, count] = await Promise.all([
+      this.#redis.zremrangebyscore(this.#expiryKey, '-inf', now),
+      this.#redis.zcount(this.#expiryKey, now, '+inf'),
+    ])
+    return count
+  }
+
+  async *all(): AsyncIterable<readonly [string, Session]> {
+    const tokens = await this.#redis.zrangebyscore(this.#expiryKey, Date.now(), '+inf')
+    for (let i = 0; i < tokens.length; i += PAGE) {
+      const page = tokens.slice(i, i + PAGE)
+      const sessions = await Promise.all(page.map((token) => this.read(token)))
+      for (const [j, session] of sessions.entries()) if (session !== null) yield [page[j]!, session]
+    }
+  }
+
+  async #noteExpiry(token: string, lifeMs: number): Promise<void> {
+    await this.#redis.zadd(this.#expiryKey, Date.now() + lifeMs, token)
+  }
+
+  #key(token: string): string {
+    return `${this.#namespace}session:${token}`
+  }
+
+  get #expiryKey(): string {
+    return `${this.#namespace}sessions`
+  }
+}
+
+function parseSession(fields: readonly (readonly [string, string])[]): Session | null {
+  const channels = new Map<string, Position>()
+  let identity: SessionIdentity | null = null
+  let answer: SessionAnswer | null = null
+  let poller: string | null = null
+  for (const [field, value] of fields) {
+    if (field === 'identity') identity = JSON.parse(value) as SessionIdentity
+    else if (field === 'answer') answer = JSON.parse(value) as SessionAnswer
+    else if (field === 'poller') poller = value
+    else if (field.startsWith(CHANNEL_FIELD)) channels.set(field.slice(CHANNEL_FIELD.length), value)
+  }
+  return identity && { ...identity, channels, answer, poller }
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const result: [string, string][] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) result.push([flat[i]!, flat[i + 1]!])
+  return result
+}
+
+function first(reply: unknown): string | null {
+  return Array.isArray(reply) && typeof reply[0] === 'string' ? reply[0] : null
+}

@@ -1,0 +1,153 @@
+import type { GapReason } from '@broadcaster/protocol'
+import { entryText, textFrame } from './frames.ts'
+import { ChannelLog, type Entry, type LogLimits } from './log.ts'
+import type { Position } from './position.ts'
+
+/** A live listener of channels, as the hub sees a WebSocket connection. */
+export interface Subscriber {
+  /** Whether its frames carry positions. */
+  readonly hasPositions: boolean
+  /** Over its buffer's limit: the hub passes it by until it has caught up from the logs by itself. */
+  isLagging: boolean
+  /** What the flush that is running has for it. Only the hub touches it. */
+  batch: Channel | Channel[] | null
+  /** Writes frames, and may set {@link isLagging}. */
+  write(frames: Buffer): void
+  /** Messages of the channel were missed. */
+  gap(channel: Channel, reason: GapReason): void
+  /** The channel has settled: a lagging subscriber may now be able to catch up. */
+  catchUp(): void
+}
+
+/** Somebody who reads from the log when there is something in it: a waiting poll. */
+export interface Waiter {
+  wake(channel: Channel): void
+}
+
+/**
+ * - `joining`: subscribed or about to be; messages don't count yet, since their numbers aren't known
+ * - `filling`: counting again after the connection was broken, the hole before not filled yet: nothing is delivered
+ * - `live`: every message is delivered as it comes
+ */
+export type ChannelState = 'joining' | 'filling' | 'live'
+
+/** One channel on this node: its log, and who listens. */
+export class Channel {
+  readonly name: string
+  /** The name as JSON, made once. */
+  readonly nameJson: string
+  readonly subscribers = new Set<Subscriber>()
+  readonly waiters = new Set<Waiter>()
+  state: ChannelState = 'joining'
+  /** `null` while nobody needs one. */
+  log: ChannelLog | null = null
+  /** The log from before the connection broke, until the hole behind it is filled. */
+  before: ChannelLog | null = null
+  /** What the next flush delivers. */
+  pending: Entry[] = []
+  /** Requests that are at work on this channel. */
+  interest = 0
+  /** When the last listener or request left, in ms. */
+  idleSince = 0
+  /** Resolves when the channel is live. */
+  settled: Promise<void>
+  /** The newest message's place: counts within its beacon. */
+  #beacon = 0
+  #count = 0
+  #settle!: () => void
+  readonly #full = new SharedFrames()
+  readonly #base = new SharedFrames()
+
+  constructor(name: string) {
+    this.name = name
+    this.nameJson = JSON.stringify(name)
+    this.settled = this.#unsettled()
+  }
+
+  get isIdle(): boolean {
+    return this.subscribers.size === 0 && this.waiters.size === 0 && this.interest === 0
+  }
+
+  /** Numbers a message that has come. */
+  count(beacon: number, json: string, at: number, order: number): Entry {
+    if (this.#beacon !== beacon) {
+      this.#beacon = beacon
+      this.#count = 0
+    }
+    return { beacon, count: ++this.#count, json, at, order }
+  }
+
+  /** Where the channel stands: behind every message that has come. */
+  head(beacon: number): Position {
+    return this.#beacon === beacon ? { beacon, count: this.#count } : { beacon, count: 0 }
+  }
+
+  /** Counting starts here. With a log from before there is a hole to fill first. */
+  begin(beacon: number, limits: LogLimits): void {
+    this.#beacon = beacon
+    this.#count = 0
+    if (this.log === null) {
+      this.live()
+      return
+    }
+    // If it breaks a second time before it was filled, the first hole is still the one that matters.
+    this.before ??= this.log
+    this.log = new ChannelLog(limits, { beacon, count: 0 }, 'broker')
+    this.state = 'filling'
+  }
+
+  live(): void {
+    this.state = 'live'
+    this.#settle()
+  }
+
+  /** The connection broke: what comes next can't be numbered before the next beacon. */
+  broken(): void {
+    if (this.state === 'live') this.settled = this.#unsettled()
+    this.state = 'joining'
+  }
+
+  /** The frames of everything pending, made once and shared by all who get just that. */
+  batch(withPositions: boolean): Buffer {
+    const frames = withPositions ? this.#full : this.#base
+    return (frames.joined ??= join(this.frames(withPositions)))
+  }
+
+  /** The same, one by one. */
+  frames(withPositions: boolean): readonly Buffer[] {
+    const frames = withPositions ? this.#full : this.#base
+    return (frames.single ??= this.pending.map((entry) => this.frame(entry, withPositions)))
+  }
+
+  /** Everything pending has been delivered. */
+  delivered(): void {
+    this.pending = []
+    this.#full.clear()
+    this.#base.clear()
+  }
+
+  frame(entry: Entry, withPositions: boolean): Buffer {
+    return textFrame(entryText(entry, this.nameJson, withPositions))
+  }
+
+  #unsettled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settle = resolve
+    })
+  }
+}
+
+/** What a flush encodes, made only if somebody needs it. */
+class SharedFrames {
+  single: readonly Buffer[] | null = null
+  joined: Buffer | null = null
+
+  clear(): void {
+    this.single = null
+    this.joined = null
+  }
+}
+
+function join(frames: readonly Buffer[]): Buffer {
+  return frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+}

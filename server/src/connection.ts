@@ -1,0 +1,334 @@
+import {
+  closeCodes,
+  cutReason,
+  reasons,
+  PROTOCOL_VERSION,
+  authData,
+  parseClientMessage,
+  type Auth,
+  type CloseName,
+  type GapReason,
+  type ServerMessage,
+  type Subscribe,
+} from '@broadcaster/protocol'
+import type { Access, AccessAnswer } from './access.ts'
+import type { Channel, Subscriber } from './channel.ts'
+import { messageFrame, replayText, textFrame } from './frames.ts'
+import type { Hub, Place } from './hub.ts'
+import type { Limits } from './options.ts'
+import { formatPosition, parsePosition, type Position } from './position.ts'
+
+/** The wire under a connection. */
+export interface Link {
+  write(frames: Buffer): void
+  /** Bytes that were written and have not left the process. */
+  readonly bufferedBytes: number
+  /** Calls back once, when all of that has left. */
+  onDrained(callback: () => void): void
+  close(code: number, reason: string): void
+}
+
+export type Authenticate = (auth: Record<string, unknown>) => Promise<AccessAnswer>
+
+/** What a connection needs of the server. */
+export interface ConnectionHost {
+  readonly hub: Hub
+  readonly access: Access
+  readonly limits: Limits
+  /** How long Redis may take to confirm, in ms. */
+  readonly brokerTimeoutMs: number
+  /** The additions of the protocol are on. */
+  readonly recovery: boolean
+  /** The connection is authenticated: from now on it counts. */
+  authenticated(connection: Connection, auth: Auth): void
+  closed(connection: Connection): void
+}
+
+/** One WebSocket client: authenticates it, and keeps its subscriptions. */
+export class Connection implements Subscriber {
+  batch: Channel | Channel[] | null = null
+  isLagging = false
+  hasPositions = false
+  /** What `canConnect` has said of the client. */
+  context: unknown = undefined
+  client: string | null = null
+  generation = 0
+
+  readonly #host: ConnectionHost
+  readonly #link: Link
+  /** `null` while Redis has not confirmed it yet. */
+  readonly #channels = new Map<string, Channel | null>()
+  /** The work at hand for each channel, so that answers about one come in order. */
+  readonly #queues = new Map<string, Promise<void>>()
+  /** While lagging: up to where each channel was written. */
+  #places: Map<Channel, Position> | null = null
+  #state: 'new' | 'authenticating' | 'open' | 'closed' = 'new'
+  #auth: Record<string, unknown> = {}
+  /** Frames that came while `canConnect` was thinking. */
+  #early: string[] = []
+  #authTimer: NodeJS.Timeout | null
+  #pendingRequests = 0
+  /** Asks the application, with the request that opened the connection: let go as soon as it has had it. */
+  #authenticate: Authenticate | null
+
+  constructor(host: ConnectionHost, link: Link, authenticate: Authenticate) {
+    this.#host = host
+    this.#link = link
+    this.#authenticate = authenticate
+    this.#authTimer = setTimeout(() => this.close('authTimeout'), host.limits.authTimeout)
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** A frame has come. */
+  receive(text: string): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'authenticating') {
+      if (this.#early.push(text) > this.#maxPending) this.close('badMessage', 'Too many requests')
+      return
+    }
+    const parsed = parseClientMessage(text)
+    if (parsed.kind === 'bad') return this.close('badMessage', parsed.reason)
+    const message = parsed.kind === 'message' ? parsed.message : null
+    if (this.#state === 'new') {
+      if (message?.__type === 'auth') void this.#handshake(message, Buffer.byteLength(text))
+      else this.#refuse(reasons.authExpected)
+      return
+    }
+    if (parsed.kind === 'noChannel') {
+      const type = parsed.type === 'subscribe' ? 'subscribeError' : 'unsubscribeError'
+      return this.#send({ __type: type, channel: '', reason: reasons.channelExpected })
+    }
+    switch (message?.__type) {
+      case 'subscribe':
+        return this.#inOrder(message.channel, () => this.#subscribe(message))
+      case 'unsubscribe':
+        return this.#inOrder(message.channel, async () => {
+          this.#unsubscribe(message.channel)
+          this.#send({ __type: 'unsubscribeOk', channel: message.channel })
+        })
+      case 'ping':
+        // The base has no answer to it.
+        if (this.hasPositions) this.#send({ __type: 'pong' })
+        return
+      default:
+        this.#send({ __type: 'unknown' })
+    }
+  }
+
+  /** Ends the connection from this side. */
+  close(name: CloseName, reason: string = closeCodes[name].reason): void {
+    if (this.#state === 'closed') return
+    this.#link.close(closeCodes[name].code, cutReason(reason))
+    this.ended()
+  }
+
+  /** The connection has ended, from whichever side. */
+  ended(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#stopAuthTimer()
+    // Only what was confirmed: a subscription that is under way ends itself when it sees the state.
+    for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
+    this.#channels.clear()
+    this.#places = null
+    this.#host.closed(this)
+  }
+
+  /** The server takes the channel away. */
+  revoke(name: string): void {
+    if (!this.#channels.has(name)) return
+    this.#unsubscribe(name)
+    if (this.hasPositions) {
+      this.#send({ __type: 'unsubscribed', channel: name, reason: reasons.unsubscribedByServer })
+    }
+  }
+
+  // -- what the hub calls
+
+  write(frames: Buffer): void {
+    this.#link.write(frames)
+    if (this.#link.bufferedBytes > this.#host.limits.bufferedBytes) this.#lag()
+  }
+
+  gap(channel: Channel, reason: GapReason): void {
+    if (!this.hasPositions) return this.close('gap')
+    const position = formatPosition(channel.log!.start)
+    this.#send({ __type: 'gap', channel: channel.name, position, reason })
+  }
+
+  /** Goes on from the logs, as far as the buffer's limit allows. */
+  catchUp(): void {
+    if (this.#places === null) return
+    if (this.#link.bufferedBytes > 0) return this.#link.onDrained(() => this.catchUp())
+    // What is pending is in the logs already.
+    this.#host.hub.flush()
+    let hasAll = true
+    for (const [channel, place] of this.#places) {
+      if (channel.state !== 'live') {
+        hasAll = false
+        continue
+      }
+      if (!this.#readOn(channel, place)) return
+    }
+    if (!hasAll) return
+    this.#places = null
+    this.isLagging = false
+  }
+
+  /** Writes what the channel has after `place`; false if the buffer is full before the end. */
+  #readOn(channel: Channel, place: Position): boolean {
+    const log = channel.log!
+    const isGap = !log.covers(place)
+    if (isGap) this.gap(channel, log.startReason)
+    if (this.#places === null) return false
+    for (const entry of log.after(isGap ? log.start : place)) {
+      this.#link.write(channel.frame(entry, this.hasPositions))
+      this.#places.set(channel, entry)
+      if (this.#link.bufferedBytes > this.#host.limits.bufferedBytes) {
+        this.#link.onDrained(() => this.catchUp())
+        return false
+      }
+    }
+    this.#places.set(channel, this.#host.hub.headOf(channel))
+    return true
+  }
+
+  /** The client reads more slowly than messages come: from here it is served from the logs. */
+  #lag(): void {
+    if (this.isLagging || this.#state === 'closed') return
+    const places = new Map<Channel, Position>()
+    for (const channel of this.#channels.values()) {
+      if (channel === null) continue
+      // Without a log there is nothing to continue from.
+      if (channel.log === null) return this.close('gap')
+      places.set(channel, this.#host.hub.headOf(channel))
+    }
+    this.isLagging = true
+    this.#places = places
+    this.#link.onDrained(() => this.catchUp())
+  }
+
+  // -- requests
+
+  async #handshake(auth: Auth, bytes: number): Promise<void> {
+    const authenticate = this.#authenticate!
+    this.#authenticate = null
+    this.#state = 'authenticating'
+    if (bytes > this.#host.limits.authBytes) return this.#refuse(reasons.authTooLarge)
+    this.#auth = authData(auth)
+    const answer = await authenticate(this.#auth)
+    if (this.#isClosed()) return
+    if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
+    this.#stopAuthTimer()
+    this.context = answer.context
+    this.hasPositions = this.#host.recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
+    this.client = readClientName(auth)
+    this.generation = readGeneration(auth)
+    this.#state = 'open'
+    this.#send(this.hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
+    this.#host.authenticated(this, auth)
+    const early = this.#early
+    this.#early = []
+    for (const text of early) this.receive(text)
+  }
+
+  async #subscribe({ channel: name, position }: Subscribe): Promise<void> {
+    const { hub, access, limits, brokerTimeoutMs } = this.#host
+    const refusal = await access.refusal(name, this.#auth, this.context)
+    if (this.#isClosed()) return
+    if (refusal !== null) return this.#refuseChannel(name, refusal)
+    const held = this.#channels.get(name)
+    if (held) return this.#confirm({ channel: held, head: hub.headOf(held), missed: [], gap: null }, false)
+    if (this.#channels.size >= limits.channelsPerConnection) {
+      return this.#refuseChannel(name, reasons.tooManyChannels)
+    }
+    const isResuming = this.hasPositions && position !== undefined
+    const since = isResuming ? parsePosition(position) : null
+    // Takes its place among `channelsPerConnection` while Redis confirms.
+    this.#channels.set(name, null)
+    try {
+      await hub.subscribe(this, name, since, AbortSignal.timeout(brokerTimeoutMs), (place) => {
+        if (this.#isClosed()) return
+        this.#channels.set(name, place.channel)
+        this.#confirm(isResuming && since === null ? { ...place, gap: 'expired' } : place, isResuming)
+      })
+      if (this.#isClosed()) hub.unsubscribe(this, name)
+    } catch {
+      if (this.#isClosed()) return
+      this.#channels.delete(name)
+      this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
+    }
+  }
+
+  #confirm({ channel, head, missed, gap }: Place, isResuming: boolean): void {
+    if (this.#places !== null) this.#places.set(channel, head)
+    const ok = `{"__type":"subscribeOk","channel":${channel.nameJson}`
+    if (!this.hasPositions) return this.#link.write(textFrame(`${ok}}`))
+    const recovered = !isResuming
+      ? ''
+      : gap === null
+        ? ',"recovered":true'
+        : `,"recovered":false,"reason":"${gap}"`
+    const messages = missed.length === 0 ? '' : `,"messages":${replayText(missed)}`
+    this.write(textFrame(`${ok},"position":"${formatPosition(head)}"${recovered}${messages}}`))
+  }
+
+  #unsubscribe(name: string): void {
+    const channel = this.#channels.get(name)
+    this.#host.hub.unsubscribe(this, name)
+    this.#channels.delete(name)
+    if (channel) this.#places?.delete(channel)
+  }
+
+  /** Requests about one channel one after the other, those about others meanwhile. */
+  #inOrder(channel: string, request: () => Promise<void>): void {
+    if (++this.#pendingRequests > this.#maxPending) return this.close('badMessage', 'Too many requests')
+    const run = async (): Promise<void> => {
+      if (!this.#isClosed()) await request()
+      this.#pendingRequests -= 1
+      if (this.#queues.get(channel) === queue) this.#queues.delete(channel)
+    }
+    const earlier = this.#queues.get(channel)
+    const queue = earlier === undefined ? Promise.resolve().then(run) : earlier.then(run)
+    this.#queues.set(channel, queue)
+  }
+
+  get #maxPending(): number {
+    return 2 * this.#host.limits.channelsPerConnection
+  }
+
+  #refuse(reason: string): void {
+    this.#send({ __type: 'authError', reason })
+    this.close('unauthorized', reason)
+  }
+
+  #refuseChannel(channel: string, reason: string): void {
+    this.#send({ __type: 'subscribeError', channel, reason })
+  }
+
+  #send(message: ServerMessage): void {
+    if (this.#state !== 'closed') this.#link.write(messageFrame(message))
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  #stopAuthTimer(): void {
+    if (this.#authTimer !== null) clearTimeout(this.#authTimer)
+    this.#authTimer = null
+  }
+}
+
+const MAX_CLIENT_NAME = 64
+
+export function readClientName({ __client: name }: Auth): string | null {
+  return typeof name === 'string' && name !== '' && name.length <= MAX_CLIENT_NAME ? name : null
+}
+
+export function readGeneration({ __generation: generation }: Auth): number {
+  return Number.isSafeInteger(generation) && generation! >= 0 ? generation! : 0
+}

@@ -1,0 +1,95 @@
+/**
+ * What nodes say to each other, over the control channel (all of them) and over each node's own channel (one).
+ * Everything carries a version; what can't be read is ignored, since anybody who can publish may have sent it.
+ */
+
+const VERSION = 1
+
+/** Entries as they travel: position, body as JSON text, age in ms. */
+export type SentEntry = readonly [position: string, json: string, ageMs: number]
+
+export type ControlMessage =
+  /** From here on, every node counts from 0 under this number. */
+  | { readonly type: 'beacon'; readonly n: number }
+  /** Who has all of these channels' messages after `after` and before `before`? */
+  | {
+      readonly type: 'fetch'
+      readonly id: number
+      readonly node: string
+      readonly ranges: readonly (readonly [channel: string, after: string, before: string])[]
+    }
+  /** An answer to `fetch`, to the asking node; `entries` is `null` where this node hasn't got them all. */
+  | {
+      readonly type: 'fetched'
+      readonly id: number
+      readonly node: string
+      readonly range: number
+      readonly entries: readonly SentEntry[] | null
+      readonly isLast: boolean
+    }
+  /** Connections of this client with a lower generation end. */
+  | { readonly type: 'fence'; readonly client: string; readonly generation: number }
+  /** The poll of this session ends, unless it is `except`. */
+  | { readonly type: 'endPoll'; readonly token: string; readonly except: string }
+  /** The session is no more. */
+  | { readonly type: 'endSession'; readonly token: string }
+  /** The session's channels have changed: the waiting poll takes part in it. */
+  | {
+      readonly type: 'pollChannel'
+      readonly token: string
+      readonly channel: string
+      readonly position: string | null
+    }
+  /** Clients whose context matches are cut off. */
+  | { readonly type: 'disconnect'; readonly match: unknown }
+  /** Clients whose context matches lose the channel. */
+  | { readonly type: 'unsubscribe'; readonly match: unknown; readonly channel: string }
+
+export function encodeControl(message: ControlMessage): string {
+  return JSON.stringify({ v: VERSION, ...message })
+}
+
+/** The two halves of an encoded beacon, for a script that puts the number between them. */
+export const beaconTemplate = encodeControl({ type: 'beacon', n: 0 }).split('0') as [string, string]
+
+/** `null` for everything that is not a control message of this version. */
+export function parseControl(text: string): ControlMessage | null {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Whoever can publish can publish nonsense here. It is no concern of ours.
+    return null
+  }
+  if (typeof value !== 'object' || value === null) return null
+  const fields = value as Record<string, unknown>
+  if (fields['v'] !== VERSION || typeof fields['type'] !== 'string') return null
+  const isValid = validators[fields['type']]
+  return isValid?.(fields) === true ? (value as ControlMessage) : null
+}
+
+const isString = (value: unknown): value is string => typeof value === 'string'
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+const isRange = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 3 && value.every(isString)
+const isEntry = (value: unknown): boolean =>
+  Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
+
+const validators: Record<string, ((fields: Record<string, unknown>) => boolean) | undefined> = {
+  beacon: ({ n }) => isCount(n),
+  fetch: ({ id, node, ranges }) =>
+    isCount(id) && isString(node) && Array.isArray(ranges) && ranges.every(isRange),
+  fetched: ({ id, node, range, entries, isLast }) =>
+    isCount(id) &&
+    isString(node) &&
+    isCount(range) &&
+    typeof isLast === 'boolean' &&
+    (entries === null || (Array.isArray(entries) && entries.every(isEntry))),
+  fence: ({ client, generation }) => isString(client) && isCount(generation),
+  endPoll: ({ token, except }) => isString(token) && isString(except),
+  endSession: ({ token }) => isString(token),
+  pollChannel: ({ token, channel, position }) =>
+    isString(token) && isString(channel) && (position === null || isString(position)),
+  disconnect: ({ match }) => typeof match === 'object' && match !== null,
+  unsubscribe: ({ match, channel }) => typeof match === 'object' && match !== null && isString(channel),
+}

@@ -1,0 +1,559 @@
+import type { GapReason } from '@broadcaster/protocol'
+import { randomUUID } from 'node:crypto'
+import type { Backend, BackendReceiver } from './backends/backend.ts'
+import { Channel, type Subscriber, type Waiter } from './channel.ts'
+import { encodeControl, parseControl, type ControlMessage } from './control.ts'
+import { BroadcasterError } from './errors.ts'
+import { FanOut } from './fanout.ts'
+import { ChannelLog, type Entry, type LogLimits } from './log.ts'
+import type { Logger } from './logger.ts'
+import { Peers, type Range } from './peers.ts'
+import { comparePositions, type Position } from './position.ts'
+
+export interface HubOptions {
+  readonly backend: Backend
+  readonly logger: Logger
+  readonly controlChannel: string
+  readonly controlNamespace: string
+  /** Whether every channel keeps a log; otherwise only those that long-poll reads from do. */
+  readonly recovery: boolean
+  readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
+  /** How long a channel that nobody listens to any more is kept for those who come back. */
+  readonly retentionMs: number
+}
+
+/** How a subscription begins. */
+export interface Place {
+  readonly channel: Channel
+  /** Where the channel stands; everything after it is live. */
+  readonly head: Position
+  /** What the client has missed, all of it; empty if there was a gap. */
+  readonly missed: readonly Entry[]
+  /** Why it can't be given what it missed. */
+  readonly gap: GapReason | null
+}
+
+/** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
+const SUBSCRIBE_BATCH = 500
+const SWEEP_INTERVAL_MS = 1000
+const BEACON_RETRY_MS = 500
+
+/**
+ * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
+ * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link Waiter}s.
+ */
+export class Hub {
+  readonly node = randomUUID()
+  /** What other nodes say that is not the hub's own business. */
+  onControl: (message: ControlMessage) => void = () => {}
+
+  readonly #options: HubOptions
+  readonly #channels = new Map<string, Channel>()
+  readonly #fanOut = new FanOut()
+  readonly #peers: Peers
+  readonly #nodeChannel: string
+  readonly #sweeper: NodeJS.Timeout
+  /** Connected, so that channels can be subscribed. */
+  #isUp = false
+  /** Everything that was wanted when the connection came up is confirmed. */
+  #isReady = false
+  #isClosed = false
+  /** The last beacon that was seen. */
+  #beacon = 0
+  #beaconWaiters: { n: number; resolve: () => void }[] = []
+  #nextBeacon: Promise<void> | null = null
+  /** Channels that are wanted and not asked for yet. */
+  #joining: Channel[] = []
+  /** Channels that Redis has confirmed and that wait for a beacon. */
+  readonly #confirmed = new Set<Channel>()
+  #order = 0
+  /** Counts up with every connection to the broker: what was begun on an older one is void. */
+  #epoch = 0
+
+  constructor(options: HubOptions) {
+    this.#options = options
+    this.#nodeChannel = this.#nodeChannelOf(this.node)
+    this.#peers = new Peers({
+      node: this.node,
+      publishToAll: (message) => this.publishToAll(message),
+      publishToNode: (node, message) => this.publishToNode(node, message),
+      read: (range) => this.#readRange(range),
+    })
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
+    this.#sweeper.unref()
+  }
+
+  /** Whether messages are coming in: connected, and all subscriptions confirmed. */
+  get isListening(): boolean {
+    return this.#isReady && !this.#isClosed
+  }
+
+  /** Names that clients can't subscribe to. */
+  isReserved(channel: string): boolean {
+    return channel === this.#options.controlChannel || channel.startsWith(this.#nodeChannelOf(''))
+  }
+
+  async start(): Promise<void> {
+    const receiver: BackendReceiver = {
+      message: (channel, body) => this.#receive(channel, body),
+      up: () => this.#up(),
+      down: (error) => this.#down(error),
+    }
+    await this.#options.backend.start(receiver)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#sweeper)
+    this.flush()
+    await this.#options.backend.close()
+  }
+
+  publishToAll(message: ControlMessage): Promise<number> {
+    return this.#options.backend.publish(this.#options.controlChannel, encodeControl(message))
+  }
+
+  publishToNode(node: string, message: ControlMessage): Promise<number> {
+    return this.#options.backend.publish(this.#nodeChannelOf(node), encodeControl(message))
+  }
+
+  /** How many listen to each channel on this node. */
+  localSubscriptions(): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (const channel of this.#channels.values()) {
+      const count = channel.subscribers.size + channel.waiters.size
+      if (count > 0) counts[channel.name] = count
+    }
+    return counts
+  }
+
+  logUsage(): { channels: number; messages: number; bytes: number } {
+    const usage = { channels: this.#channels.size, messages: 0, bytes: 0 }
+    for (const { log } of this.#channels.values()) {
+      usage.messages += log?.size ?? 0
+      usage.bytes += log?.bytes ?? 0
+    }
+    return usage
+  }
+
+  /**
+   * Makes `subscriber` a listener of the channel from `since` on, or from now. `confirm` is called in the moment in
+   * which it becomes one: what it writes comes before every live message.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `signal` aborts.
+   */
+  async subscribe(
+    subscriber: Subscriber,
+    name: string,
+    since: Position | null,
+    signal: AbortSignal,
+    confirm: (place: Place) => void,
+  ): Promise<void> {
+    await this.#at(name, since, signal, (channel, gap) => {
+      // What is pending belongs to those who are listening already.
+      this.flush()
+      channel.subscribers.add(subscriber)
+      const missed = since !== null && gap === null ? channel.log!.after(since) : []
+      confirm({ channel, head: this.headOf(channel), missed, gap })
+    })
+  }
+
+  unsubscribe(subscriber: Subscriber, name: string): void {
+    const channel = this.#channels.get(name)
+    if (channel?.subscribers.has(subscriber) !== true) return
+    this.flush()
+    channel.subscribers.delete(subscriber)
+    channel.idleSince = Date.now()
+  }
+
+  /**
+   * Makes `waiter` somebody who reads the channel's log from `since` on. Resolves with the place to read from and
+   * why it had to be another one. Until {@link unwatch} it is woken for every new message.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`
+   */
+  async watch(
+    waiter: Waiter,
+    name: string,
+    since: Position | null,
+    signal: AbortSignal,
+  ): Promise<{ channel: Channel; from: Position; gap: GapReason | null }> {
+    return this.#at(name, since, signal, (channel, gap) => {
+      this.#keepLog(channel)
+      channel.waiters.add(waiter)
+      return { channel, from: since !== null && gap === null ? since : this.headOf(channel), gap }
+    })
+  }
+
+  unwatch(waiter: Waiter, channel: Channel): void {
+    if (channel.waiters.delete(waiter)) channel.idleSince = Date.now()
+  }
+
+  /** Where the channel stands now, once it is confirmed; it is kept for the retention time. */
+  placeOf(name: string, signal: AbortSignal): Promise<Position> {
+    return this.#at(name, null, signal, (channel) => {
+      this.#keepLog(channel)
+      return this.headOf(channel)
+    })
+  }
+
+  /** Up to where the channel has been delivered to its listeners. */
+  headOf(channel: Channel): Position {
+    if (channel.state === 'live') return channel.head(this.#beacon)
+    return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacon)
+  }
+
+  /** Delivers what has come, now. It happens by itself once a turn of the event loop. */
+  flush(): void {
+    this.#fanOut.flush()
+  }
+
+  // -- messages
+
+  #receive(name: string, body: string): void {
+    if (name === this.#options.controlChannel || name === this.#nodeChannel) {
+      const message = parseControl(body)
+      if (message !== null) this.#control(message)
+      return
+    }
+    const channel = this.#channels.get(name)
+    if (channel === undefined || channel.state === 'joining') return
+    const entry = channel.count(this.#beacon, JSON.stringify(body), Date.now(), ++this.#order)
+    channel.log?.append(entry)
+    if (channel.state === 'live') this.#fanOut.add(channel, entry)
+  }
+
+  #control(message: ControlMessage): void {
+    switch (message.type) {
+      case 'beacon':
+        return this.#countFrom(message.n)
+      case 'fetch':
+        return this.#peers.answer(message)
+      case 'fetched':
+        return this.#peers.receive(message)
+      default:
+        return this.onControl(message)
+    }
+  }
+
+  // -- beacons
+
+  #countFrom(beacon: number): void {
+    if (beacon <= this.#beacon) {
+      // A broker that has forgotten where it was, and a clock behind ours: other nodes may be numbering from there, so
+      // what is here can't be compared with theirs. A beacon above both makes everybody agree again.
+      if (beacon < this.#beacon) this.#renumber()
+      return
+    }
+    this.#beacon = beacon
+    for (const channel of this.#confirmed) this.#begin(channel)
+    this.#confirmed.clear()
+    this.#fillHoles()
+    const reached = this.#beaconWaiters.filter(({ n }) => n <= beacon)
+    this.#beaconWaiters = this.#beaconWaiters.filter(({ n }) => n > beacon)
+    for (const { resolve } of reached) resolve()
+  }
+
+  #renumber(): void {
+    this.#options.logger.warn({ beacon: this.#beacon }, 'Redis has gone back in time: positions begin anew')
+    for (const channel of this.#channels.values()) {
+      if (channel.state === 'joining') continue
+      channel.broken()
+      this.#confirmed.add(channel)
+    }
+    void this.#freshBeacon()
+  }
+
+  /** Resolves when everything that was published before this call has come in. Never rejects. */
+  #freshBeacon(): Promise<void> {
+    if (!this.#options.backend.isOrdered) return Promise.resolve()
+    // One for all who ask in the same turn. Later ones need a later beacon.
+    this.#nextBeacon ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#nextBeacon = null
+        this.#sendBeacon(resolve)
+      })
+    })
+    return this.#nextBeacon
+  }
+
+  #sendBeacon(resolve: () => void): void {
+    if (this.#isClosed) return resolve()
+    this.#options.backend.beacon(this.#beacon).then(
+      (n) => {
+        if (n <= this.#beacon) resolve()
+        else this.#beaconWaiters.push({ n, resolve })
+      },
+      (error: unknown) => {
+        this.#options.logger.debug({ error }, 'No beacon could be sent; trying again')
+        setTimeout(() => this.#sendBeacon(resolve), BEACON_RETRY_MS).unref()
+      },
+    )
+  }
+
+  // -- joining and leaving channels
+
+  #hold(name: string): Channel {
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = new Channel(name)
+      this.#channels.set(name, channel)
+      this.#join(channel)
+    }
+    channel.interest += 1
+    return channel
+  }
+
+  #release(channel: Channel): void {
+    channel.interest -= 1
+    channel.idleSince = Date.now()
+  }
+
+  #join(channel: Channel): void {
+    if (this.#joining.push(channel) > 1) return
+    // All channels that are asked for in one turn go in one SUBSCRIBE, with one beacon.
+    setImmediate(() => {
+      const channels = this.#joining
+      this.#joining = []
+      if (this.#isUp && channels.length > 0) void this.#subscribeAll(channels, this.#epoch)
+    })
+  }
+
+  async #subscribeAll(channels: readonly Channel[], epoch: number): Promise<void> {
+    for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
+      const batch = channels.slice(i, i + SUBSCRIBE_BATCH)
+      try {
+        await this.#options.backend.subscribe(batch.map(({ name }) => name))
+      } catch (error) {
+        // The connection is gone; `up` brings all of them back.
+        this.#options.logger.debug({ error }, 'Subscribing was interrupted')
+        return
+      }
+      if (epoch !== this.#epoch) return
+      this.#confirm(batch)
+    }
+  }
+
+  #confirm(channels: readonly Channel[]): void {
+    const held = channels.filter((channel) => this.#channels.get(channel.name) === channel)
+    if (this.#options.backend.isOrdered) {
+      // From the first beacon that comes after the confirmation their positions are everyone's.
+      for (const channel of held) this.#confirmed.add(channel)
+      void this.#freshBeacon()
+    } else {
+      for (const channel of held) this.#begin(channel)
+      this.#fillHoles()
+    }
+  }
+
+  #begin(channel: Channel): void {
+    channel.begin(this.#beacon, this.#options.log)
+    if (this.#options.recovery) this.#keepLog(channel)
+  }
+
+  #keepLog(channel: Channel): void {
+    channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
+  }
+
+  /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */
+  async #at<T>(
+    name: string,
+    since: Position | null,
+    signal: AbortSignal,
+    act: (channel: Channel, gap: GapReason | null) => T,
+  ): Promise<T> {
+    const channel = this.#hold(name)
+    try {
+      for (;;) {
+        const gap = await this.#locate(channel, since, signal)
+        if (signal.aborted) throw unavailable()
+        // Something may have come between the answer and now.
+        const holds =
+          channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))
+        if (holds) return act(channel, gap)
+      }
+    } finally {
+      this.#release(channel)
+    }
+  }
+
+  /**
+   * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
+   * Returns why it can't, if it can't.
+   */
+  async #locate(channel: Channel, since: Position | null, signal: AbortSignal): Promise<GapReason | null> {
+    let hasAskedBroker = false
+    let hasAskedPeers = false
+    for (;;) {
+      await settledOrAborted(channel, signal)
+      if (signal.aborted || since === null) return null
+      this.#keepLog(channel)
+      const log = channel.log!
+      if (comparePositions(since, this.headOf(channel)) > 0) {
+        // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
+        if (hasAskedBroker) return 'expired'
+        hasAskedBroker = true
+        await this.#freshBeacon()
+      } else if (log.covers(since)) {
+        return null
+      } else if (log.isTrimmed || hasAskedPeers) {
+        return log.startReason
+      } else {
+        hasAskedPeers = true
+        const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
+        // Meanwhile another request may have filled more than this one asked for.
+        if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed) {
+          this.#extend(log, since, entries)
+        }
+      }
+    }
+  }
+
+  /** Puts in front of the log what another node had. The log may have been extended by others meanwhile. */
+  #extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
+    const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
+    log.prepend(missing, start, 'node')
+  }
+
+  // -- the connection to the broker
+
+  #up(): void {
+    const epoch = ++this.#epoch
+    this.#joining = []
+    this.#confirmed.clear()
+    if (!this.#options.backend.isOrdered) this.#beacon = Math.max(this.#beacon + 1, Date.now())
+    void this.#rejoin(epoch)
+  }
+
+  async #rejoin(epoch: number): Promise<void> {
+    const { backend, controlChannel, logger } = this.#options
+    try {
+      await backend.subscribe([controlChannel, this.#nodeChannel])
+    } catch (error) {
+      logger.debug({ error }, 'The connection broke before anything was subscribed')
+      return
+    }
+    if (epoch !== this.#epoch) return
+    this.#isUp = true
+    await this.#subscribeAll([...this.#channels.values()], epoch)
+    if (epoch !== this.#epoch) return
+    await this.#freshBeacon()
+    if (epoch === this.#epoch) this.#isReady = true
+  }
+
+  #down(error: Error): void {
+    this.#epoch += 1
+    this.#isUp = false
+    this.#isReady = false
+    this.#options.logger.debug({ error }, 'Not listening')
+    this.flush()
+    this.#confirmed.clear()
+    for (const channel of this.#channels.values()) channel.broken()
+  }
+
+  #fillHoles(): void {
+    const holes = [...this.#channels.values()].filter(
+      (channel) => channel.state === 'filling' && channel.log!.start.beacon === this.#beacon,
+    )
+    if (holes.length > 0) void this.#fill(holes)
+  }
+
+  async #fill(channels: readonly Channel[]): Promise<void> {
+    const logs = channels.map(({ log }) => log!)
+    const ranges = channels.map((channel, i): Range => ({
+      channel: channel.name,
+      after: channel.before!.head,
+      before: logs[i]!.start,
+    }))
+    const results = await this.#fetch(ranges)
+    channels.forEach((channel, i) => {
+      // If the connection broke again, the next filling is for this hole too.
+      if (channel.state !== 'filling' || channel.log !== logs[i]) return
+      this.#settle(channel, logs[i]!, ranges[i]!, results[i] ?? null)
+    })
+  }
+
+  #settle(channel: Channel, log: ChannelLog, hole: Range, filling: readonly Entry[] | null): void {
+    const before = channel.before!
+    channel.before = null
+    const isFilled = filling !== null && comparePositions(log.start, hole.before) === 0
+    if (isFilled) {
+      log.prepend(filling, hole.after, 'broker')
+      log.prepend(before.after(before.start), before.start, before.startReason)
+    }
+    channel.live()
+    for (const subscriber of channel.subscribers) {
+      // A lagging one finds out by itself when it reads on.
+      if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)
+    }
+    // Nobody was given anything since the connection broke.
+    for (const entry of log.after(isFilled ? hole.after : log.start)) this.#fanOut.add(channel, entry)
+    this.flush()
+    for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
+    for (const waiter of channel.waiters) waiter.wake(channel)
+  }
+
+  async #fetch(ranges: readonly Range[]): Promise<(Entry[] | null)[]> {
+    // Without one order for all, the others' positions are other places.
+    return this.#options.backend.isOrdered ? this.#peers.fetch(ranges) : ranges.map(() => null)
+  }
+
+  #readRange({ channel: name, after, before }: Range): Entry[] | null {
+    const channel = this.#channels.get(name)
+    if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
+    return channel.log.after(after).filter((entry) => comparePositions(entry, before) < 0)
+  }
+
+  // -- housekeeping
+
+  #sweep(): void {
+    const now = Date.now()
+    const { windowMs, maxTotalBytes } = this.#options.log
+    const gone: string[] = []
+    let bytes = 0
+    for (const channel of this.#channels.values()) {
+      channel.log?.dropBefore(now - windowMs, 'expired')
+      bytes += channel.log?.bytes ?? 0
+      if (!channel.isIdle || now - channel.idleSince < this.#retention(channel)) continue
+      this.#channels.delete(channel.name)
+      this.#confirmed.delete(channel)
+      gone.push(channel.name)
+    }
+    for (let age = windowMs / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
+      bytes = 0
+      for (const { log } of this.#channels.values()) {
+        log?.dropBefore(now - age, 'overflow')
+        bytes += log?.bytes ?? 0
+      }
+    }
+    if (gone.length > 0 && this.#isUp) {
+      this.#options.backend.unsubscribe(gone).catch((error: unknown) => {
+        this.#options.logger.debug({ error }, 'Unsubscribing was interrupted')
+      })
+    }
+  }
+
+  #retention(channel: Channel): number {
+    return channel.log === null ? 0 : this.#options.retentionMs
+  }
+
+  #nodeChannelOf(node: string): string {
+    return `${this.#options.controlNamespace}node:${node}`
+  }
+}
+
+function unavailable(): BroadcasterError {
+  return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
+}
+
+function settledOrAborted(channel: Channel, signal: AbortSignal): Promise<void> {
+  if (channel.state === 'live' || signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+    void channel.settled.then(done)
+  })
+}

@@ -1,0 +1,129 @@
+import type { GapReason } from '@broadcaster/protocol'
+import { comparePositions, type Position } from './position.ts'
+
+/** One message as a log keeps it. */
+export interface Entry extends Position {
+  /** The body as JSON text: every use of it, frame, long-poll answer or replay, is JSON. */
+  readonly json: string
+  /** When this node got it, in ms. */
+  readonly at: number
+  /** Counts up over all channels of this node: the order of arrival. 0 for what came from another node. */
+  readonly order: number
+}
+
+export interface LogLimits {
+  /** Entries at most. */
+  readonly maxMessages: number
+  /** Bytes at most, see {@link entryBytes}. */
+  readonly maxBytes: number
+}
+
+/** What an entry is counted as: its text (one byte a character is what V8 takes for ASCII) and the object. */
+export function entryBytes(entry: Entry): number {
+  return entry.json.length + 100
+}
+
+/**
+ * The last messages of one channel, without a hole: everything after `start` up to `head` is in here.
+ * Bounded by messages and bytes at every append, by age when the hub sweeps.
+ */
+export class ChannelLog {
+  readonly #limits: LogLimits
+  #entries: Entry[] = []
+  /** Entries before this index are thrown away already; the array is cut when they are many. */
+  #first = 0
+  #bytes = 0
+  #start: Position
+  #startReason: GapReason
+  #head: Position
+
+  constructor(limits: LogLimits, start: Position, reason: GapReason) {
+    this.#limits = limits
+    this.#start = start
+    this.#startReason = reason
+    this.#head = start
+  }
+
+  /** Everything after this place is in the log. */
+  get start(): Position {
+    return this.#start
+  }
+
+  /** Why what lies before `start` is not here: what a client is told that asks for it. */
+  get startReason(): GapReason {
+    return this.#startReason
+  }
+
+  /** Whether what lies before `start` was here once: then no other node will have it either. */
+  get isTrimmed(): boolean {
+    return this.#startReason === 'expired' || this.#startReason === 'overflow'
+  }
+
+  /** The place of the newest entry, or `start` if there is none. */
+  get head(): Position {
+    return this.#head
+  }
+
+  get size(): number {
+    return this.#entries.length - this.#first
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  append(entry: Entry): void {
+    this.#entries.push(entry)
+    this.#head = entry
+    this.#bytes += entryBytes(entry)
+    while (this.size > this.#limits.maxMessages || this.#bytes > this.#limits.maxBytes)
+      this.#dropFirst('overflow')
+  }
+
+  /** Puts older entries in front, so that the log now reaches back to `start`. */
+  prepend(entries: readonly Entry[], start: Position, reason: GapReason): void {
+    if (entries.length > 0) {
+      this.#entries = entries.concat(this.#entries.slice(this.#first))
+      this.#first = 0
+      for (const entry of entries) this.#bytes += entryBytes(entry)
+      if (this.size === entries.length) this.#head = entries.at(-1)!
+    }
+    this.#start = start
+    this.#startReason = reason
+  }
+
+  /** Throws away what is older than `time`, in ms. */
+  dropBefore(time: number, reason: 'expired' | 'overflow'): void {
+    while (this.size > 0 && this.#entries[this.#first]!.at < time) this.#dropFirst(reason)
+  }
+
+  /** Whether nothing after `position` was thrown away or never seen. How old it is does not matter. */
+  covers(position: Position): boolean {
+    return comparePositions(position, this.#start) >= 0
+  }
+
+  /** The entries after `position`, oldest first. Ask {@link covers} before. */
+  after(position: Position): Entry[] {
+    let low = this.#first
+    let high = this.#entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (comparePositions(this.#entries[middle]!, position) > 0) high = middle
+      else low = middle + 1
+    }
+    return this.#entries.slice(low)
+  }
+
+  #dropFirst(reason: GapReason): void {
+    const entry = this.#entries[this.#first]!
+    this.#start = entry
+    this.#startReason = reason
+    this.#bytes -= entryBytes(entry)
+    this.#first += 1
+    // Cutting now and then keeps dropping at constant cost, and lets go of the text.
+    if (this.#first > 64 && this.#first * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#first)
+      this.#first = 0
+    }
+  }
+}

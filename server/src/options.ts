@@ -1,0 +1,281 @@
+import type { Request } from 'express'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { ServerOptions as WebSocketOptions } from 'ws'
+import type { ConnectAnswer } from './access.ts'
+import { BroadcasterError } from './errors.ts'
+import { consoleLogger, type Logger } from './logger.ts'
+
+/** Where Redis is: a URL, ioredis options, or an ioredis instance, whose settings are taken for our own connections. */
+export type RedisTarget = string | RedisOptions | Redis | Cluster
+
+export type Context = Record<string, unknown>
+
+/** Options of {@link broadcaster}. All durations are milliseconds. */
+export interface BroadcasterOptions<C extends object = Context> {
+  /**
+   * May this client connect? `false` refuses, `true` accepts, an object accepts and is remembered as the client's
+   * context; it has to be JSON, since a long-poll session lives in Redis. Throwing or rejecting refuses, and is logged.
+   * `auth` is what the client sent, without the reserved keys that begin with `__`; `req` is the Express request, after
+   * the application's own middleware, whatever the transport.
+   *
+   * @default everyone
+   */
+  canConnect?: (auth: Record<string, unknown>, req: Request) => ConnectAnswer<C> | Promise<ConnectAnswer<C>>
+  /**
+   * May this client have this channel? Asked at every subscribe, also when a client comes back. `context` is what
+   * `canConnect` returned. Throwing or rejecting refuses, and is logged.
+   *
+   * @default every channel
+   */
+  canSubscribe?: (
+    auth: Record<string, unknown>,
+    channel: string,
+    context: NoInfer<C>,
+  ) => boolean | Promise<boolean>
+  /**
+   * Which browser origins may connect, on both transports: a function, or a list such as `['https://app.example']`. It
+   * also opens CORS for long-poll. Requests without an `Origin` header come from no browser, and are let in.
+   *
+   * @default the same origin only
+   */
+  checkOrigin?: readonly string[] | ((req: Request) => boolean)
+  /**
+   * Where Redis is; `false` for one process without Redis.
+   *
+   * @default 'redis://localhost:6379'
+   */
+  redis?: RedisTarget | false
+  /**
+   * The same, for pub/sub only, where that is another Redis.
+   *
+   * @default what `redis` is
+   */
+  pubSub?: RedisTarget
+  /**
+   * Channel over which nodes coordinate. Clients can never subscribe to it.
+   *
+   * @default 'broadcaster'
+   */
+  controlChannel?: string
+  /**
+   * Prefix of every key this kit writes, and of the nodes' own channels.
+   *
+   * @default 'bc:'
+   */
+  controlNamespace?: string
+  /**
+   * Longest wait of a long-poll, and life of an idle session.
+   *
+   * @default 30_000
+   */
+  timeout?: number
+  /**
+   * After a poll's first message, gather more for this long: fewer requests for more latency. 0 answers at once.
+   *
+   * @default 500
+   */
+  pollTime?: number
+  /** What is kept of each channel for clients that come back; `false` turns it off, and the wire is the original's. */
+  recovery?: Partial<RecoveryOptions> | false
+  /** What a client may use at most. */
+  limits?: Partial<Limits>
+  /**
+   * Options for the WebSocket server of `ws`: `perMessageDeflate`, `handleProtocols`, ... `server`, `noServer`, `path` and
+   * `verifyClient` are ours.
+   */
+  webSocket?: Omit<WebSocketOptions, 'server' | 'noServer' | 'path' | 'port' | 'host' | 'verifyClient'>
+  /**
+   * Shaped like pino.
+   *
+   * @default warnings and errors to `console`
+   */
+  logger?: Logger
+}
+
+export interface RecoveryOptions {
+  /**
+   * How long a message is kept for clients that come back, in ms.
+   *
+   * @default 30_000
+   */
+  window: number
+  /**
+   * Messages kept per channel.
+   *
+   * @default 1_000
+   */
+  maxMessages: number
+  /**
+   * Bytes kept per channel.
+   *
+   * @default 1 MiB
+   */
+  maxBytes: number
+  /**
+   * Bytes kept of all channels together. Beyond, what is oldest is let go early.
+   *
+   * @default 256 MiB
+   */
+  maxTotalBytes: number
+}
+
+export interface Limits {
+  /**
+   * Largest frame or request body from a client, in bytes. Beyond: close 1009, or HTTP 413.
+   *
+   * @default 256 KiB
+   */
+  messageBytes: number
+  /**
+   * Largest `auth`, in bytes. Beyond: refused.
+   *
+   * @default 16 KiB
+   */
+  authBytes: number
+  /**
+   * Longest channel name, in bytes of UTF-8. Beyond: `subscribeError`.
+   *
+   * @default 512
+   */
+  channelBytes: number
+  /**
+   * Channels that one client may have. Beyond: `subscribeError`.
+   *
+   * @default 1_000
+   */
+  channelsPerConnection: number
+  /**
+   * WebSocket connections and waiting polls on this node. Beyond: HTTP 503.
+   *
+   * @default 50_000
+   */
+  connections: number
+  /**
+   * How long a WebSocket may stay open without `auth`, in ms. Beyond: close 4408.
+   *
+   * @default 10_000
+   */
+  authTimeout: number
+  /**
+   * Bytes that may wait for one slow reader. Beyond: it is served from the log when it has caught up.
+   *
+   * @default 1 MiB
+   */
+  bufferedBytes: number
+}
+
+export const defaultRecovery: RecoveryOptions = {
+  window: 30_000,
+  maxMessages: 1_000,
+  maxBytes: 1024 * 1024,
+  maxTotalBytes: 256 * 1024 * 1024,
+}
+
+export const defaultLimits: Limits = {
+  messageBytes: 256 * 1024,
+  authBytes: 16 * 1024,
+  channelBytes: 512,
+  channelsPerConnection: 1_000,
+  connections: 50_000,
+  authTimeout: 10_000,
+  bufferedBytes: 1024 * 1024,
+}
+
+/** Options with every default filled in. */
+export interface ResolvedOptions {
+  readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
+  readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
+  readonly checkOrigin: readonly string[] | ((req: Request) => boolean) | undefined
+  readonly redis: RedisTarget | false
+  readonly pubSub: RedisTarget | undefined
+  readonly controlChannel: string
+  readonly controlNamespace: string
+  readonly timeout: number
+  readonly pollTime: number
+  readonly recovery: RecoveryOptions | false
+  readonly limits: Limits
+  readonly webSocket: NonNullable<BroadcasterOptions['webSocket']>
+  readonly logger: Logger
+}
+
+const KNOWN = new Set<string>([
+  'canConnect',
+  'canSubscribe',
+  'checkOrigin',
+  'redis',
+  'pubSub',
+  'controlChannel',
+  'controlNamespace',
+  'timeout',
+  'pollTime',
+  'recovery',
+  'limits',
+  'webSocket',
+  'logger',
+] satisfies (keyof BroadcasterOptions)[])
+
+/** @throws {BroadcasterError} `invalidOption`, with what was expected and what came. */
+export function resolveOptions<C extends object>(options: BroadcasterOptions<C>): ResolvedOptions {
+  for (const key of Object.keys(options)) {
+    if (!KNOWN.has(key)) throw invalid(key, `one of ${[...KNOWN].join(', ')}`, key)
+  }
+  const { recovery, redis, pubSub, checkOrigin } = options
+  if (redis === false && pubSub !== undefined)
+    throw invalid('pubSub', 'undefined where redis is false', pubSub)
+  if (checkOrigin !== undefined && typeof checkOrigin !== 'function' && !Array.isArray(checkOrigin)) {
+    throw invalid('checkOrigin', 'a function or a list of origins', checkOrigin)
+  }
+  const timeout = positive('timeout', options.timeout ?? 30_000)
+  const pollTime = options.pollTime ?? 500
+  if (!Number.isFinite(pollTime) || pollTime < 0 || pollTime >= timeout) {
+    throw invalid('pollTime', `0 or more, and less than timeout (${timeout})`, pollTime)
+  }
+  return {
+    canConnect: callback('canConnect', options.canConnect) ?? (() => true),
+    canSubscribe:
+      (callback('canSubscribe', options.canSubscribe) as ResolvedOptions['canSubscribe']) ?? (() => true),
+    checkOrigin,
+    redis: redis ?? 'redis://localhost:6379',
+    pubSub,
+    controlChannel: name('controlChannel', options.controlChannel ?? 'broadcaster'),
+    controlNamespace: name('controlNamespace', options.controlNamespace ?? 'bc:'),
+    timeout,
+    pollTime,
+    recovery: recovery === false ? false : numbers('recovery', defaultRecovery, recovery),
+    limits: numbers('limits', defaultLimits, options.limits),
+    webSocket: options.webSocket ?? {},
+    logger: options.logger ?? consoleLogger,
+  }
+}
+
+function numbers<T extends object>(option: string, defaults: T, given: Partial<T> | undefined): T {
+  const merged = { ...defaults }
+  for (const [key, value] of Object.entries(given ?? {})) {
+    if (!Object.hasOwn(defaults, key))
+      throw invalid(`${option}.${key}`, `one of ${Object.keys(defaults).join(', ')}`, key)
+    if (value !== undefined) Object.assign(merged, { [key]: positive(`${option}.${key}`, value) })
+  }
+  return merged
+}
+
+function positive(option: string, value: unknown): number {
+  // Infinity lifts a limit.
+  if (typeof value !== 'number' || Number.isNaN(value) || value <= 0)
+    throw invalid(option, 'a number above 0', value)
+  return value
+}
+
+function callback<F>(option: string, value: F | undefined): F | undefined {
+  if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
+  return value
+}
+
+function name(option: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '') throw invalid(option, 'a string that is not empty', value)
+  return value
+}
+
+function invalid(option: string, expected: string, got: unknown): BroadcasterError {
+  const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
+  return new BroadcasterError('invalidOption', `Option ${option}: expected ${expected}, got ${shown}`)
+}

@@ -1,0 +1,29 @@
+/**
+ * A place in the one order that all nodes see: the last beacon, and how many messages the channel has had since.
+ * A log entry is itself a position, so that numbering a message allocates nothing more.
+ */
+export interface Position {
+  readonly beacon: number
+  readonly count: number
+}
+
+/** Negative if `a` is before `b`, 0 if they are the same place, positive if it is after. */
+export function comparePositions(a: Position, b: Position): number {
+  return a.beacon - b.beacon || a.count - b.count
+}
+
+/** As it travels on the wire: two numbers in base 36. */
+export function formatPosition(position: Position): string {
+  return `${position.beacon.toString(36)}.${position.count.toString(36)}`
+}
+
+const PATTERN = /^([0-9a-z]{1,11})\.([0-9a-z]{1,11})$/
+
+/** The reverse; `null` for what no server of this kind has made. */
+export function parsePosition(text: string): Position | null {
+  const match = PATTERN.exec(text)
+  if (match === null) return null
+  const beacon = Number.parseInt(match[1]!, 36)
+  const count = Number.parseInt(match[2]!, 36)
+  return Number.isSafeInteger(beacon) && Number.isSafeInteger(count) ? { beacon, count } : null
+}

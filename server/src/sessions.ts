@@ -1,0 +1,75 @@
+import type { Position } from '@broadcaster/protocol'
+
+/** What stays the same for the life of a long-poll session. */
+export interface SessionIdentity {
+  readonly auth: Record<string, unknown>
+  readonly context: unknown
+  /** The protocol version, 0 for the original's clients. */
+  readonly version: number
+  readonly client: string | null
+  readonly generation: number
+}
+
+/** A long-poll session as it stands between two requests, for whichever node gets the next one. */
+export interface Session extends SessionIdentity {
+  /** The subscribed channels, and from where on they have not been delivered for certain. */
+  readonly channels: ReadonlyMap<string, Position>
+  /** The answer that was given last, of which it is not known whether it arrived. */
+  readonly answer: SessionAnswer | null
+  /** The poll that came last: `node/number`. It may be waiting still, or be answered. */
+  readonly poller: string | null
+}
+
+export interface SessionAnswer {
+  /** The `seq` of the poll that was answered. */
+  readonly seq: string
+  /** Up to where that answer goes, for the channels that it had messages of. */
+  readonly positions: Readonly<Record<string, Position>>
+}
+
+/** Where long-poll sessions live. Every step is atomic, and a session that has expired is as one that never was. */
+export interface SessionStore {
+  create(token: string, identity: SessionIdentity): Promise<void>
+  /** `null` if there is no such session. Does not prolong it. */
+  read(token: string): Promise<Session | null>
+  /** Makes `poller` the session's poll, prolongs it, and returns it as it was before. */
+  beginPoll(token: string, poller: string): Promise<Session | null>
+  /**
+   * Remembers an answer, if `poller` is still the session's poll, and with it the positions that `answer` replaces.
+   * Returns whether it was.
+   */
+  commitAnswer(
+    token: string,
+    poller: string,
+    answer: SessionAnswer,
+    delivered: Readonly<Record<string, Position>>,
+  ): Promise<boolean>
+  /**
+   * Adds a channel; where it is subscribed already its position stays, unless `replace`. Returns the session's
+   * poll, or why it can't be.
+   */
+  subscribe(
+    token: string,
+    channel: string,
+    position: Position,
+    options: { replace: boolean; maxChannels: number },
+  ): Promise<{ poller: string | null } | 'gone' | 'full'>
+  /** Returns the session's poll, or `null` if there is no such session. */
+  unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null>
+  /** Ends the session; returns its poll. */
+  end(token: string): Promise<string | null>
+  /** How many sessions live, on all nodes together. */
+  count(): Promise<number>
+  /** All living sessions, a few at a time. */
+  all(): AsyncIterable<readonly [token: string, session: Session]>
+}
+
+/** How long a session lives after its last request, and while it polls, in ms (PROTOCOL.md L9). */
+export interface SessionLife {
+  readonly idleMs: number
+  readonly pollingMs: number
+}
+
+export function sessionLife(timeoutMs: number): SessionLife {
+  return { idleMs: timeoutMs + 1000, pollingMs: 2 * (timeoutMs + 1000) }
+}
