@@ -13,6 +13,11 @@ export class Inbox {
     return this.#messages.length
   }
 
+  /** What has arrived and was not asked for yet. */
+  get pending(): readonly Wire[] {
+    return this.#messages
+  }
+
   push(...messages: Wire[]): void {
     this.#messages.push(...messages)
     this.#wake()

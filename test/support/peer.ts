@@ -12,6 +12,11 @@ export abstract class Peer {
     this.subject = subject
   }
 
+  /** What has come and was not taken yet. */
+  get pending(): readonly Wire[] {
+    return this.inbox.pending
+  }
+
   /** Sends a message, or any text, as it is. Answers end up in what `next()` takes from. */
   abstract send(message: object | string): Promise<void>
 

@@ -1,7 +1,10 @@
 import { Redis } from 'ioredis'
-import type { Subject } from './subject.ts'
 
-export type Publisher = { readonly publish: Subject['publish']; close(): void }
+export type Publisher = {
+  /** Resolves with the number of connections that received it. */
+  publish(channel: string, body: string | Buffer): Promise<number>
+  close(): void
+}
 
 /** Publishes as any application would: with a Redis connection that knows nothing of broadcaster. */
 export function publisherTo(redisUrl: string): Publisher {

@@ -13,6 +13,8 @@ export class WebSocketPeer extends Peer {
   readonly socket: WebSocket
   /** How the server closed, or what its close looks like when it just went away (1006). */
   readonly closed: Promise<Closed>
+  /** What came back in the first pong frame. */
+  readonly pong: Promise<string>
 
   private constructor(subject: Subject, socket: WebSocket) {
     super(subject)
@@ -21,6 +23,7 @@ export class WebSocketPeer extends Peer {
       if (isBinary) throw new Error('The server sent a binary frame')
       this.inbox.push(JSON.parse(String(data)) as Wire)
     })
+    this.pong = new Promise((resolve) => socket.once('pong', (data) => resolve(String(data))))
     const closed = new Promise<Closed>((resolve) => {
       socket.on('close', (code, reason) => {
         this.inbox.end(`the connection was closed with ${code} ${reason}`)

@@ -1,0 +1,146 @@
+import { expect } from 'vitest'
+import type { Wire } from '../support/inbox.ts'
+import { post, type Answer } from '../support/longPollPeer.ts'
+import type { Subject } from '../support/subject.ts'
+import { sleep } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+import { differences, type Difference } from './differences.ts'
+import type { Line, Transcript } from './transcript.ts'
+
+export type ReplayOptions = {
+  /** Servers by the name they have in the transcript. */
+  readonly servers: Readonly<Record<string, Subject>>
+  readonly publish: (channel: string, body: string | Buffer) => Promise<unknown>
+}
+
+/** Plays the clients of a recording, and expects what the server answered then. Returns the differences it met. */
+export async function replay(transcript: Transcript, options: ReplayOptions): Promise<Set<Difference>> {
+  const player = new Player(transcript, options)
+  for (const line of transcript.lines) await player.play(line)
+  await player.end()
+  return player.met
+}
+
+class Player {
+  readonly met = new Set<Difference>()
+  readonly #transcript: Transcript
+  readonly #options: ReplayOptions
+  readonly #sockets = new Map<number, WebSocketPeer>()
+  readonly #requests = new Map<number, Promise<Answer>>()
+  /** What the client of a connection or request said last, by which differences are found. */
+  readonly #said = new Map<string, string>()
+  readonly #tokens = new Map<string, string>()
+  #lastLine = 0
+
+  constructor(transcript: Transcript, options: ReplayOptions) {
+    this.#transcript = transcript
+    this.#options = options
+  }
+
+  async play(line: Line): Promise<void> {
+    // The recording left a poll the time to arrive before it went on, and so do we.
+    if (this.#requests.size > 0 && line.dir !== 'server>client')
+      await sleep(Math.min(line.t - this.#lastLine, 500))
+    this.#lastLine = line.t
+    if (line.dir === 'publisher') {
+      const body = line.bodyBase64 === undefined ? line.body! : Buffer.from(line.bodyBase64, 'base64')
+      await this.#options.publish(line.channel!, body)
+    } else if (line.transport === 'ws') {
+      await (line.dir === 'client>server' ? this.#clientFrame(line) : this.#serverFrame(line))
+    } else if (line.dir === 'client>server') {
+      this.#request(line)
+    } else {
+      await this.#response(line)
+    }
+  }
+
+  /** Nothing is left over that the recording does not have. */
+  async end(): Promise<void> {
+    expect(this.#requests.size, 'requests without an answer').toBe(0)
+    for (const socket of this.#sockets.values()) {
+      expect(socket.pending, 'messages that the original did not send').toEqual([])
+    }
+  }
+
+  async #clientFrame(line: Line): Promise<void> {
+    const { conn = 0, event, body = '' } = line
+    if (event === 'connect') {
+      this.#sockets.set(conn, await WebSocketPeer.connect(this.#server(line)))
+      return
+    }
+    const peer = this.#sockets.get(conn)!
+    this.#said.set(`ws ${conn}`, body)
+    if (event === 'text') await peer.send(body)
+    else if (event === 'binary') await peer.send(Buffer.from(body))
+    else if (event === 'close') peer.socket.close(line.code, line.reason)
+    else if (event === 'tcp connection dropped') await peer.drop()
+    else if (event === 'ping frame') peer.socket.ping(body)
+    else throw new Error(`Don't know how to play ${event}`)
+  }
+
+  async #serverFrame(line: Line): Promise<void> {
+    const { conn = 0, event } = line
+    const peer = this.#sockets.get(conn)!
+    if (event === 'text') {
+      const recorded = JSON.parse(line.body!) as unknown
+      const difference = this.#difference(`ws ${conn}`, recorded)
+      if (typeof difference?.ours === 'number') expect((await peer.closed).code).toBe(difference.ours)
+      else expect(await peer.next()).toEqual(difference ? difference.ours : recorded)
+    } else if (event === 'close') {
+      if (line.code === 1006) return
+      const { code, reason } = await peer.closed
+      expect(code).toBe(line.code)
+      // The words of 4400 are the parser's.
+      if (code === 4400) expect(reason).not.toBe('')
+      else expect(reason).toBe(line.reason ?? '')
+    } else if (event === 'pong frame') {
+      expect(await peer.pong).toBe(line.body ?? '')
+    }
+  }
+
+  #request(line: Line): void {
+    const body = (line.body ?? '').replace(/<token\d*>/g, (token) => this.#tokens.get(token) ?? token)
+    this.#said.set(`http ${line.id}`, line.body ?? '')
+    const path = line.path?.replace('/broadcaster/', '/') ?? ''
+    this.#requests.set(line.id!, post(this.#server(line).url + path, body))
+  }
+
+  async #response(line: Line): Promise<void> {
+    const answer = await this.#requests.get(line.id!)!
+    this.#requests.delete(line.id!)
+    const recorded = JSON.parse(line.body!) as Wire[]
+    const difference = this.#difference(`http ${line.id}`, recorded)
+    const expected = difference ? (difference.ours as Wire[]) : recorded
+    expect(answer.status).toBe(difference?.status ?? line.status)
+    expect(answer.messages).toEqual(expected.map((message) => this.#withToken(message, answer)))
+  }
+
+  /** Takes the token that the server gave for the one in the recording, from here on. */
+  #withToken(message: Wire, answer: Answer): Wire {
+    const recorded = message['__token']
+    if (typeof recorded !== 'string') return message
+    const given = answer.messages[0]?.['__token']
+    expect(given).toEqual(expect.stringMatching(/./))
+    this.#tokens.set(recorded, given as string)
+    return { ...message, __token: given }
+  }
+
+  #difference(who: string, recorded: unknown): Difference | undefined {
+    const said = this.#said.get(who)
+    const difference = differences.find(({ transcript, to, original }) => {
+      if (transcript !== this.#transcript.name || to !== said) return false
+      try {
+        expect(recorded).toEqual(original)
+        return true
+      } catch {
+        return false
+      }
+    })
+    if (difference) this.met.add(difference)
+    return difference
+  }
+
+  #server({ server = 'A' }: Line): Subject {
+    return this.#options.servers[server]!
+  }
+}
