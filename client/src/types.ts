@@ -16,7 +16,7 @@ import type { BroadcasterError } from './errors.ts'
 export interface Channels {}
 
 /** Any string; those declared in {@link Channels} are suggested. */
-export type ChannelName = keyof Channels | (string & {})
+export type ChannelName = (keyof Channels & string) | (string & {})
 
 /**
  * - `idle`: not asked to connect yet
@@ -35,12 +35,17 @@ export type Mode = 'auto' | TransportName
 /** What the server's `canConnect` gets. Keys that begin with `__` are reserved and not sent. */
 export type AuthData = Readonly<Record<string, unknown>>
 
-/** What this package needs of a WebSocket implementation: the browsers' interface; that of `ws` fits. */
+/**
+ * What this package needs of a WebSocket implementation: the browsers' interface, which `ws` has too. The types of their
+ * events differ, so they are left open here.
+ */
 export interface WebSocketLike {
   onopen: ((event: any) => void) | null
-  onmessage: ((event: { data: any }) => void) | null
+  /** `data` is the frame's text. */
+  onmessage: ((event: any) => void) | null
   onerror: ((event: any) => void) | null
-  onclose: ((event: { code: number; reason: string }) => void) | null
+  /** With `code` and `reason`. */
+  onclose: ((event: any) => void) | null
   send(data: string): void
   close(code?: number, reason?: string): void
 }
@@ -173,7 +178,7 @@ export interface Snapshot {
   readonly transport: TransportName | null
   /** Why the connection is not there; `null` when it is, or when nothing went wrong. */
   readonly error: BroadcasterError | null
-  /** How many attempts in a row have failed. */
+  /** Which reconnection attempt in a row is waiting or on its way; 0 when none is. */
   readonly attempt: number
   /** When the next attempt is due, as `Date.now()` counts; `null` when none is waiting. */
   readonly retryAt: number | null
@@ -187,7 +192,7 @@ export interface StatusChange {
   readonly reason: string
   readonly transport: TransportName | null
   readonly error?: BroadcasterError
-  /** How many attempts in a row have failed. */
+  /** Which reconnection attempt in a row is waiting or on its way. */
   readonly attempt?: number
   /** Milliseconds until the next attempt. */
   readonly retryInMs?: number

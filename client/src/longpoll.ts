@@ -1,0 +1,169 @@
+import { PROTOCOL_VERSION } from '@broadcaster/protocol'
+import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
+import { backoffMs } from './backoff.ts'
+import { BroadcasterError } from './errors.ts'
+import { fetchOf, resolveUrl } from './options.ts'
+import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
+
+/** How much longer than the server waits with an answer it may take to arrive. */
+export const POLL_MARGIN_MS = 10_000
+/** A poll waits for messages; one that is answered with none this soon would be sent again without end. */
+const HASTY_POLL_MS = 50
+
+export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
+  const fetch = fetchOf(settings)
+  if (!fetch)
+    throw new BroadcasterError('options', 'This platform has no fetch: pass one as the fetch option')
+  const url = resolveUrl(settings, 'http')
+  const headers = { ...settings.headers, 'Content-Type': 'application/json' }
+  const running = new Set<AbortController>()
+  let isOver = false
+  let token: string | undefined
+  let hasAdditions = false
+  let failures = 0
+  /** The poll that waits at the server, or the pause before the next one. */
+  let poll: AbortController | undefined
+  let endPause: (() => void) | undefined
+
+  const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
+    const timer = setTimeout(() => {
+      abort.abort(new BroadcasterError('timeout', `The server did not answer within ${withinMs} ms`))
+    }, withinMs)
+    running.add(abort)
+    try {
+      const body = JSON.stringify({ ...message, __token: token })
+      const response = await fetch(url, { method: 'POST', headers, body, signal: abort.signal })
+      return readAnswer(response.status, await response.text())
+    } catch (thrown) {
+      throw BroadcasterError.from(abort.signal.reason ?? thrown, 'connection')
+    } finally {
+      clearTimeout(timer)
+      running.delete(abort)
+    }
+  }
+
+  const authenticate = async () => {
+    try {
+      const answers = await request(auth, limitMs)
+      const answer = answers.find((message) => message.__type === 'authOk')
+      if (!answer?.__token)
+        throw new BroadcasterError('connection', 'The answer to auth has no session token')
+      token = answer.__token
+      hasAdditions = answer.__v === PROTOCOL_VERSION
+    } catch (thrown) {
+      const error = BroadcasterError.from(thrown)
+      return end({ error, retry: error.code === 'unauthorized' ? 'never' : 'backoff' })
+    }
+    if (isOver) return
+    handlers.onOpen(transport, hasAdditions)
+    for (let seq = 0; !isOver;) if (await pollOnce(String(seq))) seq++
+  }
+
+  /** Whether the answer has arrived. If not, the same poll is sent again, and answered alike. */
+  const pollOnce = async (seq: string) => {
+    const sentAt = Date.now()
+    let messages: ServerMessage[]
+    poll = new AbortController()
+    try {
+      const positions = hasAdditions ? { positions: handlers.positions() } : {}
+      messages = await request(
+        { __type: 'poll', seq, ...positions },
+        settings.timeoutMs + POLL_MARGIN_MS,
+        poll,
+      )
+    } catch (thrown) {
+      await failed(BroadcasterError.from(thrown))
+      return false
+    } finally {
+      poll = undefined
+    }
+    if (failures > 0) {
+      failures = 0
+      handlers.onTrouble(null)
+    }
+    receive(messages)
+    if (messages.length === 0 && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
+    return true
+  }
+
+  const failed = async (error: BroadcasterError) => {
+    if (isOver || error.code === 'aborted') return
+    if (error.code === 'unauthorized') return expire(error)
+    failures++
+    const retryInMs = backoffMs(failures)
+    handlers.onTrouble({ error, failures, retryInMs })
+    await pause(retryInMs)
+  }
+
+  const receive = (messages: readonly ServerMessage[]) => {
+    for (const message of messages) if (message && !isOver) handlers.onMessage(message)
+  }
+
+  /** The session is gone. Whether the credentials still hold is for the next `auth` to find out. */
+  const expire = (error: BroadcasterError) => {
+    end({ error: new BroadcasterError('connection', 'The session has expired', error), retry: 'backoff' })
+  }
+
+  const pause = (ms: number) =>
+    new Promise<void>((resolve) => {
+      if (isOver) return resolve()
+      const timer = setTimeout(resolve, ms)
+      endPause = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+
+  const stop = () => {
+    isOver = true
+    for (const abort of running) abort.abort()
+    endPause?.()
+  }
+  const end = (how: TransportEnd) => {
+    if (isOver) return
+    stop()
+    handlers.onEnd(how)
+  }
+
+  const transport: Transport = {
+    name: 'longpoll',
+    get token() {
+      return token
+    },
+    send: (message) => {
+      if (isOver) return
+      request(message, settings.timeoutMs).then(receive, (error: BroadcasterError) => {
+        if (isOver) return
+        if (error.code === 'unauthorized') return expire(error)
+        handlers.onMessage({ __type: 'serverError', channel: message.channel, reason: error.message })
+      })
+    },
+    check: () => {
+      endPause?.()
+      // The original's server does not notice that a poll has gone, and loses its messages with it.
+      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
+    },
+    close: async () => stop(),
+  }
+  void authenticate()
+  return transport
+}
+
+/** Anything but an array of messages, such as the page of a captive portal, is a failure like a lost answer. */
+function readAnswer(status: number, text: string): ServerMessage[] {
+  let messages: unknown
+  try {
+    messages = JSON.parse(text)
+  } catch {
+    // Told below, with the status.
+  }
+  const first: { reason?: string } | undefined = Array.isArray(messages) ? messages[0] : undefined
+  if (status === 401 || status === 403) {
+    throw new BroadcasterError('unauthorized', first?.reason ?? `The server answered ${status}`)
+  }
+  if (status !== 200 || !Array.isArray(messages)) {
+    const words = first?.reason ?? (status === 200 ? 'not with messages' : '')
+    throw new BroadcasterError('connection', `The server answered ${status} ${words}`.trim())
+  }
+  return messages
+}

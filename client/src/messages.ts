@@ -1,0 +1,63 @@
+import type { BroadcasterError } from './errors.ts'
+import type { Emitter } from './events.ts'
+import type { Message, MessageHandler, SubscribeOptions, Subscription } from './types.ts'
+
+type Subscribe = (handler: MessageHandler, options: SubscribeOptions) => Subscription
+
+/**
+ * The messages of a channel as an iterator: subscribed from the start of a loop to its end, whatever ends it.
+ */
+export function iterateMessages(subscribe: Subscribe, emitter: Emitter): AsyncIterable<Message> {
+  return { [Symbol.asyncIterator]: () => iterate(subscribe, emitter) }
+}
+
+function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message, undefined> {
+  const arrived: Message[] = []
+  let isOver = false
+  let failure: BroadcasterError | null = null
+  /** Settles the `next()` calls that wait. */
+  let waiting: (() => void)[] = []
+
+  const wake = () => {
+    for (const resume of waiting.splice(0)) resume()
+  }
+  const end = (error: BroadcasterError | null) => {
+    if (isOver) return
+    isOver = true
+    failure = error
+    subscription()
+    stopListening()
+    wake()
+  }
+  const stopListening = emitter.on('disconnected', ({ error }) => end(error))
+  const subscription = subscribe(
+    (_body, message) => {
+      arrived.push(message)
+      wake()
+    },
+    { onStatus: (status, error) => (status === 'refused' || status === 'error') && end(error) },
+  )
+  if (subscription.status === 'refused' || subscription.status === 'error') end(subscription.error)
+
+  const next = async (): Promise<IteratorResult<Message, undefined>> => {
+    for (;;) {
+      const value = arrived.shift()
+      if (value) return { value, done: false }
+      if (failure) {
+        const error = failure
+        failure = null
+        throw error
+      }
+      if (isOver) return { value: undefined, done: true }
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    }
+  }
+  return {
+    next,
+    return: async () => {
+      arrived.length = 0
+      end(null)
+      return { value: undefined, done: true }
+    },
+  }
+}

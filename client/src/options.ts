@@ -1,0 +1,84 @@
+import { BroadcasterError } from './errors.ts'
+import type { AuthData, ClientOptions, FetchLike, Mode, WebSocketConstructor } from './types.ts'
+
+/** The options, checked, with their defaults. */
+export interface Settings {
+  readonly url: string
+  readonly mode: Mode
+  readonly auth: AuthData | (() => AuthData | Promise<AuthData>)
+  readonly timeoutMs: number
+  readonly pingIntervalMs: number
+  readonly maxAttempts: number
+  readonly headers: Record<string, string>
+  readonly WebSocket: WebSocketConstructor | undefined
+  readonly fetch: FetchLike | undefined
+}
+
+/** Longer timers overflow and fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+export function readOptions(url: string | URL, options: ClientOptions): Settings {
+  const settings: Settings = {
+    url: String(url),
+    mode: options.mode ?? 'auto',
+    auth: options.auth ?? {},
+    timeoutMs: options.timeout ?? 30_000,
+    pingIntervalMs: options.pingInterval ?? 30_000,
+    maxAttempts: options.maxAttempts ?? Infinity,
+    headers: options.headers ?? {},
+    WebSocket: options.WebSocket,
+    fetch: options.fetch,
+  }
+  const { mode, auth, timeoutMs, pingIntervalMs, maxAttempts, headers } = settings
+  const isUrl = /^(https?|wss?):\/\/./i.test(settings.url) || !/^[a-z][a-z\d+.-]*:/i.test(settings.url)
+  expect('url', url, url && isUrl, 'a path, or an http(s):// or ws(s):// URL')
+  expect('mode', mode, ['auto', 'websocket', 'longpoll'].includes(mode), "'auto', 'websocket' or 'longpoll'")
+  expect('auth', auth, typeof auth === 'function' || isObject(auth), 'an object or a function')
+  expect('timeout', timeoutMs, isDuration(timeoutMs), 'milliseconds above 0')
+  expect('pingInterval', pingIntervalMs, isDuration(pingIntervalMs), 'milliseconds above 0')
+  const isCount = maxAttempts === Infinity || (Number.isInteger(maxAttempts) && maxAttempts >= 0)
+  expect('maxAttempts', maxAttempts, isCount, 'a whole number from 0, or Infinity')
+  expect('headers', headers, isObject(headers), 'an object')
+  for (const name of ['WebSocket', 'fetch'] as const) {
+    const value = settings[name]
+    expect(name, value, value === undefined || typeof value === 'function', 'a function')
+  }
+  return settings
+}
+
+/** Looked up at each call: a polyfill may come late, and a server that only renders has none. */
+export function webSocketOf(settings: Settings): WebSocketConstructor | undefined {
+  return settings.WebSocket ?? globalThis.WebSocket
+}
+
+export function fetchOf(settings: Settings): FetchLike | undefined {
+  return settings.fetch ?? globalThis.fetch
+}
+
+/** The address for a transport: a path belongs to the page's origin, and the scheme to the transport. */
+export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
+  let url: URL
+  try {
+    url = new URL(settings.url, globalThis.location?.href)
+  } catch (error) {
+    const message = `'${settings.url}' is no whole URL, and there is no page that it could belong to`
+    throw new BroadcasterError('options', message, error)
+  }
+  url.protocol = url.protocol.replace(/^(ws|http)/, scheme)
+  url.hash = ''
+  return url.href
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isDuration(value: number): boolean {
+  return typeof value === 'number' && value > 0 && value <= LONGEST_TIMER_MS
+}
+
+function expect(name: string, value: unknown, isValid: unknown, expected: string): void {
+  if (isValid) return
+  const got = typeof value === 'string' ? `'${value}'` : String(value)
+  throw new BroadcasterError('options', `BroadcasterClient: ${name} should be ${expected}, got ${got}`)
+}

@@ -1,0 +1,136 @@
+import { closeCodes, PROTOCOL_VERSION, shouldRetry } from '@broadcaster/protocol'
+import type { ServerMessage } from '@broadcaster/protocol'
+import { BroadcasterError } from './errors.ts'
+import type { ErrorCode } from './errors.ts'
+import { resolveUrl, webSocketOf } from './options.ts'
+import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
+
+/** A living server answers a ping long before. */
+export const PONG_LIMIT_MS = 10_000
+/** The same, when somebody has just come back to the page and looks at it. */
+export const CHECK_LIMIT_MS = 5_000
+/** A dead connection never finishes the closing handshake. */
+const CLOSE_LIMIT_MS = 1_000
+
+const PING = JSON.stringify({ __type: 'ping' })
+
+export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
+  const WebSocket = webSocketOf(settings)
+  if (!WebSocket) {
+    throw new BroadcasterError('options', 'This platform has no WebSocket: pass one as the WebSocket option')
+  }
+  const { headers, pingIntervalMs } = settings
+  const url = resolveUrl(settings, 'ws')
+  // Browsers, and the WebSocket that Node brings, know no third argument.
+  const socket =
+    settings.WebSocket && Object.keys(headers).length > 0
+      ? new WebSocket(url, [], { headers })
+      : new WebSocket(url)
+  let isOpen = false
+  let isOver = false
+  let hasAdditions = false
+  /** Whether the timer runs until a frame comes; otherwise until the next ping is due. */
+  let isWaiting = true
+  let timer: ReturnType<typeof setTimeout>
+
+  const expectFrame = (withinMs: number, what: string) => {
+    clearTimeout(timer)
+    isWaiting = true
+    timer = setTimeout(() => {
+      end({ error: new BroadcasterError('timeout', `${what} within ${withinMs} ms`), retry: 'backoff' })
+    }, withinMs)
+  }
+  const pingLater = () => {
+    clearTimeout(timer)
+    isWaiting = false
+    timer = setTimeout(() => ping(Math.min(pingIntervalMs, PONG_LIMIT_MS)), pingIntervalMs)
+  }
+  const ping = (limitMs: number) => {
+    socket.send(PING)
+    if (hasAdditions) expectFrame(limitMs, 'The server answered no ping')
+    else pingLater()
+  }
+  const stop = () => {
+    isOver = true
+    clearTimeout(timer)
+  }
+  const end = (how: TransportEnd) => {
+    if (isOver) return
+    stop()
+    socket.close()
+    handlers.onEnd(how)
+  }
+
+  const transport: Transport = {
+    name: 'websocket',
+    send: (request) => {
+      if (!isOver) socket.send(JSON.stringify(request))
+    },
+    check: () => {
+      if (!isOver && !isWaiting) ping(CHECK_LIMIT_MS)
+    },
+    close: () =>
+      new Promise((resolve) => {
+        if (isOver) return resolve()
+        stop()
+        const limit = setTimeout(resolve, CLOSE_LIMIT_MS)
+        socket.onclose = () => {
+          clearTimeout(limit)
+          resolve()
+        }
+        socket.close(1000)
+      }),
+  }
+
+  socket.onopen = () => {
+    if (isOver) return
+    // Some proxies open the socket and then let nothing through.
+    expectFrame(limitMs, 'The WebSocket opened, but nothing came through it')
+    socket.send(JSON.stringify(auth))
+  }
+  socket.onmessage = ({ data }: { data: string }) => {
+    if (isOver) return
+    let message: ServerMessage | null
+    try {
+      message = JSON.parse(data)
+    } catch (thrown) {
+      return end({
+        error: new BroadcasterError('connection', 'A frame is no JSON', thrown),
+        retry: 'backoff',
+      })
+    }
+    if (isOpen) {
+      if (isWaiting) pingLater()
+      if (message) handlers.onMessage(message)
+    } else if (message?.__type === 'authOk') {
+      isOpen = true
+      hasAdditions = message.__v === PROTOCOL_VERSION
+      pingLater()
+      handlers.onOpen(transport, hasAdditions)
+    } else if (message?.__type === 'authError') {
+      end({ error: new BroadcasterError('unauthorized', message.reason), retry: 'never' })
+    }
+  }
+  // What went wrong is not said here, and `close` follows; but `ws` throws when nobody listens.
+  socket.onerror = () => {}
+  socket.onclose = ({ code, reason }: { code: number; reason: string }) =>
+    end(readClose(code, reason, isOpen))
+
+  expectFrame(limitMs, 'The WebSocket did not open')
+  return transport
+}
+
+function readClose(code: number, reason: string, wasOpen: boolean): TransportEnd {
+  const words = reason || (wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened')
+  return {
+    error: new BroadcasterError(finalCode(code) ?? 'connection', `${words} (${code})`),
+    retry: code === closeCodes.restart.code ? 'soon' : shouldRetry(code) ? 'backoff' : 'never',
+  }
+}
+
+/** The names of the final codes in the protocol's table are this package's error codes too. */
+function finalCode(code: number): ErrorCode | undefined {
+  const { unauthorized, badMessage, tooLarge, disconnected, replaced } = closeCodes
+  const final = { unauthorized, badMessage, tooLarge, disconnected, replaced }
+  return (Object.keys(final) as (keyof typeof final)[]).find((name) => final[name].code === code)
+}
