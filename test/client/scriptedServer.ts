@@ -1,0 +1,318 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { BroadcasterClient } from '@broadcaster/client'
+import type { ClientOptions, Status, StatusChange } from '@broadcaster/client'
+import { onTestFinished } from 'vitest'
+import WebSocket, { WebSocketServer } from 'ws'
+
+// A server that does only what the test tells it to: what matters here is what the client does with servers and
+// networks that misbehave.
+
+export type Frame = { readonly __type: string; readonly [field: string]: any }
+
+// Tests replace the global timers; patience is real.
+const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
+const PATIENCE_MS = 15_000
+
+/** Things in the order of their arrival, each handed out once, to whoever asks, now or later. */
+export class Arrivals<T> {
+  readonly #things: T[] = []
+  readonly #takers = new Set<() => void>()
+
+  get pending(): readonly T[] {
+    return this.#things
+  }
+
+  push(thing: T): void {
+    this.#things.push(thing)
+    for (const retry of this.#takers) retry()
+  }
+
+  take(what: string, fits: (thing: T) => boolean = () => true): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const retry = () => {
+        const index = this.#things.findIndex(fits)
+        if (index < 0) return
+        this.#takers.delete(retry)
+        realClearTimeout(timer)
+        resolve(this.#things.splice(index, 1)[0]!)
+      }
+      const timer = realSetTimeout(() => {
+        this.#takers.delete(retry)
+        reject(new Error(`Waited in vain for ${what}; there is ${JSON.stringify(this.#things)}`))
+      }, PATIENCE_MS)
+      this.#takers.add(retry)
+      retry()
+    })
+  }
+}
+
+/** One WebSocket connection, seen from the server. */
+export class ScriptedSocket {
+  readonly #socket: WebSocket
+  readonly #frames = new Arrivals<Frame>()
+  readonly #closes = new Arrivals<number>()
+  readonly headers: IncomingMessage['headers']
+
+  constructor(socket: WebSocket, headers: IncomingMessage['headers']) {
+    this.#socket = socket
+    this.headers = headers
+    socket.on('message', (data) => this.#frames.push(JSON.parse(String(data))))
+    socket.on('close', (code) => this.#closes.push(code))
+    socket.on('error', () => {})
+  }
+
+  /** The next frame, or the next of that type. */
+  next(type?: string): Promise<Frame> {
+    return this.#frames.take(`a frame ${type ?? ''}`, (frame) => type === undefined || frame.__type === type)
+  }
+
+  get pending(): readonly Frame[] {
+    return this.#frames.pending
+  }
+
+  send(...frames: Frame[]): void {
+    for (const frame of frames) this.#socket.send(`${JSON.stringify(frame)}\n`)
+  }
+
+  sendText(text: string): void {
+    this.#socket.send(text)
+  }
+
+  /** Takes the `subscribe` of the channel and confirms it. */
+  async confirm(channel: string, fields: object = {}): Promise<Frame> {
+    const request = await this.#frames.take(
+      `subscribe ${channel}`,
+      (frame) => frame.__type === 'subscribe' && frame['channel'] === channel,
+    )
+    this.send({ __type: 'subscribeOk', channel, ...fields })
+    return request
+  }
+
+  close(code: number, reason = ''): void {
+    this.#socket.close(code, reason)
+  }
+
+  /** As when the network is gone: no closing handshake. */
+  cut(): void {
+    this.#socket.terminate()
+  }
+
+  /** The code that the client closed with. */
+  closed(): Promise<number> {
+    return this.#closes.take('a close')
+  }
+}
+
+/** One long-poll request, waiting for its answer. */
+export class ScriptedRequest {
+  readonly message: Frame
+  readonly headers: IncomingMessage['headers']
+  readonly #response: ServerResponse
+  readonly #gone = new Arrivals<true>()
+
+  constructor(message: Frame, request: IncomingMessage, response: ServerResponse) {
+    this.message = message
+    this.headers = request.headers
+    this.#response = response
+    response.on('close', () => {
+      if (!response.writableFinished) this.#gone.push(true)
+    })
+  }
+
+  answer(...messages: Frame[]): void {
+    this.answerWith(200, JSON.stringify(messages))
+  }
+
+  answerWith(status: number, text: string): void {
+    this.#response.writeHead(status, { 'content-type': 'application/json' }).end(text)
+  }
+
+  refuse(status: number, message: Frame): void {
+    this.answerWith(status, JSON.stringify([message]))
+  }
+
+  /** The answer gets lost. */
+  drop(): void {
+    this.#response.destroy()
+  }
+
+  /** The client has given the request up. */
+  gone(): Promise<true> {
+    return this.#gone.take('the end of a request')
+  }
+
+  toJSON(): unknown {
+    return this.message
+  }
+}
+
+export type Upgrades = 'accept' | 'refuse' | 'hang'
+
+export class ScriptedServer {
+  /** What happens to WebSocket handshakes. */
+  upgrades: Upgrades
+  readonly #http = createServer((request, response) => this.#receive(request, response))
+  readonly #webSockets = new WebSocketServer({ noServer: true })
+  readonly #connections = new Set<Socket>()
+  readonly #handshakes = new Arrivals<'handshake'>()
+  readonly #sockets = new Arrivals<ScriptedSocket>()
+  readonly #requests = new Arrivals<ScriptedRequest>()
+
+  constructor(upgrades: Upgrades) {
+    this.upgrades = upgrades
+    this.#http.on('connection', (socket) => {
+      this.#connections.add(socket)
+      socket.on('close', () => this.#connections.delete(socket))
+    })
+    this.#http.on('upgrade', (request, socket, head) => {
+      socket.on('error', () => {})
+      this.#handshakes.push('handshake')
+      if (this.upgrades === 'refuse') socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+      if (this.upgrades !== 'accept') return
+      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        this.#sockets.push(new ScriptedSocket(webSocket, request.headers))
+      })
+    })
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}/broadcast`
+  }
+
+  listen(port = 0): Promise<void> {
+    return new Promise((resolve) => this.#http.listen(port, '127.0.0.1', resolve))
+  }
+
+  close(): Promise<void> {
+    for (const connection of this.#connections) connection.destroy()
+    return new Promise((resolve) => this.#http.close(() => resolve()))
+  }
+
+  /** A handshake has begun, whatever becomes of it. */
+  handshake(): Promise<unknown> {
+    return this.#handshakes.take('a handshake')
+  }
+
+  get pendingHandshakes(): number {
+    return this.#handshakes.pending.length
+  }
+
+  /** The next WebSocket connection. */
+  socket(): Promise<ScriptedSocket> {
+    return this.#sockets.take('a WebSocket')
+  }
+
+  /** The next request, or the next of that type. */
+  request(type?: string): Promise<ScriptedRequest> {
+    return this.#requests.take(
+      `a request ${type ?? ''}`,
+      ({ message }) => type === undefined || message.__type === type,
+    )
+  }
+
+  get pendingRequests(): readonly Frame[] {
+    return this.#requests.pending.map(({ message }) => message)
+  }
+
+  /** The next WebSocket connection, once it is authenticated. */
+  async accept(authOk: object = { __v: 1 }): Promise<ScriptedSocket & { auth: Frame }> {
+    const socket = await this.socket()
+    const auth = await socket.next('auth')
+    socket.send({ __type: 'authOk', ...authOk })
+    return Object.assign(socket, { auth })
+  }
+
+  /** The `auth` of the next long-poll session, which gets this token. */
+  async acceptSession(__token: string, authOk: object = { __v: 1 }): Promise<Frame> {
+    const request = await this.request('auth')
+    request.answer({ __type: 'authOk', __token, ...authOk })
+    return request.message
+  }
+
+  /** Takes the `subscribe` of the channel and confirms it. */
+  async confirm(channel: string, fields: object = {}): Promise<Frame> {
+    const request = await this.#requests.take(
+      `subscribe ${channel}`,
+      ({ message }) => message.__type === 'subscribe' && message['channel'] === channel,
+    )
+    request.answer({ __type: 'subscribeOk', channel, ...fields })
+    return request.message
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let text = ''
+    try {
+      for await (const chunk of request) text += chunk
+    } catch {
+      return // The client went away in the middle.
+    }
+    this.#requests.push(new ScriptedRequest(JSON.parse(text), request, response))
+  }
+}
+
+export async function scriptedServer(upgrades: Upgrades = 'accept'): Promise<ScriptedServer> {
+  const server = new ScriptedServer(upgrades)
+  await server.listen()
+  onTestFinished(() => server.close())
+  return server
+}
+
+/** A client with `ws`, which ends with the test. */
+export function makeClient(url: string, options: ClientOptions = {}): BroadcasterClient {
+  const client = new BroadcasterClient(url, { WebSocket, ...options })
+  onTestFinished(() => void client.disconnect())
+  return client
+}
+
+/** A client on a WebSocket, and the server's end of it. */
+export async function connectWebSocket(options: ClientOptions = {}, authOk?: object) {
+  const server = await scriptedServer()
+  const client = makeClient(server.url, { mode: 'websocket', ...options })
+  const connected = client.connect()
+  const socket = await server.accept(authOk)
+  await connected
+  return { server, client, socket }
+}
+
+/** A client on long-poll with session `one`; its first poll waits at the server. */
+export async function connectLongPoll(options: ClientOptions = {}, authOk?: object) {
+  const server = await scriptedServer()
+  const client = makeClient(server.url, { mode: 'longpoll', ...options })
+  const connected = client.connect()
+  const auth = await server.acceptSession('one', authOk)
+  await connected
+  return { server, client, auth }
+}
+
+/** Resolves when the client is in that status, now or later. */
+export function reaches(client: BroadcasterClient, status: Status): Promise<StatusChange | undefined> {
+  if (client.status === status) return Promise.resolve(undefined)
+  const changes = new Arrivals<StatusChange>()
+  const off = client.on('status', (change) => changes.push(change))
+  return changes.take(`status ${status}`, ({ to }) => to === status).finally(off)
+}
+
+/** Everything that the client tells of an event from now on, one array of arguments for each time. */
+export function hear(client: BroadcasterClient, event: Parameters<BroadcasterClient['on']>[0]) {
+  const heard = new Arrivals<any[]>()
+  client.on(event, (...args: any[]) => heard.push(args))
+  return heard
+}
+
+/** A handler that collects bodies: `await news.next()`. */
+export function collect() {
+  const bodies = new Arrivals<string>()
+  return Object.assign((body: string) => bodies.push(body), {
+    next: () => bodies.take('a message'),
+    take: async (count: number) => {
+      const taken: string[] = []
+      while (taken.length < count) taken.push(await bodies.take('a message'))
+      return taken
+    },
+    get pending() {
+      return bodies.pending
+    },
+  })
+}
