@@ -151,5 +151,6 @@ export const reasons = {
   channelTooLong: 'Channel name too long',
   tooManyChannels: 'Too many channels',
   brokerUnavailable: 'Broker unavailable',
+  nodeUnavailable: 'Node is full or draining',
   unsubscribedByServer: 'Unsubscribed by the server',
 } as const

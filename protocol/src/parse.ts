@@ -30,10 +30,14 @@ export function parseClientMessage(text: string): Parsed {
 export function readClientMessage(value: unknown): Parsed {
   if (value === null) return { kind: 'unknown', token: undefined }
   if (typeof value !== 'object' || Array.isArray(value)) {
-    return { kind: 'bad', reason: `Expected a JSON object, got ${Array.isArray(value) ? 'array' : typeof value}` }
+    return {
+      kind: 'bad',
+      reason: `Expected a JSON object, got ${Array.isArray(value) ? 'array' : typeof value}`,
+    }
   }
   const fields = value as Record<string, unknown>
-  const token = typeof fields['__token'] === 'string' && fields['__token'] !== '' ? fields['__token'] : undefined
+  const token =
+    typeof fields['__token'] === 'string' && fields['__token'] !== '' ? fields['__token'] : undefined
   switch (fields['__type']) {
     case 'auth':
       return { kind: 'message', message: fields as ClientMessage, token }
@@ -44,14 +48,19 @@ export function readClientMessage(value: unknown): Parsed {
       const { __type: type, channel, position } = fields
       if (typeof channel !== 'string') return { kind: 'noChannel', type, token }
       if (type === 'unsubscribe') return { kind: 'message', message: { __type: type, channel }, token }
-      const message = typeof position === 'string' ? { __type: type, channel, position } : { __type: type, channel }
+      const message =
+        typeof position === 'string' ? { __type: type, channel, position } : { __type: type, channel }
       return { kind: 'message', message, token }
     }
     case 'poll': {
       const { seq, positions } = fields
       const message = { __type: 'poll' as const, seq: typeof seq === 'number' ? String(seq) : asString(seq) }
       const known = readPositions(positions)
-      return { kind: 'message', message: known === undefined ? message : { ...message, positions: known }, token }
+      return {
+        kind: 'message',
+        message: known === undefined ? message : { ...message, positions: known },
+        token,
+      }
     }
     default:
       return { kind: 'unknown', token }

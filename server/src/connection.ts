@@ -40,8 +40,7 @@ export interface ConnectionHost {
   /** The additions of the protocol are on. */
   readonly recovery: boolean
   /** The connection is authenticated: from now on it counts. */
-  authenticated(connection: Connection, auth: Auth): void
-  closed(connection: Connection): void
+  authenticated(auth: Auth, connection: Connection): void
 }
 
 /** One WebSocket client: authenticates it, and keeps its subscriptions. */
@@ -75,7 +74,10 @@ export class Connection implements Subscriber {
     this.#host = host
     this.#link = link
     this.#authenticate = authenticate
-    this.#authTimer = setTimeout(() => this.close('authTimeout'), host.limits.authTimeout)
+    const { authTimeout } = host.limits
+    this.#authTimer = Number.isFinite(authTimeout)
+      ? setTimeout(() => this.close('authTimeout'), authTimeout)
+      : null
   }
 
   get isOpen(): boolean {
@@ -134,7 +136,6 @@ export class Connection implements Subscriber {
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
     this.#places = null
-    this.#host.closed(this)
   }
 
   /** The server takes the channel away. */
@@ -229,7 +230,7 @@ export class Connection implements Subscriber {
     this.generation = readGeneration(auth)
     this.#state = 'open'
     this.#send(this.hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
-    this.#host.authenticated(this, auth)
+    this.#host.authenticated(auth, this)
     const early = this.#early
     this.#early = []
     for (const text of early) this.receive(text)

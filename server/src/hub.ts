@@ -189,11 +189,17 @@ export class Hub {
     if (channel.waiters.delete(waiter)) channel.idleSince = Date.now()
   }
 
-  /** Where the channel stands now, once it is confirmed; it is kept for the retention time. */
-  placeOf(name: string, signal: AbortSignal): Promise<Position> {
-    return this.#at(name, null, signal, (channel) => {
+  /**
+   * What the channel has after `since`, once it is confirmed, without listening to it; it is kept for the retention
+   * time.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`
+   */
+  read(name: string, since: Position | null, signal: AbortSignal): Promise<Place> {
+    return this.#at(name, since, signal, (channel, gap) => {
       this.#keepLog(channel)
-      return this.headOf(channel)
+      const missed = since !== null && gap === null ? channel.log!.after(since) : []
+      return { channel, head: this.headOf(channel), missed, gap }
     })
   }
 

@@ -54,7 +54,7 @@ export class RedisBackend implements Backend {
 
   constructor(options: RedisBackendOptions) {
     this.#options = options
-    const commands: RedisOptions = { commandTimeout: COMMAND_TIMEOUT_MS }
+    const commands = { commandTimeout: COMMAND_TIMEOUT_MS }
     this.#subscriber = connection(options.pubSub, { autoResubscribe: false })
     this.#publisher = connection(options.pubSub, commands)
     this.#data = options.pubSub === options.redis ? this.#publisher : connection(options.redis, commands)
@@ -206,16 +206,22 @@ export class RedisBackend implements Backend {
   }
 }
 
-function connection(target: RedisTarget, own: RedisOptions): Redis | Cluster {
-  const settings: RedisOptions = {
+function connection(
+  target: RedisTarget,
+  own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout'>,
+): Redis | Cluster {
+  const settings = {
     lazyConnect: true,
     // Whoever asks while Redis is away is told at once, instead of being answered long after he has gone.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (attempt) => Math.min(100 * attempt, MAX_RETRY_MS),
+    retryStrategy: (attempt: number) => Math.min(100 * attempt, MAX_RETRY_MS),
     // Channels are plain names, and keys have a namespace of their own.
     keyPrefix: '',
+    // Replies in the shape that we read, whatever the application likes for its own.
+    replyMapping: 'legacy' as const,
+    stringNumbers: false,
     ...own,
   }
   if (typeof target === 'string') return new Redis(target, settings)

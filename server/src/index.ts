@@ -1,0 +1,8 @@
+export { broadcaster } from './broadcaster.ts'
+export type { Broadcaster, Stats } from './broadcaster.ts'
+export { BroadcasterError } from './errors.ts'
+export type { ErrorCode } from './errors.ts'
+export type { ConnectAnswer } from './access.ts'
+export type { Logger } from './logger.ts'
+export type { BroadcasterOptions, Context, Limits, RecoveryOptions, RedisTarget } from './options.ts'
+export type { AttachableServer } from './upgrade.ts'

@@ -1,0 +1,343 @@
+import {
+  authData,
+  PROTOCOL_VERSION,
+  reasons,
+  type Auth,
+  type Parsed,
+  type Poll as PollMessage,
+  type ServerMessage,
+  type Subscribe,
+} from '@broadcaster/protocol'
+import { randomUUID } from 'node:crypto'
+import type { Access } from './access.ts'
+import { readClientName, readGeneration, type Authenticate } from './connection.ts'
+import type { ControlMessage } from './control.ts'
+import { replayText } from './frames.ts'
+import type { Hub } from './hub.ts'
+import type { Logger } from './logger.ts'
+import { isMatch } from './match.ts'
+import type { Limits } from './options.ts'
+import { Poll } from './poll.ts'
+import { comparePositions, formatPosition, parsePosition, type Position } from './position.ts'
+import type { Session, SessionStore } from './sessions.ts'
+
+/** What a request is answered with: a status, and the JSON text of an array of messages. */
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+export interface LongPollHost {
+  readonly hub: Hub
+  readonly sessions: SessionStore
+  readonly access: Access
+  readonly limits: Limits
+  readonly logger: Logger
+  readonly timeoutMs: number
+  readonly pollTimeMs: number
+  /** How long Redis may take to confirm, in ms. */
+  readonly brokerTimeoutMs: number
+  /** The additions of the protocol are on. */
+  readonly recovery: boolean
+  /** A session was made: connections that it replaces end. */
+  authenticated(auth: Auth): void
+  /** Whether a newer connection of this client has ended this session. */
+  isFenced(client: string | null, generation: number): boolean
+  /** Whether polls should not wait long, so that clients find another node. */
+  isDraining(): boolean
+}
+
+/** A client that is sent back to a draining node again and again must not do so in a busy loop. */
+const DRAINING_WAIT_MS = 1000
+
+/** The long-poll transport: sessions in the store, polls on this node. */
+export class LongPoll {
+  readonly #host: LongPollHost
+  readonly #polls = new Map<string, Poll>()
+  #lastPoll = 0
+
+  constructor(host: LongPollHost) {
+    this.#host = host
+  }
+
+  /** How many polls wait on this node. */
+  get waiting(): number {
+    return this.#polls.size
+  }
+
+  /** Serves one request. `gone` aborts when the client has left before its answer. */
+  async handle(parsed: Parsed, authenticate: Authenticate, gone: AbortSignal): Promise<Answer> {
+    const token = parsed.kind === 'bad' ? undefined : parsed.token
+    const message = parsed.kind === 'message' ? parsed.message : null
+    try {
+      if (token === undefined) {
+        return message?.__type === 'auth' ? await this.#authenticate(message, authenticate) : expired()
+      }
+      switch (message?.__type) {
+        case 'poll':
+          return await this.#poll(token, message, gone)
+        case 'subscribe':
+          return await this.#subscribe(token, message)
+        case 'unsubscribe':
+          return await this.#unsubscribe(token, message.channel)
+        default:
+          return await this.#other(token, parsed)
+      }
+    } catch (error) {
+      // Nothing was done that the client may not ask for again. With Redis away that is no news, and logged already.
+      const log = this.#host.hub.isListening ? this.#host.logger.error : this.#host.logger.debug
+      log.call(this.#host.logger, { err: error }, 'A long-poll request failed')
+      return answer(503, { __type: 'serverError', reason: reasons.brokerUnavailable })
+    }
+  }
+
+  /** Another node says something about a session. */
+  control(message: ControlMessage): void {
+    switch (message.type) {
+      case 'endPoll': {
+        const poll = this.#polls.get(message.token)
+        if (poll !== undefined && poll.id !== message.except) this.#drop(message.token, poll)
+        return
+      }
+      case 'endSession': {
+        const poll = this.#polls.get(message.token)
+        if (poll !== undefined) this.#drop(message.token, poll)
+        return
+      }
+      case 'pollChannel':
+        return this.#polls.get(message.token)?.change(message.channel, message.position)
+    }
+  }
+
+  /** Ends a session, on whatever node its poll waits. */
+  async endSession(token: string): Promise<void> {
+    const poller = await this.#host.sessions.end(token)
+    await this.#tellPoller(poller, { type: 'endSession', token })
+  }
+
+  /** Ends all sessions whose context matches. */
+  async endSessions(match: object): Promise<void> {
+    for await (const [token, session] of this.#host.sessions.all()) {
+      if (isMatch(match, session.context)) await this.endSession(token)
+    }
+  }
+
+  /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
+  async revoke(match: object, channel: string): Promise<void> {
+    for await (const [token, session] of this.#host.sessions.all()) {
+      if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
+      const reply = await this.#host.sessions.unsubscribe(token, channel)
+      await this.#tellPoller(reply?.poller ?? null, { type: 'endPoll', token, except: '' })
+    }
+  }
+
+  /** The poll is not the session's any more: it is answered with nothing. */
+  #drop(token: string, poll: Poll): void {
+    this.#polls.delete(token)
+    poll.end()
+  }
+
+  /** Answers all waiting polls now. */
+  endPolls(): void {
+    for (const poll of this.#polls.values()) poll.end()
+  }
+
+  // -- requests
+
+  async #authenticate(auth: Auth, authenticate: Authenticate): Promise<Answer> {
+    const { sessions, limits, recovery } = this.#host
+    const data = authData(auth)
+    if (Buffer.byteLength(JSON.stringify(data)) > limits.authBytes) {
+      return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
+    }
+    const { isAllowed, ...rest } = await authenticate(data)
+    if (!isAllowed) return answer(401, { __type: 'authError', reason: reasons.unauthorized })
+    const token = randomUUID()
+    const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
+    await sessions.create(token, {
+      auth: data,
+      context: 'context' in rest ? rest.context : undefined,
+      version: isVersioned ? PROTOCOL_VERSION : 0,
+      client: readClientName(auth),
+      generation: readGeneration(auth),
+    })
+    this.#host.authenticated(auth)
+    const ok = { __type: 'authOk', __token: token } as const
+    return answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok)
+  }
+
+  async #subscribe(token: string, { channel, position }: Subscribe): Promise<Answer> {
+    const { hub, sessions, access, limits } = this.#host
+    const session = await this.#read(token)
+    if (session === null) return expired()
+    const refusal = await access.refusal(channel, session.auth, session.context)
+    if (refusal !== null) return answer(200, { __type: 'subscribeError', channel, reason: refusal })
+    const isVersioned = session.version > 0
+    const isResuming = isVersioned && position !== undefined
+    const since = isResuming ? parsePosition(position) : null
+    const place = await hub.read(channel, since, this.#patience())
+    const reply = await sessions.subscribe(token, channel, formatPosition(place.head), {
+      replace: isResuming,
+      maxChannels: limits.channelsPerConnection,
+    })
+    if (reply === 'gone') return expired()
+    if (reply === 'full') {
+      return answer(200, { __type: 'subscribeError', channel, reason: reasons.tooManyChannels })
+    }
+    // Where it was subscribed already, its place has not moved.
+    const known = isResuming ? undefined : session.channels.get(channel)
+    const from = known ?? formatPosition(place.head)
+    await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: from })
+    if (!isVersioned) return answer(200, { __type: 'subscribeOk', channel })
+    const gap = isResuming && since === null ? 'expired' : place.gap
+    const recovered = !isResuming
+      ? ''
+      : gap === null
+        ? ',"recovered":true'
+        : `,"recovered":false,"reason":"${gap}"`
+    const messages = place.missed.length === 0 ? '' : `,"messages":${replayText(place.missed)}`
+    const name = JSON.stringify(channel)
+    return {
+      status: 200,
+      body: `[{"__type":"subscribeOk","channel":${name},"position":"${from}"${recovered}${messages}}]`,
+    }
+  }
+
+  async #unsubscribe(token: string, channel: string): Promise<Answer> {
+    if ((await this.#read(token)) === null || !(await this.#removeChannel(token, channel))) return expired()
+    return answer(200, { __type: 'unsubscribeOk', channel })
+  }
+
+  async #other(token: string, parsed: Parsed): Promise<Answer> {
+    if ((await this.#read(token)) === null) return expired()
+    if (parsed.kind !== 'noChannel') return answer(200, { __type: 'unknown' })
+    const type = parsed.type === 'subscribe' ? 'subscribeError' : 'unsubscribeError'
+    return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
+  }
+
+  async #poll(token: string, message: PollMessage, gone: AbortSignal): Promise<Answer> {
+    const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
+    // From now on changes of the session's channels reach this poll; what changed before is in the session.
+    this.#polls.get(token)?.end()
+    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, () => this.#patience())
+    this.#polls.set(token, poll)
+    const leave = (): void => poll.end()
+    gone.addEventListener('abort', leave)
+    try {
+      const session = await sessions.beginPoll(token, poll.id)
+      if (session === null || this.#isFenced(session)) return expired()
+      if (nodeOf(session.poller) !== hub.node) {
+        await this.#tellPoller(session.poller, { type: 'endPoll', token, except: poll.id })
+      }
+      const revoked = revokedChannels(session, message)
+      if (revoked.length > 0) return answer(200, ...revoked)
+      const places = startingPlaces(session, message)
+      await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
+      const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
+      await poll.news(longestMs, pollTimeMs)
+      if (gone.aborted || this.#polls.get(token) !== poll) return empty()
+      return session.version > 0 ? poll.answer(true) : await this.#baseAnswer(token, poll, message, session)
+    } finally {
+      gone.removeEventListener('abort', leave)
+      poll.stop()
+      if (this.#polls.get(token) === poll) this.#polls.delete(token)
+    }
+  }
+
+  /** The original's clients say nothing of positions: their session remembers what they were given. */
+  async #baseAnswer(token: string, poll: Poll, { seq }: PollMessage, session: Session): Promise<Answer> {
+    if (poll.hasGap) {
+      // It can't be told; a session that has expired makes it begin anew.
+      await this.#host.sessions.end(token)
+      return expired()
+    }
+    const reply = poll.answer(false)
+    const positions = poll.delivered
+    if (Object.keys(positions).length === 0) return reply
+    const begun = Object.fromEntries(
+      [...startingPlaces(session, { __type: 'poll', seq })].map(([channel, place]) => [
+        channel,
+        asText(place),
+      ]),
+    )
+    const isOurs = await this.#host.sessions.commitAnswer(token, poll.id, { seq, positions }, begun)
+    return isOurs ? reply : empty()
+  }
+
+  async #read(token: string): Promise<Session | null> {
+    const session = await this.#host.sessions.read(token)
+    return session === null || this.#isFenced(session) ? null : session
+  }
+
+  #isFenced({ client, generation }: Session): boolean {
+    return this.#host.isFenced(client, generation)
+  }
+
+  async #removeChannel(token: string, channel: string): Promise<boolean> {
+    const reply = await this.#host.sessions.unsubscribe(token, channel)
+    if (reply === null) return false
+    await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: null })
+    return true
+  }
+
+  /** Tells the node where the session's poll waits, or has waited. */
+  async #tellPoller(poller: string | null, message: ControlMessage): Promise<void> {
+    const node = nodeOf(poller)
+    if (node === null) return
+    if (node === this.#host.hub.node) this.control(message)
+    else await this.#host.hub.publishToNode(node, message)
+  }
+
+  #patience(): AbortSignal {
+    return AbortSignal.timeout(this.#host.brokerTimeoutMs)
+  }
+}
+
+/** From where each channel of the session is to be read. `null`: a position that can't be read. */
+function startingPlaces(session: Session, message: PollMessage): Map<string, Position | null> {
+  const places = new Map<string, Position | null>()
+  const told = session.version > 0 ? message.positions : undefined
+  // Another `seq` than the last answer's says that it has arrived.
+  const arrived =
+    session.answer !== null && session.answer.seq !== message.seq ? session.answer.positions : {}
+  for (const [channel, stored] of session.channels) {
+    if (told !== undefined && Object.hasOwn(told, channel)) {
+      places.set(channel, parsePosition(told[channel]!))
+      continue
+    }
+    const begun = parsePosition(stored)
+    const reached = Object.hasOwn(arrived, channel) ? parsePosition(arrived[channel]!) : null
+    // It may have been unsubscribed and subscribed again since that answer.
+    places.set(channel, begun && reached && comparePositions(reached, begun) > 0 ? reached : begun)
+  }
+  return places
+}
+
+/** Channels that the client thinks it has, and that were taken from it. */
+function revokedChannels(session: Session, { positions }: PollMessage): ServerMessage[] {
+  if (session.version === 0 || positions === undefined) return []
+  return Object.keys(positions)
+    .filter((channel) => !session.channels.has(channel))
+    .map((channel) => ({ __type: 'unsubscribed', channel, reason: reasons.unsubscribedByServer }))
+}
+
+function asText(place: Position | null): string {
+  return place === null ? '' : formatPosition(place)
+}
+
+function nodeOf(poller: string | null): string | null {
+  return poller === null ? null : poller.slice(0, poller.indexOf('/'))
+}
+
+function answer(status: number, ...messages: readonly ServerMessage[]): Answer {
+  return { status, body: JSON.stringify(messages) }
+}
+
+function empty(): Answer {
+  return { status: 200, body: '[]' }
+}
+
+/** No session, or none any more. */
+function expired(): Answer {
+  return answer(401, { __type: 'authError', reason: reasons.authExpected })
+}

@@ -1,0 +1,138 @@
+import type { GapReason } from '@broadcaster/protocol'
+import type { Channel, Waiter } from './channel.ts'
+import { entryText } from './frames.ts'
+import type { Hub } from './hub.ts'
+import type { Answer } from './longpoll.ts'
+import { comparePositions, formatPosition, parsePosition, type Position } from './position.ts'
+
+interface Place {
+  readonly channel: Channel
+  readonly from: Position
+  readonly gap: GapReason | null
+}
+
+/** One poll that waits: places in the logs of its channels, and whether there is anything behind them. */
+export class Poll implements Waiter {
+  readonly id: string
+  /** Up to where the answer goes, for the channels that it has messages of. */
+  readonly delivered: Record<string, string> = {}
+  readonly #hub: Hub
+  readonly #patience: () => AbortSignal
+  readonly #places = new Map<string, Place>()
+  /** Channels that were taken away while they were being looked up. */
+  readonly #removed = new Set<string>()
+  #isStopped = false
+  #isEnded = false
+  #onNews: (() => void) | null = null
+  #onEnd: (() => void) | null = null
+
+  constructor(hub: Hub, id: string, patience: () => AbortSignal) {
+    this.#hub = hub
+    this.id = id
+    this.#patience = patience
+  }
+
+  /** Reads the channel from `since` on; `null` is a position that could not be read. */
+  async watch(name: string, since: Position | null): Promise<void> {
+    const { channel, from, gap } = await this.#hub.watch(this, name, since, this.#patience())
+    if (this.#isStopped || this.#removed.has(name)) return this.#hub.unwatch(this, channel)
+    this.#places.set(name, { channel, from, gap: since === null ? 'expired' : gap })
+    this.wake()
+  }
+
+  /** The session has got a channel, or (`null`) lost it. */
+  change(name: string, position: string | null): void {
+    if (position === null) {
+      this.#removed.add(name)
+      const place = this.#places.get(name)
+      if (place !== undefined) this.#hub.unwatch(this, place.channel)
+      this.#places.delete(name)
+      return
+    }
+    this.#removed.delete(name)
+    if (this.#places.has(name)) return
+    // If it can't be had now, the next poll has it from the session.
+    this.watch(name, parsePosition(position)).catch(() => {})
+  }
+
+  wake(): void {
+    if (this.#onNews !== null && this.#hasNews()) this.#onNews()
+  }
+
+  /** No more waiting. */
+  end(): void {
+    this.#isEnded = true
+    this.#onEnd?.()
+  }
+
+  /**
+   * Waits until there is something to answer with, at most `longestMs`. What is there already is not waited for; from
+   * what comes later on, `gatherMs` more are waited.
+   */
+  async news(longestMs: number, gatherMs: number): Promise<void> {
+    if (this.#isEnded || this.#hasNews()) return
+    await new Promise<void>((resolve) => {
+      let timer = setTimeout(resolve, longestMs)
+      this.#onEnd = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#onNews = () => {
+        this.#onNews = null
+        clearTimeout(timer)
+        timer = setTimeout(resolve, gatherMs)
+      }
+    })
+    this.#onNews = null
+    this.#onEnd = null
+  }
+
+  get hasGap(): boolean {
+    return [...this.#places.values()].some((place) => gapOf(place) !== null)
+  }
+
+  /** Everything after its places, as the text of an answer. */
+  answer(withPositions: boolean): Answer {
+    const gaps: string[] = []
+    const messages: { order: number; text: string }[] = []
+    for (const [name, place] of this.#places) {
+      const { channel } = place
+      const log = channel.log!
+      // With a hole that is being filled, the order would be wrong: the next poll has it.
+      if (channel.state !== 'live') continue
+      const gap = gapOf(place)
+      const from = log.covers(place.from) ? place.from : log.start
+      if (gap !== null) {
+        const position = formatPosition(from)
+        gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
+      }
+      const entries = log.after(from)
+      for (const entry of entries) {
+        messages.push({ order: entry.order, text: entryText(entry, channel.nameJson, withPositions) })
+      }
+      if (entries.length > 0) this.delivered[name] = formatPosition(entries.at(-1)!)
+    }
+    // Stable: what came from another node has no order of arrival, and stays in its own.
+    messages.sort((a, b) => a.order - b.order)
+    return { status: 200, body: `[${[...gaps, ...messages.map(({ text }) => text)].join(',')}]` }
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    for (const { channel } of this.#places.values()) this.#hub.unwatch(this, channel)
+  }
+
+  #hasNews(): boolean {
+    for (const place of this.#places.values()) {
+      if (place.channel.state !== 'live') continue
+      if (gapOf(place) !== null || comparePositions(place.channel.log!.head, place.from) > 0) return true
+    }
+    return false
+  }
+}
+
+function gapOf({ channel, from, gap }: Place): GapReason | null {
+  if (gap !== null) return gap
+  const log = channel.log!
+  return channel.state === 'live' && !log.covers(from) ? log.startReason : null
+}
