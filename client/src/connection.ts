@@ -19,6 +19,7 @@ export const FALLBACK_MS = 4_000
 /** While on long-poll, WebSocket is tried again after this, then after twice as long, ... */
 export const PROBE_FIRST_MS = 30_000
 export const PROBE_CAP_MS = 300_000
+const PROBE_GRACE_MS = 1_000
 /** A connection that ends sooner has not proved that the server is well: the backoff goes on growing. */
 export const STABLE_MS = 5_000
 
@@ -112,8 +113,9 @@ export class Connection {
   }
 
   #attempt(): void {
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
+    this.#stopTimers()
+    void this.#cancelProbe?.()
+    this.#cancelProbe = null
     this.#tryInTurn(this.#transportsToTry())
     const { status, error, attempt } = this.snapshot
     if (status === 'reconnecting') this.#set(status, 'Trying again', { error, attempt, retryAt: null })
@@ -147,8 +149,7 @@ export class Connection {
     const start = async () => {
       const data = await this.#credentials()
       if (isCancelled) return
-      const generation = ++this.#generation
-      const auth = this.#makeAuth(data, generation)
+      const auth = this.#makeAuth(data)
       const open = name === 'websocket' ? openWebSocket : openLongPoll
       transport = open(
         { settings: this.#settings, auth, limitMs },
@@ -159,13 +160,7 @@ export class Connection {
           },
           onMessage: (message) => this.#subscriptions.receive(message),
           onTrouble: (trouble) => this.#troubled(trouble),
-          onEnd: ({ error, retry }) => {
-            // A newer connection of our own made the server end this one, and was lost itself.
-            const isOurs = error.code === 'replaced' && generation < this.#generation
-            const end: TransportEnd = { error, retry: isOurs ? 'backoff' : retry }
-            if (isInUse) this.#lost(end)
-            else onFail(end)
-          },
+          onEnd: (end) => (isInUse ? this.#lost(end) : onFail(end)),
           positions: () => this.#subscriptions.positions(),
         },
       )
@@ -201,14 +196,14 @@ export class Connection {
     }
   }
 
-  #makeAuth(data: object, generation: number): Auth {
+  #makeAuth(data: object): Auth {
     this.#clientName ||= randomName()
     return {
       ...authData({ ...data }),
       __type: 'auth',
       __v: PROTOCOL_VERSION,
       __client: this.#clientName,
-      __generation: generation,
+      __generation: ++this.#generation,
       ...(this.#token !== undefined && { __previous: this.#token }),
     }
   }
@@ -217,8 +212,9 @@ export class Connection {
   #use(transport: Transport, hasAdditions: boolean): void {
     const previous = this.#transport
     void previous?.close()
-    this.#stopProbing()
+    this.#stopTimers()
     this.#cancelAttempt = null
+    this.#cancelProbe = null
     this.#transport = transport
     this.#token = transport.token
     this.#prefersLongPoll = transport.name === 'longpoll'
@@ -250,7 +246,7 @@ export class Connection {
   #lost({ error, retry }: TransportEnd): void {
     const wasConnected = this.#transport !== null
     this.#transport = null
-    this.#stopProbing()
+    this.#stopTimers()
     if (retry === 'never') return this.#finish(error.message, error)
     if (wasConnected && Date.now() - this.#connectedAt >= STABLE_MS) this.#backoff = 0
     let { attempt } = this.snapshot
@@ -259,7 +255,9 @@ export class Connection {
       this.#backoff++
     }
     if (attempt > this.#settings.maxAttempts) return this.#giveUp(error)
-    const retryInMs = retry === 'soon' ? restartMs() : backoffMs(this.#backoff)
+    let retryInMs = retry === 'soon' ? restartMs() : backoffMs(this.#backoff)
+    // A server that knows of the WebSocket ends the long-poll; its word to the WebSocket itself is on its way.
+    if (this.#cancelProbe) retryInMs += PROBE_GRACE_MS
     this.#retryTimer = setTimeout(() => this.#attempt(), retryInMs)
     this.#set('reconnecting', error.message, { error, attempt, retryAt: Date.now() + retryInMs })
     this.#subscriptions.detach()
@@ -275,11 +273,11 @@ export class Connection {
   #finish(reason: string, error: BroadcasterError | null): void {
     this.#stopListening()
     this.#stopListening = () => {}
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
-    const closing = [this.#transport?.close(), this.#cancelAttempt?.(), this.#stopProbing()]
+    this.#stopTimers()
+    const closing = [this.#transport?.close(), this.#cancelAttempt?.(), this.#cancelProbe?.()]
     this.#closing = Promise.all(closing).then(() => {})
     this.#cancelAttempt = null
+    this.#cancelProbe = null
     this.#transport = null
     this.#set('disconnected', reason, { ...NOTHING, error })
     // A listener may have called connect() already.
@@ -300,21 +298,18 @@ export class Connection {
   }
 
   #probe(): void {
-    clearTimeout(this.#probeTimer)
-    this.#probeTimer = undefined
+    this.#stopTimers()
     this.#cancelProbe = this.#open('websocket', this.#settings.timeoutMs, ({ retry }) => {
       this.#cancelProbe = null
-      // The session that there is was accepted, and is left alone.
-      if (retry !== 'never') this.#probeLater(this.#probeMs * 2)
+      // The session that there is was accepted: a refusal leaves it alone.
+      if (this.#transport && retry !== 'never') this.#probeLater(this.#probeMs * 2)
     })
   }
 
-  #stopProbing(): Promise<void> | undefined {
+  #stopTimers(): void {
+    clearTimeout(this.#retryTimer)
     clearTimeout(this.#probeTimer)
-    this.#probeTimer = undefined
-    const closing = this.#cancelProbe?.()
-    this.#cancelProbe = null
-    return closing
+    this.#retryTimer = this.#probeTimer = undefined
   }
 }
 

@@ -112,7 +112,7 @@ export class Subscriptions {
   }
 
   receive(message: ServerMessage): void {
-    const name = 'channel' in message ? message.channel : undefined
+    const { channel: name } = message as { channel?: string }
     const channel = name === undefined ? undefined : this.#channels.get(name)
     if (!channel) {
       if (message.__type === 'serverError') this.#emitter.emit('error', serverError(message.reason))

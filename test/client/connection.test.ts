@@ -1,0 +1,552 @@
+import { BroadcasterError } from '@broadcaster/client'
+import type { StatusChange } from '@broadcaster/client'
+import { closeCodes, shouldRetry } from '@broadcaster/protocol'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+
+/** Backoff without waiting: full jitter may be nothing at all. */
+function withoutWaiting(): void {
+  const random = vi.spyOn(Math, 'random').mockReturnValue(0)
+  onTestFinished(() => random.mockRestore())
+}
+
+describe('connecting', () => {
+  it('happens at the first subscription, and the credentials go first', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket', auth: { token: 'x' } })
+    expect(client.status).toBe('idle')
+    client.subscribe('news', () => {})
+    expect(client.status).toBe('connecting')
+    const socket = await server.socket()
+    expect(await socket.next()).toMatchObject({ __type: 'auth', token: 'x' })
+    expect(socket.pending).toEqual([])
+    socket.send({ __type: 'authOk', __v: 1 })
+    expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'news' })
+    expect(client.status).toBe('connected')
+  })
+
+  it('says who the client is, and which of its connections this one is', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    expect(socket.auth).toMatchObject({
+      __v: 1,
+      __client: expect.stringMatching(/^[0-9a-f]{32}$/),
+      __generation: 1,
+    })
+    socket.cut()
+    const next = await server.accept()
+    expect(next.auth).toEqual({ ...socket.auth, __generation: 2 })
+    void client.disconnect()
+    void client.connect()
+    expect((await server.accept()).auth).toEqual({ ...socket.auth, __generation: 3 })
+  })
+
+  it('makes one connection, however often it is asked for', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const connected = [client.connect(), client.connect()]
+    client.subscribe('news', () => {})
+    await server.accept()
+    await Promise.all(connected)
+    await client.connect()
+    expect(server.pendingHandshakes).toBe(1)
+  })
+
+  it('does not send reserved keys of the application', async () => {
+    const { socket } = await connectWebSocket({ auth: { token: 'x', __token: 'mine', __type: 'poll' } })
+    expect(socket.auth).toMatchObject({ __type: 'auth', token: 'x' })
+    expect(socket.auth).not.toHaveProperty('__token')
+  })
+
+  it('asks the auth function anew for every connection', async () => {
+    withoutWaiting()
+    let count = 0
+    const { server, socket } = await connectWebSocket({ auth: async () => ({ token: `token ${++count}` }) })
+    expect(socket.auth).toMatchObject({ token: 'token 1' })
+    socket.cut()
+    expect((await server.accept()).auth).toMatchObject({ token: 'token 2' })
+  })
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('no session'))],
+    ['gives no object', () => 'token' as never],
+  ])('tries again when the auth function %s, and tells of it', async (_what, fail) => {
+    withoutWaiting()
+    const server = await scriptedServer()
+    const auth = vi.fn().mockImplementationOnce(fail).mockReturnValue({ token: 'x' })
+    const client = makeClient(server.url, { mode: 'websocket', auth })
+    const errors = hear(client, 'error')
+    const connected = client.connect()
+    const [error] = await errors.take('an error')
+    expect(error).toMatchObject({
+      code: 'authFunction',
+      message: expect.stringContaining('The auth function failed'),
+    })
+    expect(client.status).toBe('reconnecting')
+    expect(client.error).toBe(error)
+    expect((await server.accept()).auth).toMatchObject({ token: 'x' })
+    await connected
+    expect(client.error).toBeNull()
+  })
+
+  it('ignores what it does not know: other types, other fields, frames that are no objects', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const news = collect()
+    client.subscribe('news', news)
+    const socket = await server.socket()
+    await socket.next('auth')
+    socket.send({ __type: 'welcome' }, { __type: 'authOk', __v: 1, load: 0.3 })
+    await socket.confirm('news', { position: 'p', flavour: 'mint' })
+    socket.sendText('null')
+    socket.sendText('7')
+    socket.send({ __type: 'advert', channel: 'news' }, { __type: 'unknown' })
+    socket.send({ __type: 'message', channel: 'nobody asked', body: 'x' })
+    socket.send({ __type: 'message', channel: 'news', body: 'hello', position: 'q' })
+    expect(await news.next()).toBe('hello')
+  })
+
+  it('takes a frame that is no JSON for a broken connection', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    socket.sendText('<html>')
+    await reaches(client, 'reconnecting')
+    await server.accept()
+    await reaches(client, 'connected')
+  })
+})
+
+describe('the status', () => {
+  it('goes through its states, one event each, with the reason', async () => {
+    withoutWaiting()
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const changes: StatusChange[] = []
+    client.on('status', (change) => changes.push(change))
+    const connected = client.connect()
+    const socket = await server.accept()
+    await connected
+    socket.close(1011, 'out of memory')
+    await server.accept()
+    await reaches(client, 'connected')
+    await client.disconnect()
+    expect(changes).toEqual([
+      { from: 'idle', to: 'connecting', reason: 'connect() was called', transport: null },
+      { from: 'connecting', to: 'connected', reason: 'Authenticated by websocket', transport: 'websocket' },
+      {
+        from: 'connected',
+        to: 'reconnecting',
+        reason: 'out of memory (1011)',
+        transport: null,
+        error: expect.objectContaining({ code: 'connection' }),
+        attempt: 1,
+        retryInMs: 0,
+      },
+      {
+        from: 'reconnecting',
+        to: 'reconnecting',
+        reason: 'Trying again',
+        transport: null,
+        error: expect.any(BroadcasterError),
+        attempt: 1,
+      },
+      { from: 'reconnecting', to: 'connected', reason: 'Authenticated by websocket', transport: 'websocket' },
+      { from: 'connected', to: 'disconnected', reason: 'disconnect() was called', transport: null },
+    ])
+  })
+
+  it('comes as a snapshot that stays the same object until something changes', async () => {
+    const { client, socket } = await connectWebSocket()
+    const { getSnapshot } = client
+    const connected = getSnapshot()
+    expect(connected).toEqual({
+      status: 'connected',
+      transport: 'websocket',
+      error: null,
+      attempt: 0,
+      retryAt: null,
+    })
+    client.subscribe('news', () => {})
+    await socket.confirm('news')
+    expect(getSnapshot()).toBe(connected)
+    let atEvent
+    client.on('status', () => (atEvent = getSnapshot()))
+    socket.cut()
+    await reaches(client, 'reconnecting')
+    expect(getSnapshot()).not.toBe(connected)
+    expect(atEvent).toBe(getSnapshot())
+    expect(getSnapshot()).toMatchObject({ transport: null, attempt: 1, retryAt: expect.any(Number) })
+    expect(client.error).toBe(getSnapshot().error)
+    expect(client.transport).toBeNull()
+  })
+})
+
+describe('a refusal of the credentials', () => {
+  it('is final', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket', auth: { token: 'bad' } })
+    const disconnected = hear(client, 'disconnected')
+    const connected = client.connect()
+    const socket = await server.socket()
+    await socket.next('auth')
+    socket.send({ __type: 'authError', reason: 'Unauthorized' })
+    socket.close(4401, 'Unauthorized')
+    await expect(connected).rejects.toMatchObject({ code: 'unauthorized', message: 'Unauthorized' })
+    expect(client.status).toBe('disconnected')
+    expect(client.error).toMatchObject({ code: 'unauthorized' })
+    expect(disconnected.pending).toEqual([[{ reason: 'Unauthorized', error: client.error }]])
+  })
+
+  it('is final too when only the close code says so', async () => {
+    const { client, socket } = await connectWebSocket()
+    socket.close(4401, 'Unauthorized')
+    await reaches(client, 'disconnected')
+    expect(client.error).toMatchObject({ code: 'unauthorized' })
+  })
+
+  it('ends with the next connect(), with fresh credentials and all subscriptions', async () => {
+    const server = await scriptedServer()
+    let token = 'expired'
+    const client = makeClient(server.url, { mode: 'websocket', auth: () => ({ token }) })
+    const subscription = client.subscribe('news', () => {})
+    const ready = subscription.ready
+    const refused = await server.socket()
+    await refused.next('auth')
+    refused.send({ __type: 'authError', reason: 'Unauthorized' })
+    await expect(ready).rejects.toMatchObject({ code: 'unauthorized' })
+    expect(subscription.status).toBe('error')
+    const late = client.subscribe('sport', () => {})
+    expect(late.status).toBe('error')
+    await expect(late.ready).rejects.toMatchObject({ code: 'unauthorized' })
+
+    token = 'fresh'
+    const connected = client.connect()
+    expect(subscription.status).toBe('subscribing')
+    const socket = await server.accept()
+    expect(socket.auth).toMatchObject({ token: 'fresh' })
+    await connected
+    await socket.confirm('news')
+    await socket.confirm('sport')
+    await subscription.ready
+    await late.ready
+  })
+})
+
+describe('close codes', () => {
+  it.each(Object.entries(closeCodes))(
+    '%s is retried or final as the table says',
+    async (name, { code, retry }) => {
+      withoutWaiting()
+      expect(shouldRetry(code)).toBe(retry)
+      const { server, client, socket } = await connectWebSocket()
+      socket.close(code, 'because')
+      if (retry) {
+        await server.accept()
+        await reaches(client, 'connected')
+      } else {
+        await reaches(client, 'disconnected')
+        expect(client.error).toMatchObject({ code: name, message: `because (${code})` })
+      }
+    },
+  )
+
+  it.each([1000, 1005, 1006, 4000])('%d, which is not in the table, is retried', async (code) => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    if (code === 1006) socket.cut()
+    else if (code === 1005) socket.close(undefined as never)
+    else socket.close(code)
+    await server.accept()
+    await reaches(client, 'connected')
+  })
+})
+
+describe('the backoff', () => {
+  function fakeTimers(random: number) {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+    const spy = vi.spyOn(Math, 'random').mockReturnValue(random)
+    onTestFinished(() => {
+      vi.useRealTimers()
+      spy.mockRestore()
+    })
+  }
+
+  /** Lets every attempt fail, and gives how long the client waits before each. */
+  async function waits(count: number, random: number) {
+    const server = await scriptedServer('refuse')
+    fakeTimers(random)
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const changes = hear(client, 'status')
+    void client.connect()
+    const waited: number[] = []
+    for (let attempt = 1; attempt <= count; attempt++) {
+      const [change] = await changes.take('a wait', ([{ retryInMs }]) => retryInMs !== undefined)
+      expect(change.attempt).toBe(attempt)
+      expect(client.getSnapshot().retryAt).toBe(Date.now() + change.retryInMs)
+      waited.push(change.retryInMs)
+      vi.advanceTimersByTime(change.retryInMs)
+      expect(client.getSnapshot().retryAt).toBeNull()
+    }
+    return waited
+  }
+
+  it('doubles up to 20 seconds', async () => {
+    expect(await waits(9, 0.9999999)).toEqual([499, 999, 1999, 3999, 7999, 15999, 19999, 19999, 19999])
+  })
+
+  it('is full jitter', async () => {
+    expect(await waits(5, 0.5)).toEqual([250, 500, 1000, 2000, 4000])
+    expect(await waits(3, 0)).toEqual([0, 0, 0])
+  })
+
+  it('gives up after maxAttempts in a row, and says what the last one met', async () => {
+    withoutWaiting()
+    const server = await scriptedServer('refuse')
+    const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 2 })
+    await expect(client.connect()).rejects.toMatchObject({
+      code: 'maxAttempts',
+      cause: expect.objectContaining({ code: 'connection' }),
+    })
+    expect(server.pendingHandshakes).toBe(3)
+    expect(client.status).toBe('disconnected')
+  })
+
+  it('counts attempts from the last connection', async () => {
+    withoutWaiting()
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 1 })
+    void client.connect()
+    for (let round = 0; round < 3; round++) {
+      const socket = await server.accept()
+      await reaches(client, 'connected')
+      socket.cut()
+      await reaches(client, 'reconnecting')
+    }
+    await server.accept()
+    await reaches(client, 'connected')
+  })
+
+  it('goes on growing while the server only accepts and closes', async () => {
+    const server = await scriptedServer()
+    fakeTimers(0.9999999)
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const changes = hear(client, 'status')
+    void client.connect()
+    const waited: number[] = []
+    for (let round = 0; round < 4; round++) {
+      const socket = await server.accept()
+      await reaches(client, 'connected')
+      // The third one lasts.
+      if (round === 2) vi.setSystemTime(Date.now() + 5_000)
+      socket.close(1011)
+      const [change] = await changes.take('a wait', ([{ retryInMs }]) => retryInMs !== undefined)
+      waited.push(change.retryInMs)
+      vi.advanceTimersByTime(change.retryInMs)
+    }
+    expect(waited).toEqual([499, 999, 499, 999])
+  })
+
+  it('is short and counts no failure when the server restarts', async () => {
+    const server = await scriptedServer()
+    fakeTimers(0.9999999)
+    const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 0 })
+    void client.connect()
+    for (let round = 0; round < 3; round++) {
+      const socket = await server.accept()
+      await reaches(client, 'connected')
+      const change = reaches(client, 'reconnecting')
+      socket.close(1012, 'Service restart')
+      expect(await change).toMatchObject({ retryInMs: 999 })
+      expect(await change).not.toHaveProperty('attempt')
+      vi.advanceTimersByTime(999)
+    }
+  })
+
+  it('ends at once with connect()', async () => {
+    const server = await scriptedServer('refuse')
+    fakeTimers(0.9999999)
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const connected = client.connect()
+    await reaches(client, 'reconnecting')
+    server.upgrades = 'accept'
+    void client.connect()
+    await server.accept()
+    await connected
+  })
+
+  describe('ends at once', () => {
+    function fakePage() {
+      const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+      const window = new EventTarget()
+      vi.stubGlobal('document', page)
+      vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
+      vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window))
+      onTestFinished(() => void vi.unstubAllGlobals())
+      return { page, window }
+    }
+    const show = (persisted: boolean) => Object.assign(new Event('pageshow'), { persisted })
+
+    const wakeUps: [string, (at: ReturnType<typeof fakePage>) => void][] = [
+      ['when the network is back', ({ window }) => window.dispatchEvent(new Event('online'))],
+      ['when the page becomes visible', ({ page }) => page.dispatchEvent(new Event('visibilitychange'))],
+      ['when the page comes back from the cache', ({ window }) => window.dispatchEvent(show(true))],
+    ]
+    it.each(wakeUps)('%s', async (_when, wakeUp) => {
+      const at = fakePage()
+      const server = await scriptedServer('refuse')
+      fakeTimers(0.9999999)
+      const client = makeClient(server.url, { mode: 'websocket' })
+      const connected = client.connect()
+      await reaches(client, 'reconnecting')
+      server.upgrades = 'accept'
+      wakeUp(at)
+      await server.accept()
+      await connected
+    })
+
+    it('not when the page is hidden, or is shown for the first time', async () => {
+      const { page, window } = fakePage()
+      const server = await scriptedServer('refuse')
+      fakeTimers(0.9999999)
+      const client = makeClient(server.url, { mode: 'websocket' })
+      void client.connect()
+      await reaches(client, 'reconnecting')
+      page.visibilityState = 'hidden'
+      page.dispatchEvent(new Event('visibilitychange'))
+      window.dispatchEvent(show(false))
+      expect(client.getSnapshot().retryAt).not.toBeNull()
+    })
+
+    it('not when the client was disconnected', async () => {
+      const { window } = fakePage()
+      const { client } = await connectWebSocket()
+      await client.disconnect()
+      window.dispatchEvent(new Event('online'))
+      expect(client.status).toBe('disconnected')
+    })
+  })
+
+  it('gives an attempt up after `timeout`', async () => {
+    const server = await scriptedServer('hang')
+    fakeTimers(0)
+    const client = makeClient(server.url, { mode: 'websocket', timeout: 7_000 })
+    void client.connect()
+    await server.handshake()
+    vi.advanceTimersByTime(6_999)
+    expect(client.status).toBe('connecting')
+    vi.advanceTimersByTime(1)
+    expect(client.status).toBe('reconnecting')
+    expect(client.error).toMatchObject({
+      code: 'timeout',
+      message: 'The WebSocket did not open within 7000 ms',
+    })
+  })
+
+  it('gives an auth function up after `timeout`', async () => {
+    fakeTimers(0.5)
+    const client = makeClient('ws://127.0.0.1:1', { timeout: 7_000, auth: () => new Promise(() => {}) })
+    const errors = hear(client, 'error')
+    void client.connect()
+    await vi.advanceTimersByTimeAsync(7_000)
+    expect(errors.pending).toMatchObject([[{ code: 'authFunction' }]])
+    expect(client.status).toBe('reconnecting')
+  })
+})
+
+describe('disconnect()', () => {
+  it('resolves when the connection is closed, and makes no other', async () => {
+    const { server, client, socket } = await connectWebSocket()
+    const disconnected = hear(client, 'disconnected')
+    await client.disconnect()
+    expect(await socket.closed()).toBe(1000)
+    expect(client.status).toBe('disconnected')
+    expect(client.error).toBeNull()
+    expect(disconnected.pending).toEqual([[{ reason: 'disconnect() was called', error: null }]])
+    client.subscribe('news', () => {})
+    expect(client.status).toBe('disconnected')
+    expect(server.pendingHandshakes).toBe(1)
+  })
+
+  it('twice is the same as once', async () => {
+    const { client } = await connectWebSocket()
+    const disconnected = hear(client, 'disconnected')
+    await Promise.all([client.disconnect(), client.disconnect()])
+    await client.disconnect()
+    expect(disconnected.pending).toHaveLength(1)
+  })
+
+  it('does not wait for a server that never closes', async () => {
+    const server = await scriptedServer('hang')
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const connected = client.connect()
+    await server.handshake()
+    await client.disconnect()
+    await expect(connected).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  it('ends waiting for the next attempt', async () => {
+    const server = await scriptedServer('refuse')
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const connected = client.connect()
+    await reaches(client, 'reconnecting')
+    await client.disconnect()
+    await expect(connected).rejects.toMatchObject({ code: 'aborted' })
+    expect(client.getSnapshot()).toMatchObject({
+      status: 'disconnected',
+      retryAt: null,
+      attempt: 0,
+      error: null,
+    })
+  })
+
+  it('ends an attempt that waits for credentials', async () => {
+    const server = await scriptedServer()
+    let give: (auth: object) => void = () => {}
+    const auth = () => new Promise<{}>((resolve) => (give = resolve))
+    const client = makeClient(server.url, { mode: 'websocket', auth })
+    void client.connect()
+    await client.disconnect()
+    give({})
+    // The next one is the first that the server sees.
+    void client.connect()
+    give({})
+    expect((await server.accept()).auth).toMatchObject({ __generation: 1 })
+    expect(server.pendingHandshakes).toBe(1)
+  })
+
+  it('keeps subscriptions for the next connect(), which asks for other credentials', async () => {
+    let user = 'ada'
+    const { server, client, socket } = await connectWebSocket({ auth: () => ({ user }) })
+    const news = collect()
+    const subscription = client.subscribe('news', news)
+    await socket.confirm('news', { position: 'p1' })
+    await subscription.ready
+    await client.disconnect()
+    expect(subscription.status).toBe('subscribing')
+    user = 'grace'
+    void client.connect()
+    const next = await server.accept()
+    expect(next.auth).toMatchObject({ user: 'grace' })
+    expect(await next.confirm('news', { position: 'p1', recovered: true, messages: [] })).toMatchObject({
+      position: 'p1',
+    })
+    await subscription.ready
+  })
+
+  it('may be called by a status listener, and connect() by one of disconnected', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    const subscription = client.subscribe('news', () => {})
+    await socket.confirm('news')
+    const off = client.on('status', ({ to }) => {
+      if (to === 'reconnecting') void client.disconnect()
+    })
+    client.once('disconnected', () => void client.connect())
+    socket.cut()
+    const next = await server.accept()
+    off()
+    await next.confirm('news')
+    await subscription.ready
+    expect(client.status).toBe('connected')
+  })
+})
