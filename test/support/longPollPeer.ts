@@ -44,6 +44,8 @@ export class LongPollPeer extends Peer {
   readonly #headers: Record<string, string>
   readonly #gone = new AbortController()
   #seq = 0
+  /** With the additions, a client says in every poll what it has received. */
+  #positions: Record<string, unknown> | undefined
   #token: string | undefined
 
   constructor(subject: Subject, headers: Record<string, string> = {}) {
@@ -71,7 +73,8 @@ export class LongPollPeer extends Peer {
 
   /** One poll, with a `seq` of its own unless one is given. */
   poll(fields: object = {}, options: PostOptions = {}): Promise<Answer> {
-    return this.post({ __type: 'poll', seq: String(this.#seq++), ...fields }, options)
+    const positions = this.#positions && { positions: { ...this.#positions } }
+    return this.post({ __type: 'poll', seq: String(this.#seq++), ...positions, ...fields }, options)
   }
 
   async send(message: object | string): Promise<void> {
@@ -79,18 +82,29 @@ export class LongPollPeer extends Peer {
       typeof message === 'string'
         ? await post(this.subject.url, message, { headers: this.#headers, signal: this.#gone.signal })
         : await this.post(message)
-    const authOk = messages.find(({ __type }) => __type === 'authOk')
-    if (authOk) this.#token = authOk['__token'] as string
-    this.inbox.push(...messages)
+    this.#receive(messages)
   }
 
   async next(): Promise<Wire> {
     while (this.inbox.size === 0) {
       const { status, messages, text } = await this.poll()
       if (status !== 200) throw new Error(`A poll was answered with ${status} ${text}`)
-      this.inbox.push(...messages)
+      this.#receive(messages)
     }
     return this.inbox.take('message')
+  }
+
+  #receive(messages: Wire[]): void {
+    for (const { __type: type, channel, position, __token: token, __v: version } of messages) {
+      if (type === 'authOk') {
+        this.#token = token as string
+        this.#positions = version === undefined ? undefined : {}
+      }
+      if (!this.#positions || typeof channel !== 'string') continue
+      if (type === 'unsubscribeOk') delete this.#positions[channel]
+      else if (position !== undefined) this.#positions[channel] = position
+    }
+    this.inbox.push(...messages)
   }
 
   /** Breaks off whatever requests are under way. The session ends by itself. */

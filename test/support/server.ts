@@ -32,7 +32,10 @@ export type Setup = {
 }
 
 /** An Express application with a broadcaster, on a port of its own. In process unless `redis` says otherwise. */
-export async function startServer(options: BroadcasterOptions = {}, setup: Setup = {}): Promise<TestServer> {
+export async function startServer<C extends object = Record<string, unknown>>(
+  options: BroadcasterOptions<C> = {},
+  setup: Setup = {},
+): Promise<TestServer> {
   const logs = collectLogs()
   const path = setup.path ?? '/broadcast'
   const live = broadcaster({
@@ -73,9 +76,9 @@ export type TestCluster = Subject & {
 }
 
 /** Several nodes on one Redis, behind a proxy that sends each request to the next of them. */
-export async function startNodes(
+export async function startNodes<C extends object = Record<string, unknown>>(
   count: number,
-  options: BroadcasterOptions,
+  options: BroadcasterOptions<C>,
   setup?: Setup,
 ): Promise<TestCluster> {
   const nodes: TestServer[] = []

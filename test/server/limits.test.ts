@@ -1,0 +1,186 @@
+import { describe, expect, it, vi } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { connect, signIn } from '../support/connect.ts'
+import { LongPollPeer, post } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
+
+describe('limits', () => {
+  it('messageBytes: closes a WebSocket with 1009 and answers a request with 413, and not a byte before', async () => {
+    const server = tidy(await startServer({ limits: { messageBytes: 1000 } }))
+    const auth = (bytes: number) => {
+      const empty = JSON.stringify({ __type: 'auth', padding: '' })
+      return JSON.stringify({ __type: 'auth', padding: 'x'.repeat(bytes - empty.length) })
+    }
+    const alice = await WebSocketPeer.connect(server)
+    await alice.send(auth(1000))
+    expect(await alice.next()).toEqual({ __type: 'authOk' })
+    await alice.send(auth(1001))
+    expect((await alice.closed).code).toBe(1009)
+    expect((await post(server.url, auth(1000))).status).toBe(200)
+    expect((await post(server.url, auth(1001))).status).toBe(413)
+  })
+
+  it('messageBytes: counts bytes, not characters', async () => {
+    const server = tidy(await startServer({ limits: { messageBytes: 1000 } }))
+    const body = JSON.stringify({ __type: 'auth', padding: '\u20ac'.repeat(400) })
+    const alice = await WebSocketPeer.connect(server)
+    await alice.send(body)
+    expect((await alice.closed).code).toBe(1009)
+    expect((await post(server.url, body)).status).toBe(413)
+  })
+
+  it.each(transports)('authBytes: refuses larger auth data over %s', async (transport) => {
+    let asked = 0
+    const server = tidy(await startServer({ limits: { authBytes: 100 }, canConnect: () => ++asked > 0 }))
+    const small = await connect(server, { transport })
+    expect(await small.auth({ x: 'x'.repeat(50) })).toMatchObject({ __type: 'authOk' })
+    const large = await connect(server, { transport })
+    expect(await large.auth({ x: 'x'.repeat(100) })).toEqual({
+      __type: 'authError',
+      reason: 'Auth too large',
+    })
+    expect(asked, 'the application was not bothered').toBe(1)
+  })
+
+  it.each(transports)('channelBytes: refuses longer names over %s', async (transport) => {
+    const server = tidy(await startServer({ limits: { channelBytes: 20 } }))
+    const alice = await signIn(server, { transport })
+    expect(await alice.subscribe('x'.repeat(20))).toMatchObject({ __type: 'subscribeOk' })
+    expect(await alice.subscribe('x'.repeat(21))).toMatchObject({ reason: 'Channel name too long' })
+    expect(await alice.subscribe('\u00e9'.repeat(11))).toMatchObject({ reason: 'Channel name too long' })
+  })
+
+  it.each(transports)('channelsPerConnection: refuses one more over %s', async (transport) => {
+    const server = tidy(await startServer({ limits: { channelsPerConnection: 2 } }))
+    const alice = await signIn(server, { transport })
+    // All at once, so that none is counted too late.
+    const answers = await Promise.all([1, 2, 3, 4].map(() => alice.subscribe(channelName())))
+    expect(answers.map(({ __type }) => __type).sort()).toEqual([
+      'subscribeError',
+      'subscribeError',
+      'subscribeOk',
+      'subscribeOk',
+    ])
+    expect(answers.find(({ __type }) => __type === 'subscribeError')).toMatchObject({
+      reason: 'Too many channels',
+    })
+  })
+
+  it('connections: answers 503 while the node is full, and lets in again when there is room', async () => {
+    const server = tidy(await startServer({ limits: { connections: 2 } }))
+    const alice = await WebSocketPeer.connect(server)
+    await alice.auth()
+    const bob = await WebSocketPeer.connect(server)
+    expect((await refusedHandshake(server)).status, 'one that has not authenticated counts too').toBe(503)
+    await alice.close()
+    await until('room', async () => {
+      try {
+        return await WebSocketPeer.connect(server)
+      } catch {
+        return undefined
+      }
+    })
+    await bob.close()
+  })
+
+  it('connections: counts waiting polls', async () => {
+    const server = tidy(await startServer({ limits: { connections: 1 } }))
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await alice.subscribe(channelName())
+    const bob = new LongPollPeer(server)
+    await bob.auth()
+    await bob.subscribe(channelName())
+    void alice.poll().catch(() => {})
+    const { messages } = (await until('the node to be full', async () => {
+      const answer = await bob.poll({}, { signal: AbortSignal.timeout(300) }).catch(() => undefined)
+      return answer?.status === 503 && answer
+    })) as { messages: unknown[] }
+    expect(messages).toEqual([{ __type: 'serverError', reason: expect.stringMatching(/./) }])
+    expect((await refusedHandshake(server)).status).toBe(503)
+  })
+
+  it('authTimeout: closes with 4408', async () => {
+    const server = tidy(await startServer({ limits: { authTimeout: 100 } }))
+    const alice = await WebSocketPeer.connect(server)
+    expect(await alice.closed).toEqual({ code: 4408, reason: 'Auth timeout' })
+  })
+
+  it('authTimeout: does not cut off who is in', async () => {
+    const server = tidy(await startServer({ limits: { authTimeout: 300 } }))
+    const alice = await signIn(server, { transport: 'websocket' })
+    const late = await WebSocketPeer.connect(server)
+    expect((await late.closed).code).toBe(4408)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('bufferedBytes: a client that stops reading costs no more memory than that', async () => {
+    const server = tidy(
+      await startServer({ limits: { bufferedBytes: 200_000 }, recovery: { maxBytes: 300_000 } }),
+    )
+    const channel = channelName()
+    const alice = await WebSocketPeer.connect(server)
+    const bob = await WebSocketPeer.connect(server)
+    for (const peer of [alice, bob]) {
+      await peer.auth({ __v: 1 })
+      await peer.subscribe(channel)
+    }
+    alice.stall()
+    const body = 'x'.repeat(60_000)
+    const before = process.memoryUsage()
+    for (let i = 0; i < 1000; i++) {
+      await server.publish(channel, `${i} ${body}`)
+      await bob.next()
+    }
+    const { external, arrayBuffers, heapUsed } = process.memoryUsage()
+    // 60 MB were published.
+    const grown = external + arrayBuffers + heapUsed - before.external - before.arrayBuffers - before.heapUsed
+    expect(grown).toBeLessThan(45_000_000)
+    alice.resume()
+    await vi.waitUntil(async () => (await alice.next()).__type === 'gap', { timeout: 15_000 })
+  })
+
+  it('W9: drops a connection from which nothing comes, and keeps one that answers pings', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      const server = tidy(await startServer())
+      const quiet = await WebSocketPeer.connect(server, { autoPong: false })
+      await quiet.auth()
+      const living = await WebSocketPeer.connect(server)
+      await living.auth()
+      let pings = 0
+      living.socket.on('ping', () => pings++)
+      let isDropped = false
+      void quiet.closed.then(() => (isDropped = true))
+      await until('the quiet one to be dropped', async () => {
+        vi.advanceTimersByTime(5000)
+        // A round trip, in which the living one's pong arrives.
+        await living.unsubscribe('x')
+        return isDropped
+      })
+      expect(pings).toBeGreaterThan(0)
+      expect((await quiet.closed).code).toBe(1006)
+      expect(await living.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('hold for a poll that waits already', async () => {
+    const server = tidy(await startServer({ limits: { channelsPerConnection: 1 } }))
+    const [first, second] = [channelName(), channelName()]
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    const poll = await waitingPoll(alice)
+    expect(await alice.subscribe(first)).toMatchObject({ __type: 'subscribeOk' })
+    expect(await alice.subscribe(second)).toMatchObject({ __type: 'subscribeError' })
+    await server.publish(second, 'not for alice')
+    await server.publish(first, 'for alice')
+    expect((await poll.answer).messages).toMatchObject([{ body: 'for alice' }])
+  })
+})

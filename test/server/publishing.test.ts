@@ -1,0 +1,93 @@
+import { Redis } from 'ioredis'
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes, startServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+import { until, within } from '../support/waiting.ts'
+
+describe('publish()', () => {
+  it('is exactly a PUBLISH, which anybody on Redis hears', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const stranger = new Redis(redis.url)
+    tidy({ close: () => stranger.disconnect() })
+    const heard: [string, string][] = []
+    stranger.on('message', (...message: [string, string]) => heard.push(message))
+    await stranger.subscribe(channel)
+    await server.broadcaster.publish(channel, 'as it is')
+    await server.broadcaster.publish(channel, { id: 1, list: [null, 'x'] })
+    await until('both', () => heard.length === 2)
+    expect(heard).toEqual([
+      [channel, 'as it is'],
+      [channel, '{"id":1,"list":[null,"x"]}'],
+    ])
+    expect(await redis.cli('KEYS', `*${channel}*`), 'nothing is stored').toBe('')
+  })
+
+  it.each([
+    ['text', 'hello', 'hello'],
+    ['text that looks like JSON', '"hello"', '"hello"'],
+    ['an object', { a: [1] }, '{"a":[1]}'],
+    ['a list', [1, 'x'], '[1,"x"]'],
+    ['a number', 42, '42'],
+    ['a boolean', false, 'false'],
+    ['null', null, 'null'],
+    ['no text at all', '', ''],
+  ])('sends %s', async (_, body, expected) => {
+    const server = tidy(await startServer())
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket' })
+    await alice.subscribe(channel)
+    await server.broadcaster.publish(channel, body)
+    expect(await alice.next()).toEqual({ __type: 'message', channel, body: expected })
+  })
+
+  it.each([
+    ['undefined', undefined],
+    ['a function', () => {}],
+    [
+      'a circle',
+      (() => {
+        const circle: unknown[] = []
+        circle.push(circle)
+        return circle
+      })(),
+    ],
+    ['a big integer', 1n],
+  ])('rejects %s, which is no JSON', async (_, body) => {
+    const server = tidy(await startServer())
+    await expect((async () => server.broadcaster.publish(channelName(), body))()).rejects.toThrow(/JSON/i)
+  })
+
+  it.each(transports)('reaches clients of every node over %s', async (transport) => {
+    const redis = tidy(await startRedis())
+    const cluster = tidy(await startNodes(2, { redis: redis.url }))
+    const channel = channelName()
+    const peers = await Promise.all(cluster.nodes.map((node) => signIn(node, { transport })))
+    for (const peer of peers) await peer.subscribe(channel)
+    await cluster.nodes[0]!.broadcaster.publish(channel, '1')
+    await cluster.nodes[1]!.broadcaster.publish(channel, '2')
+    for (const peer of peers) expect(await peer.bodies(channel, 2)).toEqual(['1', '2'])
+  })
+
+  it('rejects in bounded time while Redis is away', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    await redis.stop()
+    await expect(
+      within(Promise.resolve(server.broadcaster.publish('news', 'lost')), 'publish() to reject'),
+    ).rejects.toMatchObject({ name: 'BroadcasterError', code: 'brokerUnavailable' })
+  })
+
+  it('rejects once it is closed', async () => {
+    const server = await startServer()
+    await server.close()
+    await expect((async () => server.broadcaster.publish('news', 'late'))()).rejects.toMatchObject({
+      code: 'closed',
+    })
+  })
+})

@@ -1,0 +1,242 @@
+import { describe, expect, it } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer, post } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { freePort, startRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
+import { tidy } from '../support/tidy.ts'
+import { sleep, until, within } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+
+const health = async (server: TestServer) => (await fetch(`${server.url}/health`)).status
+const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
+const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
+
+/** Every kind of request is answered in bounded time, by saying that it did not work. */
+async function expectServerErrors(
+  server: TestServer,
+  alice: WebSocketPeer,
+  session?: LongPollPeer,
+): Promise<void> {
+  const channel = channelName()
+  expect(await alice.subscribe(channel)).toEqual({
+    __type: 'serverError',
+    channel,
+    reason: expect.stringMatching(/./),
+  })
+  const requests = [post(server.url, { __type: 'auth' })]
+  if (session) {
+    requests.push(
+      session.post({ __type: 'subscribe', channel }),
+      session.post({ __type: 'unsubscribe', channel }),
+    )
+    requests.push(session.poll())
+  }
+  for (const { status, messages } of await Promise.all(requests)) {
+    expect(status).toBe(503)
+    expect(messages).toMatchObject([{ __type: 'serverError', reason: expect.stringMatching(/./) }])
+  }
+}
+
+describe('Redis away at the start', () => {
+  it('is waited for: 503 and serverError meanwhile, and then all is well', async () => {
+    const port = await freePort()
+    const server = tidy(await startServer({ redis: `redis://127.0.0.1:${port}` }, { ready: false }))
+    let isReady = false
+    const ready = server.broadcaster.ready().then(() => (isReady = true))
+    await server.logs.waitFor(/Redis/)
+    expect(await health(server)).toBe(503)
+    const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+    await expectServerErrors(server, alice)
+    expect(isReady).toBe(false)
+    expect(server.logs.loud()).toHaveLength(1)
+
+    const redis = tidy(await startRedis({ port }))
+    await within(ready, 'ready()')
+    await isHealthy(server)
+    const channel = channelName()
+    expect(await alice.subscribe(channel)).toMatchObject({ __type: 'subscribeOk', channel })
+    await redis.cli('PUBLISH', channel, 'hello')
+    expect(await alice.next()).toMatchObject({ body: 'hello' })
+    const bob = await signIn(server, { transport: 'longpoll' })
+    await bob.subscribe(channel)
+    await redis.cli('PUBLISH', channel, 'hello bob')
+    expect(await bob.next()).toMatchObject({ body: 'hello bob' })
+  })
+
+  it('does not keep the broadcaster from being closed', async () => {
+    const port = await freePort()
+    const server = await startServer({ redis: `redis://127.0.0.1:${port}` }, { ready: false })
+    const ready = server.broadcaster.ready()
+    await server.logs.waitFor(/Redis/)
+    await within(server.close(), 'the server to close')
+    await expect(ready).rejects.toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('Redis stopped and started again', () => {
+  it('S1: keeps the clients, who get serverError meanwhile and their channels back by themselves', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+    await alice.subscribe(channel)
+    const session = new LongPollPeer(server)
+    await session.auth()
+
+    await redis.stop()
+    await isUnhealthy(server)
+    await expectServerErrors(server, alice, session)
+    // Long enough for many attempts.
+    await sleep(3000)
+    expect(server.logs.loud(), 'one clear line, not one per attempt').toEqual([
+      expect.stringContaining('Redis'),
+    ])
+
+    await redis.start()
+    await isHealthy(server)
+    expect(await alice.next(), 'what was published meanwhile, nobody knows').toMatchObject({
+      __type: 'gap',
+      channel,
+      reason: 'broker',
+    })
+    expect(await redis.cli('PUBLISH', channel, 'back')).toBe('1')
+    expect(await alice.next()).toMatchObject({ __type: 'message', channel, body: 'back' })
+    expect(alice.socket.readyState).toBe(alice.socket.OPEN)
+
+    const other = channelName()
+    expect(await alice.subscribe(other)).toMatchObject({ __type: 'subscribeOk' })
+    const bob = await signIn(server, { transport: 'longpoll' })
+    expect(await bob.subscribe(other)).toMatchObject({ __type: 'subscribeOk' })
+    await redis.cli('PUBLISH', other, 'hello')
+    for (const peer of [alice, bob]) expect(await peer.next()).toMatchObject({ body: 'hello' })
+  })
+
+  it('tells of every time that it is away, once, and that it is back', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    for (let times = 1; times <= 2; times++) {
+      await redis.stop()
+      await isUnhealthy(server)
+      await redis.start()
+      await isHealthy(server)
+      expect(server.logs.loud(/Redis/)).toHaveLength(times)
+    }
+    expect(server.logs.lines.filter(({ level, text }) => level === 'info' && /Redis/.test(text)).length).toBe(
+      2,
+    )
+  })
+
+  it('R6: closes a client of the base, which could not be told that it may have missed something', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    await alice.subscribe(channelName())
+    const idle = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    await redis.stop()
+    await isUnhealthy(server)
+    await redis.start()
+    expect(await alice.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
+    expect(await idle.subscribe(channelName()), 'who had no channel missed nothing').toMatchObject({
+      __type: 'subscribeOk',
+    })
+  })
+
+  it("keeps every client where recovery is off, as the original's server did", async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url, recovery: false }))
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    await redis.stop()
+    await isUnhealthy(server)
+    await redis.start()
+    await isHealthy(server)
+    await redis.cli('PUBLISH', channel, 'back')
+    expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'back' })
+  })
+
+  it('answers a poll that was waiting, and the client signs in again', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url, timeout: 4000 }))
+    const channel = channelName()
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await alice.subscribe(channel)
+    const poll = await waitingPoll(alice)
+    await redis.stop()
+    await isUnhealthy(server)
+    await redis.start()
+    await isHealthy(server)
+    expect([200, 401, 503]).toContain((await poll.answer).status)
+    // Redis came back empty: the session is gone, which the client is told as of any that has expired.
+    const { status, messages } = await alice.poll()
+    expect(status).toBe(401)
+    expect(messages).toEqual([{ __type: 'authError', reason: 'Auth expected' }])
+  })
+})
+
+describe('a Redis that does not answer', () => {
+  it('is noticed while it stands still, and requests are answered in bounded time', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+    const session = new LongPollPeer(server)
+    await session.auth()
+    redis.pause()
+    await expectServerErrors(server, alice, session)
+    await isUnhealthy(server)
+    redis.resume()
+    await isHealthy(server)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it.each(['up', 'down', undefined] as const)(
+    'is noticed when the subscriber connection is half-open (%s), and it is replaced',
+    async (direction) => {
+      const redis = tidy(await startRedis())
+      const proxy = tidy(await tcpProxy(redis.port))
+      const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${proxy.address}` }))
+      const channel = channelName()
+      const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+      await alice.subscribe(channel)
+      await redis.cli('PUBLISH', channel, '1')
+      expect(await alice.next()).toMatchObject({ body: '1' })
+
+      proxy.stall(direction)
+      await isUnhealthy(server)
+      expect(server.logs.loud().length).toBeLessThanOrEqual(2)
+      proxy.cut()
+      proxy.resume()
+      await isHealthy(server)
+      expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
+      await redis.cli('PUBLISH', channel, '2')
+      expect(await alice.next()).toMatchObject({ body: '2' })
+    },
+  )
+
+  it('R3: recovers from another node what was missed meanwhile', async () => {
+    const redis = tidy(await startRedis())
+    const proxy = tidy(await tcpProxy(redis.port))
+    const healthy = tidy(await startServer({ redis: redis.url }))
+    const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${proxy.address}` }))
+    const channel = channelName()
+    const witness = await signIn(healthy, { transport: 'websocket', auth: { __v: 1 } })
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    for (const peer of [witness, alice]) await peer.subscribe(channel)
+    await redis.cli('PUBLISH', channel, '1')
+    expect(await alice.next()).toMatchObject({ body: '1' })
+    proxy.refuse()
+    proxy.cut()
+    await isUnhealthy(server)
+    await redis.cli('PUBLISH', channel, '2')
+    await redis.cli('PUBLISH', channel, '3')
+    proxy.resume()
+    expect(await alice.bodies(channel, 2)).toEqual(['2', '3'])
+    await redis.cli('PUBLISH', channel, '4')
+    expect(await alice.bodies(channel, 1)).toEqual(['4'])
+    expect(await witness.bodies(channel, 4)).toEqual(['1', '2', '3', '4'])
+  })
+})

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startNodeProcess } from '../support/nodeProcess.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+
+const counted = (server: TestServer, connections: number) =>
+  until(
+    `${connections} connections`,
+    async () => (await server.broadcaster.stats()).connections === connections,
+  )
+
+const subjects: [name: string, start: (redis: TestRedis) => Promise<TestServer>][] = [
+  ['in process', () => startServer({ redis: false, timeout: 1000 })],
+  ['on Redis', (redis) => startServer({ redis: redis.url, timeout: 1000 })],
+]
+
+describe.each(subjects)('stats %s', (_, start) => {
+  it('count connections up and down, however they end', async () => {
+    const server = tidy(await start(tidy(await startRedis())))
+    await counted(server, 0)
+    const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    const bob = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    await counted(server, 2)
+    await alice.close()
+    await counted(server, 1)
+    await bob.drop()
+    await counted(server, 0)
+  })
+
+  it('do not count who was refused, or has not said who he is', async () => {
+    const server = tidy(await start(tidy(await startRedis())))
+    const silent = await WebSocketPeer.connect(server)
+    const refused = await WebSocketPeer.connect(server)
+    await refused.send('nonsense')
+    await refused.closed
+    await counted(server, 0)
+    await silent.close()
+  })
+
+  it('forget long-poll sessions that expire', async () => {
+    const server = tidy(await start(tidy(await startRedis())))
+    for (let i = 1; i <= 3; i++) {
+      await signIn(server, { transport: 'longpoll' })
+      await counted(server, i)
+    }
+    await counted(server, 0)
+  })
+
+  it('name the channels that have subscribers here, and how many, counting clients and not polls', async () => {
+    const server = tidy(await start(tidy(await startRedis())))
+    const [first, second] = [channelName(), channelName()]
+    const alice = await signIn(server, { transport: 'websocket' })
+    await alice.subscribe(first)
+    await alice.subscribe(second)
+    await alice.subscribe(second)
+    const bob = new LongPollPeer(server)
+    await bob.auth()
+    await bob.subscribe(second)
+    await waitingPoll(bob)
+    await waitingPoll(bob)
+    expect((await server.broadcaster.stats()).localSubscriptions).toEqual({ [first]: 1, [second]: 2 })
+    await alice.unsubscribe(first)
+    expect((await server.broadcaster.stats()).localSubscriptions).toMatchObject({ [second]: 2 })
+    expect(Object.keys((await server.broadcaster.stats()).localSubscriptions)).not.toContain(first)
+  })
+})
+
+describe('stats of several nodes', () => {
+  it('are summed', async () => {
+    const redis = tidy(await startRedis())
+    const nodes = [
+      tidy(await startServer({ redis: redis.url })),
+      tidy(await startServer({ redis: redis.url })),
+    ]
+    for (const node of nodes) await signIn(node, { transport: 'websocket' })
+    await signIn(nodes[0]!, { transport: 'longpoll' })
+    for (const node of nodes) await counted(node, 3)
+  })
+
+  it('do not count what a killed node had', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const doomed = tidy(await startNodeProcess({ redis: redis.url }))
+    await signIn(doomed, { transport: 'websocket' })
+    await signIn(doomed, { transport: 'websocket' })
+    const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    await counted(server, 3)
+    await doomed.stop('SIGKILL')
+    await counted(server, 1)
+    await alice.close()
+    await counted(server, 0)
+  })
+
+  it('are right again after Redis has lost them', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url, recovery: false }))
+    const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    const bob = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
+    await redis.cli('FLUSHALL')
+    await counted(server, 2)
+    await alice.close()
+    await bob.close()
+    await counted(server, 0)
+  })
+})

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { BroadcasterOptions } from '@broadcaster/server'
+import { publisherTo } from './publisher.ts'
+import type { Subject } from './subject.ts'
+import { within } from './waiting.ts'
+
+export type NodeProcess = Subject & {
+  readonly pid: number
+  /** `SIGKILL` by default; resolves when the process is gone. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+  /** SIGSTOP: the process stands still with its connections open. */
+  pause(): void
+  resume(): void
+}
+
+/** A node in a process of its own. Options have to be JSON. */
+export async function startNodeProcess(
+  options: BroadcasterOptions & { readonly redis: string; readonly port?: number },
+): Promise<NodeProcess> {
+  const main = join(import.meta.dirname, 'nodeMain.ts')
+  const args = ['--conditions=@broadcaster/source', '--import', 'tsx', main, JSON.stringify(options)]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  const killWithUs = () => child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+  void exited.then(() => process.off('exit', killWithUs))
+
+  const lines = createInterface({ input: child.stdout })
+  const died = exited.then(([code]) => {
+    throw new Error(`The node ended with ${code}`)
+  })
+  died.catch(() => {})
+  const [url] = (await within(
+    Promise.race([once(lines, 'line'), died]),
+    'a node process to listen',
+    60_000,
+  )) as [string]
+  const publisher = publisherTo(options.redis)
+  return {
+    url,
+    pid: child.pid!,
+    publish: publisher.publish,
+    stop: async (signal = 'SIGKILL') => {
+      publisher.close()
+      child.kill('SIGCONT')
+      child.kill(signal)
+      await exited
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+  }
+}
