@@ -1,0 +1,120 @@
+import { performance } from 'node:perf_hooks'
+import type { DialectName } from './dialects.ts'
+import { numbersIn } from './frames.ts'
+import { Tally } from './tally.ts'
+import { Connection, type ConnectionEvents } from './websockets.ts'
+
+export type OpenOptions = {
+  readonly port: number
+  readonly dialect: DialectName
+  readonly connections: number
+  /** How many different channels there are; they are dealt out in turn. */
+  readonly channels: number
+  /** How many of them each connection wants. */
+  readonly channelsEach?: number
+  /** How many connections may be on their way at the same time. */
+  readonly inFlight?: number
+  readonly extensions?: string
+  /** Remember positions, so that `reopen` can continue from them. */
+  readonly keepPositions?: boolean
+}
+
+export type Reopened = {
+  /** From the first connection attempt to the last subscription, and the connections' own times. */
+  readonly seconds: number
+  readonly p50: number
+  readonly p99: number
+  readonly max: number
+  readonly recovered: number
+}
+
+/** Connections that do the same. */
+export class Group {
+  readonly tally = new Tally()
+  connections: Connection[] = []
+  gaps = 0
+  /** Connections that the peer cut off. */
+  lost = 0
+  /** Connections whose messages come compressed. */
+  deflated = 0
+  readonly #options: OpenOptions
+  readonly #events: ConnectionEvents
+  /** Positions by message number: all connections have the same. */
+  readonly #positions = new Map<number, string>()
+
+  constructor(options: OpenOptions) {
+    this.#options = options
+    this.#events = {
+      tally: this.tally,
+      onGap: () => this.gaps++,
+      onLost: () => this.lost++,
+      onDeflated: () => this.deflated++,
+      isDeflated: options.extensions !== undefined,
+      ...(options.keepPositions && {
+        firstSeen: (number: number, text: string) => {
+          if (!text.startsWith('{"__type"')) return
+          const { position } = JSON.parse(text) as { position?: string }
+          if (position !== undefined) this.#positions.set(number, position)
+        },
+      }),
+    }
+  }
+
+  /** Opens and subscribes all connections; returns how many seconds that took. */
+  async open(): Promise<number> {
+    const { connections, channels, channelsEach = 1, inFlight = 100 } = this.#options
+    const begin = performance.now()
+    await eachOf(connections, inFlight, async (i) => {
+      const wanted = Array.from({ length: channelsEach }, (_, k) => (i * channelsEach + k) % channels)
+      this.connections[i] = await Connection.open({ ...this.#options, channels: wanted }, this.#events)
+    })
+    return (performance.now() - begin) / 1000
+  }
+
+  /** All connections come back at once, to this port, each from its position. */
+  async reopen(port: number): Promise<Reopened> {
+    const begin = performance.now()
+    const times: number[] = []
+    let recovered = 0
+    const old = this.connections
+    await Promise.all(
+      old.map(async (before, i) => {
+        before.close()
+        const position = this.#positions.get(this.tally.lastOf(before.index)) ?? before.subscribed?.position
+        const options = { ...this.#options, port, channels: before.channels, index: before.index, position }
+        const connection = await Connection.open(options, this.#events)
+        this.connections[i] = connection
+        times.push(performance.now() - begin)
+        if (connection.subscribed?.recovered) recovered++
+      }),
+    )
+    times.sort((a, b) => a - b)
+    const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
+    return { seconds: at(1) / 1000, p50: at(0.5), p99: at(0.99), max: at(1), recovered }
+  }
+
+  pause(): void {
+    for (const connection of this.connections) connection.pause()
+  }
+
+  resume(): void {
+    for (const connection of this.connections) connection.resume()
+  }
+
+  close(): void {
+    for (const connection of this.connections) connection.close()
+  }
+}
+
+/** Calls `work` for 0 ... count-1, so many at a time. */
+export async function eachOf(
+  count: number,
+  atOnce: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0
+  const worker = async () => {
+    while (next < count) await work(next++)
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker))
+}

@@ -1,0 +1,25 @@
+import type { Figures } from './figures.ts'
+import type { Session } from './session.ts'
+
+export type FloodOptions = {
+  readonly sockets: number
+  readonly channels: number
+  /** How many messages are on their way at a time. */
+  readonly window: number
+}
+
+/** Opens the sockets, warms up, and measures messages that are published as fast as they are delivered. */
+export async function flood(session: Session, { sockets, channels, window }: FloodOptions): Promise<Figures> {
+  await session.open(sockets, channels)
+  return measureFlood(session, { sockets, channels, window })
+}
+
+/** The same, with sockets that are open already. */
+export async function measureFlood(
+  session: Session,
+  { sockets, channels, window }: FloodOptions,
+): Promise<Figures> {
+  const load = { channels, fanOut: sockets / channels, window }
+  await session.generator.call('flood', { ...load, seconds: session.warmSeconds })
+  return session.measure(() => session.generator.call('flood', { ...load, seconds: session.seconds }))
+}

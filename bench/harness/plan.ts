@@ -1,0 +1,39 @@
+import { peers, type PeerName } from './peers.ts'
+import type { Case, Scenario } from './scenario.ts'
+import type { Size } from './session.ts'
+
+export type Step = {
+  readonly scenario: Scenario
+  readonly options: Case
+  readonly peer: PeerName
+  readonly round: number
+}
+
+export type Wanted = {
+  readonly scenarios: readonly Scenario[]
+  /** Only these peers, if any are named. */
+  readonly peers: readonly PeerName[]
+  readonly rounds: number
+  readonly size: Size
+}
+
+/**
+ * What runs, in order: all peers of a case one after the other, then the next case, and all of it again in each round. Every
+ * other round goes through the peers backwards, so that no one always comes first after the pause.
+ */
+export function planRuns({ scenarios, peers: named, rounds, size }: Wanted): Step[] {
+  const steps: Step[] = []
+  for (const scenario of scenarios) {
+    const usual =
+      size === 'full' || named.length > 0 ? scenario.peers : (scenario.quickPeers ?? scenario.peers)
+    const chosen = usual.filter((peer) => named.length === 0 || named.includes(peer))
+    const present = chosen.filter((peer) => peers[peer].missing?.() === undefined)
+    for (let round = 1; round <= rounds; round++) {
+      for (const options of scenario.cases[size]) {
+        const order = round % 2 === 1 ? present : present.toReversed()
+        for (const peer of order) steps.push({ scenario, options, peer, round })
+      }
+    }
+  }
+  return steps
+}

@@ -1,0 +1,25 @@
+import type { Figure } from '../harness/figures.ts'
+import { barChart, type Panel } from './charts.ts'
+import { rowsOf } from './panels.ts'
+import type { Measured } from './report.ts'
+
+/** What the README shows: the panels that say most, of the largest case that was measured. */
+const wanted: readonly { scenario: string; figure: Figure; title: string }[] = [
+  { scenario: 'bursts', figure: 'cpuPerMillion', title: 'Messages in bursts' },
+  { scenario: 'single', figure: 'cpuPerMillion', title: 'One message at a time' },
+  { scenario: 'channels', figure: 'cpuPerMillion', title: 'A channel for each socket' },
+  { scenario: 'idle', figure: 'kbPerConnection', title: 'Memory of an idle connection' },
+]
+
+export function summaryChart(results: readonly Measured[]): string | undefined {
+  const panels = wanted.flatMap(({ scenario: name, figure, title }): Panel[] => {
+    const measured = results.find(({ scenario }) => scenario.name === name)
+    if (measured === undefined) return []
+    const { scenario, result } = measured
+    const caseName = result.samples[0]!.case
+    return [
+      { title: `${title}, ${caseName}`, figure, rows: rowsOf(scenario, caseName, result.samples, figure) },
+    ]
+  })
+  return panels.length === 0 ? undefined : barChart(panels, 2)
+}

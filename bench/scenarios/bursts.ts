@@ -1,0 +1,36 @@
+import { flood } from '../harness/flood.ts'
+import type { Scenario } from '../harness/scenario.ts'
+
+export const bursts: Scenario<{ name: string; sockets: number }> = {
+  name: 'bursts',
+  about:
+    'One channel, 32 messages on their way at a time: what a server makes of messages that come faster than it writes.',
+  peers: [
+    'broadcaster',
+    'socketio',
+    'socketio-local',
+    'ws8',
+    'express-ws',
+    'nchan',
+    'raw-write',
+    'raw-batch',
+  ],
+  quickPeers: ['broadcaster', 'socketio', 'ws8', 'express-ws', 'nchan', 'raw-write', 'raw-batch'],
+  columns: [
+    'cpuPerMillion',
+    'userPerMillion',
+    'systemPerMillion',
+    'deliveriesPerSecond',
+    'rssMb',
+    'generatorLoad',
+  ],
+  cases: {
+    smoke: [{ name: '1 x 50', sockets: 50 }],
+    quick: [{ name: '1 x 1,000', sockets: 1000 }],
+    full: [
+      { name: '1 x 1,000', sockets: 1000 },
+      { name: '1 x 5,000', sockets: 5000 },
+    ],
+  },
+  run: (session, { sockets }) => flood(session, { sockets, channels: 1, window: 32 }),
+}

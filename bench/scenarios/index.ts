@@ -1,0 +1,42 @@
+import type { Scenario } from '../harness/scenario.ts'
+import { bursts } from './bursts.ts'
+import { channels } from './channels.ts'
+import { cluster } from './cluster.ts'
+import { connect } from './connect.ts'
+import { growth } from './growth.ts'
+import { idle } from './idle.ts'
+import { large } from './large.ts'
+import { latency } from './latency.ts'
+import { longpoll } from './longpoll.ts'
+import { recovery } from './recovery.ts'
+import { recoveryCost } from './recovery-cost.ts'
+import { single } from './single.ts'
+import { slow } from './slow.ts'
+
+/** In the order in which they run. Each one's type of case is its own affair. */
+export const scenarios = [
+  bursts,
+  single,
+  channels,
+  latency,
+  idle,
+  connect,
+  longpoll,
+  slow,
+  large,
+  recovery,
+  growth,
+  recoveryCost,
+  cluster,
+] as unknown as readonly Scenario[]
+
+/** What runs when nothing is asked for: the ones that most bars are about, in a few minutes. */
+export const quickScenarios: readonly string[] = [
+  'bursts',
+  'single',
+  'channels',
+  'latency',
+  'idle',
+  'connect',
+  'longpoll',
+]
