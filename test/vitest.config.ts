@@ -1,4 +1,4 @@
-import { defaultClientConditions, defaultServerConditions } from 'vite'
+import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 // Workspaces run from each other's source: nothing has to be built before a test.
@@ -14,7 +14,8 @@ const react = {
 export default defineConfig({
   root: import.meta.dirname,
   cacheDir: 'node_modules/.vite',
-  resolve: { conditions: [source, ...defaultClientConditions] },
+  // Node's, also for the DOM tests: they talk to a real server in the same process, with the real `ws`.
+  resolve: { conditions: [source, ...defaultServerConditions] },
   ssr: {
     resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
   },
