@@ -209,7 +209,7 @@ class Server {
     })
     app.use(corsFor(this.#isAllowedOrigin))
     const { messageBytes } = this.#options.limits
-    const readBody = express.text({ type: () => true, limit: finite(messageBytes) })
+    const readBody = express.raw({ type: () => true, limit: finite(messageBytes) })
     app.use((req, res) => {
       if (req.method === 'POST') return this.#post(req, res, readBody)
       if (req.method === 'OPTIONS') return res.status(this.#isAllowedOrigin(req) ? 204 : 403).end()
@@ -240,7 +240,7 @@ class Server {
       if (error !== undefined) return void res.status(status ?? 400).end()
       // An application that parses bodies itself has done so already.
       const body: unknown = req.body
-      const parsed = typeof body === 'string' ? parseClientMessage(body) : readClientMessage(body)
+      const parsed = Buffer.isBuffer(body) ? parseClientMessage(body.toString()) : readClientMessage(body)
       void this.#answer(req, res, parsed)
     })
   }

@@ -29,8 +29,8 @@ export type ControlMessage =
     }
   /** Connections of this client with a lower generation end. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
-  /** The poll of this session ends, unless it is `except`. */
-  | { readonly type: 'endPoll'; readonly token: string; readonly except: string }
+  /** This poll of the session ends. */
+  | { readonly type: 'endPoll'; readonly token: string; readonly poll: string }
   /** The session is no more. */
   | { readonly type: 'endSession'; readonly token: string }
   /** The session's channels have changed: the waiting poll takes part in it. */
@@ -86,7 +86,7 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
     typeof isLast === 'boolean' &&
     (entries === null || (Array.isArray(entries) && entries.every(isEntry))),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
-  endPoll: ({ token, except }) => isString(token) && isString(except),
+  endPoll: ({ token, poll }) => isString(token) && isString(poll),
   endSession: ({ token }) => isString(token),
   pollChannel: ({ token, channel, position }) =>
     isString(token) && isString(channel) && (position === null || isString(position)),

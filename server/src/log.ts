@@ -59,7 +59,7 @@ export class ChannelLog {
     return this.#startReason === 'expired' || this.#startReason === 'overflow'
   }
 
-  /** The place of the newest entry, or `start` if there is none. */
+  /** Up to where the channel is known: the newest entry, or the place where the log was begun. */
   get head(): Position {
     return this.#head
   }
@@ -102,8 +102,24 @@ export class ChannelLog {
     return comparePositions(position, this.#start) >= 0
   }
 
+  /** Whether there are entries after `position`. */
+  hasAfter(position: Position): boolean {
+    return this.size > 0 && comparePositions(this.#entries.at(-1)!, position) > 0
+  }
+
+  /** Whether what comes next may push out entries after `position`: whoever reads from there should do it now. */
+  isUrgent(position: Position): boolean {
+    const { maxMessages, maxBytes } = this.#limits
+    const isHalfFull = this.size * 2 > maxMessages || this.#bytes * 2 > maxBytes
+    return isHalfFull && (this.#indexAfter(position) - this.#first) * 2 < this.size
+  }
+
   /** The entries after `position`, oldest first. Ask {@link covers} before. */
   after(position: Position): Entry[] {
+    return this.#entries.slice(this.#indexAfter(position))
+  }
+
+  #indexAfter(position: Position): number {
     let low = this.#first
     let high = this.#entries.length
     while (low < high) {
@@ -111,7 +127,7 @@ export class ChannelLog {
       if (comparePositions(this.#entries[middle]!, position) > 0) high = middle
       else low = middle + 1
     }
-    return this.#entries.slice(low)
+    return low
   }
 
   #dropFirst(reason: GapReason): void {

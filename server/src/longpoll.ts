@@ -74,6 +74,9 @@ export class LongPoll {
         return message?.__type === 'auth' ? await this.#authenticate(message, authenticate) : expired()
       }
       switch (message?.__type) {
+        case 'auth':
+          if ((await this.#read(token)) === null) return await this.#authenticate(message, authenticate)
+          return answer(200, { __type: 'unknown' })
         case 'poll':
           return await this.#poll(token, message, gone)
         case 'subscribe':
@@ -96,7 +99,7 @@ export class LongPoll {
     switch (message.type) {
       case 'endPoll': {
         const poll = this.#polls.get(message.token)
-        if (poll !== undefined && poll.id !== message.except) this.#drop(message.token, poll)
+        if (poll !== undefined && poll.id === message.poll) this.#drop(message.token, poll)
         return
       }
       case 'endSession': {
@@ -127,7 +130,7 @@ export class LongPoll {
     for await (const [token, session] of this.#host.sessions.all()) {
       if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
       const reply = await this.#host.sessions.unsubscribe(token, channel)
-      await this.#tellPoller(reply?.poller ?? null, { type: 'endPoll', token, except: '' })
+      await this.#endPoll(token, reply?.poller ?? null)
     }
   }
 
@@ -226,9 +229,8 @@ export class LongPoll {
     try {
       const session = await sessions.beginPoll(token, poll.id)
       if (session === null || this.#isFenced(session)) return expired()
-      if (nodeOf(session.poller) !== hub.node) {
-        await this.#tellPoller(session.poller, { type: 'endPoll', token, except: poll.id })
-      }
+      // On this node it has been ended already.
+      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller)
       const revoked = revokedChannels(session, message)
       if (revoked.length > 0) return answer(200, ...revoked)
       const places = startingPlaces(session, message)
@@ -278,6 +280,10 @@ export class LongPoll {
     if (reply === null) return false
     await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: null })
     return true
+  }
+
+  async #endPoll(token: string, poller: string | null): Promise<void> {
+    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', token, poll: poller })
   }
 
   /** Tells the node where the session's poll waits, or has waited. */

@@ -3,7 +3,7 @@ import type { Channel, Waiter } from './channel.ts'
 import { entryText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Answer } from './longpoll.ts'
-import { comparePositions, formatPosition, parsePosition, type Position } from './position.ts'
+import { formatPosition, parsePosition, type Position } from './position.ts'
 
 interface Place {
   readonly channel: Channel
@@ -57,6 +57,8 @@ export class Poll implements Waiter {
 
   wake(): void {
     if (this.#onNews !== null && this.#hasNews()) this.#onNews()
+    // Gathering on would lose what there is.
+    else if (this.#onEnd !== null && this.#isUrgent()) this.#onEnd()
   }
 
   /** No more waiting. */
@@ -122,10 +124,14 @@ export class Poll implements Waiter {
     for (const { channel } of this.#places.values()) this.#hub.unwatch(this, channel)
   }
 
+  #isUrgent(): boolean {
+    return [...this.#places.values()].some(({ channel, from }) => channel.log!.isUrgent(from))
+  }
+
   #hasNews(): boolean {
     for (const place of this.#places.values()) {
       if (place.channel.state !== 'live') continue
-      if (gapOf(place) !== null || comparePositions(place.channel.log!.head, place.from) > 0) return true
+      if (gapOf(place) !== null || place.channel.log!.hasAfter(place.from)) return true
     }
     return false
   }
