@@ -3,7 +3,8 @@ import { useId } from 'react'
 import { useAnnounce } from './Announcer.tsx'
 import { gapLine, messageLine } from './line.ts'
 import { MessageList } from './MessageList.tsx'
-import { channelWord } from './words.ts'
+import { Refusal } from './Refusal.tsx'
+import { channelWord, emptyListSentence } from './words.ts'
 
 type Props = { name: string; onClose: () => void }
 
@@ -38,16 +39,9 @@ export function ChannelCard({ name, onClose }: Props) {
         </button>
       </header>
       {status === 'refused' ? (
-        <p className="card__notice">
-          <svg viewBox="0 0 24 24" aria-hidden="true">
-            <rect x="5" y="10.5" width="14" height="9.5" rx="2" />
-            <path d="M8.5 10.5V7.5a3.5 3.5 0 0 1 7 0v3" />
-          </svg>
-          The server does not let you have this channel.
-          <span className="card__reason">{error?.message}</span>
-        </p>
+        <Refusal reason={error?.message} />
       ) : (
-        <MessageList lines={messages} labelledBy={titleId} />
+        <MessageList lines={messages} labelledBy={titleId} ifEmpty={emptyListSentence[status]} />
       )}
       {messages.length > 0 && (
         <footer className="card__footer">

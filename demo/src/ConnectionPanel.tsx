@@ -48,7 +48,7 @@ export function ConnectionPanel({ mode, onModeChange }: Props) {
       </p>
 
       <button type="button" className="button" onClick={isDown ? comeBack : () => void client.disconnect()}>
-        {isDown ? 'Come back' : 'Drop connection'}
+        {!isDown ? 'Drop connection' : error ? 'Try again' : 'Come back'}
       </button>
     </section>
   )

@@ -1,11 +1,11 @@
 import type { Line } from './line.ts'
 import { gapSentence } from './words.ts'
 
-type Props = { lines: readonly Line[]; labelledBy: string }
+type Props = { lines: readonly Line[]; labelledBy: string; ifEmpty: string }
 
 /** The newest line is on top, so that nothing has to be scrolled to see it. */
-export function MessageList({ lines, labelledBy }: Props) {
-  if (lines.length === 0) return <p className="card__notice">Nothing yet. What is published shows up here.</p>
+export function MessageList({ lines, labelledBy, ifEmpty }: Props) {
+  if (lines.length === 0) return <p className="card__notice">{ifEmpty}</p>
 
   return (
     // Focusable, or a keyboard could not scroll it.

@@ -45,10 +45,11 @@ export function PublishForm({ channels }: { channels: readonly string[] }) {
             value={body}
             onChange={(event) => setBody(event.target.value)}
             placeholder="Say something"
+            required
             autoComplete="off"
           />
         </label>
-        <button type="submit" className="button button--primary" disabled={body === ''}>
+        <button type="submit" className="button button--primary">
           Publish
         </button>
       </form>

@@ -30,7 +30,7 @@ export function SignInPanel({ token, onSignIn }: Props) {
         </button>
       </form>
       <p className="panel__text" id="token-hint">
-        Signed in as <b>{token || 'nobody'}</b>. Any token is let in but <code>bad</code>.
+        The token now is <b>{token || 'empty'}</b>. Any is let in but <code>bad</code>.
       </p>
     </section>
   )

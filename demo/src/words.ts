@@ -6,15 +6,23 @@ export const transportWord: Record<TransportName, string> = { websocket: 'WebSoc
 
 export const channelWord: Record<ChannelStatus, string> = {
   idle: 'Idle',
-  subscribing: 'Subscribing',
+  subscribing: 'Waiting',
   subscribed: 'Live',
   refused: 'Refused',
   error: 'Failed',
 }
 
+export const emptyListSentence: Record<ChannelStatus, string> = {
+  idle: 'Not subscribed.',
+  subscribing: 'Not subscribed yet.',
+  subscribed: 'Nothing yet. What is published shows up here.',
+  refused: 'Refused.',
+  error: 'Not subscribed: there is no connection.',
+}
+
 export const gapSentence: Record<GapReason, string> = {
-  expired: 'Messages were missed here: you were away too long.',
-  overflow: 'Messages were missed here: there were too many to keep.',
+  expired: 'Messages were missed here: away for too long.',
+  overflow: 'Messages were missed here: too many to keep.',
   broker: 'Messages were missed here: Redis was away.',
   node: 'Messages were missed here: their server is gone.',
 }

@@ -65,14 +65,14 @@ export class ChannelStore<Body> {
 
   readonly #onMessage = (text: string, message: Message): void => {
     const { schema, onMessage, onError } = this.#handlers
-    let body
+    let body: Body
     try {
-      body = schema ? parseBody(schema, message.channel, text) : (text as Body)
+      body = schema ? parseBody(schema, message.channel, text) : (text as Body) // A string without a schema.
     } catch (error) {
       if (!onError) throw error
       return onError(error as SchemaError, message)
     }
-    const received = { ...message, body, id: ++lastId }
+    const received: ReceivedMessage<Body> = { ...message, body, id: ++lastId }
     this.#latest = received
     onNextFrame(this.#showLatest)
     onMessage?.(body, received)

@@ -59,11 +59,11 @@ export interface ChannelOptions<Body = string, Name = string> {
    *
    * @default bodies are the strings that were published
    */
-  schema?: (Schema<Body> & Schema<Declared<Name>>) | undefined
+  schema?: (Schema<Body> & Declared<Name>) | undefined
 }
 
-/** What `interface Channels` says of a channel, if anything. */
-type Declared<Name> = Name extends keyof Channels ? Channels[Name] : unknown
+/** The schema has to fit what `interface Channels` says of the channel, if anything. */
+type Declared<Name> = Name extends keyof Channels ? Schema<Channels[Name]> : unknown
 
 /**
  * Subscribes to a channel for as long as the component is mounted. Components that share a channel share the

@@ -41,7 +41,8 @@ class OwnClient {
 
   /** Connects, or stays connected. Returns the way to let go. */
   hold(): () => void {
-    if (this.#leaving === undefined) this.#connect()
+    // Should it fail, useConnection() says why.
+    if (this.#leaving === undefined) void this.client.connect()
     clearTimeout(this.#leaving)
     this.#leaving = undefined
     return () => {
@@ -50,10 +51,5 @@ class OwnClient {
         void this.client.disconnect()
       }, GRACE_MS)
     }
-  }
-
-  #connect(): void {
-    // Why it failed is the connection's `error`, which useConnection() returns.
-    this.client.connect().catch(() => {})
   }
 }

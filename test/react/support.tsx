@@ -6,12 +6,24 @@ import { broadcaster } from '@broadcaster/server'
 import { cleanup, render, type RenderResult } from '@testing-library/react'
 import express from 'express'
 import { StrictMode, type ReactNode } from 'react'
-import { afterEach } from 'vitest'
+import { afterAll, afterEach } from 'vitest'
 import WebSocket from 'ws'
-import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
 afterEach(cleanup)
+
+// Providers let go of their connection some time after they were unmounted: the page must not be gone before.
+afterAll(async () => {
+  if (typeof document === 'undefined') return
+  const server = await startServer()
+  const app = render(<BroadcasterProvider url={server.url} {...recordWire().options} />)
+  await until('the last provider to connect', async () => (await server.connections()) === 1)
+  app.unmount()
+  await until('the last provider to let go', async () => (await server.connections()) === 0)
+  await Promise.all(closings.map((close) => close()))
+})
+
+const closings: (() => Promise<void>)[] = []
 
 export type LiveServer = {
   readonly url: string
@@ -35,12 +47,10 @@ export async function startServer(): Promise<LiveServer> {
   const server = createServer(express().use('/broadcast', live))
   live.attach(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  tidy({
-    close: async () => {
-      await live.close({ drain: 0 })
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+  closings.push(async () => {
+    await live.close()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
   })
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/broadcast`,
