@@ -1,11 +1,4 @@
-import {
-  parseClientMessage,
-  readClientMessage,
-  reasons,
-  type Auth,
-  type Parsed,
-  type ServerError,
-} from '@broadcaster/protocol'
+import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster/protocol'
 import express, {
   type Express,
   type NextFunction,
@@ -13,55 +6,15 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
-import { Access } from './access.ts'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
-import { readClientName, readGeneration, type Connection } from './connection.ts'
-import type { ControlMessage } from './control.ts'
-import { BroadcasterError } from './errors.ts'
-import { Fences } from './fences.ts'
-import { Hub } from './hub.ts'
-import { LongPoll } from './longpoll.ts'
-import {
-  defaultRecovery,
-  resolveOptions,
-  type BroadcasterOptions,
-  type Context,
-  type RecoveryOptions,
-  type ResolvedOptions,
-} from './options.ts'
+import type { Authenticate } from './connection.ts'
+import { Node, type Stats } from './node.ts'
+import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { corsFor, originCheck } from './origin.ts'
-import { sessionLife } from './sessions.ts'
 import { UpgradeGate, type AttachableServer } from './upgrade.ts'
 import { WebSockets } from './websocket.ts'
-
-/** How long a request waits for Redis to confirm, in ms. */
-const BROKER_TIMEOUT_MS = 5000
-/** How often a node says how many connections it has, in ms. */
-const REPORT_INTERVAL_MS = 2000
-
-/** What {@link Broadcaster.stats} tells. */
-export interface Stats {
-  /** WebSocket connections and living long-poll sessions, of all nodes together. */
-  connections: number
-  /** How many listen to each channel on this node: WebSocket connections and waiting polls. */
-  localSubscriptions: Record<string, number>
-  /** This node alone. */
-  node: {
-    id: string
-    /** As `/health` says it. */
-    isListening: boolean
-    webSockets: number
-    waitingPolls: number
-    /** WebSocket connections that read more slowly than messages come. */
-    lagging: number
-    /** Channels that are held, those included that are kept for clients that may come back. */
-    channels: number
-    logMessages: number
-    logBytes: number
-  }
-}
 
 /** An Express application to be mounted with `app.use(path, broadcaster())`, and what the process does with it. */
 export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'> {
@@ -106,70 +59,20 @@ export function broadcaster<C extends object = Context>(options: BroadcasterOpti
   return new Server(resolveOptions(options)).app
 }
 
+/** The Express side of a node. */
 class Server {
   readonly app: Broadcaster
-  readonly #options: ResolvedOptions
-  readonly #backend: Backend
-  readonly #hub: Hub
-  readonly #access: Access
+  readonly #node: Node
   readonly #webSockets: WebSockets
-  readonly #longPoll: LongPoll
   readonly #upgrades: UpgradeGate
-  readonly #fences: Fences
-  readonly #ready: Promise<void>
-  readonly #reporter: NodeJS.Timeout
   readonly #isAllowedOrigin: (req: Request) => boolean
-  #isDraining = false
   #closing: Promise<void> | null = null
 
   constructor(options: ResolvedOptions) {
-    const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
-    this.#options = options
-    this.#backend = backendFor(options)
-    this.#fences = new Fences(sessionLife(timeout).pollingMs)
-    const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
-    this.#hub = new Hub({
-      backend: this.#backend,
-      logger,
-      controlChannel,
-      controlNamespace,
-      recovery: recovery !== false,
-      log: { windowMs, ...logLimits },
-      retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
-    })
-    this.#hub.onControl = (message) => this.#control(message)
-    this.#access = new Access({
-      canConnect: options.canConnect,
-      canSubscribe: options.canSubscribe,
-      isReserved: (channel) => this.#hub.isReserved(channel),
-      maxChannelBytes: limits.channelBytes,
-      logger,
-    })
-    const host = {
-      hub: this.#hub,
-      access: this.#access,
-      limits,
-      logger,
-      brokerTimeoutMs: BROKER_TIMEOUT_MS,
-      recovery: recovery !== false,
-    }
-    this.#webSockets = new WebSockets(
-      {
-        ...host,
-        authenticate: (auth, req) => this.#access.connect(auth, req),
-        authenticated: (auth, connection) => this.#replaceOlder(auth, connection),
-      },
-      timeout,
-    )
-    this.#longPoll = new LongPoll({
-      ...host,
-      sessions: this.#backend.sessions,
-      timeoutMs: timeout,
-      pollTimeMs: options.pollTime,
-      authenticated: (auth) => this.#replaceOlder(auth, null),
-      isFenced: (client, generation) => this.#fences.isFenced(client, generation),
-      isDraining: () => this.#isDraining,
-    })
+    const { limits, logger } = options
+    const node = new Node(options, backendFor(options))
+    this.#node = node
+    this.#webSockets = new WebSockets(node, options.timeout)
     this.#isAllowedOrigin = originCheck(options.checkOrigin)
     const app = express()
     this.#upgrades = new UpgradeGate(
@@ -182,34 +85,34 @@ class Server {
       },
       logger,
     )
-    this.#route(app)
+    this.#route(app, finite(limits.messageBytes))
+    const ready = node.start()
+    ready.catch((error: unknown) => logger.error({ err: error }, 'The broadcaster can not start'))
     this.app = Object.assign(app, {
-      ready: () => this.#ready,
-      publish: (channel: string, body: unknown) => this.#publish(channel, body),
-      stats: () => this.#stats(),
+      ready: () => ready,
+      publish: (channel: string, body: unknown) => node.publish(channel, body),
+      stats: () => node.stats(),
       attach: (server: AttachableServer) => this.#upgrades.attach(server),
-      disconnect: (match: object) => this.#disconnect(match),
-      unsubscribe: (match: object, channel: string) => this.#unsubscribe(match, channel),
+      disconnect: (match: object) => node.disconnect(match),
+      unsubscribe: (match: object, channel: string) => node.unsubscribe(match, channel),
       close: ({ drain = 0 }: { drain?: number } = {}) => (this.#closing ??= this.#close(drain)),
     })
-    this.#ready = this.#hub.start()
-    this.#ready.catch((error: unknown) => logger.error({ err: error }, 'broadcaster can not start'))
-    this.#reporter = setInterval(() => this.#report(), REPORT_INTERVAL_MS)
-    this.#reporter.unref()
   }
 
-  // -- HTTP
+  async #close(drainMs: number): Promise<void> {
+    await this.#node.close(drainMs)
+    this.#webSockets.stop()
+  }
 
-  #route(app: Express): void {
+  #route(app: Express, maxBytes: number): void {
     app.disable('x-powered-by')
     this.#upgrades.app.ws('/', (ws, req) => this.#webSockets.accept(ws, req))
     app.use((req, res, next) => this.#upgrade(req, res, next))
     app.get('/health', (_req, res) => {
-      res.status(this.#hub.isListening && !this.#isDraining ? 200 : 503).end()
+      res.status(this.#node.isHealthy ? 200 : 503).end()
     })
     app.use(corsFor(this.#isAllowedOrigin))
-    const { messageBytes } = this.#options.limits
-    const readBody = express.raw({ type: () => true, limit: finite(messageBytes) })
+    const readBody = express.raw({ type: () => true, limit: maxBytes })
     app.use((req, res) => {
       if (req.method === 'POST') return this.#post(req, res, readBody)
       if (req.method === 'OPTIONS') return res.status(this.#isAllowedOrigin(req) ? 204 : 403).end()
@@ -226,7 +129,7 @@ class Server {
         ? 404
         : !this.#isAllowedOrigin(req)
           ? 403
-          : this.#isFull || this.#isDraining
+          : this.#node.isFull || this.#node.isDraining
             ? 503
             : null
     if (refusal === null) this.#upgrades.accept(req)
@@ -246,13 +149,10 @@ class Server {
   }
 
   async #answer(req: Request, res: Response, parsed: Parsed): Promise<void> {
-    const type = parsed.kind === 'message' ? parsed.message.__type : null
-    const isRefused = (type === 'poll' && this.#isFull) || (type === 'auth' && this.#isDraining)
     const gone = new AbortController()
     res.on('close', () => gone.abort())
-    const { status, body } = isRefused
-      ? { status: 503, body: UNAVAILABLE }
-      : await this.#longPoll.handle(parsed, (auth) => this.#access.connect(auth, req), gone.signal)
+    const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
+    const { status, body } = await this.#node.handle(parsed, authenticate, gone.signal)
     if (res.destroyed) return
     const headers: Record<string, string | number> = {
       'Content-Type': 'application/json; charset=utf-8',
@@ -260,126 +160,10 @@ class Server {
       'Cache-Control': 'no-store',
     }
     // The next request finds another node.
-    if (this.#isDraining) headers['Connection'] = 'close'
+    if (this.#node.isDraining) headers['Connection'] = 'close'
     res.writeHead(status, headers).end(body)
   }
-
-  get #isFull(): boolean {
-    return this.#webSockets.size + this.#longPoll.waiting >= this.#options.limits.connections
-  }
-
-  // -- clients
-
-  #replaceOlder(auth: Auth, connection: Connection | null): void {
-    const client = readClientName(auth)
-    const generation = readGeneration(auth)
-    if (client !== null) {
-      if (connection !== null && this.#fences.isFenced(client, generation))
-        return connection.close('replaced')
-      if (connection !== null) this.#webSockets.register(client, connection)
-      // A first connection has none before it.
-      if (generation > 1) this.#fence(client, generation)
-    }
-    if (typeof auth.__previous === 'string') this.#inBackground(this.#longPoll.endSession(auth.__previous))
-  }
-
-  #fence(client: string, generation: number): void {
-    this.#fences.add(client, generation)
-    this.#webSockets.replace(client, generation)
-    this.#inBackground(this.#hub.publishToAll({ type: 'fence', client, generation }))
-  }
-
-  #control(message: ControlMessage): void {
-    switch (message.type) {
-      case 'fence':
-        this.#fences.add(message.client, message.generation)
-        return this.#webSockets.replace(message.client, message.generation)
-      case 'disconnect':
-        return this.#webSockets.forEach(message.match, (connection) => connection.close('disconnected'))
-      case 'unsubscribe':
-        return this.#webSockets.forEach(message.match, (connection) => connection.revoke(message.channel))
-      default:
-        return this.#longPoll.control(message)
-    }
-  }
-
-  /** What can't be done while Redis is away: it is tidying up, and nobody waits for it. */
-  #inBackground(work: Promise<unknown>): void {
-    work.catch((error: unknown) =>
-      this.#options.logger.debug({ err: error }, 'Redis was away for some tidying'),
-    )
-  }
-
-  // -- methods
-
-  async #publish(channel: string, body: unknown): Promise<void> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    if (typeof channel !== 'string' || text === undefined) {
-      throw new BroadcasterError(
-        'invalidOption',
-        'publish(channel, body): expected a channel name and a body that is JSON',
-      )
-    }
-    await this.#backend.publish(channel, text)
-  }
-
-  async #stats(): Promise<Stats> {
-    const [others, sessions] = await Promise.all([
-      this.#backend.connections(this.#hub.node),
-      this.#backend.sessions.count(),
-    ]).catch((error: unknown) => {
-      throw BroadcasterError.from(error, 'brokerUnavailable')
-    })
-    const log = this.#hub.logUsage()
-    return {
-      connections: this.#webSockets.authenticated + others + sessions,
-      localSubscriptions: this.#hub.localSubscriptions(),
-      node: {
-        id: this.#hub.node,
-        isListening: this.#hub.isListening,
-        webSockets: this.#webSockets.authenticated,
-        waitingPolls: this.#longPoll.waiting,
-        lagging: this.#webSockets.lagging,
-        channels: log.channels,
-        logMessages: log.messages,
-        logBytes: log.bytes,
-      },
-    }
-  }
-
-  async #disconnect(match: object): Promise<void> {
-    await this.#hub.publishToAll({ type: 'disconnect', match })
-    await this.#longPoll.endSessions(match)
-  }
-
-  async #unsubscribe(match: object, channel: string): Promise<void> {
-    await this.#hub.publishToAll({ type: 'unsubscribe', match, channel })
-    await this.#longPoll.revoke(match, channel)
-  }
-
-  #report(): void {
-    this.#inBackground(
-      this.#backend.report(this.#hub.node, this.#webSockets.authenticated, 3 * REPORT_INTERVAL_MS),
-    )
-  }
-
-  async #close(drainMs: number): Promise<void> {
-    this.#isDraining = true
-    clearInterval(this.#reporter)
-    this.#longPoll.endPolls()
-    if (drainMs > 0) await this.#webSockets.drain(drainMs)
-    this.#webSockets.stop()
-    await this.#backend.leave(this.#hub.node).catch(() => {})
-    await this.#hub.close()
-  }
 }
-
-/** What long-poll keeps of a channel between two polls where recovery is off. */
-const LONGPOLL_LOG: RecoveryOptions = defaultRecovery
-
-const UNAVAILABLE = JSON.stringify([
-  { __type: 'serverError', reason: reasons.nodeUnavailable } satisfies ServerError,
-])
 
 function backendFor(options: ResolvedOptions): Backend {
   const { redis, pubSub, controlChannel, controlNamespace, timeout: timeoutMs, logger } = options

@@ -41,6 +41,7 @@ export interface ConnectionHost {
   readonly recovery: boolean
   /** The connection is authenticated: from now on it counts. */
   authenticated(auth: Auth, connection: Connection): void
+  closed(connection: Connection): void
 }
 
 /** One WebSocket client: authenticates it, and keeps its subscriptions. */
@@ -136,6 +137,7 @@ export class Connection implements Subscriber {
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
     this.#places = null
+    this.#host.closed(this)
   }
 
   /** The server takes the channel away. */

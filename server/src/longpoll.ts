@@ -343,6 +343,11 @@ function empty(): Answer {
   return { status: 200, body: '[]' }
 }
 
+/** For a node that takes no more. */
+export function nodeUnavailable(): Answer {
+  return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
+}
+
 /** No session, or none any more. */
 function expired(): Answer {
   return answer(401, { __type: 'authError', reason: reasons.authExpected })

@@ -1,74 +1,27 @@
 import type { Request } from 'express'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
-import { setTimeout as delay } from 'node:timers/promises'
-import { Connection, type Authenticate, type ConnectionHost, type Link } from './connection.ts'
-import { isMatch } from './match.ts'
+import type { Link } from './connection.ts'
+import type { Node } from './node.ts'
 
-export interface WebSocketHost extends ConnectionHost {
-  authenticate(auth: Record<string, unknown>, req: Request): ReturnType<Authenticate>
-}
-
-/** How long a client takes to move: its reconnection is spread over a second. */
-const MOVING_MS = 2000
-const DRAIN_STEP_MS = 100
-
-/** All WebSocket connections of this node, and the sweep that finds the dead ones. */
+/** The WebSocket transport: sockets that the handshake has made, and the sweep that finds the dead ones. */
 export class WebSockets {
-  readonly #host: WebSocketHost
-  readonly #links = new Map<Connection, WebSocketLink>()
-  /** The newest connection of each client that gave itself a name. */
-  readonly #clients = new Map<string, Connection>()
+  readonly #node: Node
+  readonly #links = new Set<WebSocketLink>()
   readonly #sweeper: NodeJS.Timeout
 
   /** A connection from which nothing came for two intervals is dropped. */
-  constructor(host: WebSocketHost, pingIntervalMs: number) {
-    this.#host = host
+  constructor(node: Node, pingIntervalMs: number) {
+    this.#node = node
     this.#sweeper = setInterval(() => this.#sweep(), pingIntervalMs)
     this.#sweeper.unref()
-  }
-
-  get size(): number {
-    return this.#links.size
-  }
-
-  /** Those that have authenticated, and count as connections. */
-  get authenticated(): number {
-    let count = 0
-    for (const connection of this.#links.keys()) if (connection.isOpen) count += 1
-    return count
-  }
-
-  get lagging(): number {
-    let count = 0
-    for (const connection of this.#links.keys()) if (connection.isLagging) count += 1
-    return count
-  }
-
-  /** The client's newest connection is this one. */
-  register(client: string, connection: Connection): void {
-    this.replace(client, connection.generation)
-    this.#clients.set(client, connection)
-  }
-
-  /** A connection of the client with a lower generation ends. */
-  replace(client: string, generation: number): void {
-    const older = this.#clients.get(client)
-    if (older !== undefined && older.generation < generation) older.close('replaced')
-  }
-
-  /** Calls `act` with every connection whose context has everything that `match` has. */
-  forEach(match: unknown, act: (connection: Connection) => void): void {
-    for (const connection of [...this.#links.keys()]) {
-      if (connection.isOpen && isMatch(match, connection.context)) act(connection)
-    }
   }
 
   accept(ws: WebSocket, req: Request): void {
     // Our frames go to the socket itself, many messages in one write; `ws` writes no data frames, so none come between.
     const link = new WebSocketLink(ws, req.socket)
-    const connection = new Connection(this.#host, link, (auth) => this.#host.authenticate(auth, req))
-    this.#links.set(connection, link)
+    const connection = this.#node.connect(link, (auth) => this.#node.access.connect(auth, req))
+    this.#links.add(link)
     ws.on('message', (data: WebSocket.RawData) => {
       link.isAlive = true
       connection.receive(asText(data))
@@ -76,35 +29,18 @@ export class WebSockets {
     ws.on('pong', () => (link.isAlive = true))
     ws.on('close', () => {
       connection.ended()
-      this.#links.delete(connection)
-      const { client } = connection
-      if (client !== null && this.#clients.get(client) === connection) this.#clients.delete(client)
+      this.#links.delete(link)
     })
     // A frame that breaks the protocol, or is too large: `ws` has closed with the right code.
     ws.on('error', () => {})
   }
 
-  /** Asks all clients to move to another node, one after the other in no order, over `ms`. */
-  async drain(ms: number): Promise<void> {
-    const connections = [...this.#links.keys()].sort(() => Math.random() - 0.5)
-    const steps = Math.max(1, Math.ceil(ms / DRAIN_STEP_MS))
-    const perStep = Math.ceil(connections.length / steps)
-    for (let i = 0; i < connections.length; i += perStep) {
-      for (const connection of connections.slice(i, i + perStep)) connection.close('restart')
-      await delay(DRAIN_STEP_MS)
-    }
-    // Until they have come to another node, and that has asked for what it doesn't have.
-    await delay(Math.min(ms, MOVING_MS))
-  }
-
-  /** Closes everything. */
   stop(): void {
     clearInterval(this.#sweeper)
-    for (const connection of [...this.#links.keys()]) connection.close('goingAway')
   }
 
   #sweep(): void {
-    for (const link of this.#links.values()) link.ping()
+    for (const link of this.#links) link.ping()
   }
 }
 

@@ -1,0 +1,242 @@
+import type { Auth, Parsed } from '@broadcaster/protocol'
+import { Access } from './access.ts'
+import type { Backend } from './backends/backend.ts'
+import { Connection, readClientName, readGeneration, type Authenticate, type Link } from './connection.ts'
+import { Connections } from './connections.ts'
+import type { ControlMessage } from './control.ts'
+import { BroadcasterError } from './errors.ts'
+import { Fences } from './fences.ts'
+import { Hub } from './hub.ts'
+import { LongPoll, nodeUnavailable, type Answer } from './longpoll.ts'
+import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
+import { sessionLife } from './sessions.ts'
+
+/** How long a request waits for Redis to confirm, in ms. */
+const BROKER_TIMEOUT_MS = 5000
+/** How often a node says how many connections it has, in ms. */
+const REPORT_INTERVAL_MS = 2000
+/** What long-poll keeps of a channel between two polls where recovery is off. */
+const LONGPOLL_LOG: RecoveryOptions = defaultRecovery
+
+/** What {@link Node.stats} tells. */
+export interface Stats {
+  /** WebSocket connections and living long-poll sessions, of all nodes together. */
+  connections: number
+  /** How many listen to each channel on this node: WebSocket connections and waiting polls. */
+  localSubscriptions: Record<string, number>
+  /** This node alone. */
+  node: {
+    id: string
+    /** As `/health` says it. */
+    isListening: boolean
+    webSockets: number
+    waitingPolls: number
+    /** WebSocket connections that read more slowly than messages come. */
+    lagging: number
+    /** Channels that are held, those included that are kept for clients that may come back. */
+    channels: number
+    logMessages: number
+    logBytes: number
+  }
+}
+
+/** One node, without the wires: everything behind Express, `ws` and Redis. */
+export class Node {
+  readonly access: Access
+  readonly #options: ResolvedOptions
+  readonly #backend: Backend
+  readonly #hub: Hub
+  readonly #connections = new Connections()
+  readonly #longPoll: LongPoll
+  readonly #fences: Fences
+  readonly #reporter: NodeJS.Timeout
+  #isDraining = false
+
+  constructor(options: ResolvedOptions, backend: Backend) {
+    const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
+    this.#options = options
+    this.#backend = backend
+    this.#fences = new Fences(sessionLife(timeout).pollingMs)
+    const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
+    this.#hub = new Hub({
+      backend,
+      logger,
+      controlChannel,
+      controlNamespace,
+      recovery: recovery !== false,
+      log: { windowMs, ...logLimits },
+      retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
+    })
+    this.#hub.onControl = (message) => this.#control(message)
+    this.access = new Access({
+      canConnect: options.canConnect,
+      canSubscribe: options.canSubscribe,
+      isReserved: (channel) => this.#hub.isReserved(channel),
+      maxChannelBytes: limits.channelBytes,
+      logger,
+    })
+    this.#longPoll = new LongPoll({
+      hub: this.#hub,
+      sessions: backend.sessions,
+      access: this.access,
+      limits,
+      logger,
+      timeoutMs: timeout,
+      pollTimeMs: options.pollTime,
+      brokerTimeoutMs: BROKER_TIMEOUT_MS,
+      recovery: recovery !== false,
+      authenticated: (auth) => this.#replaceOlder(auth, null),
+      isFenced: (client, generation) => this.#fences.isFenced(client, generation),
+      isDraining: () => this.#isDraining,
+    })
+    this.#reporter = setInterval(() => this.#report(), REPORT_INTERVAL_MS)
+    this.#reporter.unref()
+  }
+
+  /** Messages are coming in, and new clients are welcome. */
+  get isHealthy(): boolean {
+    return this.#hub.isListening && !this.#isDraining
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
+  /** No more WebSockets and no more polls than `limits.connections`. */
+  get isFull(): boolean {
+    return this.#connections.size + this.#longPoll.waiting >= this.#options.limits.connections
+  }
+
+  /** @throws {BroadcasterError} `brokerRefused` */
+  start(): Promise<void> {
+    return this.#hub.start()
+  }
+
+  /** A WebSocket has opened. */
+  connect(link: Link, authenticate: Authenticate): Connection {
+    const connection = new Connection(
+      {
+        hub: this.#hub,
+        access: this.access,
+        limits: this.#options.limits,
+        brokerTimeoutMs: BROKER_TIMEOUT_MS,
+        recovery: this.#options.recovery !== false,
+        authenticated: (auth, opened) => this.#replaceOlder(auth, opened),
+        closed: (ended) => this.#connections.remove(ended),
+      },
+      link,
+      authenticate,
+    )
+    this.#connections.add(connection)
+    return connection
+  }
+
+  /** A long-poll request has come. */
+  handle(parsed: Parsed, authenticate: Authenticate, gone: AbortSignal): Promise<Answer> {
+    const type = parsed.kind === 'message' ? parsed.message.__type : null
+    const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
+    return isRefused ? Promise.resolve(nodeUnavailable()) : this.#longPoll.handle(parsed, authenticate, gone)
+  }
+
+  async publish(channel: string, body: unknown): Promise<void> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    if (typeof channel !== 'string' || text === undefined) {
+      throw new BroadcasterError(
+        'invalidOption',
+        'publish(channel, body): expected a channel name and a body that is JSON',
+      )
+    }
+    await this.#backend.publish(channel, text)
+  }
+
+  async stats(): Promise<Stats> {
+    const [others, sessions] = await Promise.all([
+      this.#backend.connections(this.#hub.node),
+      this.#backend.sessions.count(),
+    ]).catch((error: unknown) => {
+      throw BroadcasterError.from(error, 'brokerUnavailable')
+    })
+    const log = this.#hub.logUsage()
+    return {
+      connections: this.#connections.authenticated + others + sessions,
+      localSubscriptions: this.#hub.localSubscriptions(),
+      node: {
+        id: this.#hub.node,
+        isListening: this.#hub.isListening,
+        webSockets: this.#connections.authenticated,
+        waitingPolls: this.#longPoll.waiting,
+        lagging: this.#connections.lagging,
+        channels: log.channels,
+        logMessages: log.messages,
+        logBytes: log.bytes,
+      },
+    }
+  }
+
+  async disconnect(match: object): Promise<void> {
+    await this.#hub.publishToAll({ type: 'disconnect', match })
+    await this.#longPoll.endSessions(match)
+  }
+
+  async unsubscribe(match: object, channel: string): Promise<void> {
+    await this.#hub.publishToAll({ type: 'unsubscribe', match, channel })
+    await this.#longPoll.revoke(match, channel)
+  }
+
+  /** Stops; with `drainMs`, clients are asked to move to another node first, over that time. */
+  async close(drainMs: number): Promise<void> {
+    this.#isDraining = true
+    clearInterval(this.#reporter)
+    this.#longPoll.endPolls()
+    if (drainMs > 0) await this.#connections.drain(drainMs)
+    this.#connections.close()
+    await this.#backend.leave(this.#hub.node).catch(() => {})
+    await this.#hub.close()
+  }
+
+  #replaceOlder(auth: Auth, connection: Connection | null): void {
+    const client = readClientName(auth)
+    const generation = readGeneration(auth)
+    if (client !== null) {
+      if (connection !== null && this.#fences.isFenced(client, generation))
+        return connection.close('replaced')
+      if (connection !== null) this.#connections.register(client, connection)
+      // A first connection has none before it.
+      if (generation > 1) this.#fence(client, generation)
+    }
+    if (typeof auth.__previous === 'string') this.#inBackground(this.#longPoll.endSession(auth.__previous))
+  }
+
+  #fence(client: string, generation: number): void {
+    this.#fences.add(client, generation)
+    this.#connections.replace(client, generation)
+    this.#inBackground(this.#hub.publishToAll({ type: 'fence', client, generation }))
+  }
+
+  #control(message: ControlMessage): void {
+    switch (message.type) {
+      case 'fence':
+        this.#fences.add(message.client, message.generation)
+        return this.#connections.replace(message.client, message.generation)
+      case 'disconnect':
+        return this.#connections.forEach(message.match, (connection) => connection.close('disconnected'))
+      case 'unsubscribe':
+        return this.#connections.forEach(message.match, (connection) => connection.revoke(message.channel))
+      default:
+        return this.#longPoll.control(message)
+    }
+  }
+
+  /** What can't be done while Redis is away: it is tidying up, and nobody waits for it. */
+  #inBackground(work: Promise<unknown>): void {
+    work.catch((error: unknown) =>
+      this.#options.logger.debug({ err: error }, 'Redis was away for some tidying'),
+    )
+  }
+
+  #report(): void {
+    this.#inBackground(
+      this.#backend.report(this.#hub.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
+    )
+  }
+}
