@@ -1,14 +1,9 @@
 import { BroadcasterError } from '@broadcaster/client'
 import type { StatusChange } from '@broadcaster/client'
 import { closeCodes, shouldRetry } from '@broadcaster/protocol'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
 import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
-
-/** Backoff without waiting: full jitter may be nothing at all. */
-function withoutWaiting(): void {
-  const random = vi.spyOn(Math, 'random').mockReturnValue(0)
-  onTestFinished(() => random.mockRestore())
-}
 
 describe('connecting', () => {
   it('happens at the first subscription, and the credentials go first', async () => {
@@ -262,19 +257,10 @@ describe('close codes', () => {
 })
 
 describe('the backoff', () => {
-  function fakeTimers(random: number) {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
-    const spy = vi.spyOn(Math, 'random').mockReturnValue(random)
-    onTestFinished(() => {
-      vi.useRealTimers()
-      spy.mockRestore()
-    })
-  }
-
   /** Lets every attempt fail, and gives how long the client waits before each. */
   async function waits(count: number, random: number) {
     const server = await scriptedServer('refuse')
-    fakeTimers(random)
+    stopTime(random)
     const client = makeClient(server.url, { mode: 'websocket' })
     const changes = hear(client, 'status')
     void client.connect()
@@ -291,7 +277,7 @@ describe('the backoff', () => {
   }
 
   it('doubles up to 20 seconds', async () => {
-    expect(await waits(9, 0.9999999)).toEqual([499, 999, 1999, 3999, 7999, 15999, 19999, 19999, 19999])
+    expect(await waits(9, LONGEST)).toEqual([499, 999, 1999, 3999, 7999, 15999, 19999, 19999, 19999])
   })
 
   it('is full jitter', async () => {
@@ -328,7 +314,7 @@ describe('the backoff', () => {
 
   it('goes on growing while the server only accepts and closes', async () => {
     const server = await scriptedServer()
-    fakeTimers(0.9999999)
+    stopTime()
     const client = makeClient(server.url, { mode: 'websocket' })
     const changes = hear(client, 'status')
     void client.connect()
@@ -348,7 +334,7 @@ describe('the backoff', () => {
 
   it('is short and counts no failure when the server restarts', async () => {
     const server = await scriptedServer()
-    fakeTimers(0.9999999)
+    stopTime()
     const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 0 })
     void client.connect()
     for (let round = 0; round < 3; round++) {
@@ -364,7 +350,7 @@ describe('the backoff', () => {
 
   it('ends at once with connect()', async () => {
     const server = await scriptedServer('refuse')
-    fakeTimers(0.9999999)
+    stopTime()
     const client = makeClient(server.url, { mode: 'websocket' })
     const connected = client.connect()
     await reaches(client, 'reconnecting')
@@ -375,60 +361,48 @@ describe('the backoff', () => {
   })
 
   describe('ends at once', () => {
-    function fakePage() {
-      const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
-      const window = new EventTarget()
-      vi.stubGlobal('document', page)
-      vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
-      vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window))
-      onTestFinished(() => void vi.unstubAllGlobals())
-      return { page, window }
-    }
-    const show = (persisted: boolean) => Object.assign(new Event('pageshow'), { persisted })
-
-    const wakeUps: [string, (at: ReturnType<typeof fakePage>) => void][] = [
-      ['when the network is back', ({ window }) => window.dispatchEvent(new Event('online'))],
-      ['when the page becomes visible', ({ page }) => page.dispatchEvent(new Event('visibilitychange'))],
-      ['when the page comes back from the cache', ({ window }) => window.dispatchEvent(show(true))],
+    const wakeUps: [string, (page: ReturnType<typeof fakePage>) => void][] = [
+      ['when the network is back', (page) => page.goOnline()],
+      ['when the page becomes visible', (page) => page.become('visible')],
+      ['when the page comes back from the cache', (page) => page.show({ persisted: true })],
     ]
     it.each(wakeUps)('%s', async (_when, wakeUp) => {
-      const at = fakePage()
+      const page = fakePage()
       const server = await scriptedServer('refuse')
-      fakeTimers(0.9999999)
+      stopTime()
       const client = makeClient(server.url, { mode: 'websocket' })
       const connected = client.connect()
       await reaches(client, 'reconnecting')
       server.upgrades = 'accept'
-      wakeUp(at)
+      wakeUp(page)
       await server.accept()
       await connected
     })
 
     it('not when the page is hidden, or is shown for the first time', async () => {
-      const { page, window } = fakePage()
+      const page = fakePage()
       const server = await scriptedServer('refuse')
-      fakeTimers(0.9999999)
+      stopTime()
       const client = makeClient(server.url, { mode: 'websocket' })
       void client.connect()
       await reaches(client, 'reconnecting')
-      page.visibilityState = 'hidden'
-      page.dispatchEvent(new Event('visibilitychange'))
-      window.dispatchEvent(show(false))
+      page.become('hidden')
+      page.show({ persisted: false })
       expect(client.getSnapshot().retryAt).not.toBeNull()
     })
 
     it('not when the client was disconnected', async () => {
-      const { window } = fakePage()
+      const page = fakePage()
       const { client } = await connectWebSocket()
       await client.disconnect()
-      window.dispatchEvent(new Event('online'))
+      page.goOnline()
       expect(client.status).toBe('disconnected')
     })
   })
 
   it('gives an attempt up after `timeout`', async () => {
     const server = await scriptedServer('hang')
-    fakeTimers(0)
+    stopTime(0)
     const client = makeClient(server.url, { mode: 'websocket', timeout: 7_000 })
     void client.connect()
     await server.handshake()
@@ -443,7 +417,7 @@ describe('the backoff', () => {
   })
 
   it('gives an auth function up after `timeout`', async () => {
-    fakeTimers(0.5)
+    stopTime(0.5)
     const client = makeClient('ws://127.0.0.1:1', { timeout: 7_000, auth: () => new Promise(() => {}) })
     const errors = hear(client, 'error')
     void client.connect()

@@ -15,6 +15,15 @@ export type Frame = { readonly __type: string; readonly [field: string]: any }
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
 const PATIENCE_MS = 15_000
 
+/** Asks again and again, without moving a clock that stands still. */
+export async function until(what: string, ask: () => boolean): Promise<void> {
+  const end = performance.now() + PATIENCE_MS
+  while (!ask()) {
+    if (performance.now() > end) throw new Error(`Waited in vain for ${what}`)
+    await new Promise((resolve) => realSetTimeout(resolve, 1))
+  }
+}
+
 /** Things in the order of their arrival, each handed out once, to whoever asks, now or later. */
 export class Arrivals<T> {
   readonly #things: T[] = []

@@ -1,0 +1,382 @@
+import { describe, expect, it, vi } from 'vitest'
+import WebSocket from 'ws'
+import { fakePage, stopTime, withoutWaiting } from './fakeTime.ts'
+import { Arrivals, collect, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+import type { ScriptedServer } from './scriptedServer.ts'
+
+const message = (body: string, position?: string) => ({
+  __type: 'message',
+  channel: 'news',
+  body,
+  ...(position && { position }),
+})
+
+/** A client that fell back to long-poll because WebSocket was refused. */
+async function fallBack(options = {}, authOk: object = { __v: 1 }) {
+  const server = await scriptedServer('refuse')
+  const client = makeClient(server.url, options)
+  const connected = client.connect()
+  await server.handshake()
+  await server.acceptSession('one', authOk)
+  await connected
+  expect(client.transport).toBe('longpoll')
+  return { server, client }
+}
+
+/** The same, subscribed to news at p1; a poll that knows that waits at the server. */
+async function fallBackWithNews(authOk: object = { __v: 1 }) {
+  const { server, client } = await fallBack({}, authOk)
+  const hasPositions = '__v' in authOk
+  const news = collect()
+  const subscription = client.subscribe('news', news)
+  await server.confirm('news', hasPositions ? { position: 'p0' } : {})
+  await subscription.ready
+  ;(await server.request('poll')).answer(message('a', hasPositions ? 'p1' : undefined))
+  expect(await news.next()).toBe('a')
+  const poll = await server.request('poll')
+  return { server, client, news, subscription, poll }
+}
+
+describe('auto', () => {
+  it('takes WebSocket where that works', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    await server.accept()
+    await connected
+    expect(client.transport).toBe('websocket')
+    expect(server.pendingRequests).toEqual([])
+  })
+
+  it('falls back to long-poll at once when the WebSocket fails', async () => {
+    const { client } = await fallBack()
+    expect(client.getSnapshot()).toMatchObject({
+      status: 'connected',
+      transport: 'longpoll',
+      attempt: 0,
+      error: null,
+    })
+  })
+
+  it('falls back when the WebSocket does not open for four seconds', async () => {
+    const server = await scriptedServer('hang')
+    stopTime()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    await server.handshake()
+    vi.advanceTimersByTime(3_999)
+    expect(client.status).toBe('connecting')
+    vi.advanceTimersByTime(1)
+    await server.acceptSession('one')
+    await connected
+    expect(client.transport).toBe('longpoll')
+  })
+
+  it('falls back when the WebSocket opens and then stays silent', async () => {
+    const server = await scriptedServer()
+    stopTime()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    const socket = await server.socket()
+    await socket.next('auth')
+    vi.advanceTimersByTime(4_000)
+    await server.acceptSession('one')
+    await connected
+    await socket.closed()
+    expect(client.transport).toBe('longpoll')
+  })
+
+  it('falls back when the WebSocket is closed before the server has said anything', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    ;(await server.socket()).cut()
+    await server.acceptSession('one')
+    await connected
+  })
+
+  it('asks for credentials for each: they may be good for one use only', async () => {
+    const server = await scriptedServer()
+    let ticket = 0
+    const client = makeClient(server.url, { auth: () => ({ ticket: ++ticket }) })
+    void client.connect()
+    const socket = await server.socket()
+    expect(await socket.next('auth')).toMatchObject({ ticket: 1, __generation: 1 })
+    socket.cut()
+    expect(await server.acceptSession('one')).toMatchObject({ ticket: 2, __generation: 2 })
+  })
+
+  it('remembers: after long-poll has worked, the next connection does not wait for WebSocket', async () => {
+    withoutWaiting()
+    const { server, client } = await fallBack()
+    ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
+    await server.acceptSession('two')
+    await reaches(client, 'connected')
+    expect(server.pendingHandshakes).toBe(0)
+  })
+
+  it('tries WebSocket again once long-poll has failed too', async () => {
+    withoutWaiting()
+    const { server, client } = await fallBack()
+    ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
+    server.upgrades = 'accept'
+    ;(await server.request('auth')).answerWith(502, '')
+    await server.accept()
+    await reaches(client, 'connected')
+    expect(client.transport).toBe('websocket')
+  })
+
+  it('backs off when neither works', async () => {
+    const server = await scriptedServer('refuse')
+    stopTime()
+    const client = makeClient(server.url)
+    void client.connect()
+    ;(await server.request('auth')).answerWith(502, '')
+    await reaches(client, 'reconnecting')
+    expect(client.getSnapshot()).toMatchObject({ attempt: 1, error: { code: 'connection' } })
+    await server.handshake()
+    vi.advanceTimersByTime(499)
+    await server.handshake()
+  })
+
+  it('does not try the other transport when the auth function fails', async () => {
+    const server = await scriptedServer()
+    const auth = vi.fn().mockRejectedValue(new Error('offline'))
+    const client = makeClient(server.url, { auth, maxAttempts: 0 })
+    hear(client, 'error')
+    await expect(client.connect()).rejects.toMatchObject({ code: 'maxAttempts' })
+    expect(auth).toHaveBeenCalledOnce()
+  })
+})
+
+describe('C2 a refusal never leads to the other transport', () => {
+  it('by authError on a WebSocket', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    const socket = await server.socket()
+    await socket.next('auth')
+    socket.send({ __type: 'authError', reason: 'Unauthorized' })
+    await expect(connected).rejects.toMatchObject({ code: 'unauthorized' })
+    expect(client.status).toBe('disconnected')
+    expect(server.pendingRequests).toEqual([])
+  })
+
+  it('by close code 4401', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    ;(await server.socket()).close(4401, 'Unauthorized')
+    await expect(connected).rejects.toMatchObject({ code: 'unauthorized' })
+    expect(server.pendingRequests).toEqual([])
+  })
+
+  it('by an HTTP 401 to the handshake, which a page can’t see: long-poll gets it too, and it is final', async () => {
+    const server = await scriptedServer('refuse')
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    ;(await server.request('auth')).answerWith(401, 'Please log in')
+    await expect(connected).rejects.toMatchObject({ code: 'unauthorized' })
+    expect(server.pendingHandshakes).toBe(1)
+  })
+
+  it('by another final close code before authentication either', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    ;(await server.socket()).close(4403, 'Disconnected by the server')
+    await expect(connected).rejects.toMatchObject({ code: 'disconnected' })
+    expect(server.pendingRequests).toEqual([])
+  })
+})
+
+describe('on long-poll, WebSocket is tried again', () => {
+  it('after half a minute, then after twice as long each time, up to five minutes', async () => {
+    stopTime()
+    const closes = new Arrivals<'close'>()
+    class WatchedWebSocket extends WebSocket {
+      constructor(url: string) {
+        super(url)
+        this.on('close', () => closes.push('close'))
+      }
+    }
+    const { server, client } = await fallBack({ WebSocket: WatchedWebSocket })
+    await closes.take('a close')
+    for (const waitMs of [30_000, 60_000, 120_000, 240_000, 300_000, 300_000]) {
+      await keepPolling(server, waitMs - 1)
+      expect(server.pendingHandshakes).toBe(0)
+      vi.advanceTimersByTime(1)
+      await server.handshake()
+      await closes.take('a close')
+    }
+    expect(client.getSnapshot()).toMatchObject({ status: 'connected', transport: 'longpoll' })
+  })
+
+  it('when the network is back', async () => {
+    const page = fakePage()
+    const { server, client } = await fallBack()
+    server.upgrades = 'accept'
+    page.goOnline()
+    await server.accept()
+    await movesTo(client, 'websocket')
+  })
+
+  it('but not in mode longpoll', async () => {
+    const page = fakePage()
+    stopTime()
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'longpoll' })
+    const connected = client.connect()
+    await server.acceptSession('one')
+    await connected
+    page.goOnline()
+    await keepPolling(server, 600_000)
+    expect(server.pendingHandshakes).toBe(0)
+  })
+
+  it('and taken when it is authenticated: nothing is lost, doubled or out of order', async () => {
+    const page = fakePage()
+    const { server, client, news, subscription, poll } = await fallBackWithNews()
+    const changes = hear(client, 'status')
+    const gaps = hear(client, 'gap')
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.accept()
+    expect(socket.auth).toMatchObject({ __previous: 'one', __generation: 3 })
+    // The answer to the poll that the client gave up is lost; the WebSocket has it too.
+    await poll.gone()
+    const request = await socket.next('subscribe')
+    expect(request).toMatchObject({ channel: 'news', position: 'p1' })
+    expect(subscription.status).toBe('subscribed')
+    socket.send({
+      __type: 'subscribeOk',
+      channel: 'news',
+      position: 'p2',
+      recovered: true,
+      messages: [['b', 'p2']],
+    })
+    socket.send(message('c', 'p3'))
+    expect(await news.take(2)).toEqual(['b', 'c'])
+    expect(gaps.pending).toEqual([])
+    expect(changes.pending).toEqual([
+      [{ from: 'connected', to: 'connected', reason: 'Moved to websocket', transport: 'websocket' }],
+    ])
+    expect(server.pendingRequests.filter(({ __type }) => __type === 'auth')).toEqual([])
+  })
+
+  it('and what the poll brings until then is delivered', async () => {
+    const page = fakePage()
+    const { server, news, poll } = await fallBackWithNews()
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.socket()
+    await socket.next('auth')
+    // A poll that may be dead is sent anew when the network is back.
+    await poll.gone()
+    ;(await server.request('poll')).answer(message('b', 'p2'))
+    expect(await news.next()).toBe('b')
+    socket.send({ __type: 'authOk', __v: 1 })
+    expect(await socket.next('subscribe')).toMatchObject({ position: 'p2' })
+  })
+
+  it('and left when it stays silent', async () => {
+    stopTime()
+    const { server, client } = await fallBack({ timeout: 10_000 })
+    server.upgrades = 'accept'
+    vi.advanceTimersByTime(30_000)
+    const socket = await server.socket()
+    await socket.next('auth')
+    // Nothing waits for it, so it gets all the time that there is.
+    vi.advanceTimersByTime(9_999)
+    expect(client.transport).toBe('longpoll')
+    vi.advanceTimersByTime(1)
+    await socket.closed()
+    expect(client.getSnapshot()).toMatchObject({ status: 'connected', transport: 'longpoll' })
+  })
+
+  it('and a refusal leaves the session alone that was accepted before', async () => {
+    const page = fakePage()
+    const { server, client, news } = await fallBackWithNews()
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.socket()
+    await socket.next('auth')
+    socket.send({ __type: 'authError', reason: 'Unauthorized' })
+    await socket.closed()
+    ;(await server.request('poll')).answer(message('b', 'p2'))
+    expect(await news.next()).toBe('b')
+    expect(client.status).toBe('connected')
+  })
+
+  it('and taken, too, when the server ends the session before it says so', async () => {
+    const page = fakePage()
+    withoutWaiting()
+    const { server, client, news } = await fallBackWithNews()
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.socket()
+    await socket.next('auth')
+    const lost = reaches(client, 'reconnecting')
+    ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
+    await lost
+    socket.send({ __type: 'authOk', __v: 1 })
+    await socket.confirm('news', { position: 'p2', recovered: true, messages: [['b', 'p2']] })
+    expect(await news.next()).toBe('b')
+    expect(client.getSnapshot()).toMatchObject({ status: 'connected', transport: 'websocket' })
+    expect(server.pendingRequests).toEqual([])
+  })
+
+  it('and given up for long-poll when the session ends and it says nothing', async () => {
+    const page = fakePage()
+    const { server, client } = await fallBackWithNews()
+    stopTime(0)
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.socket()
+    await socket.next('auth')
+    const lost = reaches(client, 'reconnecting')
+    ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
+    await lost
+    vi.advanceTimersByTime(1_000)
+    await server.acceptSession('two')
+    await socket.closed()
+  })
+
+  it('and a server without the additions costs a gap, which is told', async () => {
+    const page = fakePage()
+    const { server, client } = await fallBackWithNews({})
+    const gaps = hear(client, 'gap')
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.accept({})
+    expect(await socket.confirm('news')).toEqual({ __type: 'subscribe', channel: 'news' })
+    expect(await gaps.take('a gap')).toEqual([{ channel: 'news', reason: 'node' }])
+  })
+
+  it('and disconnect() ends that too', async () => {
+    const page = fakePage()
+    const { server, client } = await fallBack()
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.socket()
+    await client.disconnect()
+    await socket.closed()
+    expect(client.status).toBe('disconnected')
+  })
+})
+
+/** Resolves when the client uses that transport. */
+async function movesTo(client: ReturnType<typeof makeClient>, transport: string): Promise<void> {
+  if (client.transport !== transport)
+    await new Promise<void>((resolve) => client.once('status', () => resolve()))
+  expect(client.transport).toBe(transport)
+}
+
+/** Lets time pass, in which every poll is answered before its time. */
+async function keepPolling(server: ScriptedServer, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 25_000) {
+    const poll = await server.request('poll')
+    vi.advanceTimersByTime(Math.min(left, 25_000))
+    poll.answer()
+  }
+}

@@ -1,0 +1,47 @@
+import { onTestFinished, vi } from 'vitest'
+import { until } from './scriptedServer.ts'
+
+/** Full jitter at its longest. */
+export const LONGEST = 0.9999999
+
+/**
+ * Timers and the clock stand still until the test moves them, while sockets stay real; jitter is this part of its limit.
+ */
+export function stopTime(random = LONGEST): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  const spy = vi.spyOn(Math, 'random').mockReturnValue(random)
+  onTestFinished(() => {
+    vi.useRealTimers()
+    spy.mockRestore()
+  })
+}
+
+/** The client has begun its first pause since time stopped: nothing but its backoff asks for chance. */
+export function aPause(): Promise<void> {
+  return until('a pause', () => vi.mocked(Math.random).mock.calls.length > 0)
+}
+
+/** Backoff without waiting: full jitter may be nothing at all. */
+export function withoutWaiting(): void {
+  const random = vi.spyOn(Math, 'random').mockReturnValue(0)
+  onTestFinished(() => random.mockRestore())
+}
+
+/** What the client listens to for waking up. */
+export function fakePage() {
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  const window = new EventTarget()
+  vi.stubGlobal('document', page)
+  vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
+  vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window))
+  onTestFinished(() => void vi.unstubAllGlobals())
+  return {
+    goOnline: () => window.dispatchEvent(new Event('online')),
+    show: ({ persisted }: { persisted: boolean }) =>
+      window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted })),
+    become: (visibilityState: 'visible' | 'hidden') => {
+      page.visibilityState = visibilityState
+      page.dispatchEvent(new Event('visibilitychange'))
+    },
+  }
+}

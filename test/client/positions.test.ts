@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest'
+import { withoutWaiting } from './fakeTime.ts'
+import { collect, connectWebSocket, hear } from './scriptedServer.ts'
+import type { ScriptedServer, ScriptedSocket } from './scriptedServer.ts'
+
+const message = (body: string, position?: string) => ({
+  __type: 'message',
+  channel: 'news',
+  body,
+  ...(position && { position }),
+})
+
+/** A client that has the channel up to position p1, and its next connection. */
+async function comeBack(authOk: object = { __v: 1 }) {
+  withoutWaiting()
+  const { server, client, socket } = await connectWebSocket({}, authOk)
+  const news = collect()
+  const gaps = hear(client, 'gap')
+  const gapsOfSubscription: unknown[] = []
+  const subscription = client.subscribe('news', news, { onGap: (gap) => gapsOfSubscription.push(gap) })
+  await socket.confirm('news', authOk === NO_ADDITIONS ? {} : { position: 'p0' })
+  socket.send(message('a', authOk === NO_ADDITIONS ? undefined : 'p1'))
+  expect(await news.next()).toBe('a')
+  socket.cut()
+  const next = await server.accept(authOk)
+  const request = await next.next('subscribe')
+  const answer = (fields: object) => next.send({ __type: 'subscribeOk', channel: 'news', ...fields })
+  return { server, client, socket: next, news, gaps, gapsOfSubscription, subscription, request, answer }
+}
+
+/** The original's server, and this kit's with recovery turned off. */
+const NO_ADDITIONS = {}
+
+/** What the client asks for when it comes back once more. */
+async function positionAfterwards(server: ScriptedServer, socket: ScriptedSocket) {
+  socket.cut()
+  return (await (await server.accept()).next('subscribe'))['position']
+}
+
+describe('coming back', () => {
+  it('asks for what was published after the last message', async () => {
+    const { request } = await comeBack()
+    expect(request).toEqual({ __type: 'subscribe', channel: 'news', position: 'p1' })
+  })
+
+  it('R1 the position is that of the subscription while no message has come', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    const { ready } = client.subscribe('news', () => {})
+    await socket.confirm('news', { position: 'p0' })
+    await ready
+    expect(await positionAfterwards(server, socket)).toBe('p0')
+  })
+
+  it('R3 delivers what was missed in order, before anything live, and tells of no gap', async () => {
+    const { server, socket, news, gaps, subscription, answer } = await comeBack()
+    answer({
+      position: 'p4',
+      recovered: true,
+      messages: [
+        ['b', 'p2'],
+        ['c', 'p3'],
+      ],
+    })
+    socket.send(message('d', 'p5'))
+    expect(await news.take(3)).toEqual(['b', 'c', 'd'])
+    await subscription.ready
+    expect(gaps.pending).toEqual([])
+    expect(await positionAfterwards(server, socket)).toBe('p5')
+  })
+
+  it('R3 delivers a replay in one go: nothing comes between its messages', async () => {
+    const { client, news, answer } = await comeBack()
+    const turns: number[] = []
+    let turn = 0
+    client.subscribe('news', () => {
+      turns.push(turn)
+      void Promise.resolve().then(() => turn++)
+    })
+    const messages = Array.from({ length: 100 }, (_, index) => [`${index}`, `p${index + 2}`])
+    answer({ position: 'p101', recovered: true, messages })
+    expect(await news.take(100)).toEqual(messages.map(([body]) => body))
+    expect(new Set(turns)).toEqual(new Set([0]))
+  })
+
+  it('replays nothing twice: the replay moves the position too', async () => {
+    const { server, socket, news, answer } = await comeBack()
+    answer({ position: 'p4', recovered: true, messages: [['b', 'p2']] })
+    expect(await news.next()).toBe('b')
+    expect(await positionAfterwards(server, socket)).toBe('p4')
+  })
+
+  it('R3 tells of a gap when the server could not recover, and goes on from there', async () => {
+    const { server, socket, news, gaps, gapsOfSubscription, answer } = await comeBack()
+    answer({ position: 'p9', recovered: false, reason: 'expired' })
+    socket.send(message('x', 'p10'))
+    expect(await news.next()).toBe('x')
+    const gap = { channel: 'news', reason: 'expired', position: 'p9' }
+    expect(gaps.pending).toEqual([[gap]])
+    expect(gapsOfSubscription).toEqual([gap])
+    expect(await positionAfterwards(server, socket)).toBe('p10')
+  })
+
+  it('R4 tells of a gap in the middle of things, in its place', async () => {
+    const { server, client, socket, answer } = await comeBack()
+    const order: string[] = []
+    client.subscribe('news', (body) => order.push(body), {
+      onGap: ({ reason }) => order.push(`gap: ${reason}`),
+    })
+    answer({ position: 'p1', recovered: true, messages: [] })
+    socket.send(message('b', 'p2'), { __type: 'gap', channel: 'news', position: 'p7', reason: 'overflow' })
+    const end = collect()
+    client.subscribe('end', end)
+    await socket.confirm('end')
+    socket.send({ __type: 'message', channel: 'end', body: '' })
+    await end.next()
+    expect(order).toEqual(['b', 'gap: overflow'])
+    expect(await positionAfterwards(server, socket)).toBe('p7')
+  })
+
+  it('an onGap that throws harms nobody', async () => {
+    const { client, socket, news, gaps, answer } = await comeBack()
+    const errors = hear(client, 'error')
+    client.subscribe('news', () => {}, {
+      onGap: () => {
+        throw new Error('refetch failed')
+      },
+    })
+    answer({ position: 'p9', recovered: false, reason: 'node' })
+    socket.send(message('x', 'p10'))
+    expect(await news.next()).toBe('x')
+    expect(gaps.pending).toHaveLength(1)
+    expect(errors.pending).toMatchObject([[{ code: 'handler' }]])
+  })
+
+  it('stops in the middle of a replay when a handler disconnects, and takes the rest next time', async () => {
+    const { server, client, news, answer } = await comeBack()
+    const stop = client.on('message', (_channel, body) => {
+      if (body === 'b') void client.disconnect()
+    })
+    answer({
+      position: 'p3',
+      recovered: true,
+      messages: [
+        ['b', 'p2'],
+        ['c', 'p3'],
+      ],
+    })
+    expect(await news.next()).toBe('b')
+    stop()
+    void client.connect()
+    const socket = await server.accept()
+    expect(await socket.next('subscribe')).toMatchObject({ position: 'p2' })
+    expect(news.pending).toEqual([])
+  })
+
+  it('holds what overtakes the server’s answer until that has come', async () => {
+    const { server, socket, news, answer } = await comeBack()
+    socket.send(message('c', 'p3'))
+    answer({ position: 'p2', recovered: true, messages: [['b', 'p2']] })
+    socket.send(message('d', 'p4'))
+    expect(await news.take(3)).toEqual(['b', 'c', 'd'])
+    expect(await positionAfterwards(server, socket)).toBe('p4')
+  })
+
+  it('forgets what overtook the answer when the connection is lost before it: it is replayed', async () => {
+    const { server, socket, news } = await comeBack()
+    socket.send(message('b', 'p2'))
+    socket.cut()
+    const next = await server.accept()
+    expect(await next.next('subscribe')).toMatchObject({ position: 'p1' })
+    next.send({
+      __type: 'subscribeOk',
+      channel: 'news',
+      position: 'p2',
+      recovered: true,
+      messages: [['b', 'p2']],
+    })
+    next.send(message('c', 'p3'))
+    expect(await news.take(2)).toEqual(['b', 'c'])
+  })
+})
+
+describe('V1 a server without the additions', () => {
+  it('gets base messages only, and every channel that was subscribed before tells of a gap', async () => {
+    const { socket, news, gaps, request, answer } = await comeBack(NO_ADDITIONS)
+    expect(request).toEqual({ __type: 'subscribe', channel: 'news' })
+    answer({})
+    socket.send(message('x'))
+    expect(await news.next()).toBe('x')
+    expect(gaps.pending).toEqual([[{ channel: 'news', reason: 'node' }]])
+  })
+
+  it('tells of no gap for what was never subscribed before', async () => {
+    const { client, socket, gaps } = await comeBack(NO_ADDITIONS)
+    const { ready } = client.subscribe('sport', () => {})
+    await socket.confirm('sport')
+    await ready
+    expect(gaps.pending).toEqual([])
+  })
+
+  it('gets no position that another server gave', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    const { ready } = client.subscribe('news', () => {})
+    await socket.confirm('news', { position: 'p0' })
+    await ready
+    socket.cut()
+    const next = await server.accept({})
+    expect(await next.next('subscribe')).toEqual({ __type: 'subscribe', channel: 'news' })
+  })
+
+  it('that learns them meanwhile tells of a gap too', async () => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket({}, {})
+    const gaps = hear(client, 'gap')
+    const { ready } = client.subscribe('news', () => {})
+    await socket.confirm('news')
+    await ready
+    socket.cut()
+    const next = await server.accept()
+    expect(await next.confirm('news', { position: 'p5' })).toEqual({ __type: 'subscribe', channel: 'news' })
+    expect(await gaps.take('a gap')).toEqual([{ channel: 'news', reason: 'node', position: 'p5' }])
+  })
+})
