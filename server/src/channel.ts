@@ -39,6 +39,8 @@ export class Channel {
   readonly subscribers = new Set<Subscriber>()
   readonly waiters = new Set<Waiter>()
   state: ChannelState = 'joining'
+  /** Whether somebody reads from its log; then it has one as soon as it counts. */
+  keepsLog = false
   /** `null` while nobody needs one. */
   log: ChannelLog | null = null
   /** The log from before the connection broke, until the hole behind it is filled. */

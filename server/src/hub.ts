@@ -1,14 +1,15 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import type { Backend, BackendReceiver } from './backends/backend.ts'
+import { Beacons } from './beacons.ts'
 import { Channel, type Subscriber, type Waiter } from './channel.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
 import type { Logger } from './logger.ts'
-import { Peers, type Range } from './peers.ts'
-import { comparePositions, type Position } from './position.ts'
+import type { Position } from './position.ts'
+import { Recovery } from './recovery.ts'
 
 export interface HubOptions {
   readonly backend: Backend
@@ -36,7 +37,6 @@ export interface Place {
 /** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
 const SUBSCRIBE_BATCH = 500
 const SWEEP_INTERVAL_MS = 1000
-const BEACON_RETRY_MS = 500
 
 /**
  * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
@@ -50,7 +50,8 @@ export class Hub {
   readonly #options: HubOptions
   readonly #channels = new Map<string, Channel>()
   readonly #fanOut = new FanOut()
-  readonly #peers: Peers
+  readonly #beacons: Beacons
+  readonly #recovery: Recovery
   readonly #nodeChannel: string
   readonly #sweeper: NodeJS.Timeout
   /** Connected, so that channels can be subscribed. */
@@ -58,10 +59,6 @@ export class Hub {
   /** Everything that was wanted when the connection came up is confirmed. */
   #isReady = false
   #isClosed = false
-  /** The last beacon that was seen. */
-  #beacon = 0
-  #beaconWaiters: { n: number; resolve: () => void }[] = []
-  #nextBeacon: Promise<void> | null = null
   /** Channels that are wanted and not asked for yet. */
   #joining: Channel[] = []
   /** Channels that Redis has confirmed and that wait for a beacon. */
@@ -73,11 +70,16 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#nodeChannel = this.#nodeChannelOf(this.node)
-    this.#peers = new Peers({
+    this.#beacons = new Beacons(options.backend, options.logger)
+    this.#recovery = new Recovery({
       node: this.node,
+      isOrdered: options.backend.isOrdered,
+      beacons: this.#beacons,
+      fanOut: this.#fanOut,
+      channel: (name) => this.#channels.get(name),
+      headOf: (channel) => this.headOf(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
-      read: (range) => this.#readRange(range),
     })
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
     this.#sweeper.unref()
@@ -106,6 +108,7 @@ export class Hub {
     this.#isClosed = true
     clearInterval(this.#sweeper)
     this.flush()
+    this.#beacons.close()
     await this.#options.backend.close()
   }
 
@@ -205,8 +208,8 @@ export class Hub {
 
   /** Up to where the channel has been delivered to its listeners. */
   headOf(channel: Channel): Position {
-    if (channel.state === 'live') return channel.head(this.#beacon)
-    return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacon)
+    if (channel.state === 'live') return channel.head(this.#beacons.current)
+    return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacons.current)
   }
 
   /** Delivers what has come, now. It happens by itself once a turn of the event loop. */
@@ -224,7 +227,7 @@ export class Hub {
     }
     const channel = this.#channels.get(name)
     if (channel === undefined || channel.state === 'joining') return
-    const entry = channel.count(this.#beacon, JSON.stringify(body), Date.now(), ++this.#order)
+    const entry = channel.count(this.#beacons.current, JSON.stringify(body), Date.now(), ++this.#order)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
   }
@@ -234,9 +237,8 @@ export class Hub {
       case 'beacon':
         return this.#countFrom(message.n)
       case 'fetch':
-        return this.#peers.answer(message)
       case 'fetched':
-        return this.#peers.receive(message)
+        return this.#recovery.control(message)
       default:
         return this.onControl(message)
     }
@@ -245,56 +247,29 @@ export class Hub {
   // -- beacons
 
   #countFrom(beacon: number): void {
-    if (beacon <= this.#beacon) {
+    if (!this.#beacons.advance(beacon)) {
       // A broker that has forgotten where it was, and a clock behind ours: other nodes may be numbering from there, so
       // what is here can't be compared with theirs. A beacon above both makes everybody agree again.
-      if (beacon < this.#beacon) this.#renumber()
+      if (beacon < this.#beacons.current) this.#renumber()
       return
     }
-    this.#beacon = beacon
     for (const channel of this.#confirmed) this.#begin(channel)
     this.#confirmed.clear()
     this.#fillHoles()
-    const reached = this.#beaconWaiters.filter(({ n }) => n <= beacon)
-    this.#beaconWaiters = this.#beaconWaiters.filter(({ n }) => n > beacon)
-    for (const { resolve } of reached) resolve()
+    this.#beacons.reached()
   }
 
   #renumber(): void {
-    this.#options.logger.warn({ beacon: this.#beacon }, 'Redis has gone back in time: positions begin anew')
+    this.#options.logger.warn(
+      { beacon: this.#beacons.current },
+      'Redis has gone back in time: positions begin anew',
+    )
     for (const channel of this.#channels.values()) {
       if (channel.state === 'joining') continue
       channel.broken()
       this.#confirmed.add(channel)
     }
-    void this.#freshBeacon()
-  }
-
-  /** Resolves when everything that was published before this call has come in. Never rejects. */
-  #freshBeacon(): Promise<void> {
-    if (!this.#options.backend.isOrdered) return Promise.resolve()
-    // One for all who ask in the same turn. Later ones need a later beacon.
-    this.#nextBeacon ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#nextBeacon = null
-        this.#sendBeacon(resolve)
-      })
-    })
-    return this.#nextBeacon
-  }
-
-  #sendBeacon(resolve: () => void): void {
-    if (this.#isClosed) return resolve()
-    this.#options.backend.beacon(this.#beacon).then(
-      (n) => {
-        if (n <= this.#beacon) resolve()
-        else this.#beaconWaiters.push({ n, resolve })
-      },
-      (error: unknown) => {
-        this.#options.logger.debug({ error }, 'No beacon could be sent; trying again')
-        setTimeout(() => this.#sendBeacon(resolve), BEACON_RETRY_MS).unref()
-      },
-    )
+    void this.#beacons.fresh()
   }
 
   // -- joining and leaving channels
@@ -345,7 +320,7 @@ export class Hub {
     if (this.#options.backend.isOrdered) {
       // From the first beacon that comes after the confirmation their positions are everyone's.
       for (const channel of held) this.#confirmed.add(channel)
-      void this.#freshBeacon()
+      void this.#beacons.fresh()
     } else {
       for (const channel of held) this.#begin(channel)
       this.#fillHoles()
@@ -353,12 +328,14 @@ export class Hub {
   }
 
   #begin(channel: Channel): void {
-    channel.begin(this.#beacon, this.#options.log)
-    if (this.#options.recovery) this.#keepLog(channel)
+    channel.begin(this.#beacons.current, this.#options.log)
+    if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
   }
 
+  /** From now on, or from when it counts, the channel has a log. */
   #keepLog(channel: Channel): void {
-    channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
+    channel.keepsLog = true
+    if (channel.state === 'live') channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
   }
 
   /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */
@@ -369,9 +346,10 @@ export class Hub {
     act: (channel: Channel, gap: GapReason | null) => T,
   ): Promise<T> {
     const channel = this.#hold(name)
+    if (since !== null) this.#keepLog(channel)
     try {
       for (;;) {
-        const gap = await this.#locate(channel, since, signal)
+        const gap = await this.#recovery.locate(channel, since, signal)
         if (signal.aborted) throw unavailable()
         // Something may have come between the answer and now.
         const holds =
@@ -383,51 +361,15 @@ export class Hub {
     }
   }
 
-  /**
-   * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
-   * Returns why it can't, if it can't.
-   */
-  async #locate(channel: Channel, since: Position | null, signal: AbortSignal): Promise<GapReason | null> {
-    let hasAskedBroker = false
-    let hasAskedPeers = false
-    for (;;) {
-      await settledOrAborted(channel, signal)
-      if (signal.aborted || since === null) return null
-      this.#keepLog(channel)
-      const log = channel.log!
-      if (comparePositions(since, this.headOf(channel)) > 0) {
-        // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
-        if (hasAskedBroker) return 'expired'
-        hasAskedBroker = true
-        await this.#freshBeacon()
-      } else if (log.covers(since)) {
-        return null
-      } else if (log.isTrimmed || hasAskedPeers) {
-        return log.startReason
-      } else {
-        hasAskedPeers = true
-        const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
-        // Meanwhile another request may have filled more than this one asked for.
-        if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed) {
-          this.#extend(log, since, entries)
-        }
-      }
-    }
-  }
-
-  /** Puts in front of the log what another node had. The log may have been extended by others meanwhile. */
-  #extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
-    const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
-    log.prepend(missing, start, 'node')
-  }
-
   // -- the connection to the broker
 
   #up(): void {
     const epoch = ++this.#epoch
     this.#joining = []
     this.#confirmed.clear()
-    if (!this.#options.backend.isOrdered) this.#beacon = Math.max(this.#beacon + 1, Date.now())
+    // Without one order for all, a number of our own does.
+    if (!this.#options.backend.isOrdered)
+      this.#beacons.advance(Math.max(this.#beacons.current + 1, Date.now()))
     void this.#rejoin(epoch)
   }
 
@@ -443,7 +385,7 @@ export class Hub {
     this.#isUp = true
     await this.#subscribeAll([...this.#channels.values()], epoch)
     if (epoch !== this.#epoch) return
-    await this.#freshBeacon()
+    await this.#beacons.fresh()
     if (epoch === this.#epoch) this.#isReady = true
   }
 
@@ -457,57 +399,12 @@ export class Hub {
     for (const channel of this.#channels.values()) channel.broken()
   }
 
+  /** The channels that count again since this beacon, and lack what was published before. */
   #fillHoles(): void {
     const holes = [...this.#channels.values()].filter(
-      (channel) => channel.state === 'filling' && channel.log!.start.beacon === this.#beacon,
+      (channel) => channel.state === 'filling' && channel.log!.start.beacon === this.#beacons.current,
     )
-    if (holes.length > 0) void this.#fill(holes)
-  }
-
-  async #fill(channels: readonly Channel[]): Promise<void> {
-    const logs = channels.map(({ log }) => log!)
-    const ranges = channels.map((channel, i): Range => ({
-      channel: channel.name,
-      after: channel.before!.head,
-      before: logs[i]!.start,
-    }))
-    const results = await this.#fetch(ranges)
-    channels.forEach((channel, i) => {
-      // If the connection broke again, the next filling is for this hole too.
-      if (channel.state !== 'filling' || channel.log !== logs[i]) return
-      this.#settle(channel, logs[i]!, ranges[i]!, results[i] ?? null)
-    })
-  }
-
-  #settle(channel: Channel, log: ChannelLog, hole: Range, filling: readonly Entry[] | null): void {
-    const before = channel.before!
-    channel.before = null
-    const isFilled = filling !== null && comparePositions(log.start, hole.before) === 0
-    if (isFilled) {
-      log.prepend(filling, hole.after, 'broker')
-      log.prepend(before.after(before.start), before.start, before.startReason)
-    }
-    channel.live()
-    for (const subscriber of channel.subscribers) {
-      // A lagging one finds out by itself when it reads on.
-      if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)
-    }
-    // Nobody was given anything since the connection broke.
-    for (const entry of log.after(isFilled ? hole.after : log.start)) this.#fanOut.add(channel, entry)
-    this.flush()
-    for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
-    for (const waiter of channel.waiters) waiter.wake(channel)
-  }
-
-  async #fetch(ranges: readonly Range[]): Promise<(Entry[] | null)[]> {
-    // Without one order for all, the others' positions are other places.
-    return this.#options.backend.isOrdered ? this.#peers.fetch(ranges) : ranges.map(() => null)
-  }
-
-  #readRange({ channel: name, after, before }: Range): Entry[] | null {
-    const channel = this.#channels.get(name)
-    if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
-    return channel.log.after(after).filter((entry) => comparePositions(entry, before) < 0)
+    if (holes.length > 0) void this.#recovery.fill(holes)
   }
 
   // -- housekeeping
@@ -550,16 +447,4 @@ export class Hub {
 
 function unavailable(): BroadcasterError {
   return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
-}
-
-function settledOrAborted(channel: Channel, signal: AbortSignal): Promise<void> {
-  if (channel.state === 'live' || signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-    void channel.settled.then(done)
-  })
 }

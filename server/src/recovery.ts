@@ -1,0 +1,137 @@
+import type { GapReason } from '@broadcaster/protocol'
+import type { Beacons } from './beacons.ts'
+import type { Channel } from './channel.ts'
+import type { ControlMessage } from './control.ts'
+import type { FanOut } from './fanout.ts'
+import type { ChannelLog, Entry } from './log.ts'
+import { Peers, type Range } from './peers.ts'
+import { comparePositions, type Position } from './position.ts'
+
+/** What {@link Recovery} needs of the hub. */
+export interface RecoveryHost {
+  readonly node: string
+  /** Whether other nodes number messages alike. */
+  readonly isOrdered: boolean
+  readonly beacons: Beacons
+  readonly fanOut: FanOut
+  channel(name: string): Channel | undefined
+  headOf(channel: Channel): Position
+  publishToAll(message: ControlMessage): Promise<number>
+  publishToNode(node: string, message: ControlMessage): Promise<number>
+}
+
+/** Gets what a log lacks from the other nodes, or says that it is not to be had. */
+export class Recovery {
+  readonly #host: RecoveryHost
+  readonly #peers: Peers
+
+  constructor(host: RecoveryHost) {
+    this.#host = host
+    this.#peers = new Peers({
+      node: host.node,
+      publishToAll: (message) => host.publishToAll(message),
+      publishToNode: (node, message) => host.publishToNode(node, message),
+      read: (range) => this.#read(range),
+    })
+  }
+
+  control(message: Extract<ControlMessage, { type: 'fetch' | 'fetched' }>): void {
+    if (message.type === 'fetch') this.#peers.answer(message)
+    else this.#peers.receive(message)
+  }
+
+  /**
+   * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
+   * Returns why it can't, if it can't. The log must be kept.
+   */
+  async locate(channel: Channel, since: Position | null, signal: AbortSignal): Promise<GapReason | null> {
+    let hasAskedBroker = false
+    let hasAskedPeers = false
+    for (;;) {
+      await settledOrAborted(channel, signal)
+      if (signal.aborted || since === null) return null
+      const log = channel.log!
+      if (comparePositions(since, this.#host.headOf(channel)) > 0) {
+        // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
+        if (hasAskedBroker) return 'expired'
+        hasAskedBroker = true
+        await this.#host.beacons.fresh()
+      } else if (log.covers(since)) {
+        return null
+      } else if (log.isTrimmed || hasAskedPeers) {
+        return log.startReason
+      } else {
+        hasAskedPeers = true
+        const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
+        // Meanwhile another request may have filled more than this one asked for.
+        if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed)
+          extend(log, since, entries)
+      }
+    }
+  }
+
+  /** Fills what channels missed while the connection was broken, and delivers it. */
+  async fill(channels: readonly Channel[]): Promise<void> {
+    const logs = channels.map(({ log }) => log!)
+    const ranges = channels.map(({ name, before }, i): Range => ({
+      channel: name,
+      after: before!.head,
+      before: logs[i]!.start,
+    }))
+    const results = await this.#fetch(ranges)
+    channels.forEach((channel, i) => {
+      // If the connection broke again, the next filling is for this hole too.
+      if (channel.state !== 'filling' || channel.log !== logs[i]) return
+      this.#settle(channel, logs[i]!, ranges[i]!, results[i] ?? null)
+    })
+  }
+
+  #settle(channel: Channel, log: ChannelLog, hole: Range, filling: readonly Entry[] | null): void {
+    const before = channel.before!
+    channel.before = null
+    const isFilled = filling !== null && comparePositions(log.start, hole.before) === 0
+    if (isFilled) {
+      log.prepend(filling, hole.after, 'broker')
+      log.prepend(before.after(before.start), before.start, before.startReason)
+    }
+    channel.live()
+    for (const subscriber of channel.subscribers) {
+      // A lagging one finds out by itself when it reads on.
+      if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)
+    }
+    // Nobody was given anything since the connection broke.
+    for (const entry of log.after(isFilled ? hole.after : log.start)) this.#host.fanOut.add(channel, entry)
+    this.#host.fanOut.flush()
+    for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
+    for (const waiter of channel.waiters) waiter.wake(channel)
+  }
+
+  async #fetch(ranges: readonly Range[]): Promise<(Entry[] | null)[]> {
+    // Without one order for all, the others' positions are other places.
+    return this.#host.isOrdered ? this.#peers.fetch(ranges) : ranges.map(() => null)
+  }
+
+  #read({ channel: name, after, before }: Range): Entry[] | null {
+    const channel = this.#host.channel(name)
+    if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
+    return channel.log.after(after).filter((entry) => comparePositions(entry, before) < 0)
+  }
+}
+
+/** Puts in front of the log what another node had. The log may have been extended for others meanwhile. */
+function extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
+  const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
+  log.prepend(missing, start, 'node')
+}
+
+function settledOrAborted(channel: Channel, signal: AbortSignal): Promise<void> {
+  if (channel.state === 'live' || signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done)
+    void channel.settled.then(done)
+  })
+}
