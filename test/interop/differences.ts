@@ -95,6 +95,13 @@ export const differences: readonly Difference[] = [
     ours: 4400,
     why: noTrailing,
   },
+  {
+    transcript: 'ws-message-bodies',
+    to: '{"__type":"subscribe","channel":"a"}',
+    original: { __type: 'message', channel: 'a', body: 'a\ufffd\ufffdb' },
+    ours: { __type: 'message', channel: 'a', body: 'a\ufffdb' },
+    why: 'bytes that are no UTF-8 are replaced as browsers do it, one U+FFFD for a character that was cut off',
+  },
   ...['{"__type":"auth"} trailing', '{"__type":"auth"}{"__type":"auth","bad":1}'].map((to) => ({
     transcript: 'lp-odd-bodies',
     to,

@@ -20,7 +20,7 @@ describe('options', () => {
     ['an origin that is no list', { checkOrigin: 'https://app.example' }, /checkOrigin/],
     ['an empty control channel', { controlChannel: '' }, /controlChannel/],
     ['a control channel that is no text', { controlChannel: 5 }, /controlChannel/],
-    ['a namespace that is no text', { controlNamespace: null }, /controlNamespace/],
+    ['a namespace that is no text', { controlNamespace: 5 }, /controlNamespace/],
     ['pub/sub on Redis without Redis', { redis: false, pubSub: 'redis://localhost:6379' }, /pubSub/],
     ['true for Redis', { redis: true }, /redis/],
     ['a number for Redis', { redis: 6379 }, /redis/],

@@ -72,7 +72,7 @@ describe('Redis away at the start', () => {
     const ready = server.broadcaster.ready()
     await server.logs.waitFor(/Redis/)
     await within(server.close(), 'the server to close')
-    await expect(ready).rejects.toMatchObject({ code: 'closed' })
+    await expect(within(ready, 'ready() to reject')).rejects.toMatchObject({ code: 'closed' })
   })
 })
 
@@ -122,11 +122,11 @@ describe('Redis stopped and started again', () => {
       await isUnhealthy(server)
       await redis.start()
       await isHealthy(server)
-      expect(server.logs.loud(/Redis/)).toHaveLength(times)
+      const [away, back] = ['away', 'back'].map((word) => server.logs.loud(new RegExp(`Redis.* ${word}\\b`)))
+      expect(away).toHaveLength(times)
+      expect(back).toHaveLength(times)
+      expect(server.logs.loud(), 'and nothing else').toHaveLength(2 * times)
     }
-    expect(server.logs.lines.filter(({ level, text }) => level === 'info' && /Redis/.test(text)).length).toBe(
-      2,
-    )
   })
 
   it('R6: closes a client of the base, which could not be told that it may have missed something', async () => {

@@ -134,7 +134,7 @@ function pings(port: number): Promise<boolean> {
       socket.destroy()
       resolve(pong)
     }
-    socket.once('data', (data) => answer(data.toString().startsWith('+PONG')))
+    socket.once('data', (data) => answer(/^(\+PONG|-NOAUTH)/.test(data.toString())))
     socket.once('error', () => answer(false))
     socket.once('close', () => answer(false))
   })

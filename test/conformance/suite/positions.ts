@@ -44,9 +44,6 @@ export function positions(subject: Subject): void {
         recovered: true,
         messages: ['2', '3', '4'].map((body) => [body, expect.any(String)]),
       })
-      const replayed = answer['messages'] as [string, string][]
-      expect(answer['position']).toBe(replayed.at(-1)![1])
-
       await subject.publish(channel, '5')
       expect(await again.next()).toMatchObject({ __type: 'message', body: '5' })
       await again.hearsNothing()
@@ -113,7 +110,7 @@ export function positions(subject: Subject): void {
       const alice = await come()
       const { position } = await alice.subscribe(channel)
       await alice.close()
-      const witness = await come()
+      const witness = await signIn(subject, { transport: 'websocket' })
       await witness.subscribe(channel)
       const bodies = Array.from({ length: settings.maxMessages + 1 }, (_, i) => String(i))
       await Promise.all(bodies.map((body) => subject.publish(channel, body)))
