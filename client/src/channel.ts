@@ -28,6 +28,11 @@ export class Channel {
   /** Callers of `unsubscribe()`. */
   waiting: Deferred[] = []
 
+  /**
+   * What was replayed by the second answer, after the first one may have got lost: on long-poll, a poll that began
+   * between the two brings it again.
+   */
+  seen: ReadonlySet<Position> | null = null
   /** Of what was received last. */
   position: Position | undefined
   /** It was confirmed once: whatever is missed from then on is a gap. */

@@ -122,12 +122,11 @@ export class Subscriptions {
       case 'message':
       case 'gap':
       case 'unsubscribed':
-        if (channel.wire === 'on') this.#take(channel, message)
-        else if (channel.wire !== 'unsubscribing' && channel.isWanted) channel.held.push(message)
-        // Otherwise it was on its way when the channel was given up.
+        if (this.#isAskedFor(channel)) channel.held.push(message)
+        else this.#take(channel, message)
         return
       case 'subscribeOk':
-        if (channel.wire === 'subscribing') this.#subscribed(channel, message)
+        if (this.#isAskedFor(channel)) this.#subscribed(channel, message)
         return
       case 'subscribeError':
         if (channel.wire === 'subscribing') this.#refuse(channel, 'refused', message.reason)
@@ -139,6 +138,11 @@ export class Subscriptions {
       case 'serverError':
         this.#requestFailed(channel, serverError(message.reason))
     }
+  }
+
+  /** Whether the answer to `subscribe` is to come. One that is late may come while the next try is waited for. */
+  #isAskedFor({ wire, isWanted }: Channel): boolean {
+    return wire === 'subscribing' || (wire === 'waiting to retry' && isWanted)
   }
 
   /** Brings the wire nearer to what is wanted, by one request; its answer calls this again. */
@@ -192,28 +196,26 @@ export class Subscriptions {
   }
 
   #subscribed(channel: Channel, answer: SubscribeOk): void {
-    const { held, hasBeenOn } = channel
+    const { held, hasBeenOn, failures } = channel
+    const replayed = answer.messages ?? []
     this.#settleRequest(channel, 'on')
     channel.hasBeenOn = true
     this.#setStatus(channel, 'subscribed', null)
     // A server without the additions can't say what was missed while there was no connection: anything.
-    const isGap = hasBeenOn && !answer.recovered
-    if (isGap) this.#tellGap(channel, answer.reason ?? 'node', answer.position)
-    const replayed = answer.messages ?? []
+    if (hasBeenOn && !answer.recovered) this.#tellGap(channel, answer.reason ?? 'node', answer.position)
     for (const [body, position] of replayed) this.#deliver(channel, body, position)
     if (channel.wire === 'on' && answer.position !== undefined) channel.position = answer.position
-    // After an answer that got lost, the second one replays what has come by poll meanwhile.
-    const seen = new Set(replayed.map(([, position]) => position))
-    for (const message of held) {
-      if (message.__type !== 'message' || !seen.has(message.position!)) this.#take(channel, message)
-    }
+    if (failures > 0) channel.seen = new Set(replayed.map(([, position]) => position))
+    for (const message of held) this.#take(channel, message)
     this.#sync(channel)
   }
 
   /** A message about a subscribed channel, in its turn. */
   #take(channel: Channel, message: ServerMessage): void {
+    // Where it is not subscribed any more, it was on its way.
     if (channel.wire !== 'on') return
     if (message.__type === 'message') {
+      if (channel.seen?.has(message.position!)) return
       this.#deliver(channel, message.body, message.position)
     } else if (message.__type === 'gap') {
       channel.position = message.position
@@ -281,6 +283,7 @@ export class Subscriptions {
   #reset(channel: Channel): void {
     this.#settleRequest(channel, 'off')
     channel.mayBeOnServer = false
+    channel.seen = null
     if (channel.listeners.length === 0) this.#drop(channel)
   }
 

@@ -1,14 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { aPause, fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
-import {
-  collect,
-  connectLongPoll,
-  hear,
-  makeClient,
-  reaches,
-  scriptedServer,
-  until,
-} from './scriptedServer.ts'
+import { collect, connectLongPoll, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 import type { ScriptedRequest, ScriptedServer } from './scriptedServer.ts'
 
 const message = (body: string, position?: string, channel = 'news') => ({
@@ -382,9 +374,11 @@ describe('answers that overtake each other', () => {
         ['c', 'p3'],
       ],
     })
-    const poll = await pollOf(server, '1')
-    poll.answer(message('d', 'p4'))
+    // This poll began between the two, and has one of them, too.
+    ;(await pollOf(server, '1')).answer(message('c', 'p3'), message('d', 'p4'))
     expect(await news.take(3)).toEqual(['b', 'c', 'd'])
+    expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p4' })
+    expect(news.pending).toEqual([])
   })
 
   it('U2 messages that were on their way when the channel was unsubscribed are ignored', async () => {

@@ -393,6 +393,19 @@ describe('a server that can’t subscribe just now', () => {
     expect(await news.take(2)).toEqual(['a', 'b'])
   })
 
+  it('and answers late, while the next try is waited for, is heard', async () => {
+    stopTime()
+    const { client, socket } = await connectWebSocket({ timeout: 5_000 })
+    const news = collect()
+    client.subscribe('news', news)
+    await socket.next('subscribe')
+    vi.advanceTimersByTime(5_000)
+    socket.send(message('news', 'a'), { __type: 'subscribeOk', channel: 'news' }, message('news', 'b'))
+    expect(await news.take(2)).toEqual(['a', 'b'])
+    vi.advanceTimersByTime(10_000)
+    await expectSilence(client, socket)
+  })
+
   it('and names no channel: the error event tells', async () => {
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
