@@ -6,6 +6,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
+import type { PerMessageDeflateOptions } from 'ws'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
@@ -75,16 +76,13 @@ class Server {
     this.#webSockets = new WebSockets(node, options.timeout)
     this.#isAllowedOrigin = originCheck(options.checkOrigin)
     const app = express()
-    this.#upgrades = new UpgradeGate(
-      app,
-      {
-        perMessageDeflate: false,
-        ...options.webSocket,
-        maxPayload: finite(limits.messageBytes),
-        clientTracking: false,
-      },
-      logger,
-    )
+    const wsOptions = {
+      ...options.webSocket,
+      perMessageDeflate: withoutContext(options.webSocket.perMessageDeflate),
+      maxPayload: finite(limits.messageBytes),
+      clientTracking: false,
+    }
+    this.#upgrades = new UpgradeGate(app, wsOptions, logger)
     this.#route(app, finite(limits.messageBytes))
     const ready = node.start()
     ready.catch((error: unknown) => logger.error({ err: error }, 'The broadcaster can not start'))
@@ -183,6 +181,14 @@ function backendFor(options: ResolvedOptions): Backend {
     )
   }
   return backend
+}
+
+/** A frame that all share can't depend on what each was sent before. */
+function withoutContext(
+  option: boolean | PerMessageDeflateOptions | undefined,
+): false | PerMessageDeflateOptions {
+  if (option === undefined || option === false) return false
+  return { ...(option === true ? {} : option), serverNoContextTakeover: true, clientNoContextTakeover: true }
 }
 
 /** Libraries know no infinity: a number beyond every real size in its place. */

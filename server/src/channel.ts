@@ -1,12 +1,11 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { entryText, textFrame } from './frames.ts'
+import { compressedTextFrame, entryText, textFrame, type Compression, type FrameFormat } from './frames.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
 import type { Position } from './position.ts'
 
 /** A live listener of channels, as the hub sees a WebSocket connection. */
 export interface Subscriber {
-  /** Whether its frames carry positions. */
-  readonly hasPositions: boolean
+  readonly format: FrameFormat
   /** Over its buffer's limit: the hub passes it by until it has caught up from the logs by itself. */
   isLagging: boolean
   /** What the flush that is running has for it. Only the hub touches it. */
@@ -57,11 +56,13 @@ export class Channel {
   #beacon = 0
   #count = 0
   #settle!: () => void
-  readonly #full = new SharedFrames()
-  readonly #base = new SharedFrames()
+  readonly #compression: Compression | null
+  /** One for each format. */
+  readonly #shared = [new SharedFrames(), new SharedFrames(), new SharedFrames(), new SharedFrames()] as const
 
-  constructor(name: string) {
+  constructor(name: string, compression: Compression | null) {
     this.name = name
+    this.#compression = compression
     this.nameJson = JSON.stringify(name)
     this.settled = this.#unsettled()
   }
@@ -110,26 +111,32 @@ export class Channel {
   }
 
   /** The frames of everything pending, made once and shared by all who get just that. */
-  batch(withPositions: boolean): Buffer {
-    const frames = withPositions ? this.#full : this.#base
-    return (frames.joined ??= join(this.frames(withPositions)))
+  batch(format: FrameFormat): Buffer {
+    const shared = this.#sharedBy(format)
+    return (shared.joined ??= join(this.frames(format)))
   }
 
   /** The same, one by one. */
-  frames(withPositions: boolean): readonly Buffer[] {
-    const frames = withPositions ? this.#full : this.#base
-    return (frames.single ??= this.pending.map((entry) => this.frame(entry, withPositions)))
+  frames(format: FrameFormat): readonly Buffer[] {
+    const shared = this.#sharedBy(format)
+    return (shared.single ??= this.pending.map((entry) => this.frame(entry, format)))
   }
 
   /** Everything pending has been delivered. */
   delivered(): void {
     this.pending = []
-    this.#full.clear()
-    this.#base.clear()
+    for (const shared of this.#shared) shared.clear()
   }
 
-  frame(entry: Entry, withPositions: boolean): Buffer {
-    return textFrame(entryText(entry, this.nameJson, withPositions))
+  frame(entry: Entry, { positions, compressed }: FrameFormat): Buffer {
+    const text = entryText(entry, this.nameJson, positions)
+    const isWorthIt =
+      compressed && this.#compression !== null && text.length >= this.#compression.thresholdBytes
+    return isWorthIt ? compressedTextFrame(text, this.#compression.options) : textFrame(text)
+  }
+
+  #sharedBy({ positions, compressed }: FrameFormat): SharedFrames {
+    return positions ? this.#shared[compressed ? 3 : 1] : this.#shared[compressed ? 2 : 0]
   }
 
   #unsettled(): Promise<void> {

@@ -13,13 +13,15 @@ import {
 } from '@broadcaster/protocol'
 import type { Access, AccessAnswer } from './access.ts'
 import type { Channel, Subscriber } from './channel.ts'
-import { messageFrame, replayText, textFrame } from './frames.ts'
+import { messageFrame, replayText, textFrame, type FrameFormat } from './frames.ts'
 import type { Hub, Place } from './hub.ts'
 import type { Limits } from './options.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
 
 /** The wire under a connection. */
 export interface Link {
+  /** Whether the client takes compressed frames. */
+  readonly isCompressing: boolean
   write(frames: Buffer): void
   /** Bytes that were written and have not left the process. */
   readonly bufferedBytes: number
@@ -44,11 +46,19 @@ export interface ConnectionHost {
   closed(connection: Connection): void
 }
 
+/** Shared, so that a connection has a pointer and no object. */
+const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
+  { positions: false, compressed: false },
+  { positions: true, compressed: false },
+  { positions: false, compressed: true },
+  { positions: true, compressed: true },
+]
+
 /** One WebSocket client: authenticates it, and keeps its subscriptions. */
 export class Connection implements Subscriber {
   batch: Channel | Channel[] | null = null
   isLagging = false
-  hasPositions = false
+  format: FrameFormat = formats[0]
   /** What `canConnect` has said of the client. */
   context: unknown = undefined
   client: string | null = null
@@ -114,7 +124,7 @@ export class Connection implements Subscriber {
         })
       case 'ping':
         // The base has no answer to it.
-        if (this.hasPositions) this.#send({ __type: 'pong' })
+        if (this.format.positions) this.#send({ __type: 'pong' })
         return
       default:
         this.#send({ __type: 'unknown' })
@@ -144,7 +154,7 @@ export class Connection implements Subscriber {
   revoke(name: string): void {
     if (!this.#channels.has(name)) return
     this.#unsubscribe(name)
-    if (this.hasPositions) {
+    if (this.format.positions) {
       this.#send({ __type: 'unsubscribed', channel: name, reason: reasons.unsubscribedByServer })
     }
   }
@@ -157,7 +167,7 @@ export class Connection implements Subscriber {
   }
 
   gap(channel: Channel, reason: GapReason): void {
-    if (!this.hasPositions) return this.close('gap')
+    if (!this.format.positions) return this.close('gap')
     const position = formatPosition(channel.log!.start)
     this.#send({ __type: 'gap', channel: channel.name, position, reason })
   }
@@ -188,7 +198,7 @@ export class Connection implements Subscriber {
     if (isGap) this.gap(channel, log.startReason)
     if (this.#places === null) return false
     for (const entry of log.after(isGap ? log.start : place)) {
-      this.#link.write(channel.frame(entry, this.hasPositions))
+      this.#link.write(channel.frame(entry, this.format))
       this.#places.set(channel, entry)
       if (this.#link.bufferedBytes > this.#host.limits.bufferedBytes) {
         this.#link.onDrained(() => this.catchUp())
@@ -227,11 +237,12 @@ export class Connection implements Subscriber {
     if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
     this.#stopAuthTimer()
     this.context = answer.context
-    this.hasPositions = this.#host.recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
+    const hasPositions = this.#host.recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
+    this.format = formats[(hasPositions ? 1 : 0) + (this.#link.isCompressing ? 2 : 0)]!
     this.client = readClientName(auth)
     this.generation = readGeneration(auth)
     this.#state = 'open'
-    this.#send(this.hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
+    this.#send(hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
     this.#host.authenticated(auth, this)
     const early = this.#early
     this.#early = []
@@ -248,7 +259,7 @@ export class Connection implements Subscriber {
     if (this.#channels.size >= limits.channelsPerConnection) {
       return this.#refuseChannel(name, reasons.tooManyChannels)
     }
-    const isResuming = this.hasPositions && position !== undefined
+    const isResuming = this.format.positions && position !== undefined
     const since = isResuming ? parsePosition(position) : null
     // Takes its place among `channelsPerConnection` while Redis confirms.
     this.#channels.set(name, null)
@@ -269,7 +280,7 @@ export class Connection implements Subscriber {
   #confirm({ channel, head, missed, gap }: Place, isResuming: boolean): void {
     if (this.#places !== null) this.#places.set(channel, head)
     const ok = `{"__type":"subscribeOk","channel":${channel.nameJson}`
-    if (!this.hasPositions) return this.#link.write(textFrame(`${ok}}`))
+    if (!this.format.positions) return this.#link.write(textFrame(`${ok}}`))
     const recovered = !isResuming
       ? ''
       : gap === null

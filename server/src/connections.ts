@@ -49,7 +49,7 @@ export class Connections {
 
   /** Calls `act` with every connection whose context has everything that `match` has. */
   forEach(match: unknown, act: (connection: Connection) => void): void {
-    for (const connection of [...this.#all]) {
+    for (const connection of this.#all) {
       if (connection.isOpen && isMatch(match, connection.context)) act(connection)
     }
   }
@@ -67,7 +67,7 @@ export class Connections {
   }
 
   close(): void {
-    for (const connection of [...this.#all]) connection.close('goingAway')
+    for (const connection of this.#all) connection.close('goingAway')
   }
 
   #count(isMeant: (connection: Connection) => boolean): number {

@@ -1,4 +1,5 @@
 import type { Channel, Subscriber } from './channel.ts'
+import type { FrameFormat } from './frames.ts'
 import type { Entry } from './log.ts'
 
 /**
@@ -35,7 +36,7 @@ export class FanOut {
 
 function deliverOne(channel: Channel): void {
   for (const subscriber of channel.subscribers) {
-    if (!subscriber.isLagging) subscriber.write(channel.batch(subscriber.hasPositions))
+    if (!subscriber.isLagging) subscriber.write(channel.batch(subscriber.format))
   }
 }
 
@@ -59,33 +60,34 @@ function deliverMany(channels: readonly Channel[]): void {
     const batch = subscriber.batch!
     subscriber.batch = null
     if (subscriber.isLagging) continue
-    const { hasPositions } = subscriber
-    subscriber.write(Array.isArray(batch) ? merged.of(batch, hasPositions) : batch.batch(hasPositions))
+    const { format } = subscriber
+    subscriber.write(Array.isArray(batch) ? merged.of(batch, format) : batch.batch(format))
   }
 }
 
 /** The frames of several channels in one piece, kept for the next subscriber if that has the same channels. */
 class MergedFrames {
   #channels: readonly Channel[] = []
-  #withPositions = false
+  #format: FrameFormat | null = null
   #frames: Buffer | null = null
 
-  of(channels: readonly Channel[], withPositions: boolean): Buffer {
+  of(channels: readonly Channel[], format: FrameFormat): Buffer {
     const isSame =
-      this.#withPositions === withPositions &&
+      this.#format?.positions === format.positions &&
+      this.#format.compressed === format.compressed &&
       this.#channels.length === channels.length &&
       this.#channels.every((channel, i) => channel === channels[i])
     if (this.#frames !== null && isSame) return this.#frames
     this.#channels = channels
-    this.#withPositions = withPositions
-    return (this.#frames = merge(channels, withPositions))
+    this.#format = format
+    return (this.#frames = merge(channels, format))
   }
 }
 
 /** In the order in which the messages came. */
-function merge(channels: readonly Channel[], withPositions: boolean): Buffer {
+function merge(channels: readonly Channel[], format: FrameFormat): Buffer {
   const frames = channels.flatMap((channel) => {
-    const shared = channel.frames(withPositions)
+    const shared = channel.frames(format)
     return channel.pending.map((entry, i) => ({ order: entry.order, frame: shared[i]! }))
   })
   // Stable: what was filled in from another node has no order of arrival, and stays in its own.

@@ -1,13 +1,57 @@
 import type { ServerMessage } from '@broadcaster/protocol'
+import { constants, deflateRawSync } from 'node:zlib'
 import type { Entry } from './log.ts'
 import { formatPosition } from './position.ts'
+
+/** How a subscriber gets its messages. Those who want the same share the same buffers. */
+export interface FrameFormat {
+  readonly positions: boolean
+  readonly compressed: boolean
+}
+
+/** As for `node:zlib`. */
+export interface DeflateOptions {
+  readonly level: number | undefined
+  readonly memLevel: number | undefined
+  readonly strategy: number | undefined
+}
+
+/** Messages from this many bytes on are compressed, for those who take it. */
+export interface Compression {
+  readonly thresholdBytes: number
+  readonly options: DeflateOptions
+}
+
+const TEXT = 0x81
+/** With RSV1: the payload is deflated (RFC 7692 6). */
+const COMPRESSED_TEXT = 0xc1
 
 /** An unmasked, unfragmented text frame (RFC 6455 5.2): one buffer that any number of sockets can be given. */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text)
+  const frame = frameFor(TEXT, length)
+  frame.write(text, frame.length - length)
+  return frame
+}
+
+/**
+ * The same, compressed once for all who take it: without context takeover (RFC 7692 7.1.1), so that it does not depend on
+ * what a socket was sent before.
+ */
+export function compressedTextFrame(text: string, options: DeflateOptions): Buffer {
+  const deflated = deflateRawSync(text, { ...options, finishFlush: constants.Z_SYNC_FLUSH })
+  // A sync flush ends in 00 00 ff ff, which is left out (RFC 7692 7.2.1).
+  const payload = deflated.subarray(0, deflated.length - 4)
+  const frame = frameFor(COMPRESSED_TEXT, payload.length)
+  payload.copy(frame, frame.length - payload.length)
+  return frame
+}
+
+/** A frame with its header written and room for the payload. */
+function frameFor(firstByte: number, length: number): Buffer {
   const headerBytes = length < 126 ? 2 : length < 65536 ? 4 : 10
   const frame = Buffer.allocUnsafe(headerBytes + length)
-  frame[0] = 0x81
+  frame[0] = firstByte
   if (length < 126) {
     frame[1] = length
   } else if (length < 65536) {
@@ -18,7 +62,6 @@ export function textFrame(text: string): Buffer {
     frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2)
     frame.writeUInt32BE(length >>> 0, 6)
   }
-  frame.write(text, headerBytes)
   return frame
 }
 

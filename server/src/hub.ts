@@ -6,6 +6,7 @@ import { Channel, type Subscriber, type Waiter } from './channel.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'
 import { FanOut } from './fanout.ts'
+import type { Compression } from './frames.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
 import type { Logger } from './logger.ts'
 import type { Position } from './position.ts'
@@ -19,6 +20,8 @@ export interface HubOptions {
   /** Whether every channel keeps a log; otherwise only those that long-poll reads from do. */
   readonly recovery: boolean
   readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
+  /** How messages are compressed for those who take it; `null` for nobody. */
+  readonly compression: Compression | null
   /** How long a channel that nobody listens to any more is kept for those who come back. */
   readonly retentionMs: number
 }
@@ -277,7 +280,7 @@ export class Hub {
   #hold(name: string): Channel {
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      channel = new Channel(name)
+      channel = new Channel(name, this.#options.compression)
       this.#channels.set(name, channel)
       this.#join(channel)
     }
@@ -335,7 +338,8 @@ export class Hub {
   /** From now on, or from when it counts, the channel has a log. */
   #keepLog(channel: Channel): void {
     channel.keepsLog = true
-    if (channel.state === 'live') channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
+    if (channel.state === 'live')
+      channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
   }
 
   /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */

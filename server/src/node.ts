@@ -6,6 +6,7 @@ import { Connections } from './connections.ts'
 import type { ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'
 import { Fences } from './fences.ts'
+import type { Compression } from './frames.ts'
 import { Hub } from './hub.ts'
 import { LongPoll, nodeUnavailable, type Answer } from './longpoll.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
@@ -65,6 +66,7 @@ export class Node {
       controlNamespace,
       recovery: recovery !== false,
       log: { windowMs, ...logLimits },
+      compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
     })
     this.#hub.onControl = (message) => this.#control(message)
@@ -239,4 +241,12 @@ export class Node {
       this.#backend.report(this.#hub.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
     )
   }
+}
+
+/** The settings of `ws` for its own compression, which ours takes the place of. */
+function compressionOf({ webSocket: { perMessageDeflate } }: ResolvedOptions): Compression | null {
+  if (perMessageDeflate === undefined || perMessageDeflate === false) return null
+  const { threshold = 1024, zlibDeflateOptions = {} } = perMessageDeflate === true ? {} : perMessageDeflate
+  const { level, memLevel, strategy } = zlibDeflateOptions
+  return { thresholdBytes: threshold, options: { level, memLevel, strategy } }
 }

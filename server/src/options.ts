@@ -81,7 +81,8 @@ export interface BroadcasterOptions<C extends object = Context> {
   limits?: Partial<Limits>
   /**
    * Options for the WebSocket server of `ws`: `perMessageDeflate`, `handleProtocols`, ... `server`, `noServer`, `path` and
-   * `verifyClient` are ours.
+   * `verifyClient` are ours. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are compressed once for
+   * all who listen, without context takeover.
    */
   webSocket?: Omit<WebSocketOptions, 'server' | 'noServer' | 'path' | 'port' | 'host' | 'verifyClient'>
   /**

@@ -19,7 +19,7 @@ export class WebSockets {
 
   accept(ws: WebSocket, req: Request): void {
     // Our frames go to the socket itself, many messages in one write; `ws` writes no data frames, so none come between.
-    const link = new WebSocketLink(ws, req.socket)
+    const link = new WebSocketLink(ws, req.socket, takesSharedCompression(ws, req))
     const connection = this.#node.connect(link, (auth) => this.#node.access.connect(auth, req))
     this.#links.add(link)
     ws.on('message', (data: WebSocket.RawData) => {
@@ -46,11 +46,13 @@ export class WebSockets {
 
 class WebSocketLink implements Link {
   isAlive = true
+  readonly isCompressing: boolean
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
 
-  constructor(ws: WebSocket, socket: Socket) {
+  constructor(ws: WebSocket, socket: Socket, isCompressing: boolean) {
+    this.isCompressing = isCompressing
     this.#ws = ws
     this.#socket = socket
   }
@@ -86,6 +88,12 @@ class WebSocketLink implements Link {
 
 const OPEN = 1
 const NOTHING = Buffer.alloc(0)
+
+/** Negotiated, and without a demand for a smaller window, which the frames that all share don't have. */
+function takesSharedCompression(ws: WebSocket, req: Request): boolean {
+  if (!ws.extensions.includes('permessage-deflate')) return false
+  return req.headers['sec-websocket-extensions']?.includes('server_max_window_bits') !== true
+}
 
 function asText(data: WebSocket.RawData | string): string {
   // `ws` 7, which express-ws brings, gives text as a string.

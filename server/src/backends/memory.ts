@@ -157,7 +157,7 @@ class MemorySessions implements SessionStore {
 
   async *all(): AsyncIterable<readonly [string, Session]> {
     this.#dropExpired()
-    for (const [token, stored] of [...this.#sessions]) yield [token, snapshot(stored)]
+    for (const [token, stored] of this.#sessions) yield [token, snapshot(stored)]
   }
 
   #find(token: string): StoredSession | undefined {
@@ -168,7 +168,7 @@ class MemorySessions implements SessionStore {
   }
 
   #dropExpired(): void {
-    for (const token of [...this.#sessions.keys()]) this.#find(token)
+    for (const token of this.#sessions.keys()) this.#find(token)
   }
 }
 
