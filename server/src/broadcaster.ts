@@ -74,7 +74,7 @@ class Server {
     const node = new Node(options, backendFor(options))
     this.#node = node
     this.#webSockets = new WebSockets(node, options.timeout)
-    this.#isAllowedOrigin = originCheck(options.checkOrigin)
+    this.#isAllowedOrigin = originCheck(options)
     const app = express()
     const wsOptions = {
       ...options.webSocket,
@@ -107,7 +107,10 @@ class Server {
     this.#upgrades.app.ws('/', (ws, req) => this.#webSockets.accept(ws, req))
     app.use((req, res, next) => this.#upgrade(req, res, next))
     app.get('/health', (_req, res) => {
-      res.status(this.#node.isHealthy ? 200 : 503).end()
+      res
+        .status(this.#node.isHealthy ? 200 : 503)
+        .set('Cache-Control', 'no-store')
+        .end()
     })
     app.use(corsFor(this.#isAllowedOrigin))
     const readBody = express.raw({ type: () => true, limit: maxBytes })
@@ -141,7 +144,8 @@ class Server {
       if (error !== undefined) return void res.status(status ?? 400).end()
       // An application that parses bodies itself has done so already.
       const body: unknown = req.body
-      const parsed = Buffer.isBuffer(body) ? parseClientMessage(body.toString()) : readClientMessage(body)
+      const text = Buffer.isBuffer(body) ? body.toString() : body
+      const parsed = typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
       void this.#answer(req, res, parsed)
     })
   }

@@ -62,6 +62,7 @@ export class Hub {
   /** Everything that was wanted when the connection came up is confirmed. */
   #isReady = false
   #isClosed = false
+  readonly #listening = deferred()
   /** Channels that are wanted and not asked for yet. */
   #joining: Channel[] = []
   /** Channels that Redis has confirmed and that wait for a beacon. */
@@ -90,7 +91,7 @@ export class Hub {
 
   /** Whether messages are coming in: connected, and all subscriptions confirmed. */
   get isListening(): boolean {
-    return this.#isReady && !this.#isClosed
+    return this.#isReady && this.#options.backend.isConnected && !this.#isClosed
   }
 
   /** Names that clients can't subscribe to. */
@@ -98,13 +99,17 @@ export class Hub {
     return channel === this.#options.controlChannel || channel.startsWith(this.#nodeChannelOf(''))
   }
 
+  /** Resolves when messages are coming in. */
   async start(): Promise<void> {
     const receiver: BackendReceiver = {
       message: (channel, body) => this.#receive(channel, body),
       up: () => this.#up(),
       down: (error) => this.#down(error),
     }
-    await this.#options.backend.start(receiver)
+    const started = this.#options.backend.start(receiver)
+    // Closed before it was ever started, it ends too.
+    await Promise.race([started, this.#listening.promise])
+    await Promise.all([started, this.#listening.promise])
   }
 
   async close(): Promise<void> {
@@ -112,6 +117,7 @@ export class Hub {
     clearInterval(this.#sweeper)
     this.flush()
     this.#beacons.close()
+    this.#listening.reject(new BroadcasterError('closed', 'The broadcaster has been closed'))
     await this.#options.backend.close()
   }
 
@@ -390,7 +396,9 @@ export class Hub {
     await this.#subscribeAll([...this.#channels.values()], epoch)
     if (epoch !== this.#epoch) return
     await this.#beacons.fresh()
-    if (epoch === this.#epoch) this.#isReady = true
+    if (epoch !== this.#epoch) return
+    this.#isReady = true
+    this.#listening.resolve()
   }
 
   #down(error: Error): void {
@@ -451,4 +459,16 @@ export class Hub {
 
 function unavailable(): BroadcasterError {
   return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
+  let resolve!: () => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  // It may be that nobody waits for it.
+  promise.catch(() => {})
+  return { promise, resolve, reject }
 }

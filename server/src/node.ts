@@ -141,13 +141,10 @@ export class Node {
   }
 
   async publish(channel: string, body: unknown): Promise<void> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body)
-    if (typeof channel !== 'string' || text === undefined) {
-      throw new BroadcasterError(
-        'invalidOption',
-        'publish(channel, body): expected a channel name and a body that is JSON',
-      )
+    if (typeof channel !== 'string') {
+      throw new BroadcasterError('invalidOption', `publish(): expected a channel name, got ${typeof channel}`)
     }
+    const text = typeof body === 'string' ? body : asJson(body)
     await this.#backend.publish(channel, text)
   }
 
@@ -241,6 +238,17 @@ export class Node {
       this.#backend.report(this.#hub.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
     )
   }
+}
+
+/** @throws {BroadcasterError} `invalidOption` */
+function asJson(body: unknown): string {
+  try {
+    const text = JSON.stringify(body) as string | undefined
+    if (text !== undefined) return text
+  } catch (error) {
+    throw new BroadcasterError('invalidOption', 'publish(): the body is no JSON', { cause: error })
+  }
+  throw new BroadcasterError('invalidOption', `publish(): the body is no JSON, got ${typeof body}`)
 }
 
 /** The settings of `ws` for its own compression, which ours takes the place of. */

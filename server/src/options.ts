@@ -226,6 +226,9 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
   if (checkOrigin !== undefined && typeof checkOrigin !== 'function' && !Array.isArray(checkOrigin)) {
     throw invalid('checkOrigin', 'a function or a list of origins', checkOrigin)
   }
+  if (redis !== undefined && redis !== false) checkTarget('redis', redis)
+  if (pubSub !== undefined) checkTarget('pubSub', pubSub)
+  if (options.logger !== undefined) checkLogger(options.logger)
   const timeout = positive('timeout', options.timeout ?? 30_000)
   const pollTime = options.pollTime ?? 500
   if (!Number.isFinite(pollTime) || pollTime < 0 || pollTime >= timeout) {
@@ -269,6 +272,19 @@ function positive(option: string, value: unknown): number {
 function callback<F>(option: string, value: F | undefined): F | undefined {
   if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
   return value
+}
+
+function checkTarget(option: string, target: unknown): void {
+  const isUrl = typeof target === 'string' && /^(rediss?|unix):\/\/|^\//.test(target)
+  if (!isUrl && (typeof target !== 'object' || target === null)) {
+    throw invalid(option, 'a redis:// or rediss:// URL, ioredis options or an ioredis instance', target)
+  }
+}
+
+function checkLogger(logger: Logger): void {
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger[level] !== 'function') throw invalid(`logger.${level}`, 'a function', logger[level])
+  }
 }
 
 function name(option: string, value: unknown): string {

@@ -2,9 +2,18 @@ import cors from 'cors'
 import type { Request, RequestHandler } from 'express'
 import type { ResolvedOptions } from './options.ts'
 
-/** Whether a request may come from the origin that it says it comes from. */
-export function originCheck(option: ResolvedOptions['checkOrigin']): (req: Request) => boolean {
-  if (typeof option === 'function') return (req) => option(req) === true
+/** Whether a request may come from the origin that it says it comes from. A callback that throws has refused. */
+export function originCheck({ checkOrigin: option, logger }: ResolvedOptions): (req: Request) => boolean {
+  if (typeof option === 'function') {
+    return (req) => {
+      try {
+        return option(req) === true
+      } catch (error) {
+        logger.error({ err: error }, 'checkOrigin failed; the request was refused')
+        return false
+      }
+    }
+  }
   return (req) => {
     const { origin } = req.headers
     // Browsers always say one where it matters; whoever is no browser could say what he likes.

@@ -21,9 +21,12 @@ export interface Backend {
    */
   readonly isOrdered: boolean
   readonly sessions: SessionStore
+  /** Whether requests can be served right now: every connection is there. */
+  readonly isConnected: boolean
 
   /**
-   * Connects, and goes on trying for as long as the broker is away. Rejects only where trying again can't help.
+   * Connects, and goes on trying for as long as the broker is away: resolves when everything is connected. Rejects only
+   * where trying again can't help.
    *
    * @throws {BroadcasterError} `brokerRefused`
    */

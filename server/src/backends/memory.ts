@@ -24,6 +24,10 @@ export class MemoryBackend implements Backend {
     this.sessions = new MemorySessions(options.timeoutMs)
   }
 
+  get isConnected(): boolean {
+    return this.#receiver !== null
+  }
+
   async start(receiver: BackendReceiver): Promise<void> {
     this.#receiver = receiver
     receiver.up()

@@ -63,6 +63,10 @@ export class RedisBackend implements Backend {
     this.sessions = new RedisSessions(this.#data, options.controlNamespace, options.timeoutMs)
   }
 
+  get isConnected(): boolean {
+    return [...this.#connections()].every(({ status }) => status === 'ready')
+  }
+
   start(receiver: BackendReceiver): Promise<void> {
     const { logger } = this.#options
     this.#subscriber.on('message', (channel: string, body: string) => receiver.message(channel, body))
@@ -75,7 +79,6 @@ export class RedisBackend implements Backend {
           this.#downSince = null
         }
         receiver.up()
-        resolve()
       })
       this.#subscriber.on('close', () =>
         this.#down(receiver, new Error('The connection to Redis was closed')),
@@ -95,6 +98,9 @@ export class RedisBackend implements Backend {
         connection.on('error', (error: Error) => logger.debug({ err: error }, 'A connection to Redis failed'))
       }
       for (const connection of this.#connections()) {
+        connection.on('ready', () => {
+          if (this.isConnected) resolve()
+        })
         // A first attempt that fails is retried, and told by the events.
         connection.connect().catch(() => {})
       }

@@ -96,11 +96,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async beginPoll(token: string, poller: string): Promise<Session | null> {
-    const [fields] = await Promise.all([
-      this.#run.beginPoll(this.#key(token), poller, this.#life.pollingMs),
-      this.#noteExpiry(token, this.#life.pollingMs),
-    ])
-    return fields === null ? null : parseSession(pairs(fields as string[]))
+    const fields = await this.#run.beginPoll(this.#key(token), poller, this.#life.pollingMs)
+    if (fields === null) return null
+    // Only for the count: no poll waits for it, and the next one makes up for it.
+    this.#noteExpiry(token, this.#life.pollingMs).catch(() => {})
+    return parseSession(pairs(fields as string[]))
   }
 
   async commitAnswer(
