@@ -163,7 +163,7 @@ export class RedisBackend implements Backend {
     if (this.#isClosed) return
     if (this.#downSince === null) {
       this.#downSince = Date.now()
-      this.#options.logger.error({ err: error }, 'Redis is away; trying again until it is back')
+      this.#options.logger.error({ err: error }, 'Redis is away; trying again')
     }
     if (!this.#isUp) return
     this.#isUp = false
