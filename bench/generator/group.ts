@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks'
 import type { DialectName } from './dialects.ts'
-import { numbersIn } from './frames.ts'
 import { Tally } from './tally.ts'
 import { Connection, type ConnectionEvents } from './websockets.ts'
 

@@ -115,8 +115,7 @@ export function formatNumber(value: number): string {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3)
 }
 
-export function formatSummary({ median, min, max, rounds }: Summary): string {
-  return rounds === 1
-    ? formatNumber(median)
-    : `${formatNumber(median)} (${formatNumber(min)}–${formatNumber(max)})`
+export function formatSummary({ median, min, max }: Summary): string {
+  const range = [formatNumber(min), formatNumber(max)]
+  return range[0] === range[1] ? range[0]! : `${formatNumber(median)} (${range.join('–')})`
 }

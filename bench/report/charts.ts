@@ -1,14 +1,15 @@
 import * as echarts from 'echarts'
-import { figureTable, formatNumber, type Figure, type Summary } from '../harness/figures.ts'
+import { formatNumber, type Summary } from '../harness/figures.ts'
 
 export type Row = { readonly name: string; readonly summary: Summary; readonly isOurs: boolean }
-export type Panel = { readonly title: string; readonly figure: Figure; readonly rows: readonly Row[] }
+/** `unit` is the line below the title. */
+export type Panel = { readonly title: string; readonly unit: string; readonly rows: readonly Row[] }
 export type Line = {
   readonly name: string
   readonly isOurs: boolean
   readonly points: readonly (readonly [x: number, Summary])[]
 }
-export type LinePanel = { readonly title: string; readonly figure: Figure; readonly lines: readonly Line[] }
+export type LinePanel = { readonly title: string; readonly unit: string; readonly lines: readonly Line[] }
 
 const ink = '#3b4252'
 const faint = '#d5d9e2'
@@ -29,11 +30,11 @@ export function barChart(panels: readonly Panel[], columns = 1): string {
     top: Math.floor(i / columns) * panelHeight,
   }))
   return render(panelHeight * Math.ceil(panels.length / columns), {
-    title: panels.map(({ title, figure }, i) => titleAt(places[i]!, title, figureTable[figure].label)),
+    title: panels.map(({ title, unit }, i) => titleAt(places[i]!, title, unit)),
     grid: places.map(({ left, top }, i) => ({
-      left: left + 150,
+      left: left + 175,
       top: top + 52,
-      width: panelWidth - 220,
+      width: panelWidth - 250,
       height: panels[i]!.rows.length * rowHeight,
     })),
     xAxis: panels.map((_, i) => ({
@@ -61,13 +62,6 @@ export function barChart(panels: readonly Panel[], columns = 1): string {
           value: summary.median,
           itemStyle: { color: isOurs ? ourColor : otherColors[0]!, borderRadius: [0, 3, 3, 0] },
         })),
-        label: {
-          ...text,
-          show: true,
-          position: 'right',
-          distance: 8,
-          formatter: ({ value }: { value: unknown }) => formatNumber(value as number),
-        },
       },
       whiskers(
         i,
@@ -81,9 +75,7 @@ export function barChart(panels: readonly Panel[], columns = 1): string {
 export function lineChart(panels: readonly LinePanel[]): string {
   const panelHeight = 300
   return render(panelHeight * panels.length, {
-    title: panels.map(({ title, figure }, i) =>
-      titleAt({ left: 0, top: i * panelHeight }, title, figureTable[figure].label),
-    ),
+    title: panels.map(({ title, unit }, i) => titleAt({ left: 0, top: i * panelHeight }, title, unit)),
     grid: panels.map((_, i) => ({
       left: 60,
       right: 170,
@@ -133,27 +125,32 @@ function titleAt({ left, top }: { left: number; top: number }, title: string, un
   }
 }
 
+/** The spread of the rounds, and the median in figures behind it. */
 function whiskers(panel: number, summaries: readonly Summary[]) {
   return {
     type: 'custom',
     xAxisIndex: panel,
     yAxisIndex: panel,
-    data: summaries.map(({ min, max }, i) => [min, max, i]),
-    encode: { x: [0, 1], y: 2 },
+    data: summaries.map(({ min, max, median }, i) => [min, max, i, median]),
+    encode: { x: [0, 1, 3], y: 2 },
     renderItem: (_: unknown, api: echarts.CustomSeriesRenderItemAPI) => {
       const [from, y] = api.coord([api.value(0), api.value(2)]) as [number, number]
       const [to] = api.coord([api.value(1), api.value(2)]) as [number, number]
       const style = { stroke: ink, lineWidth: 1 }
-      if (to - from < 1) return null
       const line = (x1: number, y1: number, x2: number, y2: number) => ({
         type: 'line',
         shape: { x1, y1, x2, y2 },
         style,
       })
-      return {
-        type: 'group',
-        children: [line(from, y, to, y), line(from, y - 3, from, y + 3), line(to, y - 3, to, y + 3)],
+      const spread = [line(from, y, to, y), line(from, y - 3, from, y + 3), line(to, y - 3, to, y + 3)]
+      const { color: fill, fontFamily, fontSize } = text
+      const figure = {
+        type: 'text',
+        x: to + 8,
+        y: y - fontSize / 2,
+        style: { text: formatNumber(api.value(3) as number), fill, font: `${fontSize}px ${fontFamily}` },
       }
+      return { type: 'group', children: to - from < 1 ? [figure] : [...spread, figure] }
     },
   }
 }

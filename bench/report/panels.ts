@@ -1,4 +1,4 @@
-import { summaryOf, type Figure, type Sample } from '../harness/figures.ts'
+import { figureTable, summaryOf, type Figure, type Sample } from '../harness/figures.ts'
 import { peers } from '../harness/peers.ts'
 import type { Scenario } from '../harness/scenario.ts'
 import type { Line, LinePanel, Panel, Row } from './charts.ts'
@@ -24,7 +24,11 @@ export function panelsOf({ scenario, result: { samples } }: Measured): Panel[] {
     const figure = scenario.columns.find((column) =>
       inCase.some(({ figures }) => figures[column] !== undefined),
     )!
-    return { title: caseName, figure, rows: rowsOf(scenario, caseName, inCase, figure) }
+    return {
+      title: caseName,
+      unit: figureTable[figure].label,
+      rows: rowsOf(scenario, caseName, inCase, figure),
+    }
   })
 }
 
@@ -34,7 +38,7 @@ export function linePanelsOf({ scenario, result: { samples, size } }: Measured):
   const points = scenario.cases[size].map((options) => ({ name: options.name, ...scenario.point!(options) }))
   return [...new Set(points.map(({ line }) => line))].map((title) => ({
     title,
-    figure,
+    unit: figureTable[figure].label,
     lines: scenario.peers.map((peer): Line => ({
       name: peer,
       isOurs: peers[peer].isOurs === true,
