@@ -77,7 +77,8 @@ interface StoredSession {
   expiresAt: number
 }
 
-class MemorySessions implements SessionStore {
+/** Sessions of one process: steps that touch nothing but a Map are atomic by themselves. */
+export class MemorySessions implements SessionStore {
   readonly #life: { idleMs: number; pollingMs: number }
   readonly #sessions = new Map<string, StoredSession>()
 
