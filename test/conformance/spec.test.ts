@@ -49,13 +49,13 @@ describe('PROTOCOL.md', () => {
   })
 })
 
-/** The ids at the beginning of `it('S2: ...')` and `it('R2, R3: ...')`, in any test file. */
+/** The ids at the beginning of `it('S2: ...')`, `it('R2, R3: ...')` and `describe('C2 ...')`, in any test file. */
 async function ruleNamesInTests(): Promise<Set<string>> {
   const names = new Set<string>()
   for (const file of await readdir(testDir, { recursive: true })) {
     if (file.includes('node_modules') || !/\.tsx?$/.test(file)) continue
     const text = await readFile(join(testDir, file), 'utf8')
-    for (const [, ids] of text.matchAll(/['"`]((?:[A-Z]\d+(?:, )?)+):/g)) {
+    for (const [, ids] of text.matchAll(/(?:['"`])((?:[VWLASUPMRC]\d+(?:, )?)+)[: ]/g)) {
       for (const id of ids!.split(', ')) names.add(id)
     }
   }

@@ -122,7 +122,7 @@ describe('Redis stopped and started again', () => {
       await isUnhealthy(server)
       await redis.start()
       await isHealthy(server)
-      const [away, back] = ['away', 'back'].map((word) => server.logs.loud(new RegExp(`Redis.* ${word}\\b`)))
+      const [away, back] = [server.logs.loud('Redis is away'), server.logs.loud('Redis is back')]
       expect(away).toHaveLength(times)
       expect(back).toHaveLength(times)
       expect(server.logs.loud(), 'and nothing else').toHaveLength(2 * times)
@@ -238,5 +238,25 @@ describe('a Redis that does not answer', () => {
     await redis.cli('PUBLISH', channel, '4')
     expect(await alice.bodies(channel, 1)).toEqual(['4'])
     expect(await witness.bodies(channel, 4)).toEqual(['1', '2', '3', '4'])
+  })
+})
+
+describe('many channels', () => {
+  it('come back, every one of them, before health says so', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url, limits: { channelsPerConnection: 5000 } }))
+    const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+    const channels = Array.from({ length: 3000 }, () => channelName())
+    await Promise.all(channels.map((channel) => alice.subscribe(channel)))
+    await redis.stop()
+    await isUnhealthy(server)
+    await redis.start()
+    await isHealthy(server)
+    const listened = (await redis.cli('PUBSUB', 'CHANNELS')).split('\n')
+    expect(new Set(listened)).toEqual(new Set([...listened, ...channels]))
+    const gaps = await alice.take(channels.length)
+    expect(new Set(gaps.map(({ channel }) => channel))).toEqual(new Set(channels))
+    await redis.cli('PUBLISH', channels[2999]!, 'hello')
+    expect(await alice.next()).toMatchObject({ channel: channels[2999], body: 'hello' })
   })
 })

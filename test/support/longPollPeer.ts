@@ -101,7 +101,7 @@ export class LongPollPeer extends Peer {
         this.#positions = version === undefined ? undefined : {}
       }
       if (!this.#positions || typeof channel !== 'string') continue
-      if (type === 'unsubscribeOk') delete this.#positions[channel]
+      if (type === 'unsubscribeOk' || type === 'unsubscribed') delete this.#positions[channel]
       else if (position !== undefined) this.#positions[channel] = position
     }
     this.inbox.push(...messages)

@@ -1,10 +1,12 @@
 import http from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export type RoundRobin = {
   /** `http://127.0.0.1:PORT`, without a path. */
   readonly origin: string
+  readonly port: number
   /** How many requests, upgrades included, went to each target so far. */
   readonly counts: readonly number[]
   close(): Promise<void>
@@ -12,7 +14,8 @@ export type RoundRobin = {
 
 /**
  * A reverse proxy without any stickiness: each request goes to the next target, also each request of one
- * keep-alive connection, so that every poll of a client lands on another node than the one before.
+ * keep-alive connection, so that every poll of a client lands on another node than the one before. Like nginx, it
+ * passes over targets that refuse the connection.
  */
 export async function roundRobin(targets: readonly (string | URL)[]): Promise<RoundRobin> {
   const urls = targets.map((target) => new URL(target))
@@ -27,35 +30,53 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     return urls[index]!
   }
 
-  const server = http.createServer((request, response) => {
+  const forward = (request: http.IncomingMessage, response: http.ServerResponse, body: Buffer, tries = 1) => {
+    if (response.destroyed) return
     const { hostname, port } = next()
     const { method, url: path, headers } = request
     const forwarded = http.request({ agent, hostname, port, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode!, answer.rawHeaders)
       answer.pipe(response)
     })
-    forwarded.on('error', () => (response.headersSent ? response.destroy() : response.writeHead(502).end()))
     // A client that goes away must be seen by the node, as behind nginx.
-    response.on('close', () => response.writableFinished || forwarded.destroy())
-    request.pipe(forwarded)
+    const leave = () => response.writableFinished || forwarded.destroy()
+    response.on('close', leave)
+    forwarded.on('error', (error) => {
+      response.off('close', leave)
+      if (response.headersSent) response.destroy()
+      else if (isRefused(error) && tries < urls.length) forward(request, response, body, tries + 1)
+      else response.writeHead(502).end()
+    })
+    forwarded.end(body)
+  }
+
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => forward(request, response, Buffer.concat(chunks)))
   })
 
-  server.on('upgrade', (request, socket, head) => {
+  const upgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer, tries = 1) => {
     const { hostname, port } = next()
     const target = net.connect(Number(port), hostname)
-    const headers = request.rawHeaders.flatMap((name, i, all) =>
-      i % 2 ? [] : [`${name}: ${all[i + 1]}\r\n`],
-    )
-    target.write(`${request.method} ${request.url} HTTP/1.1\r\n${headers.join('')}\r\n`)
-    target.write(head)
-    for (const [from, to] of [
-      [socket, target],
-      [target, socket],
-    ] as const) {
-      from.pipe(to)
-      from.on('error', () => to.destroy())
-      from.on('close', () => to.destroy())
-    }
+    target.on('error', (error) => {
+      if (isRefused(error) && tries < urls.length) upgrade(request, socket, head, tries + 1)
+      else socket.destroy()
+    })
+    target.on('connect', () => {
+      const headers = request.rawHeaders.flatMap((name, i, all) =>
+        i % 2 ? [] : [`${name}: ${all[i + 1]}\r\n`],
+      )
+      target.write(`${request.method} ${request.url} HTTP/1.1\r\n${headers.join('')}\r\n`)
+      target.write(head)
+      socket.pipe(target).pipe(socket)
+      target.on('close', () => socket.destroy())
+      socket.on('close', () => target.destroy())
+    })
+  }
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    upgrade(request, socket, head)
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
@@ -63,8 +84,10 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 
+  const { port } = server.address() as AddressInfo
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://127.0.0.1:${port}`,
+    port,
     counts,
     close: () => {
       for (const socket of sockets) socket.destroy()
@@ -72,4 +95,8 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
       return new Promise((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+function isRefused(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ECONNREFUSED'
 }

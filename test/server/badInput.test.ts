@@ -1,0 +1,205 @@
+import { once } from 'node:events'
+import net from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+import { until, within } from '../support/waiting.ts'
+import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
+
+// Conformance has what speaks the protocol badly; here is what does not even speak HTTP or WebSocket well.
+
+const upgrade = {
+  Host: 'localhost',
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+}
+
+async function open(server: TestServer): Promise<net.Socket> {
+  const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1')
+  tidy({ close: () => socket.destroy() })
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Sends a request as it is, and returns the status line of the answer. */
+async function statusOf(
+  server: TestServer,
+  headers: Record<string, string>,
+  first = 'GET /broadcast HTTP/1.1',
+) {
+  const socket = await open(server)
+  socket.write(
+    [first, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), '', ''].join('\r\n'),
+  )
+  const [data] = (await within(once(socket, 'data'), 'an answer')) as [Buffer]
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(String(data))?.[1]), socket }
+}
+
+/** A frame as RFC 6455 has it, from a client (masked) unless told otherwise. */
+function frame(firstByte: number, payload: Buffer, { masked = true } = {}): Buffer {
+  const mask = Buffer.from([1, 2, 3, 4])
+  const head = Buffer.from([firstByte, payload.length | (masked ? 0x80 : 0)])
+  if (!masked) return Buffer.concat([head, payload])
+  return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ mask[i % 4]!)])
+}
+
+async function worksStill(server: TestServer): Promise<void> {
+  for (const transport of transports) {
+    const channel = channelName()
+    const alice = await signIn(server, { transport })
+    await alice.subscribe(channel)
+    await server.publish(channel, 'hello')
+    expect(await alice.next()).toMatchObject({ body: 'hello' })
+    await alice.close()
+  }
+}
+
+describe('a handshake', () => {
+  it.each<[what: string, headers: Record<string, string>, status: number[]]>([
+    ['of another version', { ...upgrade, 'Sec-WebSocket-Version': '7' }, [400, 426]],
+    ['without a version', { ...upgrade, 'Sec-WebSocket-Version': '' }, [400, 426]],
+    ['with a key that is none', { ...upgrade, 'Sec-WebSocket-Key': 'short' }, [400]],
+    ['to another protocol', { ...upgrade, Upgrade: 'h2c' }, [400]],
+  ])('%s gets an HTTP error', async (_, headers, statuses) => {
+    const server = tidy(await startServer())
+    expect(statuses).toContain((await statusOf(server, headers)).status)
+    await worksStill(server)
+  })
+
+  it('with another method gets an HTTP error', async () => {
+    const server = tidy(await startServer())
+    const { status } = await statusOf(
+      server,
+      { ...upgrade, 'Content-Length': '0' },
+      'POST /broadcast HTTP/1.1',
+    )
+    expect(status).toBeGreaterThanOrEqual(400)
+    await worksStill(server)
+  })
+
+  it('below the path gets 404', async () => {
+    const server = tidy(await startServer())
+    const below = { ...server, url: `${server.url}/below` }
+    expect((await refusedHandshake(below)).status).toBe(404)
+  })
+
+  it('that breaks off, at any moment, does no harm', async () => {
+    const server = tidy(
+      await startServer({}, { before: (app) => app.use((_req, _res, next) => setTimeout(next, 50)) }),
+    )
+    const lines = [
+      'GET /broadcast HTTP/1.1',
+      ...Object.entries(upgrade).map(([n, v]) => `${n}: ${v}`),
+      '',
+      '',
+    ]
+    const request = lines.join('\r\n')
+    for (const length of [10, request.length - 2, request.length]) {
+      const socket = await open(server)
+      socket.write(request.slice(0, length))
+      socket.resetAndDestroy()
+    }
+    await worksStill(server)
+    await until('nothing to be left', async () => (await server.broadcaster.stats()).node.webSockets === 0)
+  })
+})
+
+describe('a WebSocket that breaks the rules', () => {
+  it.each<[what: string, bytes: Buffer, code: number]>([
+    ['an unmasked frame', frame(0x81, Buffer.from('{}'), { masked: false }), 1002],
+    ['a reserved opcode', frame(0x83, Buffer.from('{}')), 1002],
+    ['reserved bits', frame(0xf1, Buffer.from('{}')), 1002],
+    ['text that is not UTF-8', frame(0x81, Buffer.from([0xff, 0xfe])), 1007],
+  ])('with %s is closed', async (_, bytes, code) => {
+    const server = tidy(await startServer())
+    const { status, socket } = await statusOf(server, upgrade)
+    expect(status).toBe(101)
+    socket.write(bytes)
+    const [data] = (await within(once(socket, 'data'), 'a close frame')) as [Buffer]
+    expect(data[0]).toBe(0x88)
+    expect(data.readUInt16BE(2)).toBe(code)
+    await worksStill(server)
+    expect(server.logs.loud(), 'a client does not get to fill the log').toEqual([])
+  })
+
+  it('reads a message that comes in pieces', async () => {
+    const server = tidy(await startServer())
+    const alice = await WebSocketPeer.connect(server)
+    alice.socket.send('{"__type":', { fin: false })
+    alice.socket.send('"au', { fin: false })
+    alice.socket.ping()
+    alice.socket.send('th"}', { fin: true })
+    expect(await alice.next()).toEqual({ __type: 'authOk' })
+  })
+
+  it('sends more than it may while it is not in yet: it is closed, and memory does not grow', async () => {
+    let decide = () => {}
+    const thinking = new Promise<boolean>((resolve) => (decide = () => resolve(true)))
+    const server = tidy(
+      await startServer({ canConnect: () => thinking, limits: { channelsPerConnection: 10 } }),
+    )
+    const alice = await WebSocketPeer.connect(server)
+    await alice.send({ __type: 'auth' })
+    for (let i = 0; i < 10_000; i++) await alice.send({ __type: 'subscribe', channel: String(i) })
+    expect((await alice.closed).code).toBeGreaterThanOrEqual(1008)
+    decide()
+    await worksStill(server)
+  })
+})
+
+describe('a request', () => {
+  it('that breaks off does no harm', async () => {
+    const server = tidy(await startServer())
+    const socket = await open(server)
+    socket.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"__type":')
+    socket.resetAndDestroy()
+    await worksStill(server)
+  })
+
+  it('in a compressed body is read, or refused', async () => {
+    const { gzipSync } = await import('node:zlib')
+    const server = tidy(await startServer())
+    const answer = await fetch(server.url, {
+      method: 'POST',
+      headers: { 'Content-Encoding': 'gzip' },
+      body: new Uint8Array(gzipSync('{"__type":"auth"}')),
+    })
+    expect([200, 415]).toContain(answer.status)
+  })
+
+  it('cannot unpack to more than it may be', async () => {
+    const { gzipSync } = await import('node:zlib')
+    const server = tidy(await startServer({ limits: { messageBytes: 10_000 } }))
+    const bomb = gzipSync(JSON.stringify({ __type: 'auth', padding: 'x'.repeat(1_000_000) }))
+    const headers = { 'Content-Encoding': 'gzip' }
+    const answer = await fetch(server.url, { method: 'POST', headers, body: new Uint8Array(bomb) })
+    expect([413, 415]).toContain(answer.status)
+  })
+
+  it("can't use one client's token to guess another's", async () => {
+    const server = tidy(await startServer())
+    const tokens = new Set<string>()
+    for (let i = 0; i < 50; i++) {
+      const peer = new LongPollPeer(server)
+      await peer.auth()
+      tokens.add(peer.token)
+    }
+    expect(tokens.size).toBe(50)
+    for (const token of tokens) expect(token).toMatch(/^[\w-]{20,}$/)
+  })
+
+  it.each(['__proto__', 'constructor', 'toString', 'a:b', '*', ' ', '\n', '\0', 'x'.repeat(5000)])(
+    'with the token %j has no session',
+    async (token) => {
+      const server = tidy(await startServer())
+      const { status } = await new LongPollPeer(server).post({ __type: 'poll', seq: '0', __token: token })
+      expect(status).toBe(401)
+    },
+  )
+})

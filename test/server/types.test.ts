@@ -1,0 +1,33 @@
+import { broadcaster, type Broadcaster, type BroadcasterOptions } from '@broadcaster/server'
+import type { Request } from 'express'
+import { describe, expectTypeOf, it } from 'vitest'
+
+describe('types', () => {
+  it('context is what canConnect returns', () => {
+    const live = () =>
+      broadcaster({
+        redis: false,
+        canConnect: async (auth, req) => {
+          expectTypeOf(auth).toEqualTypeOf<Record<string, unknown>>()
+          expectTypeOf(req).toEqualTypeOf<Request>()
+          return auth['ok'] === true && { user: 'alice', roles: ['reader'] }
+        },
+        canSubscribe: (auth, channel, context) => {
+          expectTypeOf(auth).toEqualTypeOf<Record<string, unknown>>()
+          expectTypeOf(channel).toEqualTypeOf<string>()
+          expectTypeOf(context).toEqualTypeOf<{ user: string; roles: string[] }>()
+          return context.user === channel
+        },
+      })
+    expectTypeOf(live).returns.toEqualTypeOf<Broadcaster>()
+  })
+
+  it('refuse what cannot be', () => {
+    // @ts-expect-error no such option
+    expectTypeOf<{ pollTimeMs: number }>().toExtend<BroadcasterOptions>()
+    // @ts-expect-error true is not a Redis
+    expectTypeOf<{ redis: true }>().toExtend<BroadcasterOptions>()
+    // @ts-expect-error a string is no answer
+    expectTypeOf<{ canConnect: () => string }>().toExtend<BroadcasterOptions>()
+  })
+})

@@ -1,0 +1,49 @@
+import { once } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { channelName } from '../support/names.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { within } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+
+async function hears(server: TestServer, peer: WebSocketPeer): Promise<void> {
+  const channel = channelName()
+  await peer.auth()
+  await peer.subscribe(channel)
+  const bodies = ['short', 'long '.repeat(20_000), 'short again']
+  for (const body of bodies) await server.publish(channel, body)
+  for (const body of bodies) expect((await peer.next())['body'] === body).toBe(true)
+}
+
+describe('the webSocket option', () => {
+  it('compresses nothing by default', async () => {
+    const server = tidy(await startServer())
+    const alice = await WebSocketPeer.connect(server, { perMessageDeflate: true })
+    expect(alice.socket.extensions).toBe('')
+    await hears(server, alice)
+  })
+
+  it.each([true, { threshold: 100 }, { threshold: 0, serverNoContextTakeover: true }])(
+    'compresses with perMessageDeflate: %j, for the clients that want it',
+    async (perMessageDeflate) => {
+      const server = tidy(await startServer({ webSocket: { perMessageDeflate } }))
+      const wants = await WebSocketPeer.connect(server, { perMessageDeflate: true })
+      expect(wants.socket.extensions).toContain('permessage-deflate')
+      await hears(server, wants)
+      const wantsNot = await WebSocketPeer.connect(server, { perMessageDeflate: false })
+      expect(wantsNot.socket.extensions).toBe('')
+      await hears(server, wantsNot)
+    },
+  )
+
+  it('chooses a subprotocol with handleProtocols', async () => {
+    const server = tidy(
+      await startServer({ webSocket: { handleProtocols: (protocols) => [...protocols][1]! } }),
+    )
+    const socket = new WebSocket(server.wsUrl, ['one', 'two'])
+    await within(once(socket, 'open'), 'the handshake')
+    expect(socket.protocol).toBe('two')
+    socket.terminate()
+  })
+})
