@@ -8,45 +8,56 @@ import type { SubscriptionStatus } from './types.ts'
 export type Wire = 'off' | 'subscribing' | 'on' | 'unsubscribing' | 'waiting to retry'
 
 /** What the client knows of one channel. */
-export class Channel {
+export interface Channel {
   readonly name: string
   /** Replaced, never changed, so that a delivery in progress is not disturbed. */
-  listeners: readonly Listener[] = []
-  status: SubscriptionStatus = 'subscribing'
-  error: BroadcasterError | null = null
+  listeners: readonly Listener[]
+  status: SubscriptionStatus
+  error: BroadcasterError | null
 
-  wire: Wire = 'off'
+  wire: Wire
   /** The server has it, or may have it: an answer can get lost. */
-  mayBeOnServer = false
+  mayBeOnServer: boolean
   /** What came before the server's answer: on long-poll it may overtake that, and the replay in it. */
-  held: ServerMessage[] = []
-  failures = 0
+  held: ServerMessage[]
+  failures: number
   /** For the answer, or for the next try. */
-  timer: ReturnType<typeof setTimeout> | undefined
+  timer?: ReturnType<typeof setTimeout> | undefined
   /** Runs while the channel stays subscribed though nobody listens. */
-  grace: ReturnType<typeof setTimeout> | undefined
+  grace?: ReturnType<typeof setTimeout> | undefined
   /** Callers of `unsubscribe()`. */
-  waiting: Deferred[] = []
+  waiting: Deferred[]
 
   /**
    * What was replayed by the second answer, after the first one may have got lost: on long-poll, a poll that began
    * between the two brings it again.
    */
-  seen: ReadonlySet<Position> | null = null
+  seen?: ReadonlySet<Position> | undefined
   /** Of what was received last. */
-  position: Position | undefined
+  position?: Position | undefined
   /** It was confirmed once: whatever is missed from then on is a gap. */
-  hasBeenOn = false
+  hasBeenOn: boolean
+}
 
-  constructor(name: string) {
-    this.name = name
+export function makeChannel(name: string): Channel {
+  return {
+    name,
+    listeners: [],
+    status: 'subscribing',
+    error: null,
+    wire: 'off',
+    mayBeOnServer: false,
+    held: [],
+    failures: 0,
+    waiting: [],
+    hasBeenOn: false,
   }
+}
 
-  get isWanted(): boolean {
-    return this.listeners.length > 0 || this.grace !== undefined
-  }
+export function isWanted({ listeners, grace }: Channel): boolean {
+  return listeners.length > 0 || grace !== undefined
+}
 
-  resolveWaiting(): void {
-    for (const answer of this.waiting.splice(0)) answer.resolve()
-  }
+export function resolveWaiting({ waiting }: Channel): void {
+  for (const answer of waiting.splice(0)) answer.resolve()
 }

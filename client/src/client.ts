@@ -1,10 +1,12 @@
-import { Connection } from './connection.ts'
+import { makeConnection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { BroadcasterError } from './errors.ts'
-import { Emitter } from './events.ts'
+import { makeEmitter } from './events.ts'
 import type { Listener } from './events.ts'
 import { iterateMessages } from './messages.ts'
 import { readOptions } from './options.ts'
-import { Subscriptions } from './subscriptions.ts'
+import { makeSubscriptions } from './subscriptions.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type {
   ChannelName,
   ClientOptions,
@@ -30,7 +32,7 @@ import type {
  * const stop = client.subscribe('news', (body) => console.log(body))
  */
 export class BroadcasterClient {
-  readonly #emitter = new Emitter()
+  readonly #emitter = makeEmitter()
   readonly #subscriptions: Subscriptions
   readonly #connection: Connection
 
@@ -40,8 +42,8 @@ export class BroadcasterClient {
    */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
-    this.#subscriptions = new Subscriptions(this.#emitter, settings.timeoutMs)
-    this.#connection = new Connection(settings, this.#emitter, this.#subscriptions)
+    this.#subscriptions = makeSubscriptions(this.#emitter, settings.timeoutMs)
+    this.#connection = makeConnection(settings, this.#emitter, this.#subscriptions)
   }
 
   get status(): Status {

@@ -33,152 +33,160 @@ type Timer = ReturnType<typeof setTimeout> | undefined
 /**
  * The state of the connection, and everything that changes it: attempts, the choice of the transport, and coming back.
  */
-export class Connection {
-  snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
+export interface Connection {
+  readonly snapshot: Snapshot
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+}
 
-  readonly #settings: Settings
-  readonly #emitter: Emitter
-  readonly #subscriptions: Subscriptions
+export function makeConnection(
+  settings: Settings,
+  emitter: Emitter,
+  subscriptions: Subscriptions,
+): Connection {
+  let snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
   /** Authenticated, and in use. */
-  #transport: Transport | null = null
+  let transport: Transport | null = null
   /** Cancels what is being opened to become the transport. */
-  #cancelAttempt: Cancel | null = null
+  let cancelAttempt: Cancel | null = null
   /** Cancels the WebSocket that is being opened to replace a long-poll that works. */
-  #cancelProbe: Cancel | null = null
-  #retryTimer: Timer
-  #probeTimer: Timer
-  #probeMs = PROBE_FIRST_MS
+  let cancelProbe: Cancel | null = null
+  let retryTimer: Timer
+  let probeTimer: Timer
+  let probeMs = PROBE_FIRST_MS
   /** Failures in a row, without those that a short-lived success came between. */
-  #backoff = 0
-  #connectedAt = 0
-  #prefersLongPoll = false
-  #clientName = ''
-  #generation = 0
+  let backoffLevel = 0
+  let connectedAt = 0
+  let prefersLongPoll = false
+  let clientName = ''
+  let generation = 0
   /** Of the last long-poll session. */
-  #token: string | undefined
+  let token: string | undefined
   /** Behind `connect()`. */
-  #connected: Deferred | null = null
-  #closing: Promise<void> = Promise.resolve()
-  #stopListening = () => {}
+  let whenConnected: Deferred | null = null
+  let closing: Promise<void> = Promise.resolve()
+  let stopListening = () => {}
 
-  constructor(settings: Settings, emitter: Emitter, subscriptions: Subscriptions) {
-    this.#settings = settings
-    this.#emitter = emitter
-    this.#subscriptions = subscriptions
+  return {
+    get snapshot() {
+      return snapshot
+    },
+    connect,
+    disconnect,
   }
 
-  connect(): Promise<void> {
-    const { status } = this.snapshot
+  function connect(): Promise<void> {
+    const { status } = snapshot
     if (status === 'connected') return Promise.resolve()
-    const { promise } = (this.#connected ??= deferred())
+    const { promise } = (whenConnected ??= deferred())
     if (status === 'reconnecting') {
-      this.#wake()
+      wake()
     } else if (status !== 'connecting') {
-      this.#backoff = 0
-      this.#stopListening = listenForWakeUps((isOnline) => this.#wake(isOnline))
-      this.#attempt()
-      this.#subscriptions.revive()
-      this.#set('connecting', 'connect() was called', NOTHING)
+      backoffLevel = 0
+      stopListening = listenForWakeUps(wake)
+      tryNow()
+      subscriptions.revive()
+      set('connecting', 'connect() was called', NOTHING)
     }
     return promise
   }
 
-  disconnect(): Promise<void> {
-    if (this.snapshot.status !== 'disconnected') this.#finish('disconnect() was called', null)
-    return this.#closing
+  function disconnect(): Promise<void> {
+    if (snapshot.status !== 'disconnected') finish('disconnect() was called', null)
+    return closing
   }
 
   /** The one place that changes the state. Listeners may call anything, so callers are done with theirs before. */
-  #set(
+  function set(
     to: Status,
     reason: string,
     { error, attempt, retryAt }: Omit<Snapshot, 'status' | 'transport'>,
   ): void {
-    const from = this.snapshot.status
-    const transport = to === 'connected' && this.#transport ? this.#transport.name : null
-    this.snapshot = { status: to, transport, error, attempt, retryAt }
-    const connected = this.#connected
-    if (to === 'connected' || to === 'disconnected') this.#connected = null
-    if (to === 'connected') connected?.resolve()
-    if (to === 'disconnected') connected?.reject(error ?? new BroadcasterError('aborted', reason))
-    this.#emitter.emit('status', {
+    const from = snapshot.status
+    const name = to === 'connected' && transport ? transport.name : null
+    snapshot = { status: to, transport: name, error, attempt, retryAt }
+    const waiting = whenConnected
+    if (to === 'connected' || to === 'disconnected') whenConnected = null
+    if (to === 'connected') waiting?.resolve()
+    if (to === 'disconnected') waiting?.reject(error ?? new BroadcasterError('aborted', reason))
+    emitter.emit('status', {
       from,
       to,
       reason,
-      transport,
+      transport: name,
       ...(error && { error }),
       ...(attempt > 0 && { attempt }),
       ...(retryAt !== null && { retryInMs: retryAt - Date.now() }),
     })
   }
 
-  #attempt(): void {
-    this.#stopTimers()
-    void this.#cancelProbe?.()
-    this.#cancelProbe = null
-    this.#tryInTurn(this.#transportsToTry())
-    const { status, error, attempt } = this.snapshot
-    if (status === 'reconnecting') this.#set(status, 'Trying again', { error, attempt, retryAt: null })
+  function tryNow(): void {
+    stopTimers()
+    void cancelProbe?.()
+    cancelProbe = null
+    tryInTurn(transportsToTry())
+    const { status, error, attempt } = snapshot
+    if (status === 'reconnecting') set(status, 'Trying again', { error, attempt, retryAt: null })
   }
 
-  #transportsToTry(): TransportName[] {
-    const { mode } = this.#settings
+  function transportsToTry(): TransportName[] {
+    const { mode } = settings
     if (mode !== 'auto') return [mode]
-    if (!webSocketOf(this.#settings) || this.#prefersLongPoll) return ['longpoll']
-    return fetchOf(this.#settings) ? ['websocket', 'longpoll'] : ['websocket']
+    if (!webSocketOf(settings) || prefersLongPoll) return ['longpoll']
+    return fetchOf(settings) ? ['websocket', 'longpoll'] : ['websocket']
   }
 
-  #tryInTurn([name, ...others]: TransportName[]): void {
-    const { timeoutMs } = this.#settings
+  function tryInTurn([name, ...others]: TransportName[]): void {
+    const { timeoutMs } = settings
     const limitMs = others.length > 0 ? Math.min(timeoutMs, FALLBACK_MS) : timeoutMs
-    this.#cancelAttempt = this.#open(name!, limitMs, (end) => {
-      this.#cancelAttempt = null
+    cancelAttempt = open(name!, limitMs, (end) => {
+      cancelAttempt = null
       // Other credentials are what a refusal asks for, not another transport.
       const isOfTransport = end.retry !== 'never' && end.error.code !== 'authFunction'
-      if (isOfTransport && others.length > 0) return this.#tryInTurn(others)
-      this.#prefersLongPoll = false
-      this.#lost(end)
+      if (isOfTransport && others.length > 0) return tryInTurn(others)
+      prefersLongPoll = false
+      lost(end)
     })
   }
 
-  /** Opens a transport and hands it to `#use`; returns the function that cancels it. */
-  #open(name: TransportName, limitMs: number, onFail: (end: TransportEnd) => void): Cancel {
+  /** Opens a transport and hands it to `use`; returns the function that cancels it. */
+  function open(name: TransportName, limitMs: number, onFail: (end: TransportEnd) => void): Cancel {
     let isCancelled = false
     let isInUse = false
-    let transport: Transport | undefined
+    let opening: Transport | undefined
     const start = async () => {
-      const data = await this.#credentials()
+      const data = await credentials()
       if (isCancelled) return
-      const auth = this.#makeAuth(data)
-      const open = name === 'websocket' ? openWebSocket : openLongPoll
-      transport = open(
-        { settings: this.#settings, auth, limitMs },
+      const auth = makeAuth(data)
+      const openTransport = name === 'websocket' ? openWebSocket : openLongPoll
+      opening = openTransport(
+        { settings, auth, limitMs },
         {
           onOpen: (opened, hasAdditions) => {
             isInUse = true
-            this.#use(opened, hasAdditions)
+            use(opened, hasAdditions)
           },
-          onMessage: (message) => this.#subscriptions.receive(message),
-          onTrouble: (trouble) => this.#troubled(trouble),
-          onEnd: (end) => (isInUse ? this.#lost(end) : onFail(end)),
-          positions: () => this.#subscriptions.positions(),
+          onMessage: subscriptions.receive,
+          onTrouble: troubled,
+          onEnd: (end) => (isInUse ? lost(end) : onFail(end)),
+          positions: subscriptions.positions,
         },
       )
     }
     start().catch((thrown: unknown) => {
-      if (isCancelled) return
       const error = BroadcasterError.from(thrown, 'connection')
-      if (error.code === 'authFunction') this.#emitter.emit('error', error)
-      onFail({ error, retry: error.code === 'options' ? 'never' : 'backoff' })
+      if (error.code === 'authFunction' && !isCancelled) emitter.emit('error', error)
+      // A listener may have disconnected.
+      if (!isCancelled) onFail({ error, retry: error.code === 'options' ? 'never' : 'backoff' })
     })
     return async () => {
       isCancelled = true
-      await transport?.close()
+      await opening?.close()
     }
   }
 
-  async #credentials(): Promise<object> {
-    const { auth, timeoutMs } = this.#settings
+  async function credentials(): Promise<object> {
+    const { auth, timeoutMs } = settings
     if (typeof auth !== 'function') return auth
     let timer: Timer
     try {
@@ -196,120 +204,116 @@ export class Connection {
     }
   }
 
-  #makeAuth(data: object): Auth {
-    this.#clientName ||= randomName()
+  function makeAuth(data: object): Auth {
+    clientName ||= randomName()
     return {
       ...authData({ ...data }),
       __type: 'auth',
       __v: PROTOCOL_VERSION,
-      __client: this.#clientName,
-      __generation: ++this.#generation,
-      ...(this.#token !== undefined && { __previous: this.#token }),
+      __client: clientName,
+      __generation: ++generation,
+      ...(token !== undefined && { __previous: token }),
     }
   }
 
   /** A transport is authenticated: it takes the place of the one there was, if any. */
-  #use(transport: Transport, hasAdditions: boolean): void {
-    const previous = this.#transport
+  function use(opened: Transport, hasAdditions: boolean): void {
+    const previous = transport
     void previous?.close()
-    this.#stopTimers()
-    this.#cancelAttempt = null
-    this.#cancelProbe = null
-    this.#transport = transport
-    this.#token = transport.token
-    this.#prefersLongPoll = transport.name === 'longpoll'
-    this.#connectedAt = Date.now()
-    this.#subscriptions.attach((request) => transport.send(request), hasAdditions)
-    if (this.#transport !== transport) return
-    if (this.#prefersLongPoll) this.#probeLater(PROBE_FIRST_MS)
-    this.#set(
-      'connected',
-      previous ? `Moved to ${transport.name}` : `Authenticated by ${transport.name}`,
-      NOTHING,
-    )
+    stopTimers()
+    cancelAttempt = null
+    cancelProbe = null
+    transport = opened
+    token = opened.token
+    prefersLongPoll = opened.name === 'longpoll'
+    connectedAt = Date.now()
+    subscriptions.attach(opened.send, hasAdditions)
+    if (transport !== opened) return
+    if (prefersLongPoll) probeLater(PROBE_FIRST_MS)
+    set('connected', previous ? `Moved to ${opened.name}` : `Authenticated by ${opened.name}`, NOTHING)
   }
 
   /** The transport works on at it by itself. */
-  #troubled(trouble: Trouble | null): void {
+  function troubled(trouble: Trouble | null): void {
     if (!trouble) {
-      if (this.snapshot.status !== 'connected') this.#set('connected', 'The poll works again', NOTHING)
+      if (snapshot.status !== 'connected') set('connected', 'The poll works again', NOTHING)
       return
     }
     const { error, failures, retryInMs } = trouble
-    if (failures > this.#settings.maxAttempts) return this.#giveUp(error)
+    if (failures > settings.maxAttempts) return giveUp(error)
     // One lost answer is nothing that anybody need know of.
     if (failures < 2) return
-    this.#set('reconnecting', error.message, { error, attempt: failures, retryAt: Date.now() + retryInMs })
+    set('reconnecting', error.message, { error, attempt: failures, retryAt: Date.now() + retryInMs })
   }
 
   /** The connection ended, or an attempt failed. */
-  #lost({ error, retry }: TransportEnd): void {
-    const wasConnected = this.#transport !== null
-    this.#transport = null
-    this.#stopTimers()
-    if (retry === 'never') return this.#finish(error.message, error)
-    if (wasConnected && Date.now() - this.#connectedAt >= STABLE_MS) this.#backoff = 0
-    let { attempt } = this.snapshot
+  function lost({ error, retry }: TransportEnd): void {
+    const wasConnected = transport !== null
+    transport = null
+    stopTimers()
+    if (retry === 'never') return finish(error.message, error)
+    if (wasConnected && Date.now() - connectedAt >= STABLE_MS) backoffLevel = 0
+    let { attempt } = snapshot
     if (retry === 'backoff') {
       attempt++
-      this.#backoff++
+      backoffLevel++
     }
-    if (attempt > this.#settings.maxAttempts) return this.#giveUp(error)
-    let retryInMs = retry === 'soon' ? restartMs() : backoffMs(this.#backoff)
+    if (attempt > settings.maxAttempts) return giveUp(error)
+    let retryInMs = retry === 'soon' ? restartMs() : backoffMs(backoffLevel)
     // A server that knows of the WebSocket ends the long-poll; its word to the WebSocket itself is on its way.
-    if (this.#cancelProbe) retryInMs += PROBE_GRACE_MS
-    this.#retryTimer = setTimeout(() => this.#attempt(), retryInMs)
-    this.#set('reconnecting', error.message, { error, attempt, retryAt: Date.now() + retryInMs })
-    this.#subscriptions.detach()
+    if (cancelProbe) retryInMs += PROBE_GRACE_MS
+    retryTimer = setTimeout(tryNow, retryInMs)
+    set('reconnecting', error.message, { error, attempt, retryAt: Date.now() + retryInMs })
+    subscriptions.detach()
   }
 
-  #giveUp(cause: BroadcasterError): void {
-    const { maxAttempts } = this.#settings
+  function giveUp(cause: BroadcasterError): void {
+    const { maxAttempts } = settings
     const message = `Gave up after ${maxAttempts} attempts to reconnect: ${cause.message}`
-    this.#finish(message, new BroadcasterError('maxAttempts', message, cause))
+    finish(message, new BroadcasterError('maxAttempts', message, cause))
   }
 
   /** Ends everything; only `connect()` begins again. */
-  #finish(reason: string, error: BroadcasterError | null): void {
-    this.#stopListening()
-    this.#stopListening = () => {}
-    this.#stopTimers()
-    const closing = [this.#transport?.close(), this.#cancelAttempt?.(), this.#cancelProbe?.()]
-    this.#closing = Promise.all(closing).then(() => {})
-    this.#cancelAttempt = null
-    this.#cancelProbe = null
-    this.#transport = null
-    this.#set('disconnected', reason, { ...NOTHING, error })
+  function finish(reason: string, error: BroadcasterError | null): void {
+    stopListening()
+    stopListening = () => {}
+    stopTimers()
+    const ends = [transport?.close(), cancelAttempt?.(), cancelProbe?.()]
+    closing = Promise.all(ends).then(() => {})
+    cancelAttempt = null
+    cancelProbe = null
+    transport = null
+    set('disconnected', reason, { ...NOTHING, error })
     // A listener may have called connect() already.
-    this.#subscriptions.detach(this.snapshot.error)
-    this.#emitter.emit('disconnected', { reason, error })
+    subscriptions.detach(snapshot.error)
+    emitter.emit('disconnected', { reason, error })
   }
 
-  #wake(isOnline = false): void {
-    if (this.#retryTimer !== undefined) this.#attempt()
-    else this.#transport?.check()
-    if (isOnline && this.#probeTimer !== undefined) this.#probe()
+  function wake(isOnline = false): void {
+    if (retryTimer !== undefined) tryNow()
+    else transport?.check()
+    if (isOnline && probeTimer !== undefined) probe()
   }
 
-  #probeLater(inMs: number): void {
-    if (this.#settings.mode !== 'auto' || !webSocketOf(this.#settings)) return
-    this.#probeMs = Math.min(inMs, PROBE_CAP_MS)
-    this.#probeTimer = setTimeout(() => this.#probe(), this.#probeMs)
+  function probeLater(inMs: number): void {
+    if (settings.mode !== 'auto' || !webSocketOf(settings)) return
+    probeMs = Math.min(inMs, PROBE_CAP_MS)
+    probeTimer = setTimeout(probe, probeMs)
   }
 
-  #probe(): void {
-    this.#stopTimers()
-    this.#cancelProbe = this.#open('websocket', this.#settings.timeoutMs, ({ retry }) => {
-      this.#cancelProbe = null
+  function probe(): void {
+    stopTimers()
+    cancelProbe = open('websocket', settings.timeoutMs, ({ retry }) => {
+      cancelProbe = null
       // The session that there is was accepted: a refusal leaves it alone.
-      if (this.#transport && retry !== 'never') this.#probeLater(this.#probeMs * 2)
+      if (transport && retry !== 'never') probeLater(probeMs * 2)
     })
   }
 
-  #stopTimers(): void {
-    clearTimeout(this.#retryTimer)
-    clearTimeout(this.#probeTimer)
-    this.#retryTimer = this.#probeTimer = undefined
+  function stopTimers(): void {
+    clearTimeout(retryTimer)
+    clearTimeout(probeTimer)
+    retryTimer = probeTimer = undefined
   }
 }
 

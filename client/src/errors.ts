@@ -36,7 +36,7 @@ export type ErrorCode =
 /** The one class of error that this package throws, rejects with and emits. */
 export class BroadcasterError extends Error {
   /** What it is about; stable. */
-  readonly code: ErrorCode
+  declare readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })

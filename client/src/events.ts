@@ -10,51 +10,51 @@ interface Entry {
 }
 
 /** The listeners of a client. One that throws harms nobody: the `error` event tells of it. */
-export class Emitter {
-  // Arrays are replaced, never changed, so that an emit in progress is not disturbed.
-  readonly #entries = new Map<string, readonly Entry[]>()
-
+export interface Emitter {
   /** @returns the function that takes the listener away again; once more does nothing. */
-  on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once = false): () => void {
-    const entry: Entry = { listener, once }
-    this.#entries.set(name, [...(this.#entries.get(name) ?? []), entry])
-    return () => this.#remove(name, (other) => other === entry)
-  }
-
-  off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void {
-    this.#remove(name, (entry) => !listener || entry.listener === listener)
-  }
-
-  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
-    const entries = this.#entries.get(name)
-    if (!entries) {
-      // An error that nobody listens for must not vanish.
-      if (name === 'error') console.error(args[0])
-      return
-    }
-    for (const entry of entries) {
-      if (!this.#entries.get(name)?.includes(entry)) continue
-      if (entry.once) this.#remove(name, (other) => other === entry)
-      try {
-        entry.listener(...args)
-      } catch (thrown) {
-        if (name === 'error') console.error(thrown)
-        else this.failed(`A listener of '${name}' threw`, thrown)
-      }
-    }
-  }
-
+  on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once?: boolean): () => void
+  off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void
   /** Tells that code of the application threw. */
-  failed(what: string, thrown: unknown): void {
-    this.emit(
-      'error',
-      new BroadcasterError('handler', `${what}: ${BroadcasterError.from(thrown).message}`, thrown),
-    )
+  failed(what: string, thrown: unknown): void
+}
+
+export function makeEmitter(): Emitter {
+  // Arrays are replaced, never changed, so that an emit in progress is not disturbed.
+  const events = new Map<string, readonly Entry[]>()
+
+  const remove = (name: string, matches: (entry: Entry) => boolean) => {
+    const left = (events.get(name) ?? []).filter((entry) => !matches(entry))
+    if (left.length > 0) events.set(name, left)
+    else events.delete(name)
   }
 
-  #remove(name: string, matches: (entry: Entry) => boolean): void {
-    const left = (this.#entries.get(name) ?? []).filter((entry) => !matches(entry))
-    if (left.length > 0) this.#entries.set(name, left)
-    else this.#entries.delete(name)
+  const emitter: Emitter = {
+    on: (name, listener, once = false) => {
+      const entry: Entry = { listener, once }
+      events.set(name, [...(events.get(name) ?? []), entry])
+      return () => remove(name, (other) => other === entry)
+    },
+    off: (name, listener) => remove(name, (entry) => !listener || entry.listener === listener),
+    emit: (name, ...args) => {
+      const entries = events.get(name)
+      // An error that nobody listens for must not vanish.
+      if (!entries && name === 'error') console.error(args[0])
+      for (const entry of entries ?? []) {
+        if (!events.get(name)?.includes(entry)) continue
+        if (entry.once) remove(name, (other) => other === entry)
+        try {
+          entry.listener(...args)
+        } catch (thrown) {
+          if (name === 'error') console.error(thrown)
+          else emitter.failed(`A listener of '${name}' threw`, thrown)
+        }
+      }
+    },
+    failed: (what, thrown) => {
+      const { message } = BroadcasterError.from(thrown)
+      emitter.emit('error', new BroadcasterError('handler', `${what}: ${message}`, thrown))
+    },
   }
+  return emitter
 }

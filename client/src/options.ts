@@ -30,8 +30,12 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     fetch: options.fetch,
   }
   const { mode, auth, timeoutMs, pingIntervalMs, maxAttempts, headers } = settings
-  const isUrl = /^(https?|wss?):\/\/./i.test(settings.url) || !/^[a-z][a-z\d+.-]*:/i.test(settings.url)
-  expect('url', url, url && isUrl, 'a path, or an http(s):// or ws(s):// URL')
+  expect(
+    'url',
+    url,
+    url && /^((https?|wss?):\/\/.|[./?]|[^:]+$)/i.test(settings.url),
+    'a path, or an http(s):// or ws(s):// URL',
+  )
   expect('mode', mode, ['auto', 'websocket', 'longpoll'].includes(mode), "'auto', 'websocket' or 'longpoll'")
   expect('auth', auth, typeof auth === 'function' || isObject(auth), 'an object or a function')
   expect('timeout', timeoutMs, isDuration(timeoutMs), 'milliseconds above 0')

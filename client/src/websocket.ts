@@ -1,4 +1,4 @@
-import { closeCodes, PROTOCOL_VERSION, shouldRetry } from '@broadcaster/protocol'
+import { closeCodes, PROTOCOL_VERSION } from '@broadcaster/protocol'
 import type { ServerMessage } from '@broadcaster/protocol'
 import { BroadcasterError } from './errors.ts'
 import type { ErrorCode } from './errors.ts'
@@ -121,16 +121,12 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 }
 
 function readClose(code: number, reason: string, wasOpen: boolean): TransportEnd {
+  const [name, entry] = Object.entries(closeCodes).find(([, known]) => known.code === code) ?? []
+  const isFinal = entry?.retry === false
   const words = reason || (wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened')
   return {
-    error: new BroadcasterError(finalCode(code) ?? 'connection', `${words} (${code})`),
-    retry: code === closeCodes.restart.code ? 'soon' : shouldRetry(code) ? 'backoff' : 'never',
+    // The names of the final codes in the protocol's table are error codes of this package.
+    error: new BroadcasterError(isFinal ? (name as ErrorCode) : 'connection', `${words} (${code})`),
+    retry: isFinal ? 'never' : name === 'restart' ? 'soon' : 'backoff',
   }
-}
-
-/** The names of the final codes in the protocol's table are this package's error codes too. */
-function finalCode(code: number): ErrorCode | undefined {
-  const { unauthorized, badMessage, tooLarge, disconnected, replaced } = closeCodes
-  const final = { unauthorized, badMessage, tooLarge, disconnected, replaced }
-  return (Object.keys(final) as (keyof typeof final)[]).find((name) => final[name].code === code)
 }

@@ -507,6 +507,13 @@ describe('disconnect()', () => {
     await subscription.ready
   })
 
+  it('may be called by an error listener', async () => {
+    const client = makeClient('ws://127.0.0.1:1', { auth: () => Promise.reject(new Error('signed out')) })
+    client.on('error', () => void client.disconnect())
+    await expect(client.connect()).rejects.toMatchObject({ code: 'aborted' })
+    expect(client.getSnapshot()).toMatchObject({ status: 'disconnected', retryAt: null })
+  })
+
   it('may be called by a status listener, and connect() by one of disconnected', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
