@@ -104,9 +104,13 @@ export class Channel {
     this.#settle()
   }
 
-  /** The connection broke: what comes next can't be numbered before the next beacon. */
-  broken(): void {
-    if (this.state === 'live') this.settled = this.#unsettled()
+  /** The connection broke, with `beacon` as the last one: what comes next can't be numbered before the next. */
+  broken(beacon: number): void {
+    if (this.state === 'live') {
+      // The hole begins here, not behind the last message: another node may hold the channel only since this beacon.
+      this.log?.reach(this.head(beacon))
+      this.settled = this.#unsettled()
+    }
     this.state = 'joining'
   }
 

@@ -4,6 +4,7 @@ import type { Backend, BackendReceiver } from './backends/backend.ts'
 import { Beacons } from './beacons.ts'
 import { Channel, type Subscriber, type Waiter } from './channel.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
+import type { Deadline } from './deadline.ts'
 import { BroadcasterError } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
@@ -152,16 +153,16 @@ export class Hub {
    * Makes `subscriber` a listener of the channel from `since` on, or from now. `confirm` is called in the moment in
    * which it becomes one: what it writes comes before every live message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `signal` aborts.
+   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`.
    */
   async subscribe(
     subscriber: Subscriber,
     name: string,
     since: Position | null,
-    signal: AbortSignal,
+    deadline: Deadline,
     confirm: (place: Place) => void,
   ): Promise<void> {
-    await this.#at(name, since, signal, (channel, gap) => {
+    await this.#at(name, since, deadline, (channel, gap) => {
       // What is pending belongs to those who are listening already.
       this.flush()
       channel.subscribers.add(subscriber)
@@ -188,9 +189,9 @@ export class Hub {
     waiter: Waiter,
     name: string,
     since: Position | null,
-    signal: AbortSignal,
+    deadline: Deadline,
   ): Promise<{ channel: Channel; from: Position; gap: GapReason | null }> {
-    return this.#at(name, since, signal, (channel, gap) => {
+    return this.#at(name, since, deadline, (channel, gap) => {
       this.#keepLog(channel)
       channel.waiters.add(waiter)
       return { channel, from: since !== null && gap === null ? since : this.headOf(channel), gap }
@@ -207,8 +208,8 @@ export class Hub {
    *
    * @throws {BroadcasterError} `brokerUnavailable`
    */
-  read(name: string, since: Position | null, signal: AbortSignal): Promise<Place> {
-    return this.#at(name, since, signal, (channel, gap) => {
+  read(name: string, since: Position | null, deadline: Deadline): Promise<Place> {
+    return this.#at(name, since, deadline, (channel, gap) => {
       this.#keepLog(channel)
       const missed = since !== null && gap === null ? channel.log!.after(since) : []
       return { channel, head: this.headOf(channel), missed, gap }
@@ -275,7 +276,7 @@ export class Hub {
     )
     for (const channel of this.#channels.values()) {
       if (channel.state === 'joining') continue
-      channel.broken()
+      channel.broken(this.#beacons.current)
       this.#confirmed.add(channel)
     }
     void this.#beacons.fresh()
@@ -352,15 +353,15 @@ export class Hub {
   async #at<T>(
     name: string,
     since: Position | null,
-    signal: AbortSignal,
+    deadline: Deadline,
     act: (channel: Channel, gap: GapReason | null) => T,
   ): Promise<T> {
     const channel = this.#hold(name)
     if (since !== null) this.#keepLog(channel)
     try {
       for (;;) {
-        const gap = await this.#recovery.locate(channel, since, signal)
-        if (signal.aborted) throw unavailable()
+        const gap = await this.#recovery.locate(channel, since, deadline)
+        if (deadline.isOver && channel.state !== 'live') throw unavailable()
         // Something may have come between the answer and now.
         const holds =
           channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))
@@ -408,7 +409,7 @@ export class Hub {
     this.#options.logger.debug({ error }, 'Not listening')
     this.flush()
     this.#confirmed.clear()
-    for (const channel of this.#channels.values()) channel.broken()
+    for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)
   }
 
   /** The channels that count again since this beacon, and lack what was published before. */

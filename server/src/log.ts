@@ -80,6 +80,11 @@ export class ChannelLog {
       this.#dropFirst('overflow')
   }
 
+  /** Nothing came between the newest entry and `head`. */
+  reach(head: Position): void {
+    this.#head = head
+  }
+
   /** Puts older entries in front, so that the log now reaches back to `start`. */
   prepend(entries: readonly Entry[], start: Position, reason: GapReason): void {
     if (entries.length > 0) {

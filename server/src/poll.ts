@@ -1,5 +1,6 @@
 import type { GapReason } from '@broadcaster/protocol'
 import type { Channel, Waiter } from './channel.ts'
+import type { Deadline } from './deadline.ts'
 import { entryText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Answer } from './longpoll.ts'
@@ -17,7 +18,7 @@ export class Poll implements Waiter {
   /** Up to where the answer goes, for the channels that it has messages of. */
   readonly delivered: Record<string, string> = {}
   readonly #hub: Hub
-  readonly #patience: () => AbortSignal
+  readonly #deadline: () => Deadline
   readonly #places = new Map<string, Place>()
   /** Channels that were taken away while they were being looked up. */
   readonly #removed = new Set<string>()
@@ -26,15 +27,15 @@ export class Poll implements Waiter {
   #onNews: (() => void) | null = null
   #onEnd: (() => void) | null = null
 
-  constructor(hub: Hub, id: string, patience: () => AbortSignal) {
+  constructor(hub: Hub, id: string, deadline: () => Deadline) {
     this.#hub = hub
     this.id = id
-    this.#patience = patience
+    this.#deadline = deadline
   }
 
   /** Reads the channel from `since` on; `null` is a position that could not be read. */
   async watch(name: string, since: Position | null): Promise<void> {
-    const { channel, from, gap } = await this.#hub.watch(this, name, since, this.#patience())
+    const { channel, from, gap } = await this.#hub.watch(this, name, since, this.#deadline())
     if (this.#isStopped || this.#removed.has(name)) return this.#hub.unwatch(this, channel)
     this.#places.set(name, { channel, from, gap: since === null ? 'expired' : gap })
     this.wake()
@@ -109,12 +110,15 @@ export class Poll implements Waiter {
         gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
       }
       const entries = log.after(from)
+      let order = 0
       for (const entry of entries) {
-        messages.push({ order: entry.order, text: entryText(entry, channel.nameJson, withPositions) })
+        // What came from another node has no order of arrival: it stays behind what is before it in its channel.
+        order = Math.max(order, entry.order)
+        messages.push({ order, text: entryText(entry, channel.nameJson, withPositions) })
       }
       if (entries.length > 0) this.delivered[name] = formatPosition(entries.at(-1)!)
     }
-    // Stable: what came from another node has no order of arrival, and stays in its own.
+    // Stable, so that each channel stays in its own order.
     messages.sort((a, b) => a.order - b.order)
     return { status: 200, body: `[${[...gaps, ...messages.map(({ text }) => text)].join(',')}]` }
   }

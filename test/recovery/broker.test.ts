@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest'
+import { channelName } from '../support/names.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
+import { tidy } from '../support/tidy.ts'
+import { sleep, until } from '../support/waiting.ts'
+import { signIn } from '../support/connect.ts'
+import { numbers, Visitor } from './visitor.ts'
+
+const health = async (server: TestServer) => (await fetch(`${server.url}/health`)).status
+const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
+const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
+
+/** A node whose way to Redis can be broken, and one whose way stays. */
+async function start(redis: TestRedis) {
+  const link = tidy(await tcpProxy(redis.port))
+  const broken = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}` }))
+  const whole = tidy(await startServer({ redis: redis.url }))
+  return { link, broken, whole }
+}
+
+describe.each(transports)('a node whose connection to Redis breaks, over %s', (mode) => {
+  it('R5: fills the hole from a node that stayed connected; nobody is told of a gap', async () => {
+    const { link, broken, whole } = await start(tidy(await startRedis()))
+    const channel = channelName()
+    const alice = await Visitor.come(broken.url, channel, { mode })
+    const bob = await Visitor.come(whole.url, channel, { mode })
+    let count = 0
+    for (let round = 0; round < 3; round++) {
+      await whole.publish(channel, String(++count))
+      await alice.hears(String(count))
+      link.refuse()
+      link.cut()
+      await isUnhealthy(broken)
+      for (let i = 0; i < 100; i++) await whole.publish(channel, String(++count))
+      await bob.hears(String(count))
+      link.resume()
+      expect(await alice.hears(String(count))).toEqual(numbers(count))
+    }
+    expect(alice.positions, 'and positions are the same').toEqual(bob.positions)
+  })
+
+  it('R5, M1: does so again and again, while messages keep coming', async () => {
+    const redis = tidy(await startRedis())
+    const { link, broken, whole } = await start(redis)
+    const channel = channelName()
+    const alice = await Visitor.come(broken.url, channel, { mode })
+    const bob = await Visitor.come(whole.url, channel, { mode })
+    let count = 0
+    let isDone = false
+    const publishing = (async () => {
+      while (!isDone) {
+        await whole.publish(channel, String(++count))
+        await sleep(1)
+      }
+    })()
+    for (let round = 0; round < 8; round++) {
+      link.cut()
+      await until('something new', async () => {
+        const before = alice.heard.length
+        await sleep(20)
+        return alice.heard.length > before
+      })
+    }
+    isDone = true
+    await publishing
+    expect(await alice.hears(String(count))).toEqual(numbers(count))
+    expect(await bob.hears(String(count))).toEqual(numbers(count))
+  })
+})
+
+describe.each(transports)('messages that no node saw, over %s', (mode) => {
+  it('R5: a node that is alone says broker when its subscriber connection was killed', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await Visitor.come(server.url, channel, { mode })
+    await server.publish(channel, '1')
+    await alice.hears('1')
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    expect(await alice.hears('gap: broker')).toEqual(['1', 'gap: broker'])
+    await server.publish(channel, '2')
+    expect(await alice.hears('2')).toEqual(['1', 'gap: broker', '2'])
+  })
+
+  it('R5: every client hears of it when Redis was restarted, on every node, and goes on', async () => {
+    const redis = tidy(await startRedis())
+    const nodes = [
+      tidy(await startServer({ redis: redis.url })),
+      tidy(await startServer({ redis: redis.url })),
+    ]
+    const channel = channelName()
+    const visitors = await Promise.all(nodes.map(({ url }) => Visitor.come(url, channel, { mode })))
+    await nodes[0]!.publish(channel, '1')
+    for (const visitor of visitors) await visitor.hears('1')
+    await redis.stop()
+    for (const node of nodes) await isUnhealthy(node)
+    await expect(nodes[0]!.broadcaster.publish(channel, 'lost')).rejects.toMatchObject({
+      code: 'brokerUnavailable',
+    })
+    await redis.start()
+    for (const visitor of visitors) await visitor.hears('gap: broker')
+    await nodes[1]!.broadcaster.publish(channel, '2')
+    for (const visitor of visitors) expect(await visitor.hears('2')).toEqual(['1', 'gap: broker', '2'])
+    expect(visitors[0]!.positions.at(-1)).toBe(visitors[1]!.positions.at(-1))
+  })
+})
+
+describe('positions over a restart of Redis that has lost its numbers', () => {
+  it('R8: never go back, and are the same on all nodes again, those included that begin then', async () => {
+    const redis = tidy(await startRedis())
+    // Beacons that are ahead of the clock: after the restart only the nodes can keep them from going back.
+    await redis.cli('SET', 'bc:beacon', String(Date.now() + 86_400_000))
+    const old = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const come = (server: TestServer) => signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    const alice = await come(old)
+    await alice.subscribe(channel)
+    const before: unknown[] = []
+    for (const body of numbers(3)) {
+      await old.publish(channel, body)
+      before.push((await alice.next())['position'])
+    }
+    await redis.stop()
+    await isUnhealthy(old)
+    await redis.start()
+    const young = tidy(await startServer({ redis: redis.url }))
+    for (const server of [old, young]) await isHealthy(server)
+    const bob = await come(young)
+    await bob.subscribe(channel)
+    // Whatever the two nodes had to settle between them, they have settled it once both hear the same.
+    const after = await until('the nodes to agree', async () => {
+      await old.publish(channel, 'anyone there?')
+      const heard = [await nextMessage(alice), await nextMessage(bob)]
+      return heard[0]!['position'] === heard[1]!['position'] && heard[0]!['position']
+    })
+    expect(before).not.toContain(after)
+    for (const body of numbers(5)) {
+      await old.publish(channel, body)
+      const [here, there] = [await nextMessage(alice), await nextMessage(bob)]
+      expect(here).toEqual(there)
+      expect(before).not.toContain(here['position'])
+    }
+    for (const position of before) {
+      const late = await come(young)
+      const answer = await late.subscribe(channel, { position })
+      expect(answer, 'what lies before the restart is not pretended to be known').toMatchObject({
+        recovered: false,
+      })
+      await late.close()
+    }
+  })
+
+  it('R8: are the same on all nodes when the key was deleted while they ran', async () => {
+    const redis = tidy(await startRedis())
+    await redis.cli('SET', 'bc:beacon', String(Date.now() + 86_400_000))
+    const old = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await Visitor.come(old.url, channel, { mode: 'websocket' })
+    await redis.cli('DEL', 'bc:beacon')
+    // Begins with the numbers of the clock, which are a day behind.
+    const young = tidy(await startServer({ redis: redis.url }))
+    const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })
+    for (const body of numbers(20)) await old.publish(channel, body)
+    await alice.hears('20')
+    await bob.hears('20')
+    expect(alice.heard.filter((body) => !body.startsWith('gap'))).toEqual(numbers(20))
+    expect(bob.heard.filter((body) => !body.startsWith('gap'))).toEqual(numbers(20))
+    expect(alice.positions.at(-1)).toBe(bob.positions.at(-1))
+  })
+})
+
+async function nextMessage(peer: { next(): Promise<{ __type: string; [field: string]: unknown }> }) {
+  for (;;) {
+    const message = await peer.next()
+    if (message.__type === 'message') return message
+  }
+}

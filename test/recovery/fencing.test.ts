@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { channelName } from '../support/names.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes } from '../support/server.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+import { waitingPoll } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+import { numbers, Visitor } from './visitor.ts'
+
+const cluster = tidy(await startNodes(2, { redis: tidy(await startRedis()).url }))
+const [nodeA, nodeB] = cluster.nodes as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]]
+
+describe('a client that comes back while its old connection looks alive', () => {
+  it('A1: the old WebSocket is closed with 4409 on its node, and the client hears everything once', async () => {
+    const channel = channelName()
+    const proxy = tidy(await tcpProxy(Number(new URL(nodeA.origin).port)))
+    const closes: number[] = []
+    let connections = 0
+    const alice = await Visitor.come(nodeB.url, channel, {
+      mode: 'websocket',
+      pingInterval: 200,
+      WebSocket: class extends WebSocket {
+        constructor() {
+          super(++connections === 1 ? `ws://${proxy.address}/broadcast` : nodeB.url.replace('http', 'ws'))
+          this.on('close', (code) => closes.push(code))
+        }
+      },
+    })
+    await cluster.publish(channel, '1')
+    await alice.hears('1')
+    // Half-open: neither side is told, and what the node writes goes nowhere.
+    proxy.stall()
+    for (const body of numbers(10, 2)) await cluster.publish(channel, body)
+    expect(await alice.hears('10')).toEqual(numbers(10))
+    expect(connections).toBe(2)
+    await until('the old connection to be gone', async () => (await webSockets(nodeA)) === 0)
+    proxy.resume()
+    await until('the old connection to be closed', () => closes.length > 0)
+    expect(closes).toEqual([4409])
+    await cluster.publish(channel, '11')
+    expect(await alice.hears('11')).toEqual(numbers(11))
+  })
+
+  it('A1: an older one that comes late finds that it was replaced', async () => {
+    const auth = { __v: 1, __client: channelName('client') }
+    const newer = await signIn(nodeA, { transport: 'websocket', auth: { ...auth, __generation: 3 } })
+    await until('the other node to know', async () => {
+      const late = await WebSocketPeer.connect(nodeB)
+      await late.auth({ ...auth, __generation: 2 })
+      const isReplaced = await Promise.race([
+        late.closed.then(({ code }) => code === 4409),
+        late.subscribe(channelName()).then(
+          () => false,
+          () => true,
+        ),
+      ])
+      await late.close()
+      return isReplaced
+    })
+    expect(await newer.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('A1: the old session has expired, and its waiting poll is answered', async () => {
+    const auth = { __v: 1, __client: channelName('client') }
+    const old = new LongPollPeer(nodeA)
+    await old.auth({ ...auth, __generation: 1 })
+    const poll = await waitingPoll(old)
+    const again = new LongPollPeer(nodeB)
+    await again.auth({ ...auth, __generation: 2 })
+    await until('the old session to be ended', async () => (await old.poll()).status === 401)
+    expect((await poll.answer).messages.filter(({ __type }) => __type === 'message')).toEqual([])
+    expect(await again.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+})
+
+async function webSockets(node: typeof nodeA): Promise<number> {
+  return (await node.broadcaster.stats()).node.webSockets
+}
