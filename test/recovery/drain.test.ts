@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { sleep, until } from '../support/waiting.ts'
+import { refusedHandshake, type WebSocketPeer } from '../support/webSocketPeer.ts'
+import { numbers, Visitor } from './visitor.ts'
+
+async function start() {
+  const redis = tidy(await startRedis())
+  const cluster = tidy(await startNodes(2, { redis: redis.url }))
+  const [leaving, staying] = cluster.nodes
+  return { cluster, leaving: leaving!, staying: staying! }
+}
+
+describe('close({ drain })', () => {
+  it('R5, M2: clients of both transports move to another node while messages keep coming, and miss nothing', async () => {
+    const { cluster, leaving, staying } = await start()
+    const channel = channelName()
+    const visitors = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        Visitor.come(cluster.url, channel, { mode: i % 2 === 0 ? 'websocket' : 'longpoll' }),
+      ),
+    )
+    let count = 0
+    let isDone = false
+    const publishing = (async () => {
+      while (!isDone) {
+        await staying.publish(channel, String(++count))
+        await sleep(2)
+      }
+    })()
+    await leaving.broadcaster.close({ drain: 1000 })
+    await until('all WebSockets to be on the other node', async () => {
+      const { node } = await staying.broadcaster.stats()
+      return node.webSockets === 5
+    })
+    isDone = true
+    await publishing
+    for (const visitor of visitors) expect(await visitor.hears(String(count))).toEqual(numbers(count))
+  })
+
+  it('R2: serves its logs to other nodes until the clients have moved, also what nobody else ever held', async () => {
+    const { leaving, staying } = await start()
+    const channel = channelName()
+    const alice = (await signIn(leaving, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+    await alice.subscribe(channel)
+    await leaving.publish(channel, '1')
+    const { position } = await alice.next()
+    const closing = leaving.broadcaster.close({ drain: 1000 })
+    expect(await alice.closed).toEqual({ code: 1012, reason: 'Service restart' })
+    // From a connection that outlives the node.
+    for (const body of ['2', '3']) await staying.publish(channel, body)
+    const again = await signIn(staying, { transport: 'websocket', auth: { __v: 1 } })
+    expect(await again.subscribe(channel, { position })).toMatchObject({
+      recovered: true,
+      messages: [
+        ['2', expect.any(String)],
+        ['3', expect.any(String)],
+      ],
+    })
+    await closing
+  })
+
+  it('W10, L10: refuses new WebSockets and sessions with 503, and answers polls at once', async () => {
+    const { leaving } = await start()
+    const session = new LongPollPeer(leaving)
+    await session.auth({ __v: 1 })
+    const poll = await waitingPoll(session)
+    // Somebody has to be there for the node to wait for.
+    await signIn(leaving, { transport: 'websocket' })
+    const closing = leaving.broadcaster.close({ drain: 3000 })
+    expect((await poll.answer).messages).toEqual([])
+    expect((await refusedHandshake(leaving)).status).toBe(503)
+    const stranger = new LongPollPeer(leaving)
+    const { status, messages } = await stranger.post({ __type: 'auth' })
+    expect(status).toBe(503)
+    expect(messages).toMatchObject([{ __type: 'serverError' }])
+    const late = await session.poll()
+    expect(late.status, 'a poll that comes yet is served, and sent on').toBe(200)
+    expect(late.headers.get('connection')).toBe('close')
+    await closing
+  })
+})
