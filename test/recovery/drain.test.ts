@@ -35,6 +35,7 @@ describe('close({ drain })', () => {
       }
     })()
     await leaving.broadcaster.close({ drain: 1000 })
+    await leaving.close()
     await until('all WebSockets to be on the other node', async () => {
       const { node } = await staying.broadcaster.stats()
       return node.webSockets === 5

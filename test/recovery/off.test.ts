@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { replay } from '../interop/replay.ts'
 import { readTranscripts } from '../interop/transcript.ts'
-import { signIn } from '../support/connect.ts'
+import { connect, signIn } from '../support/connect.ts'
 import type { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { publisherTo } from '../support/publisher.ts'
@@ -22,16 +22,8 @@ describe('recovery: false', () => {
       const channel = channelName()
       const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
       await alice.subscribe(channel)
-      const peer = await signIn(server, {
-        transport,
-        auth: { __v: 1, __client: 'alice', __generation: 1 },
-      }).then(async (peer) => {
-        expect(await peer.subscribe(channel, { position: '1.1' })).toEqual({
-          __type: 'subscribeOk',
-          channel,
-        })
-        return peer
-      })
+      const peer = await signIn(server, { transport, auth: { __v: 1, __client: 'bob', __generation: 1 } })
+      expect(await peer.subscribe(channel, { position: '1.1' })).toEqual({ __type: 'subscribeOk', channel })
       await server.publish(channel, 'hello')
       expect(await peer.next()).toEqual({ __type: 'message', channel, body: 'hello' })
       expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'hello' })
@@ -44,7 +36,6 @@ describe('recovery: false', () => {
   it('V1: says so in authOk', async () => {
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     for (const transport of transports) {
-      const { connect } = await import('../support/connect.ts')
       const peer = await connect(server, { transport })
       const answer = await peer.auth({ __v: 1 })
       const token = transport === 'longpoll' ? { __token: (peer as LongPollPeer).token } : {}
