@@ -13,6 +13,7 @@ import {
 } from '@broadcaster/protocol'
 import type { Access, AccessAnswer } from './access.ts'
 import type { Channel, Subscriber } from './channel.ts'
+import { Deadline } from './deadline.ts'
 import { messageFrame, replayText, textFrame, type FrameFormat } from './frames.ts'
 import type { Hub, Place } from './hub.ts'
 import type { Limits } from './options.ts'
@@ -69,13 +70,13 @@ export class Connection implements Subscriber {
   /** `null` while Redis has not confirmed it yet. */
   readonly #channels = new Map<string, Channel | null>()
   /** The work at hand for each channel, so that answers about one come in order. */
-  readonly #queues = new Map<string, Promise<void>>()
+  #queues: Map<string, Promise<void>> | null = null
   /** While lagging: up to where each channel was written. */
   #places: Map<Channel, Position> | null = null
   #state: 'new' | 'authenticating' | 'open' | 'closed' = 'new'
   #auth: Record<string, unknown> = {}
   /** Frames that came while `canConnect` was thinking. */
-  #early: string[] = []
+  #early: string[] | null = null
   #authTimer: NodeJS.Timeout | null
   #pendingRequests = 0
   /** Asks the application, with the request that opened the connection: let go as soon as it has had it. */
@@ -99,6 +100,7 @@ export class Connection implements Subscriber {
   receive(text: string): void {
     if (this.#state === 'closed') return
     if (this.#state === 'authenticating') {
+      this.#early ??= []
       if (this.#early.push(text) > this.#maxPending) this.close('badMessage', 'Too many requests')
       return
     }
@@ -244,8 +246,8 @@ export class Connection implements Subscriber {
     this.#state = 'open'
     this.#send(hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
     this.#host.authenticated(auth, this)
-    const early = this.#early
-    this.#early = []
+    const early = this.#early ?? []
+    this.#early = null
     for (const text of early) this.receive(text)
   }
 
@@ -264,7 +266,7 @@ export class Connection implements Subscriber {
     // Takes its place among `channelsPerConnection` while Redis confirms.
     this.#channels.set(name, null)
     try {
-      await hub.subscribe(this, name, since, AbortSignal.timeout(brokerTimeoutMs), (place) => {
+      await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (place) => {
         if (this.#isClosed()) return
         this.#channels.set(name, place.channel)
         this.#confirm(isResuming && since === null ? { ...place, gap: 'expired' } : place, isResuming)
@@ -303,8 +305,10 @@ export class Connection implements Subscriber {
     const run = async (): Promise<void> => {
       if (!this.#isClosed()) await request()
       this.#pendingRequests -= 1
-      if (this.#queues.get(channel) === queue) this.#queues.delete(channel)
+      if (this.#pendingRequests === 0) this.#queues = null
+      else if (this.#queues?.get(channel) === queue) this.#queues.delete(channel)
     }
+    this.#queues ??= new Map()
     const earlier = this.#queues.get(channel)
     const queue = earlier === undefined ? Promise.resolve().then(run) : earlier.then(run)
     this.#queues.set(channel, queue)

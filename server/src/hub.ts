@@ -361,7 +361,7 @@ export class Hub {
     try {
       for (;;) {
         const gap = await this.#recovery.locate(channel, since, deadline)
-        if (deadline.isOver && channel.state !== 'live') throw unavailable()
+        if (deadline.isOver) throw unavailable()
         // Something may have come between the answer and now.
         const holds =
           channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))

@@ -12,6 +12,7 @@ import { randomUUID } from 'node:crypto'
 import type { Access } from './access.ts'
 import { readClientName, readGeneration, type Authenticate } from './connection.ts'
 import type { ControlMessage } from './control.ts'
+import { Deadline } from './deadline.ts'
 import { replayText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
@@ -178,7 +179,7 @@ export class LongPoll {
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
-    const place = await hub.read(channel, since, this.#patience())
+    const place = await hub.read(channel, since, this.#deadline())
     const reply = await sessions.subscribe(token, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,
@@ -222,7 +223,7 @@ export class LongPoll {
     const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
     // From now on changes of the session's channels reach this poll; what changed before is in the session.
     this.#polls.get(token)?.end()
-    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, () => this.#patience())
+    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, () => this.#deadline())
     this.#polls.set(token, poll)
     const leave = (): void => poll.end()
     gone.addEventListener('abort', leave)
@@ -294,8 +295,8 @@ export class LongPoll {
     else await this.#host.hub.publishToNode(node, message)
   }
 
-  #patience(): AbortSignal {
-    return AbortSignal.timeout(this.#host.brokerTimeoutMs)
+  #deadline(): Deadline {
+    return new Deadline(this.#host.brokerTimeoutMs)
   }
 }
 

@@ -1,7 +1,14 @@
 import type { Auth, Parsed } from '@broadcaster/protocol'
 import { Access } from './access.ts'
 import type { Backend } from './backends/backend.ts'
-import { Connection, readClientName, readGeneration, type Authenticate, type Link } from './connection.ts'
+import {
+  Connection,
+  readClientName,
+  readGeneration,
+  type Authenticate,
+  type ConnectionHost,
+  type Link,
+} from './connection.ts'
 import { Connections } from './connections.ts'
 import type { ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'
@@ -47,6 +54,7 @@ export class Node {
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #hub: Hub
+  readonly #connectionHost: ConnectionHost
   readonly #connections = new Connections()
   readonly #longPoll: LongPoll
   readonly #fences: Fences
@@ -91,6 +99,15 @@ export class Node {
       isFenced: (client, generation) => this.#fences.isFenced(client, generation),
       isDraining: () => this.#isDraining,
     })
+    this.#connectionHost = {
+      hub: this.#hub,
+      access: this.access,
+      limits,
+      brokerTimeoutMs: BROKER_TIMEOUT_MS,
+      recovery: recovery !== false,
+      authenticated: (auth, opened) => this.#replaceOlder(auth, opened),
+      closed: (ended) => this.#connections.remove(ended),
+    }
     this.#reporter = setInterval(() => this.#report(), REPORT_INTERVAL_MS)
     this.#reporter.unref()
   }
@@ -116,19 +133,7 @@ export class Node {
 
   /** A WebSocket has opened. */
   connect(link: Link, authenticate: Authenticate): Connection {
-    const connection = new Connection(
-      {
-        hub: this.#hub,
-        access: this.access,
-        limits: this.#options.limits,
-        brokerTimeoutMs: BROKER_TIMEOUT_MS,
-        recovery: this.#options.recovery !== false,
-        authenticated: (auth, opened) => this.#replaceOlder(auth, opened),
-        closed: (ended) => this.#connections.remove(ended),
-      },
-      link,
-      authenticate,
-    )
+    const connection = new Connection(this.#connectionHost, link, authenticate)
     this.#connections.add(connection)
     return connection
   }

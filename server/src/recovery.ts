@@ -2,6 +2,7 @@ import type { GapReason } from '@broadcaster/protocol'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from './channel.ts'
 import type { ControlMessage } from './control.ts'
+import type { Deadline } from './deadline.ts'
 import type { FanOut } from './fanout.ts'
 import type { ChannelLog, Entry } from './log.ts'
 import { Peers, type Range } from './peers.ts'
@@ -44,12 +45,12 @@ export class Recovery {
    * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
    * Returns why it can't, if it can't. The log must be kept.
    */
-  async locate(channel: Channel, since: Position | null, signal: AbortSignal): Promise<GapReason | null> {
+  async locate(channel: Channel, since: Position | null, deadline: Deadline): Promise<GapReason | null> {
     let hasAskedBroker = false
     let hasAskedPeers = false
     for (;;) {
-      await settledOrAborted(channel, signal)
-      if (signal.aborted || since === null) return null
+      if (channel.state !== 'live') await deadline.wait(channel.settled)
+      if (deadline.isOver || since === null) return null
       const log = channel.log!
       if (comparePositions(since, this.#host.headOf(channel)) > 0) {
         // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
@@ -122,16 +123,4 @@ export class Recovery {
 function extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
   const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
   log.prepend(missing, start, 'node')
-}
-
-function settledOrAborted(channel: Channel, signal: AbortSignal): Promise<void> {
-  if (channel.state === 'live' || signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done)
-    void channel.settled.then(done)
-  })
 }

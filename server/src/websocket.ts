@@ -1,13 +1,13 @@
 import type { Request } from 'express'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
-import type { Link } from './connection.ts'
+import type { Authenticate, Connection, Link } from './connection.ts'
 import type { Node } from './node.ts'
 
 /** The WebSocket transport: sockets that the handshake has made, and the sweep that finds the dead ones. */
 export class WebSockets {
   readonly #node: Node
-  readonly #links = new Set<WebSocketLink>()
+  readonly #sockets = new Set<WebSocketLink>()
   readonly #sweeper: NodeJS.Timeout
 
   /** A connection from which nothing came for two intervals is dropped. */
@@ -18,21 +18,14 @@ export class WebSockets {
   }
 
   accept(ws: WebSocket, req: Request): void {
-    // Our frames go to the socket itself, many messages in one write; `ws` writes no data frames, so none come between.
-    const link = new WebSocketLink(ws, req.socket, takesSharedCompression(ws, req))
-    const connection = this.#node.connect(link, (auth) => this.#node.access.connect(auth, req))
-    this.#links.add(link)
-    ws.on('message', (data: WebSocket.RawData) => {
-      link.isAlive = true
-      connection.receive(asText(data))
-    })
-    ws.on('pong', () => (link.isAlive = true))
-    ws.on('close', () => {
-      connection.ended()
-      this.#links.delete(link)
-    })
-    // A frame that breaks the protocol, or is too large: `ws` has closed with the right code.
-    ws.on('error', () => {})
+    const link = new WebSocketLink(this.#sockets, ws, req.socket, takesSharedCompression(ws, req))
+    link.connection = this.#node.connect(link, authenticateWith(this.#node, req))
+    this.#sockets.add(link)
+    links.set(ws, link)
+    ws.on('message', onMessage)
+    ws.on('pong', onPong)
+    ws.on('error', onError)
+    ws.on('close', onClose)
   }
 
   stop(): void {
@@ -40,21 +33,52 @@ export class WebSockets {
   }
 
   #sweep(): void {
-    for (const link of this.#links) link.ping()
+    for (const link of this.#sockets) link.ping()
   }
 }
 
+/** In a function of its own: the request lives for as long as this closure, which the connection lets go. */
+function authenticateWith(node: Node, req: Request): Authenticate {
+  return (auth) => node.access.connect(auth, req)
+}
+
+// Listeners are shared by all sockets: one of each for every connection would be most of what an idle one costs.
+const links = new WeakMap<WebSocket, WebSocketLink>()
+
+function onMessage(this: WebSocket, data: WebSocket.RawData): void {
+  const link = links.get(this)!
+  link.isAlive = true
+  link.connection.receive(asText(data))
+}
+
+function onPong(this: WebSocket): void {
+  links.get(this)!.isAlive = true
+}
+
+function onClose(this: WebSocket): void {
+  const link = links.get(this)!
+  link.connection.ended()
+  link.leave()
+}
+
+/** A frame that breaks the protocol, or is too large: `ws` has closed with the right code. */
+function onError(): void {}
+
+/** Our frames go to the socket itself, many in one write; `ws` writes no data frames, so none come between. */
 class WebSocketLink implements Link {
+  connection!: Connection
   isAlive = true
   readonly isCompressing: boolean
+  readonly #all: Set<WebSocketLink>
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
 
-  constructor(ws: WebSocket, socket: Socket, isCompressing: boolean) {
-    this.isCompressing = isCompressing
+  constructor(all: Set<WebSocketLink>, ws: WebSocket, socket: Socket, isCompressing: boolean) {
+    this.#all = all
     this.#ws = ws
     this.#socket = socket
+    this.isCompressing = isCompressing
   }
 
   get bufferedBytes(): number {
@@ -77,6 +101,10 @@ class WebSocketLink implements Link {
 
   close(code: number, reason: string): void {
     this.#ws.close(code, reason)
+  }
+
+  leave(): void {
+    this.#all.delete(this)
   }
 
   ping(): void {
