@@ -10,6 +10,11 @@ export function tableOf(scenario: Scenario, caseName: string, samples: readonly 
   const columns = scenario.columns.filter((figure) =>
     mine.some((sample) => sample.figures[figure] !== undefined),
   )
+  // What must never happen is shown wherever it did.
+  for (const figure of ['lost', 'disorder'] as const) {
+    if (!columns.includes(figure) && mine.some((sample) => (sample.figures[figure] ?? 0) !== 0))
+      columns.push(figure)
+  }
   const rows = peers.map((peer) => [
     peer,
     ...columns.map((figure) => {
