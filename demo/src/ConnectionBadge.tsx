@@ -11,7 +11,7 @@ export function ConnectionBadge() {
       <span>{isRefused ? 'Refused' : connectionWord[status]}</span>
       {status === 'connected' && transport && (
         <span className="badge__transport">
-          <span className="visually-hidden">over </span>
+          <span className="visually-hidden"> over </span>
           {transportWord[transport]}
         </span>
       )}

@@ -5,6 +5,7 @@ import { useBackend } from './useBackend.ts'
 export function PublishForm({ channels }: { channels: readonly string[] }) {
   const [channel, setChannel] = useState('news')
   const [body, setBody] = useState('')
+  const [sentTo, setSentTo] = useState<string>()
   const [problem, setProblem] = useState<string>()
   const backend = useBackend()
 
@@ -13,6 +14,7 @@ export function PublishForm({ channels }: { channels: readonly string[] }) {
     try {
       await publish(channel, body)
       setProblem(undefined)
+      setSentTo(channel)
       setBody('')
     } catch (error) {
       setProblem((error as Error).message)
@@ -53,6 +55,11 @@ export function PublishForm({ channels }: { channels: readonly string[] }) {
           Publish
         </button>
       </form>
+      {sentTo !== undefined && !channels.includes(sentTo) && (
+        <p className="panel__text" role="status">
+          Published to <b>{sentTo}</b>, which you have not subscribed to.
+        </p>
+      )}
       {problem !== undefined && (
         <p className="panel__text" role="alert" data-tone="bad">
           Not published: {problem}

@@ -50,6 +50,6 @@ export function connectionSentence({ status, transport, error }: Snapshot): stri
     case 'disconnected':
       return error
         ? `${error.message}. Sign in with another token.`
-        : 'Dropped by you. Publish something, then come back: you get what you missed.'
+        : 'Dropped by you. What is published meanwhile arrives when you come back; after half a minute, a gap is shown in its place.'
   }
 }

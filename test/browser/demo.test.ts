@@ -1,0 +1,255 @@
+import type { BrowserContext } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { startDemo, type Demo } from '../../demo/startDemo.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { tidy } from '../support/tidy.ts'
+import { openDemo, type DemoPage, type TransportChoice } from './demoPage.ts'
+
+const browser = tidy(await launchChromium())
+const redis = tidy(await startRedis())
+
+type Backend = {
+  readonly name: string
+  readonly demo: Demo
+  publish(channel: string, body: string): Promise<unknown>
+}
+
+const inProcess = tidy(await startDemo())
+const onRedis = tidy(await startDemo({ redis: redis.url }))
+const backends: readonly Backend[] = [
+  {
+    name: 'in process',
+    demo: inProcess,
+    publish: (channel, body) =>
+      fetch(`${inProcess.url}/api/publish`, { method: 'POST', body: JSON.stringify({ channel, body }) }),
+  },
+  // What anybody types into a shell.
+  { name: 'on Redis', demo: onRedis, publish: (channel, body) => redis.cli('PUBLISH', channel, body) },
+]
+const transports: readonly TransportChoice[] = ['WebSocket', 'Long-poll']
+const matrix = backends.flatMap((backend) => transports.map((transport) => ({ ...backend, transport })))
+
+describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transport }) => {
+  let page: DemoPage
+
+  // One page for all of them: loading it takes longer than all the rest.
+  beforeAll(async () => {
+    page = await openDemo(browser, demo.url)
+    await page.choose(transport)
+  })
+
+  // Another user is another client.
+  beforeEach(async () => {
+    await page.signIn(channelName('user'))
+    await page.showsConnection(`Connected over ${transport}`)
+  })
+
+  afterAll(() => page.close())
+
+  async function subscribe(label: string): Promise<string> {
+    const channel = channelName(label)
+    await page.add(channel)
+    await page.showsStatus(channel, 'Live')
+    return channel
+  }
+
+  it('shows what is published, channel by channel, in order', async () => {
+    const [news, weather] = [await subscribe('news'), await subscribe('weather')]
+    for (let count = 1; count <= 5; count++) await publish(news, `headline ${count}`)
+    await publish(weather, 'rain')
+    await page.showsLines(news, ['headline 1', 'headline 2', 'headline 3', 'headline 4', 'headline 5'])
+    await page.showsLines(weather, ['rain'])
+  })
+
+  it('shows what its own form publishes', async () => {
+    const news = await subscribe('news')
+    await page.publish(news, 'from the form')
+    await page.showsLines(news, ['from the form'])
+  })
+
+  it('unsubscribes from a channel, and hears nothing of it that was published meanwhile', async () => {
+    const [news, other] = [await subscribe('news with spaces'), await subscribe('other')]
+    await publish(news, 'heard')
+    await page.showsLines(news, ['heard'])
+    await page.press(`Unsubscribe from ${news}`)
+    await page.card(news).waitFor({ state: 'detached' })
+    await publish(news, 'not heard')
+    await publish(other, 'heard')
+    await page.showsLines(other, ['heard'])
+    await page.toggle(news)
+    await page.showsStatus(news, 'Live')
+    await publish(news, 'heard again')
+    await page.showsLines(news, ['heard again'])
+  })
+
+  it('says that a channel is refused, and why', async () => {
+    await page.toggle('secret')
+    await page.showsStatus('secret', 'Refused')
+    await page.card('secret').getByText('Channel refused').waitFor()
+    await page.toggle('secret')
+    await page.showsConnection(`Connected over ${transport}`)
+  })
+
+  it('is refused with a bad token, and let in again with a good one', async () => {
+    const news = await subscribe('news')
+    await page.signIn('bad')
+    await page.showsConnection('Refused')
+    await page.showsStatus(news, 'Failed')
+    await page.signIn('bob')
+    await page.showsConnection(`Connected over ${transport}`)
+    await page.showsStatus(news, 'Live')
+    await publish(news, 'for bob')
+    await page.showsLines(news, ['for bob'])
+  })
+
+  it('gets what was published while its connection was dropped', async () => {
+    const news = await subscribe('news')
+    await publish(news, 'before')
+    await page.showsLines(news, ['before'])
+    await page.press('Drop connection')
+    await page.showsConnection('Disconnected')
+    await publish(news, 'meanwhile 1')
+    await publish(news, 'meanwhile 2')
+    await page.press('Come back')
+    await page.showsConnection(`Connected over ${transport}`)
+    await publish(news, 'after')
+    await page.showsLines(news, ['before', 'meanwhile 1', 'meanwhile 2', 'after'])
+  })
+})
+
+describe('the page', () => {
+  let context: BrowserContext
+  const open: DemoPage[] = []
+
+  // They share their cache.
+  beforeAll(async () => {
+    context = await browser.newContext()
+  })
+
+  afterEach(async () => {
+    for (const page of open.splice(0)) await page.close()
+  })
+
+  afterAll(() => context.close())
+
+  async function openPage(url: string): Promise<DemoPage> {
+    const page = await openDemo(context, url)
+    open.push(page)
+    return page
+  }
+
+  it('makes one connection and one subscribe for each channel, though React runs its effects twice', async () => {
+    const page = await openPage(inProcess.url)
+    await page.showsStatus('news', 'Live')
+    await page.showsStatus('weather', 'Live')
+    // The requests of what comes last come last on the wire.
+    await page.toggle('lunch')
+    await page.showsStatus('lunch', 'Live')
+    await page.toggle('lunch')
+    await page.card('lunch').waitFor({ state: 'detached' })
+    await page.add('marker')
+    await page.showsStatus('marker', 'Live')
+
+    expect(page.sent).toHaveLength(1)
+    const requests = page.sent[0]!.map(({ __type, channel }) => `${__type} ${channel ?? ''}`)
+    for (const name of [
+      'auth ',
+      'subscribe news',
+      'subscribe weather',
+      'subscribe lunch',
+      'subscribe marker',
+    ]) {
+      expect(requests.filter((request) => request === name)).toEqual([name])
+    }
+    expect(requests).not.toContain('unsubscribe news')
+    expect(requests).not.toContain('unsubscribe weather')
+  })
+
+  it('leaves the WebSocket of hot reload alone, on the same port', async () => {
+    const { page } = await openPage('about:blank')
+    const connected = page.waitForEvent('console', (message) => message.text().includes('[vite] connected'))
+    await page.goto(inProcess.url)
+    await connected
+    await page.getByText('Live', { exact: true }).first().waitFor()
+  })
+
+  it('falls back to long-poll by itself where WebSockets are blocked', async () => {
+    const page = await openPage('about:blank')
+    await page.page.routeWebSocket('**/broadcast', (socket) => void socket.close({ code: 1011 }))
+    await page.page.goto(inProcess.url)
+    await page.showsConnection('Connected over Long-poll')
+    await page.publish('news', 'all the same')
+    await page.showsLines('news', ['all the same'])
+  })
+
+  it('holds up under a burst: every message in order, the newest hundred on show', async () => {
+    const page = await openPage(onRedis.url)
+    await page.showsStatus('news', 'Live')
+    await redis.cli('EVAL', "for i = 1, 2000 do redis.call('PUBLISH', 'news', 'burst ' .. i) end", '0')
+    await page.showsLines(
+      'news',
+      Array.from({ length: 100 }, (_, index) => `burst ${1901 + index}`),
+    )
+  })
+
+  it('says what is wrong when it can not publish', async () => {
+    const page = await openPage(inProcess.url)
+    await page.page.route('**/api/publish', (route) =>
+      route.fulfill({ status: 503, json: { error: 'Redis is away' } }),
+    )
+    await page.publish('news', 'in vain')
+    await page.page.getByRole('alert').filter({ hasText: 'Not published: Redis is away' }).waitFor()
+  })
+
+  it('can be used with the keyboard alone, and never loses the focus', async () => {
+    const { page } = await openPage(inProcess.url)
+    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '')
+    await page.getByRole('button', { name: 'lunch' }).focus()
+    await page.keyboard.press('Space')
+    await page.getByRole('button', { name: 'Unsubscribe from lunch' }).focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('article', { name: 'lunch' }).waitFor({ state: 'detached' })
+    expect(await focused()).toBe('lunch')
+
+    await page.getByRole('radio', { name: 'Auto' }).focus()
+    await page.keyboard.press('ArrowRight')
+    await page.keyboard.press('ArrowRight')
+    await page.getByRole('status', { name: 'Connection' }).filter({ hasText: 'over Long-poll' }).waitFor()
+    expect(
+      await page
+        .getByRole('radio', { name: 'Long-poll' })
+        .evaluate((radio) => radio === document.activeElement),
+    ).toBe(true)
+
+    await page.getByLabel('Token').focus()
+    await page.keyboard.press('End')
+    await page.keyboard.type('2')
+    await page.keyboard.press('Enter')
+    await page.getByText('The token now is alice2').waitFor()
+    expect(await page.getByLabel('Token').evaluate((field) => field === document.activeElement)).toBe(true)
+  })
+
+  it('fits a phone of 360 pixels', async () => {
+    const { page } = await openPage(inProcess.url)
+    await page.setViewportSize({ width: 360, height: 740 })
+    await page.getByRole('button', { name: 'secret' }).click()
+    await page.getByText('Channel refused').waitFor()
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+  })
+})
+
+describe('POST /api/publish', () => {
+  it.each([
+    ['no JSON', '{"channel":', 'The body is no JSON'],
+    ['no object', '[1]', '"channel" is a string'],
+    ['no channel', '{"body":"x"}', '"channel" is a string'],
+    ['a channel that is no string', '{"channel":7,"body":"x"}', '"channel" is a string'],
+    ['no body', '{"channel":"news"}', 'Expected a "body"'],
+  ])('answers 400 to %s, and says what it expects', async (_what, body, expected) => {
+    const response = await fetch(`${inProcess.url}/api/publish`, { method: 'POST', body })
+    expect(response.status).toBe(400)
+    expect(((await response.json()) as { error: string }).error).toContain(expected)
+  })
+})
