@@ -119,7 +119,7 @@ describe('limits', () => {
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('bufferedBytes: a client that stops reading costs no more memory than that', async () => {
+  it('bufferedBytes: keeps no more than that for a client that stops reading', async () => {
     const server = tidy(
       await startServer({ limits: { bufferedBytes: 200_000 }, recovery: { maxBytes: 300_000 } }),
     )
@@ -132,17 +132,17 @@ describe('limits', () => {
     }
     alice.stall()
     const body = 'x'.repeat(60_000)
-    const before = process.memoryUsage()
-    for (let i = 0; i < 1000; i++) {
+    const total = 1000
+    for (let i = 0; i < total; i++) {
       await server.publish(channel, `${i} ${body}`)
       await bob.next()
     }
-    const { external, arrayBuffers, heapUsed } = process.memoryUsage()
-    // 60 MB were published.
-    const grown = external + arrayBuffers + heapUsed - before.external - before.arrayBuffers - before.heapUsed
-    expect(grown).toBeLessThan(45_000_000)
+    expect((await server.broadcaster.stats()).node.lagging).toBe(1)
     alice.resume()
-    await vi.waitUntil(async () => (await alice.next()).__type === 'gap', { timeout: 15_000 })
+    let heard = 0
+    while ((await alice.next()).__type === 'message') heard++
+    // 60 MB were published. What comes before the gap was kept: by the system, which takes up to 10 MB, and by us.
+    expect(heard).toBeLessThan(total / 3)
   })
 
   it('W9: drops a connection from which nothing comes, and keeps one that answers pings', async () => {
