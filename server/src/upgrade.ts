@@ -67,6 +67,7 @@ export class UpgradeGate {
     const { socket, head, response } = pending.get(req)!
     pending.delete(req)
     response.detachSocket(socket as Socket)
+    socket.off('error', destroySocket)
     this.#gate.emit('upgrade', req, socket, head)
   }
 
@@ -96,12 +97,12 @@ export class UpgradeGate {
   #dispatch(server: AttachableServer, req: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (pending.has(req)) return
     const paths = this.#paths()
-    if (paths !== null && !paths.some((path) => isUnder(path, req))) return
+    if (paths !== null && !isUnderOne(paths, req)) return
     // An error of the socket has nobody else to hear it while middleware is at work.
-    socket.on('error', () => socket.destroy())
+    socket.on('error', destroySocket)
     const response = new ServerResponse(req)
     response.shouldKeepAlive = false
-    response.on('finish', () => socket.end())
+    response.on('finish', endSocket)
     const upgrade: Pending = { socket, head, response, isAnswerable: false }
     pending.set(req, upgrade)
     // Where our path isn't known the request has to find us. If others listen to upgrades too, one that does not find us
@@ -124,9 +125,18 @@ type Mounted = Express & { readonly parent?: Application }
 
 const PLAIN_PATH = /^[^:*?+(){}[\],]*$/
 
-function isUnder(mount: string, req: IncomingMessage): boolean {
+function isUnderOne(mounts: readonly string[], req: IncomingMessage): boolean {
   const path = (req.url ?? '/').split('?', 1)[0]!.toLowerCase()
-  return path === mount.toLowerCase() || path.startsWith(`${mount.toLowerCase()}/`)
+  return mounts.some((mount) => path === mount.toLowerCase() || path.startsWith(`${mount.toLowerCase()}/`))
+}
+
+// No closures: they would keep the request for as long as the socket lives.
+function destroySocket(this: Duplex): void {
+  this.destroy()
+}
+
+function endSocket(this: ServerResponse): void {
+  this.socket?.end()
 }
 
 function makeAnswerable(upgrade: Pending): void {
