@@ -11,7 +11,7 @@ export type SentEntry = readonly [position: string, json: string, ageMs: number]
 export type ControlMessage =
   /** From here on, every node counts from 0 under this number. */
   | { readonly type: 'beacon'; readonly n: number }
-  /** Who has all of these channels' messages after `after` and before `before`? */
+  /** Who has all of these channels' messages after `after`, up to and with `before`? */
   | {
       readonly type: 'fetch'
       readonly id: number

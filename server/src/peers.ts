@@ -2,7 +2,7 @@ import type { ControlMessage, SentEntry } from './control.ts'
 import type { Entry } from './log.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
 
-/** A hole: everything of `channel` after `after` and before `before`. */
+/** A hole: everything of `channel` after `after`, up to and with `before`, where a log begins. */
 export interface Range {
   readonly channel: string
   readonly after: Position

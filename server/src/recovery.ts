@@ -115,7 +115,7 @@ export class Recovery {
   #read({ channel: name, after, before }: Range): Entry[] | null {
     const channel = this.#host.channel(name)
     if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
-    return channel.log.after(after).filter((entry) => comparePositions(entry, before) < 0)
+    return channel.log.after(after).filter((entry) => comparePositions(entry, before) <= 0)
   }
 }
 
