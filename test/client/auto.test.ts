@@ -241,10 +241,13 @@ describe('on long-poll, WebSocket is tried again', () => {
     const gaps = hear(client, 'gap')
     server.upgrades = 'accept'
     page.goOnline()
+    // A poll that may be dead is sent anew when the network is back.
+    await poll.gone()
+    const again = await server.request('poll')
     const socket = await server.accept()
     expect(socket.auth).toMatchObject({ __previous: 'one', __generation: 3 })
-    // The answer to the poll that the client gave up is lost; the WebSocket has it too.
-    await poll.gone()
+    // What that poll would have brought is lost; the WebSocket has it too.
+    await again.gone()
     const request = await socket.next('subscribe')
     expect(request).toMatchObject({ channel: 'news', position: 'p1' })
     expect(subscription.status).toBe('subscribed')
@@ -264,6 +267,22 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(server.pendingRequests.filter(({ __type }) => __type === 'auth')).toEqual([])
   })
 
+  it('and when that is lost again, nothing remains of the long-poll: it is tried again as ever', async () => {
+    const page = fakePage()
+    stopTime()
+    const { server, client } = await fallBackWithNews()
+    server.upgrades = 'accept'
+    page.goOnline()
+    const socket = await server.accept()
+    await movesTo(client, 'websocket')
+    const lost = reaches(client, 'reconnecting')
+    socket.close(1011)
+    expect(await lost).toMatchObject({ attempt: 1, retryInMs: 499 })
+    vi.advanceTimersByTime(499)
+    await server.accept()
+    await reaches(client, 'connected')
+  })
+
   it('and what the poll brings until then is delivered', async () => {
     const page = fakePage()
     const { server, news, poll } = await fallBackWithNews()
@@ -271,7 +290,6 @@ describe('on long-poll, WebSocket is tried again', () => {
     page.goOnline()
     const socket = await server.socket()
     await socket.next('auth')
-    // A poll that may be dead is sent anew when the network is back.
     await poll.gone()
     ;(await server.request('poll')).answer(message('b', 'p2'))
     expect(await news.next()).toBe('b')

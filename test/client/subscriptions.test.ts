@@ -150,6 +150,18 @@ describe('the last listener', () => {
     await expectSilence(client, socket)
   })
 
+  it('may leave before the server has confirmed, and another come: one subscribe, no unsubscribe', async () => {
+    const { client, socket } = await connectWebSocket()
+    client.subscribe('news', nothing)()
+    await socket.confirm('news')
+    await expectSilence(client, socket)
+    const news = collect()
+    await client.subscribe('news', news).ready
+    await expectSilence(client, socket)
+    socket.send(message('news', 'a'))
+    expect(await news.next()).toBe('a')
+  })
+
   it('takes its messages away at once: nobody hears what comes in that second', async () => {
     const { client, socket } = await connectWebSocket()
     const news = collect()
@@ -352,6 +364,7 @@ describe('a server that can’t subscribe just now', () => {
     stopTime()
     const onStatus = vi.fn()
     const subscription = client.subscribe('news', nothing, { onStatus })
+    const { ready } = subscription
     for (const [round, waitMs] of [499, 999, 1999].entries()) {
       await socket.next('subscribe')
       const told = until('the error', () => onStatus.mock.calls.length > round)
@@ -363,7 +376,8 @@ describe('a server that can’t subscribe just now', () => {
       vi.advanceTimersByTime(waitMs)
     }
     await socket.confirm('news')
-    await subscription.ready
+    // The one promise, through all the tries.
+    await ready
     expect(subscription.error).toBeNull()
     expect(onStatus.mock.lastCall).toEqual(['subscribed', null])
   })
