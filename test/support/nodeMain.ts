@@ -4,3 +4,5 @@ import { startServer } from './server.ts'
 const { port, ...options } = JSON.parse(process.argv[2]!) as { port?: number }
 const server = await startServer(options, port === undefined ? {} : { port })
 process.stdout.write(`${server.url}\n`)
+// Whoever started it is gone.
+process.stdin.resume().on('end', () => process.exit())

@@ -22,11 +22,8 @@ export async function startNodeProcess(
 ): Promise<NodeProcess> {
   const main = join(import.meta.dirname, 'nodeMain.ts')
   const args = ['--conditions=@broadcaster/source', '--import', 'tsx', main, JSON.stringify(options)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
-  const killWithUs = () => child.kill('SIGKILL')
-  process.once('exit', killWithUs)
-  void exited.then(() => process.off('exit', killWithUs))
 
   const lines = createInterface({ input: child.stdout })
   const died = exited.then(([code]) => {

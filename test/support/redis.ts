@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -29,6 +29,11 @@ export type RedisOptions = {
 
 const run = promisify(execFile)
 
+// Where Linux can do it, the server ends with this process however that ends, also when a test run is killed.
+const command = spawnSync('setpriv', ['--version']).error
+  ? ['redis-server']
+  : ['setpriv', '--pdeathsig', 'KILL', 'redis-server']
+
 /** Starts a real, empty `redis-server` on a free port of this machine. Resolves when it answers PING. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'broadcaster-redis-'))
@@ -49,7 +54,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       '--appendonly',
       'no',
     ]
-    const started = spawn('redis-server', [...args, ...(options.args ?? [])], {
+    const started = spawn(command[0]!, [...command.slice(1), ...args, ...(options.args ?? [])], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = started
