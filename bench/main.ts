@@ -15,6 +15,7 @@ import { quickScenarios, scenarios } from './scenarios/index.ts'
 const help = `npm run bench -- [options]
 
   --scenario NAME   only this scenario, may be repeated: ${scenarios.map(({ name }) => name).join(', ')}
+  --case TEXT       only cases whose name contains this, such as "1,000"
   --peer NAME       only this peer, may be repeated: ${peerNames.join(', ')}
   --rounds N        rounds of each measurement (1; with --full 3)
   --full            all scenarios and peers, at full size and length
@@ -26,6 +27,7 @@ const help = `npm run bench -- [options]
 const { values } = parseArgs({
   options: {
     scenario: { type: 'string', multiple: true, default: [] },
+    case: { type: 'string', default: '' },
     peer: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string' },
     full: { type: 'boolean', default: false },
@@ -50,6 +52,7 @@ const chosen = choose(
 ).map((name) => scenarios.find((scenario) => scenario.name === name)!)
 const steps = planRuns({
   scenarios: chosen.length === 0 ? usual : chosen,
+  caseText: values.case,
   peers: choose('peer', values.peer, peerNames),
   rounds: Number(values.rounds ?? (size === 'full' ? 3 : 1)),
   size,

@@ -85,6 +85,7 @@ export class Group {
         this.connections[i] = connection
         times.push(performance.now() - begin)
         if (connection.subscribed?.recovered) recovered++
+        if (connection.subscribed?.recovered === false) this.gaps++
       }),
     )
     times.sort((a, b) => a - b)

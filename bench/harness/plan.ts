@@ -13,6 +13,8 @@ export type Wanted = {
   readonly scenarios: readonly Scenario[]
   /** Only these peers, if any are named. */
   readonly peers: readonly PeerName[]
+  /** Only cases whose name contains this. */
+  readonly caseText?: string
   readonly rounds: number
   readonly size: Size
 }
@@ -21,7 +23,7 @@ export type Wanted = {
  * What runs, in order: all peers of a case one after the other, then the next case, and all of it again in each round. Every
  * other round goes through the peers backwards, so that no one always comes first after the pause.
  */
-export function planRuns({ scenarios, peers: named, rounds, size }: Wanted): Step[] {
+export function planRuns({ scenarios, peers: named, caseText = '', rounds, size }: Wanted): Step[] {
   const steps: Step[] = []
   for (const scenario of scenarios) {
     const usual =
@@ -29,7 +31,7 @@ export function planRuns({ scenarios, peers: named, rounds, size }: Wanted): Ste
     const chosen = usual.filter((peer) => named.length === 0 || named.includes(peer))
     const present = chosen.filter((peer) => peers[peer].missing?.() === undefined)
     for (let round = 1; round <= rounds; round++) {
-      for (const options of scenario.cases[size]) {
+      for (const options of scenario.cases[size].filter(({ name }) => name.includes(caseText))) {
         const order = round % 2 === 1 ? present : present.toReversed()
         for (const peer of order) steps.push({ scenario, options, peer, round })
       }
