@@ -7,8 +7,8 @@ let lastId = 0
 
 /** What one component knows of one channel, for useSyncExternalStore(). */
 export class ChannelStore<Body> {
-  readonly client: BroadcasterClient
-  readonly name: string | null
+  readonly #client: BroadcasterClient
+  readonly #channel: string | null
 
   #handlers: ChannelOptions<Body> = {}
   #status: SubscriptionStatus = 'subscribing'
@@ -23,9 +23,9 @@ export class ChannelStore<Body> {
   #state = this.#firstState
   #idleState = this.#takeState('idle')
 
-  constructor(client: BroadcasterClient, name: string | null) {
-    this.client = client
-    this.name = name
+  constructor(client: BroadcasterClient, channel: string | null) {
+    this.#client = client
+    this.#channel = channel
   }
 
   readonly getState = (): ChannelState<Body> => this.#state
@@ -41,8 +41,8 @@ export class ChannelStore<Body> {
   }
 
   readonly subscribe = (notify: () => void): (() => void) => {
-    const channel = this.name!
-    const subscription = this.client.subscribe(channel, this.#onMessage, {
+    const channel = this.#channel!
+    const subscription = this.#client.subscribe(channel, this.#onMessage, {
       onGap: (gap) => this.#handlers.onGap?.(gap),
       onStatus: this.#onStatus,
     })

@@ -2,23 +2,16 @@ import { onNextFrame } from './frame.ts'
 
 type Reduce<Item> = (list: readonly Item[], item: Item) => readonly Item[]
 
+const none: readonly never[] = []
+
 /** The list of useChannelMessages(), for useSyncExternalStore(): it grows at once and shows with the next frame. */
 export class MessageList<Item> {
-  readonly client: unknown
-  readonly name: unknown
-
-  #items: readonly Item[] = []
+  #items: readonly Item[] = none
   #shown = this.#items
-  readonly #first = this.#shown
   #notify: (() => void) | undefined
 
-  constructor(client: unknown, name: unknown) {
-    this.client = client
-    this.name = name
-  }
-
   readonly get = (): readonly Item[] => this.#shown
-  readonly getFirst = (): readonly Item[] => this.#first
+  readonly getFirst = (): readonly Item[] => none
 
   readonly subscribe = (notify: () => void): (() => void) => {
     this.#notify = notify
@@ -35,7 +28,7 @@ export class MessageList<Item> {
   }
 
   readonly clear = (): void => {
-    this.#items = []
+    this.#items = none
     this.#show()
   }
 

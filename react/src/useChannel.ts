@@ -6,10 +6,11 @@ import type {
   Message,
   SubscriptionStatus,
 } from '@broadcaster/client'
-import { useInsertionEffect, useState, useSyncExternalStore } from 'react'
+import { useInsertionEffect, useSyncExternalStore } from 'react'
 import { ChannelStore } from './ChannelStore.ts'
 import type { Schema, SchemaError } from './schema.ts'
 import { useClient } from './useBroadcaster.ts'
+import { useKept } from './useKept.ts'
 
 /**
  * - `idle`: no name, or not `enabled`
@@ -86,12 +87,7 @@ export function useChannel<Name extends ChannelName, Body = string>(
   const channel = name ?? null
   const isIdle = channel === null || handlers.enabled === false
 
-  const make = () => new ChannelStore<Body>(client, channel)
-  const [kept, keep] = useState(make)
-  let store = kept
-  // State set while rendering takes effect at once: the old channel's state is never seen with the new name.
-  if (kept.client !== client || kept.name !== channel) keep((store = make()))
-
+  const store = useKept(() => new ChannelStore<Body>(client, channel), [client, channel])
   // Before any other effect, and taken from a store by the commit that replaces it: what still arrives on the old
   // channel reaches nobody.
   useInsertionEffect(() => store.handleWith(handlers))

@@ -1,8 +1,9 @@
 import type { ChannelName, Gap } from '@broadcaster/client'
-import { useMemo, useState, useSyncExternalStore } from 'react'
+import { useMemo, useSyncExternalStore } from 'react'
 import { MessageList } from './MessageList.ts'
 import { useClient } from './useBroadcaster.ts'
 import { useChannel, type ChannelOptions, type ChannelState, type ReceivedMessage } from './useChannel.ts'
+import { useKept } from './useKept.ts'
 
 export interface ChannelMessagesOptions<Item, Body = string, Name = string> extends ChannelOptions<
   Body,
@@ -57,11 +58,7 @@ export function useChannelMessages<Name extends ChannelName, Body = string, Item
   options: ChannelMessagesOptions<Item, Body, Name> = {},
 ): ChannelMessages<Item, Body> {
   const client = useClient('useChannelMessages')
-  const make = () => new MessageList<Item>(client, name)
-  const [kept, keep] = useState(make)
-  let list = kept
-  if (kept.client !== client || kept.name !== name) keep((list = make()))
-
+  const list = useKept(() => new MessageList<Item>(), [client, name])
   const { limit = 100, select, selectGap, reduce, onMessage, onGap } = options
   const channel = useChannel<Name, Body>(name, {
     ...options,

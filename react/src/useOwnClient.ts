@@ -1,5 +1,6 @@
 import { BroadcasterClient, type ClientOptions } from '@broadcaster/client'
-import { useEffect, useInsertionEffect, useRef, useState } from 'react'
+import { useEffect, useInsertionEffect, useRef } from 'react'
+import { useKept } from './useKept.ts'
 
 type Options = ClientOptions & { url: string }
 
@@ -13,25 +14,19 @@ export function useOwnClient(options: Options | null): BroadcasterClient | null 
     latest.current = options
   })
 
-  const make = () => options && new OwnClient(options, () => latest.current?.auth ?? {})
-  const [kept, keep] = useState(make)
-  let own = kept
-  // State set while rendering takes effect at once: no child ever sees the old client with the new options.
-  if (kept?.url !== options?.url || kept?.mode !== options?.mode) keep((own = make()))
-
+  const own = useKept(
+    () => options && new OwnClient(options, () => latest.current?.auth ?? {}),
+    [options?.url, options?.mode],
+  )
   useEffect(() => own?.hold(), [own])
   return own && own.client
 }
 
 class OwnClient {
-  readonly url: string
-  readonly mode: ClientOptions['mode']
   readonly client: BroadcasterClient
   #leaving: ReturnType<typeof setTimeout> | undefined
 
   constructor({ url, ...options }: Options, getAuth: () => NonNullable<ClientOptions['auth']>) {
-    this.url = url
-    this.mode = options.mode
     const auth = () => {
       const current = getAuth()
       return typeof current === 'function' ? current() : current

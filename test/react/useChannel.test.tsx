@@ -4,6 +4,7 @@ import * as React from 'react'
 import { useLayoutEffect } from 'react'
 import { describe, expect, it, vi } from 'vitest'
 import { channelName } from '../support/names.ts'
+import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import { recordWire, renderApp, sees, startServer } from './support.tsx'
 
@@ -137,6 +138,16 @@ describe('useChannel', () => {
     await app.server.publish(news, ...expected)
     await until('all messages', () => bodies.length >= 1000)
     expect(bodies).toEqual(expected)
+  })
+
+  it('shows messages also while the page is hidden and gets no frames', async () => {
+    vi.stubGlobal('requestAnimationFrame', () => 0)
+    tidy({ close: () => vi.unstubAllGlobals() })
+    const news = channelName()
+    const app = await renderApp(<Channel name={news} />)
+    await sees(app, 'subscribed')
+    await app.server.publish(news, 'hello')
+    await sees(app, 'hello')
   })
 
   it('does not render for messages when a component does not read them', async () => {
