@@ -27,6 +27,15 @@ export type ControlMessage =
       readonly entries: readonly SentEntry[] | null
       readonly isLast: boolean
     }
+  /** Where did these channels stand, when the asking node began to hold them? */
+  | {
+      readonly type: 'heads'
+      readonly id: number
+      readonly node: string
+      readonly channels: readonly (readonly [channel: string, at: string])[]
+    }
+  /** An answer to `heads`, to the asking node; `null` where this node can't know. */
+  | { readonly type: 'headsAre'; readonly id: number; readonly heads: readonly (string | null)[] }
   /** Connections of this client with a lower generation end. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
   /** This poll of the session ends. */
@@ -72,6 +81,8 @@ const isString = (value: unknown): value is string => typeof value === 'string'
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isRange = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 3 && value.every(isString)
+const isPair = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 2 && value.every(isString)
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
@@ -85,6 +96,10 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
     isCount(range) &&
     typeof isLast === 'boolean' &&
     (entries === null || (Array.isArray(entries) && entries.every(isEntry))),
+  heads: ({ id, node, channels }) =>
+    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPair),
+  headsAre: ({ id, heads }) =>
+    isCount(id) && Array.isArray(heads) && heads.every((head) => head === null || isString(head)),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
   endPoll: ({ token, poll }) => isString(token) && isString(poll),
   endSession: ({ token }) => isString(token),

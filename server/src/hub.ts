@@ -248,6 +248,8 @@ export class Hub {
         return this.#countFrom(message.n)
       case 'fetch':
       case 'fetched':
+      case 'heads':
+      case 'headsAre':
         return this.#recovery.control(message)
       default:
         return this.onControl(message)
@@ -263,9 +265,9 @@ export class Hub {
       if (beacon < this.#beacons.current) this.#renumber()
       return
     }
-    for (const channel of this.#confirmed) this.#begin(channel)
+    const begun = [...this.#confirmed]
     this.#confirmed.clear()
-    this.#fillHoles()
+    this.#beginAll(begun)
     this.#beacons.reached()
   }
 
@@ -332,14 +334,20 @@ export class Hub {
       for (const channel of held) this.#confirmed.add(channel)
       void this.#beacons.fresh()
     } else {
-      for (const channel of held) this.#begin(channel)
-      this.#fillHoles()
+      this.#beginAll(held)
     }
   }
 
-  #begin(channel: Channel): void {
-    channel.begin(this.#beacons.current, this.#options.log)
-    if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
+  /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
+  #beginAll(channels: readonly Channel[]): void {
+    for (const channel of channels) {
+      channel.begin(this.#beacons.current, this.#options.log)
+      if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
+    }
+    const holes = channels.filter(({ state }) => state === 'filling')
+    if (holes.length > 0) void this.#recovery.fill(holes)
+    const fresh = channels.filter(({ state, log }) => state === 'live' && log !== null)
+    if (fresh.length > 0) void this.#recovery.reachBack(fresh)
   }
 
   /** From now on, or from when it counts, the channel has a log. */
@@ -410,14 +418,6 @@ export class Hub {
     this.flush()
     this.#confirmed.clear()
     for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)
-  }
-
-  /** The channels that count again since this beacon, and lack what was published before. */
-  #fillHoles(): void {
-    const holes = [...this.#channels.values()].filter(
-      (channel) => channel.state === 'filling' && channel.log!.start.beacon === this.#beacons.current,
-    )
-    if (holes.length > 0) void this.#recovery.fill(holes)
   }
 
   // -- housekeeping

@@ -107,6 +107,12 @@ export class ChannelLog {
     return comparePositions(position, this.#start) >= 0
   }
 
+  /** The newest entry's place that is not after `position`, or the start: nothing is between. */
+  lastUpTo(position: Position): Position {
+    const index = this.#indexAfter(position) - 1
+    return index < this.#first ? this.#start : this.#entries[index]!
+  }
+
   /** Whether there are entries after `position`. */
   hasAfter(position: Position): boolean {
     return this.size > 0 && comparePositions(this.#entries.at(-1)!, position) > 0

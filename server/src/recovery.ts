@@ -1,12 +1,13 @@
-import type { GapReason } from '@broadcaster/protocol'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from './channel.ts'
 import type { ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
 import type { FanOut } from './fanout.ts'
+import { Heads, type Beginning } from './heads.ts'
 import type { ChannelLog, Entry } from './log.ts'
 import { Peers, type Range } from './peers.ts'
 import { comparePositions, type Position } from './position.ts'
+import type { GapReason } from '@broadcaster/protocol'
 
 /** What {@link Recovery} needs of the hub. */
 export interface RecoveryHost {
@@ -25,6 +26,7 @@ export interface RecoveryHost {
 export class Recovery {
   readonly #host: RecoveryHost
   readonly #peers: Peers
+  readonly #heads: Heads
 
   constructor(host: RecoveryHost) {
     this.#host = host
@@ -34,11 +36,40 @@ export class Recovery {
       publishToNode: (node, message) => host.publishToNode(node, message),
       read: (range) => this.#read(range),
     })
+    this.#heads = new Heads({
+      node: host.node,
+      publishToAll: (message) => host.publishToAll(message),
+      publishToNode: (node, message) => host.publishToNode(node, message),
+      lastBefore: (beginning) => this.#lastBefore(beginning),
+    })
   }
 
-  control(message: Extract<ControlMessage, { type: 'fetch' | 'fetched' }>): void {
-    if (message.type === 'fetch') this.#peers.answer(message)
-    else this.#peers.receive(message)
+  control(message: Extract<ControlMessage, { type: 'fetch' | 'fetched' | 'heads' | 'headsAre' }>): void {
+    switch (message.type) {
+      case 'fetch':
+        return this.#peers.answer(message)
+      case 'fetched':
+        return this.#peers.receive(message)
+      case 'heads':
+        return this.#heads.answer(message)
+      case 'headsAre':
+        return this.#heads.receive(message)
+    }
+  }
+
+  /** Lets logs that have just begun reach back over the quiet before, of which other nodes know. */
+  async reachBack(channels: readonly Channel[]): Promise<void> {
+    if (!this.#host.isOrdered) return
+    const logs = channels.map(({ log }) => log!)
+    const beginnings = channels.map(({ name }, i) => ({ channel: name, at: logs[i]!.start }))
+    const heads = await this.#heads.find(beginnings)
+    channels.forEach((channel, i) => {
+      const log = logs[i]!
+      const head = heads[i]
+      // Meanwhile it may have been filled for a client, or have lost its beginning.
+      const isAsItWas = channel.log === log && comparePositions(log.start, beginnings[i]!.at) === 0
+      if (head && isAsItWas) log.prepend([], head, 'node')
+    })
   }
 
   /**
@@ -116,6 +147,12 @@ export class Recovery {
     const channel = this.#host.channel(name)
     if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
     return channel.log.after(after).filter((entry) => comparePositions(entry, before) <= 0)
+  }
+
+  #lastBefore({ channel: name, at }: Beginning): Position | null {
+    const channel = this.#host.channel(name)
+    if (channel?.state !== 'live' || channel.log?.covers(at) !== true) return null
+    return channel.log.lastUpTo(at)
   }
 }
 
