@@ -296,7 +296,10 @@ export class Connection implements Subscriber {
     const channel = this.#channels.get(name)
     this.#host.hub.unsubscribe(this, name)
     this.#channels.delete(name)
-    if (channel) this.#places?.delete(channel)
+    if (!channel || this.#places === null) return
+    this.#places.delete(channel)
+    // It may have been the one that the others were waiting for.
+    this.#link.onDrained(() => this.catchUp())
   }
 
   /** Requests about one channel one after the other, those about others meanwhile. */
