@@ -21,7 +21,7 @@ describe('PROTOCOL.md', () => {
 
   it('has the close codes of protocol/src/codes.ts', () => {
     const section = spec.slice(spec.indexOf('## Close codes'))
-    const rows = [...section.matchAll(/^\| (\d{4}) \| (\w+) \| (.*?) ?\| (yes|no) \|$/gm)]
+    const rows = [...section.matchAll(/^\| (\d{4}) +\| (\w+) +\| (.*?) +\| (yes|no) +\|$/gm)]
     const table = rows.map(([, code, name, reason, retry]) => ({
       name,
       code: Number(code),
