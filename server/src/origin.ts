@@ -37,8 +37,8 @@ function isSameOrigin(origin: string, req: Request): boolean {
 
 /** CORS headers, and the answer to preflights, for the origins that are let in. */
 export function corsFor(isAllowed: (req: Request) => boolean): RequestHandler {
-  return cors<Request>((req, done) => {
-    const allowed = isAllowed(req) && req.headers.origin !== undefined
+  const withHeaders = cors<Request>((req, done) => {
+    const allowed = isAllowed(req)
     done(null, {
       origin: allowed,
       credentials: allowed,
@@ -47,4 +47,6 @@ export function corsFor(isAllowed: (req: Request) => boolean): RequestHandler {
       preflightContinue: false,
     })
   })
+  // No origin, no browser that asks.
+  return (req, res, next) => (req.headers.origin === undefined ? next() : withHeaders(req, res, next))
 }

@@ -25,8 +25,9 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
 local session = redis.call('HGETALL', KEYS[1])
 if #session == 0 then return false end
 redis.call('HSET', KEYS[1], 'poller', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return session`,
+local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3])
+if isProlonged then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return { session, isProlonged and 1 or 0 }`,
 
   commitAnswer: `
 if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
@@ -96,11 +97,15 @@ export class RedisSessions implements SessionStore {
   }
 
   async beginPoll(token: string, poller: string): Promise<Session | null> {
-    const fields = await this.#run.beginPoll(this.#key(token), poller, this.#life.pollingMs)
-    if (fields === null) return null
+    const { pollingMs } = this.#life
+    // Polls may be many a second; a life that has hardly begun need not begin anew.
+    const enoughMs = Math.ceil(pollingMs * 0.75)
+    const reply = await this.#run.beginPoll(this.#key(token), poller, pollingMs, enoughMs)
+    if (reply === null) return null
+    const [fields, isProlonged] = reply as [string[], number]
     // Only for the count: no poll waits for it, and the next one makes up for it.
-    this.#noteExpiry(token, this.#life.pollingMs).catch(() => {})
-    return parseSession(pairs(fields as string[]))
+    if (isProlonged === 1) this.#noteExpiry(token, pollingMs).catch(() => {})
+    return parseSession(pairs(fields))
   }
 
   async commitAnswer(
