@@ -9,7 +9,6 @@ import { planRuns, type Step } from './harness/plan.ts'
 import { printScenario } from './harness/print.ts'
 import { printProfile } from './harness/profile.ts'
 import { Session, type Size } from './harness/session.ts'
-import { writeReport } from './report/report.ts'
 import { quickScenarios, scenarios } from './scenarios/index.ts'
 
 const help = `npm run bench -- [options]
@@ -79,7 +78,11 @@ for (const [index, step] of steps.entries()) {
   }
   if (steps[index + 1]?.scenario !== step.scenario) printScenario(step.scenario, samples, size)
 }
-if (values.report) await writeReport(samples, size)
+if (values.report) {
+  // Only now: the charting library takes longer to load than a short run takes.
+  const { writeReport } = await import('./report/report.ts')
+  await writeReport(samples, size)
+}
 process.exit(failures === 0 ? 0 : 1)
 
 /** Fresh Redis, server and generator for each run, so that no run inherits anything. */

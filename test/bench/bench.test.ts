@@ -43,7 +43,7 @@ describe('the bench', () => {
     )
     expect(failure.code).toBe(2)
     expect(failure.stderr).toMatch(/There is no scenario "nonsense".*bursts/)
-  })
+  }, 120_000)
 
   it('goes through the peers backwards in every other round', () => {
     const wanted = scenarios.filter(({ name }) => name === 'single')
