@@ -24,7 +24,7 @@ export const gapSentence: Record<GapReason, string> = {
   expired: 'Messages were missed here: away for too long.',
   overflow: 'Messages were missed here: too many to keep.',
   broker: 'Messages were missed here: Redis was away.',
-  node: 'Messages were missed here: their server is gone.',
+  node: 'Messages were missed here: no server has them any more.',
 }
 
 export const connectionWord: Record<Status, string> = {
