@@ -18,6 +18,8 @@ export interface Channel {
   wire: Wire
   /** The server has it, or may have it: an answer can get lost. */
   mayBeOnServer: boolean
+  /** It was asked to end it and has not said yet that it did: until then there is no beginning anew. */
+  isLeaving: boolean
   /** What came before the server's answer: on long-poll it may overtake that, and the replay in it. */
   held: ServerMessage[]
   failures: number
@@ -29,8 +31,8 @@ export interface Channel {
   waiting: Deferred[]
 
   /**
-   * What was replayed by the second answer, after the first one may have got lost: on long-poll, a poll that began
-   * between the two brings it again.
+   * What was replayed, until something newer comes: on long-poll, a poll that began before may bring it again. (The
+   * server may have got the request twice, and the poll have begun between the two.)
    */
   seen?: ReadonlySet<Position> | undefined
   /** Of what was received last. */
@@ -47,6 +49,7 @@ export function makeChannel(name: string): Channel {
     error: null,
     wire: 'off',
     mayBeOnServer: false,
+    isLeaving: false,
     held: [],
     failures: 0,
     waiting: [],

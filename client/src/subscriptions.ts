@@ -38,7 +38,7 @@ export interface Subscriptions {
   /** `connect()` was called: what was given up is wanted again. */
   revive(): void
   receive(message: ServerMessage): void
-  /** What has been received of the channels that the server has confirmed. */
+  /** What has been received of the channels that the server has. */
   positions(): Record<string, Position>
 }
 
@@ -110,8 +110,10 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
 
   function positions(): Record<string, Position> {
     const entries: [string, Position][] = []
-    for (const { name, wire, position } of channels.values()) {
-      if (wire === 'on' && position !== undefined) entries.push([name, position])
+    for (const channel of channels.values()) {
+      // What is held has been received too: asked for again, it would be answered with again, at once and without end.
+      const { position } = channel.wire === 'on' ? channel : ((channel.held.at(-1) ?? {}) as Partial<Message>)
+      if (position !== undefined) entries.push([channel.name, position])
     }
     return Object.fromEntries(entries)
   }
@@ -148,15 +150,15 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   /** Whether the answer to `subscribe` is to come. One that is late may come while the next try is waited for. */
   function isAskedFor(channel: Channel): boolean {
     const { wire } = channel
-    return wire === 'subscribing' || (wire === 'waiting to retry' && isWanted(channel))
+    return wire === 'subscribing' || (wire === 'waiting to retry' && isWanted(channel) && !channel.isLeaving)
   }
 
   /** Brings the wire nearer to what is wanted, by one request; its answer calls this again. */
   function sync(channel: Channel): void {
-    if (!isWanted(channel)) {
+    if (!isWanted(channel) || channel.isLeaving) {
       if (send && (channel.wire === 'on' || (channel.wire === 'off' && channel.mayBeOnServer))) {
         request(channel, 'unsubscribe')
-      } else if (channel.wire === 'off') {
+      } else if (channel.wire === 'off' && !isWanted(channel)) {
         drop(channel)
       }
       return
@@ -175,6 +177,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
       send!(isResumed ? { __type: type, channel: name, position } : { __type: type, channel: name })
     } else {
       channel.wire = 'unsubscribing'
+      channel.isLeaving = true
       // Who subscribes again after this begins anew.
       channel.position = undefined
       channel.hasBeenOn = false
@@ -201,7 +204,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   }
 
   function subscribed(channel: Channel, answer: SubscribeOk): void {
-    const { held, hasBeenOn, failures } = channel
+    const { held, hasBeenOn } = channel
     const replayed = answer.messages ?? []
     settleRequest(channel, 'on')
     channel.hasBeenOn = true
@@ -210,7 +213,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     if (hasBeenOn && !answer.recovered) tellGap(channel, answer.reason ?? 'node', answer.position)
     for (const [body, position] of replayed) deliver(channel, body, position)
     if (channel.wire === 'on' && answer.position !== undefined) channel.position = answer.position
-    if (failures > 0) channel.seen = new Set(replayed.map(([, position]) => position))
+    channel.seen = replayed.length > 0 ? new Set(replayed.map(([, position]) => position)) : undefined
     for (const message of held) take(channel, message)
     sync(channel)
   }
@@ -221,6 +224,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     if (channel.wire !== 'on') return
     if (message.__type === 'message') {
       if (channel.seen?.has(message.position!)) return
+      channel.seen = undefined
       deliver(channel, message.body, message.position)
     } else if (message.__type === 'gap') {
       channel.position = message.position
@@ -265,6 +269,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function refuse(channel: Channel, code: 'refused' | 'unsubscribed', reason: string): void {
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
+    channel.isLeaving = false
     setStatus(channel, 'refused', new BroadcasterError(code, `Channel '${channel.name}': ${reason}`))
     sync(channel)
   }
@@ -272,6 +277,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function unsubscribed(channel: Channel): void {
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
+    channel.isLeaving = false
     resolveWaiting(channel)
     sync(channel)
   }
@@ -287,6 +293,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function reset(channel: Channel): void {
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
+    channel.isLeaving = false
     channel.seen = undefined
     if (channel.listeners.length === 0) drop(channel)
   }
