@@ -20,8 +20,9 @@ export class Poll implements Waiter {
   readonly #hub: Hub
   readonly #deadline: () => Deadline
   readonly #places = new Map<string, Place>()
-  /** Channels that were taken away while they were being looked up. */
-  readonly #removed = new Set<string>()
+  /** The channels it has or is looking up, each with the number of the lookup that counts; 0: taken away. */
+  readonly #lookups = new Map<string, number>()
+  #lastLookup = 0
   #isStopped = false
   #isEnded = false
   #onNews: (() => void) | null = null
@@ -35,8 +36,15 @@ export class Poll implements Waiter {
 
   /** Reads the channel from `since` on; `null` is a position that could not be read. */
   async watch(name: string, since: Position | null): Promise<void> {
+    if (this.#lookups.get(name) === 0) return
+    const lookup = ++this.#lastLookup
+    this.#lookups.set(name, lookup)
     const { channel, from, gap } = await this.#hub.watch(this, name, since, this.#deadline())
-    if (this.#isStopped || this.#removed.has(name)) return this.#hub.unwatch(this, channel)
+    if (this.#isStopped || this.#lookups.get(name) !== lookup) {
+      // Taken away meanwhile, and perhaps given again.
+      if (this.#isStopped || !this.#places.has(name)) this.#hub.unwatch(this, channel)
+      return
+    }
     this.#places.set(name, { channel, from, gap: since === null ? 'expired' : gap })
     this.wake()
   }
@@ -44,14 +52,15 @@ export class Poll implements Waiter {
   /** The session has got a channel, or (`null`) lost it. */
   change(name: string, position: string | null): void {
     if (position === null) {
-      this.#removed.add(name)
+      this.#lookups.set(name, 0)
       const place = this.#places.get(name)
       if (place !== undefined) this.#hub.unwatch(this, place.channel)
       this.#places.delete(name)
       return
     }
-    this.#removed.delete(name)
-    if (this.#places.has(name)) return
+    // What it has, or is about to have, is not older: the client may have told where it is.
+    if ((this.#lookups.get(name) ?? 0) > 0) return
+    this.#lookups.delete(name)
     // If it can't be had now, the next poll has it from the session.
     this.watch(name, parsePosition(position)).catch(() => {})
   }
