@@ -10,6 +10,7 @@ import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
 import type { Logger } from './logger.ts'
+import { Membership } from './membership.ts'
 import type { Position } from './position.ts'
 import { Recovery } from './recovery.ts'
 
@@ -38,9 +39,9 @@ export interface Place {
   readonly gap: GapReason | null
 }
 
-/** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
-const SUBSCRIBE_BATCH = 500
 const SWEEP_INTERVAL_MS = 1000
+/** A window may be without end, but not what is tried when memory is short. */
+const LONGEST_AGE_MS = 86_400_000
 
 /**
  * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
@@ -56,21 +57,14 @@ export class Hub {
   readonly #fanOut = new FanOut()
   readonly #beacons: Beacons
   readonly #recovery: Recovery
+  readonly #membership: Membership
   readonly #nodeChannel: string
   readonly #sweeper: NodeJS.Timeout
-  /** Connected, so that channels can be subscribed. */
-  #isUp = false
   /** Everything that was wanted when the connection came up is confirmed. */
   #isReady = false
   #isClosed = false
   readonly #listening = deferred()
-  /** Channels that are wanted and not asked for yet. */
-  #joining: Channel[] = []
-  /** Channels that Redis has confirmed and that wait for a beacon. */
-  readonly #confirmed = new Set<Channel>()
   #order = 0
-  /** Counts up with every connection to the broker: what was begun on an older one is void. */
-  #epoch = 0
 
   constructor(options: HubOptions) {
     this.#options = options
@@ -85,6 +79,18 @@ export class Hub {
       headOf: (channel) => this.headOf(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
+    })
+    this.#membership = new Membership({
+      backend: options.backend,
+      beacons: this.#beacons,
+      logger: options.logger,
+      ownChannels: [options.controlChannel, this.#nodeChannel],
+      channels: this.#channels,
+      begin: (channels) => this.#begin(channels),
+      ready: () => {
+        this.#isReady = true
+        this.#listening.resolve()
+      },
     })
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
     this.#sweeper.unref()
@@ -104,7 +110,7 @@ export class Hub {
   async start(): Promise<void> {
     const receiver: BackendReceiver = {
       message: (channel, body) => this.#receive(channel, body),
-      up: () => this.#up(),
+      up: () => void this.#membership.up(),
       down: (error) => this.#down(error),
     }
     const started = this.#options.backend.start(receiver)
@@ -265,9 +271,7 @@ export class Hub {
       if (beacon < this.#beacons.current) this.#renumber()
       return
     }
-    const begun = [...this.#confirmed]
-    this.#confirmed.clear()
-    this.#beginAll(begun)
+    this.#membership.beginConfirmed()
     this.#beacons.reached()
   }
 
@@ -276,12 +280,9 @@ export class Hub {
       { beacon: this.#beacons.current },
       'Redis has gone back in time: positions begin anew',
     )
-    for (const channel of this.#channels.values()) {
-      if (channel.state === 'joining') continue
-      channel.broken(this.#beacons.current)
-      this.#confirmed.add(channel)
-    }
-    void this.#beacons.fresh()
+    const counting = [...this.#channels.values()].filter(({ state }) => state !== 'joining')
+    for (const channel of counting) channel.broken(this.#beacons.current)
+    this.#membership.recount(counting)
   }
 
   // -- joining and leaving channels
@@ -291,7 +292,7 @@ export class Hub {
     if (channel === undefined) {
       channel = new Channel(name, this.#options.compression)
       this.#channels.set(name, channel)
-      this.#join(channel)
+      this.#membership.join(channel)
     }
     channel.interest += 1
     return channel
@@ -302,44 +303,8 @@ export class Hub {
     channel.idleSince = Date.now()
   }
 
-  #join(channel: Channel): void {
-    if (this.#joining.push(channel) > 1) return
-    // All channels that are asked for in one turn go in one SUBSCRIBE, with one beacon.
-    setImmediate(() => {
-      const channels = this.#joining
-      this.#joining = []
-      if (this.#isUp && channels.length > 0) void this.#subscribeAll(channels, this.#epoch)
-    })
-  }
-
-  async #subscribeAll(channels: readonly Channel[], epoch: number): Promise<void> {
-    for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
-      const batch = channels.slice(i, i + SUBSCRIBE_BATCH)
-      try {
-        await this.#options.backend.subscribe(batch.map(({ name }) => name))
-      } catch (error) {
-        // The connection is gone; `up` brings all of them back.
-        this.#options.logger.debug({ error }, 'Subscribing was interrupted')
-        return
-      }
-      if (epoch !== this.#epoch) return
-      this.#confirm(batch)
-    }
-  }
-
-  #confirm(channels: readonly Channel[]): void {
-    const held = channels.filter((channel) => this.#channels.get(channel.name) === channel)
-    if (this.#options.backend.isOrdered) {
-      // From the first beacon that comes after the confirmation their positions are everyone's.
-      for (const channel of held) this.#confirmed.add(channel)
-      void this.#beacons.fresh()
-    } else {
-      this.#beginAll(held)
-    }
-  }
-
   /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
-  #beginAll(channels: readonly Channel[]): void {
+  #begin(channels: readonly Channel[]): void {
     for (const channel of channels) {
       channel.begin(this.#beacons.current, this.#options.log)
       if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
@@ -382,41 +347,11 @@ export class Hub {
 
   // -- the connection to the broker
 
-  #up(): void {
-    const epoch = ++this.#epoch
-    this.#joining = []
-    this.#confirmed.clear()
-    // Without one order for all, a number of our own does.
-    if (!this.#options.backend.isOrdered)
-      this.#beacons.advance(Math.max(this.#beacons.current + 1, Date.now()))
-    void this.#rejoin(epoch)
-  }
-
-  async #rejoin(epoch: number): Promise<void> {
-    const { backend, controlChannel, logger } = this.#options
-    try {
-      await backend.subscribe([controlChannel, this.#nodeChannel])
-    } catch (error) {
-      logger.debug({ error }, 'The connection broke before anything was subscribed')
-      return
-    }
-    if (epoch !== this.#epoch) return
-    this.#isUp = true
-    await this.#subscribeAll([...this.#channels.values()], epoch)
-    if (epoch !== this.#epoch) return
-    await this.#beacons.fresh()
-    if (epoch !== this.#epoch) return
-    this.#isReady = true
-    this.#listening.resolve()
-  }
-
   #down(error: Error): void {
-    this.#epoch += 1
-    this.#isUp = false
     this.#isReady = false
-    this.#options.logger.debug({ error }, 'Not listening')
+    this.#options.logger.debug({ err: error }, 'Not listening')
     this.flush()
-    this.#confirmed.clear()
+    this.#membership.down()
     for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)
   }
 
@@ -425,28 +360,23 @@ export class Hub {
   #sweep(): void {
     const now = Date.now()
     const { windowMs, maxTotalBytes } = this.#options.log
-    const gone: string[] = []
+    const gone: Channel[] = []
     let bytes = 0
     for (const channel of this.#channels.values()) {
       channel.log?.dropBefore(now - windowMs, 'expired')
       bytes += channel.log?.bytes ?? 0
       if (!channel.isIdle || now - channel.idleSince < this.#retention(channel)) continue
       this.#channels.delete(channel.name)
-      this.#confirmed.delete(channel)
-      gone.push(channel.name)
+      gone.push(channel)
     }
-    for (let age = windowMs / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
+    for (let age = Math.min(windowMs, LONGEST_AGE_MS) / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
       bytes = 0
       for (const { log } of this.#channels.values()) {
         log?.dropBefore(now - age, 'overflow')
         bytes += log?.bytes ?? 0
       }
     }
-    if (gone.length > 0 && this.#isUp) {
-      this.#options.backend.unsubscribe(gone).catch((error: unknown) => {
-        this.#options.logger.debug({ error }, 'Unsubscribing was interrupted')
-      })
-    }
+    this.#membership.leave(gone)
   }
 
   #retention(channel: Channel): number {
