@@ -312,8 +312,9 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(client.getSnapshot()).toMatchObject({ status: 'connected', transport: 'longpoll' })
   })
 
-  it('and a refusal leaves the session alone that was accepted before', async () => {
+  it('and a refusal leaves the session alone that was accepted before, and is not asked for again', async () => {
     const page = fakePage()
+    stopTime()
     const { server, client, news } = await fallBackWithNews()
     server.upgrades = 'accept'
     page.goOnline()
@@ -324,6 +325,9 @@ describe('on long-poll, WebSocket is tried again', () => {
     ;(await server.request('poll')).answer(message('b', 'p2'))
     expect(await news.next()).toBe('b')
     expect(client.status).toBe('connected')
+    await server.handshake()
+    await keepPolling(server, 600_000)
+    expect(server.pendingHandshakes).toBe(0)
   })
 
   it('and taken, too, when the server ends the session before it says so', async () => {

@@ -199,6 +199,27 @@ describe('a refusal of the credentials', () => {
     expect(client.error).toMatchObject({ code: 'unauthorized' })
   })
 
+  it('may be answered by a status listener with connect(), and subscriptions wait for that', async () => {
+    const { server, client, socket } = await connectWebSocket()
+    const subscription = client.subscribe('news', () => {})
+    await socket.confirm('news')
+    await subscription.ready
+    const off = client.on('status', ({ to }) => {
+      if (to === 'disconnected') void client.connect()
+    })
+    socket.close(4401)
+    const next = await server.socket()
+    off()
+    expect(subscription.status).toBe('subscribing')
+    const late = client.subscribe('sport', () => {})
+    expect(late.status).toBe('subscribing')
+    await next.next('auth')
+    next.send({ __type: 'authOk', __v: 1 })
+    await next.confirm('news')
+    await next.confirm('sport')
+    await Promise.all([subscription.ready, late.ready])
+  })
+
   it('ends with the next connect(), with fresh credentials and all subscriptions', async () => {
     const server = await scriptedServer()
     let token = 'expired'
@@ -394,9 +415,13 @@ describe('the backoff', () => {
     it('not when the client was disconnected', async () => {
       const page = fakePage()
       const { client } = await connectWebSocket()
+      expect(page.listeners).toBeGreaterThan(0)
       await client.disconnect()
       page.goOnline()
+      page.become('visible')
       expect(client.status).toBe('disconnected')
+      // Whoever makes many clients leaves nothing behind.
+      expect(page.listeners).toBe(0)
     })
   })
 

@@ -32,10 +32,20 @@ export function fakePage() {
   const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   const window = new EventTarget()
   vi.stubGlobal('document', page)
-  vi.stubGlobal('addEventListener', window.addEventListener.bind(window))
-  vi.stubGlobal('removeEventListener', window.removeEventListener.bind(window))
+  let listeners = 0
+  vi.stubGlobal('addEventListener', (type: string, listener: EventListener) => {
+    listeners++
+    window.addEventListener(type, listener)
+  })
+  vi.stubGlobal('removeEventListener', (type: string, listener: EventListener) => {
+    listeners--
+    window.removeEventListener(type, listener)
+  })
   onTestFinished(() => void vi.unstubAllGlobals())
   return {
+    get listeners() {
+      return listeners
+    },
     goOnline: () => window.dispatchEvent(new Event('online')),
     show: ({ persisted }: { persisted: boolean }) =>
       window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted })),

@@ -1,6 +1,14 @@
 import { describe, expect, it, vi } from 'vitest'
 import { aPause, fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
-import { collect, connectLongPoll, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+import {
+  collect,
+  connectLongPoll,
+  hear,
+  makeClient,
+  reaches,
+  scriptedServer,
+  until,
+} from './scriptedServer.ts'
 import type { ScriptedRequest, ScriptedServer } from './scriptedServer.ts'
 
 const message = (body: string, position?: string, channel = 'news') => ({
@@ -98,8 +106,8 @@ describe('long-poll', () => {
   })
 
   it('does not poll without end when its polls are answered at once with nothing', async () => {
-    const { server } = await connectLongPoll()
     stopTime()
+    const { server } = await connectLongPoll()
     ;(await server.request('poll')).answer()
     await aPause()
     vi.advanceTimersByTime(498)
@@ -156,19 +164,21 @@ describe('an answer that gets lost', () => {
   })
 
   it('is waited for as long as the server may take, and ten seconds more', async () => {
-    const { server, client } = await connectLongPoll({ timeout: 20_000 })
-    const first = await pollOf(server, '0')
     stopTime()
+    const { server, client } = await connectLongPoll({ timeout: 20_000 })
     const news = collect()
-    client.subscribe('news', news)
+    const { ready } = client.subscribe('news', news)
     await server.confirm('news', { position: 'p0' })
+    await ready
+    const first = await pollOf(server, '0')
+    vi.advanceTimersByTime(29_999)
     first.answer(message('a', 'p1'))
     expect(await news.next()).toBe('a')
-    const poll = await pollOf(server, '1')
-    vi.advanceTimersByTime(29_999)
-    vi.advanceTimersByTime(1)
-    await poll.gone()
-    await vi.advanceTimersByTimeAsync(499)
+    const second = await pollOf(server, '1')
+    vi.advanceTimersByTime(30_000)
+    await second.gone()
+    await aPause()
+    vi.advanceTimersByTime(499)
     await pollOf(server, '1')
   })
 
@@ -324,6 +334,27 @@ describe('auth', () => {
       code: 'timeout',
       message: 'The server did not answer within 3000 ms',
     })
+  })
+})
+
+describe('an answer that comes after disconnect(), through a fetch that can’t be aborted', () => {
+  it('changes nothing', async () => {
+    const answers: ((messages: unknown[]) => void)[] = []
+    const fetch = async () => ({
+      status: 200,
+      text: () =>
+        new Promise<string>((resolve) => answers.push((messages) => resolve(JSON.stringify(messages)))),
+    })
+    const client = makeClient('http://127.0.0.1:1/', { mode: 'longpoll', fetch })
+    const changes = hear(client, 'status')
+    void client.connect()
+    await until('the request', () => answers.length === 1)
+    await client.disconnect()
+    answers[0]!([{ __type: 'authOk', __token: 'one', __v: 1 }])
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(client.status).toBe('disconnected')
+    expect(changes.pending.map(([{ to }]) => to)).toEqual(['connecting', 'disconnected'])
+    expect(answers).toHaveLength(1)
   })
 })
 
