@@ -152,5 +152,6 @@ export const reasons = {
   tooManyChannels: 'Too many channels',
   brokerUnavailable: 'Broker unavailable',
   nodeUnavailable: 'Node is full or draining',
+  pollRepeated: 'The poll was sent again',
   unsubscribedByServer: 'Unsubscribed by the server',
 } as const

@@ -38,8 +38,8 @@ export type ControlMessage =
   | { readonly type: 'headsAre'; readonly id: number; readonly heads: readonly (string | null)[] }
   /** Connections of this client with a lower generation end. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
-  /** This poll of the session ends. */
-  | { readonly type: 'endPoll'; readonly token: string; readonly poll: string }
+  /** This poll of the session ends; `seq` is that of the poll that ends it, if one does. */
+  | { readonly type: 'endPoll'; readonly token: string; readonly poll: string; readonly seq: string | null }
   /** The session is no more. */
   | { readonly type: 'endSession'; readonly token: string }
   /** The session's channels have changed: the waiting poll takes part in it. */
@@ -101,7 +101,7 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
   headsAre: ({ id, heads }) =>
     isCount(id) && Array.isArray(heads) && heads.every((head) => head === null || isString(head)),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
-  endPoll: ({ token, poll }) => isString(token) && isString(poll),
+  endPoll: ({ token, poll, seq }) => isString(token) && isString(poll) && (seq === null || isString(seq)),
   endSession: ({ token }) => isString(token),
   pollChannel: ({ token, channel, position }) =>
     isString(token) && isString(channel) && (position === null || isString(position)),

@@ -100,7 +100,10 @@ export class LongPoll {
     switch (message.type) {
       case 'endPoll': {
         const poll = this.#polls.get(message.token)
-        if (poll !== undefined && poll.id === message.poll) this.#drop(message.token, poll)
+        if (poll !== undefined && poll.id === message.poll) {
+          poll.isRepeated = poll.seq === message.seq
+          this.#drop(message.token, poll)
+        }
         return
       }
       case 'endSession': {
@@ -131,7 +134,7 @@ export class LongPoll {
     for await (const [token, session] of this.#host.sessions.all()) {
       if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
       const reply = await this.#host.sessions.unsubscribe(token, channel)
-      await this.#endPoll(token, reply?.poller ?? null)
+      await this.#endPoll(token, reply?.poller ?? null, null)
     }
   }
 
@@ -222,8 +225,12 @@ export class LongPoll {
   async #poll(token: string, message: PollMessage, gone: AbortSignal): Promise<Answer> {
     const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
     // From now on changes of the session's channels reach this poll; what changed before is in the session.
-    this.#polls.get(token)?.end()
-    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, () => this.#deadline())
+    const older = this.#polls.get(token)
+    if (older !== undefined) {
+      older.isRepeated = older.seq === message.seq
+      older.end()
+    }
+    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, message.seq, () => this.#deadline())
     this.#polls.set(token, poll)
     const leave = (): void => poll.end()
     gone.addEventListener('abort', leave)
@@ -231,15 +238,17 @@ export class LongPoll {
       const session = await sessions.beginPoll(token, poll.id)
       if (session === null || this.#isFenced(session)) return expired()
       // On this node it has been ended already.
-      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller)
+      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller, message.seq)
       const revoked = revokedChannels(session, message)
       if (revoked.length > 0) return answer(200, ...revoked)
       const places = startingPlaces(session, message)
       await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
       const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
       await poll.news(longestMs, pollTimeMs)
-      if (gone.aborted || this.#polls.get(token) !== poll) return empty()
-      return session.version > 0 ? poll.answer(true) : await this.#baseAnswer(token, poll, message, session)
+      const isOurs = this.#polls.get(token) === poll && !gone.aborted
+      if (session.version > 0) return isOurs ? poll.answer(true) : empty()
+      if (isOurs) return await this.#baseAnswer(token, poll, message, session)
+      return poll.isRepeated ? repeated() : empty()
     } finally {
       gone.removeEventListener('abort', leave)
       poll.stop()
@@ -264,7 +273,7 @@ export class LongPoll {
       ]),
     )
     const isOurs = await this.#host.sessions.commitAnswer(token, poll.id, { seq, positions }, begun)
-    return isOurs ? reply : empty()
+    return isOurs ? reply : repeated()
   }
 
   async #read(token: string): Promise<Session | null> {
@@ -283,8 +292,8 @@ export class LongPoll {
     return true
   }
 
-  async #endPoll(token: string, poller: string | null): Promise<void> {
-    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', token, poll: poller })
+  async #endPoll(token: string, poller: string | null, seq: string | null): Promise<void> {
+    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', token, poll: poller, seq })
   }
 
   /** Tells the node where the session's poll waits, or has waited. */
@@ -342,6 +351,14 @@ function answer(status: number, ...messages: readonly ServerMessage[]): Answer {
 
 function empty(): Answer {
   return { status: 200, body: '[]' }
+}
+
+/**
+ * A client of the base that has sent a poll again may get the answer of either: were one of them `[]`, it would go on to the
+ * next `seq`, and thereby say that it has got what the other one brought.
+ */
+function repeated(): Answer {
+  return answer(503, { __type: 'serverError', reason: reasons.pollRepeated })
 }
 
 /** For a node that takes no more. */

@@ -15,6 +15,9 @@ interface Place {
 /** One poll that waits: places in the logs of its channels, and whether there is anything behind them. */
 export class Poll implements Waiter {
   readonly id: string
+  readonly seq: string
+  /** It was ended by a poll with the same `seq`: the same question, asked again. */
+  isRepeated = false
   /** Up to where the answer goes, for the channels that it has messages of. */
   readonly delivered: Record<string, string> = {}
   readonly #hub: Hub
@@ -28,9 +31,10 @@ export class Poll implements Waiter {
   #onNews: (() => void) | null = null
   #onEnd: (() => void) | null = null
 
-  constructor(hub: Hub, id: string, deadline: () => Deadline) {
+  constructor(hub: Hub, id: string, seq: string, deadline: () => Deadline) {
     this.#hub = hub
     this.id = id
+    this.seq = seq
     this.#deadline = deadline
   }
 
