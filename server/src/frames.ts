@@ -30,7 +30,8 @@ const COMPRESSED_TEXT = 0xc1
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text)
   const frame = frameFor(TEXT, length)
-  frame.write(text, frame.length - length)
+  // Nothing but ASCII, which is most of what there is, is copied several times as fast.
+  frame.write(text, frame.length - length, length === text.length ? 'latin1' : 'utf8')
   return frame
 }
 

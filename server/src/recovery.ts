@@ -27,6 +27,10 @@ export class Recovery {
   readonly #host: RecoveryHost
   readonly #peers: Peers
   readonly #heads: Heads
+  /** What the clients that have come back in this turn need of each channel. */
+  readonly #gathering = new Map<Channel, { since: Position; done: Promise<void> }>()
+  /** Questions that the others have not answered yet. */
+  readonly #running = new Map<Channel, Promise<void>>()
 
   constructor(host: RecoveryHost) {
     this.#host = host
@@ -93,13 +97,45 @@ export class Recovery {
       } else if (log.isTrimmed || hasAskedPeers) {
         return log.startReason
       } else {
-        hasAskedPeers = true
-        const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
-        // Meanwhile another request may have filled more than this one asked for.
-        if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed)
-          extend(log, since, entries)
+        hasAskedPeers = await this.#backfill(channel, since)
       }
     }
+  }
+
+  /**
+   * Has the log reach back to `since`, if another node has what lacks. When many clients come back at once, those of a turn
+   * are asked for together, and later ones wait whether that serves them too: returns whether just `since` was asked for.
+   */
+  async #backfill(channel: Channel, since: Position): Promise<boolean> {
+    const running = this.#running.get(channel)
+    if (running !== undefined) {
+      await running
+      return false
+    }
+    const gathering = this.#gathering.get(channel)
+    if (gathering !== undefined) {
+      if (comparePositions(since, gathering.since) < 0) gathering.since = since
+      await gathering.done
+      // What nobody has for the one who was away longest, somebody may have for the others.
+      return gathering.since === since
+    }
+    const backfill = { since, done: Promise.resolve() }
+    backfill.done = turn().then(async () => {
+      this.#gathering.delete(channel)
+      const asked = this.#askFor(channel, backfill.since)
+      this.#running.set(channel, asked)
+      await asked
+      this.#running.delete(channel)
+    })
+    this.#gathering.set(channel, backfill)
+    await backfill.done
+    return backfill.since === since
+  }
+
+  async #askFor(channel: Channel, since: Position): Promise<void> {
+    const log = channel.log!
+    const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
+    if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed) extend(log, since, entries)
   }
 
   /** Fills what channels missed while the connection was broken, and delivers it. */
@@ -160,4 +196,8 @@ export class Recovery {
 function extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
   const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
   log.prepend(missing, start, 'node')
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
