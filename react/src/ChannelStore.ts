@@ -18,9 +18,7 @@ export class ChannelStore<Body> {
   #notify: (() => void) | undefined
   #wasAway = false
 
-  /** What a server renders, and the browser with its first render. */
-  readonly #firstState = this.#takeState(this.#status)
-  #state = this.#firstState
+  #state = this.#takeState(this.#status)
   #idleState = this.#takeState('idle')
 
   constructor(client: BroadcasterClient, channel: string | null) {
@@ -29,7 +27,6 @@ export class ChannelStore<Body> {
   }
 
   readonly getState = (): ChannelState<Body> => this.#state
-  readonly getFirstState = (): ChannelState<Body> => this.#firstState
   readonly getIdleState = (): ChannelState<Body> => this.#idleState
 
   /** Sets the handlers, until the returned function takes them away. */

@@ -11,7 +11,6 @@ export class MessageList<Item> {
   #notify: (() => void) | undefined
 
   readonly get = (): readonly Item[] => this.#shown
-  readonly getFirst = (): readonly Item[] => none
 
   readonly subscribe = (notify: () => void): (() => void) => {
     this.#notify = notify

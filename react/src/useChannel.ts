@@ -92,12 +92,10 @@ export function useChannel<Name extends ChannelName, Body = string>(
   // channel reaches nobody.
   useInsertionEffect(() => store.handleWith(handlers))
 
-  const { getState, getFirstState, getIdleState } = store
-  return useSyncExternalStore(
-    isIdle ? subscribeToNothing : store.subscribe,
-    isIdle ? getIdleState : getState,
-    isIdle ? getIdleState : getFirstState,
-  )
+  const subscribe = isIdle ? subscribeToNothing : store.subscribe
+  const getState = isIdle ? store.getIdleState : store.getState
+  // The state of a new store is what a server renders, and the browser with its first render.
+  return useSyncExternalStore(subscribe, getState, getState)
 }
 
 const subscribeToNothing = () => () => {}

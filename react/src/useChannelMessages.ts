@@ -73,7 +73,7 @@ export function useChannelMessages<Name extends ChannelName, Body = string, Item
       onGap?.(gap)
     },
   })
-  const messages = useSyncExternalStore(list.subscribe, list.get, list.getFirst)
+  const messages = useSyncExternalStore(list.subscribe, list.get, list.get)
 
   return useMemo(
     () => ({

@@ -129,6 +129,29 @@ describe('useChannel', () => {
     expect(renders - before).toBeLessThanOrEqual(2)
   })
 
+  it('renders at most once a frame, however messages are spread over it', async () => {
+    const request = vi.spyOn(window, 'requestAnimationFrame')
+    tidy({ close: () => request.mockRestore() })
+    const news = channelName()
+    let renders = 0
+    function Counting() {
+      renders++
+      const { status, latest } = useChannel(news)
+      return `${status} ${latest?.body}.`
+    }
+    const app = await renderApp(<Counting />)
+    await sees(app, 'subscribed')
+    const before = renders
+    request.mockClear()
+    for (let count = 1; count <= 30; count++) {
+      app.wire.receive([{ __type: 'message', channel: news, body: String(count) }])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await sees(app, 'subscribed 30.')
+    // StrictMode renders twice what it renders once.
+    expect(renders - before).toBeLessThanOrEqual(2 * request.mock.calls.length)
+  })
+
   it('gets 1,000 messages from a server that publishes them at once, in order', async () => {
     const news = channelName()
     const bodies: string[] = []
