@@ -1,0 +1,116 @@
+// The simulation runs the server's core as it is, which is not what the package exports: hence the relative imports here
+// and in the other files of this folder.
+import { MemorySessions } from '../../server/src/backends/memory.ts'
+import { encodeControl } from '../../server/src/control.ts'
+import type { SubscriberConnection } from './backend.ts'
+import type { Commands } from './commands.ts'
+import { short } from './trace.ts'
+import type { World } from './world.ts'
+
+export interface BrokerOptions {
+  readonly controlChannel: string
+  readonly sessionTimeoutMs: number
+}
+
+export interface Outage {
+  readonly downMs: number
+  /** Without persistence everything is lost; a replica that takes over has nearly everything. */
+  readonly losesData: boolean
+  /** How much later, or earlier if negative, the new server's clock is. */
+  readonly clockStepMs: number
+}
+
+/** One Redis: one thing after the other, for everybody. */
+export class Broker {
+  isUp = true
+  sessions: MemorySessions
+  readonly connections = new Set<SubscriberConnection>()
+  readonly commands = new Set<Commands>()
+  readonly #world: World
+  readonly #options: BrokerOptions
+  /** How many messages each channel has had. */
+  readonly #heads = new Map<string, number>()
+  #beacon = 0
+  /** The beacon as a replica knows it. */
+  #replicated = 0
+  #clockMs = 0
+
+  constructor(world: World, options: BrokerOptions) {
+    this.#world = world
+    this.#options = options
+    this.sessions = new MemorySessions(options.sessionTimeoutMs)
+  }
+
+  head(channel: string): number {
+    return this.#heads.get(channel) ?? 0
+  }
+
+  /** Up to which message every node that thinks it has the channel really has it. */
+  headEverywhere(channel: string): number {
+    let lowest = this.head(channel)
+    for (const connection of this.connections) {
+      const missing = connection.firstMissing(channel)
+      if (missing !== undefined) lowest = Math.min(lowest, readNumber(missing) - 1)
+    }
+    return lowest
+  }
+
+  /** Somebody publishes the channel's next message: its number is its body. */
+  publishNext(channel: string): void {
+    if (!this.isUp) return
+    const n = this.head(channel) + 1
+    this.#heads.set(channel, n)
+    this.#world.counts.add('messages')
+    const receivers = this.publish(channel, writeNumber(n))
+    this.#world.trace?.add('broker', `${channel} ${n} to ${receivers}`)
+  }
+
+  publish(channel: string, body: string): number {
+    let receivers = 0
+    for (const connection of this.connections) {
+      if (!connection.channels.has(channel)) continue
+      connection.push({ channel, body })
+      receivers += 1
+    }
+    // Numbered messages and beacons have a line of their own.
+    if (body.startsWith('{') && !body.includes('"beacon"'))
+      this.#world.trace?.add('broker', `${channel} ${short(body)}`)
+    return receivers
+  }
+
+  /** As the script of the Redis backend does it. */
+  beacon(floor: number): number {
+    const time = Date.now() + this.#clockMs
+    const n = Math.max(time, this.#beacon + 1, floor + 1)
+    if (this.#world.random.chance(0.7)) this.#replicated = n
+    this.#beacon = n
+    const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', n }))
+    this.#world.trace?.add('broker', `beacon ${n} (floor ${floor}) to ${receivers}`)
+    return n
+  }
+
+  /** The server dies, and it or its replica comes back. */
+  fail({ downMs, losesData, clockStepMs }: Outage): void {
+    const { trace } = this.#world
+    trace?.add('broker', losesData ? 'dies, and forgets everything' : 'dies; a replica takes over')
+    this.isUp = false
+    for (const connection of [...this.connections]) connection.lose()
+    for (const commands of [...this.commands]) commands.cut()
+    this.#clockMs += clockStepMs
+    this.#beacon = losesData ? 0 : this.#replicated
+    if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
+    setTimeout(() => {
+      trace?.add('broker', `is up, its clock ${clockStepMs} ms off`)
+      this.isUp = true
+    }, downMs)
+  }
+}
+
+/** Some bodies are longer, so that limits in bytes are met too. */
+export function writeNumber(n: number): string {
+  return n % 7 === 0 ? `${n} ${'.'.repeat((n * 37) % 400)}` : String(n)
+}
+
+export function readNumber(body: string): number {
+  return Number.parseInt(body, 10)
+}

@@ -1,0 +1,140 @@
+import type { Request } from 'express'
+import type { Connection, Link } from '../../server/src/connection.ts'
+import { Node } from '../../server/src/node.ts'
+import { resolveOptions, type BroadcasterOptions } from '../../server/src/options.ts'
+import { parseClientMessage } from '@broadcaster/protocol'
+import type { Answer } from '../../server/src/longpoll.ts'
+import { SimulatedBackend } from './backend.ts'
+import type { Broker } from './broker.ts'
+import type { World } from './world.ts'
+
+/** What a node ends when its process ends: sockets and requests. */
+export interface Attached {
+  /** The process at the other end is no more. */
+  nodeDied(): void
+}
+
+/** One server process: the real core, without Express and `ws`. */
+export class SimulatedNode {
+  readonly name: string
+  readonly backend: SimulatedBackend
+  readonly attached = new Set<Attached>()
+  isAlive = true
+  isLeaving = false
+  readonly #node: Node
+  readonly #world: World
+
+  constructor(world: World, broker: Broker, name: string, options: BroadcasterOptions) {
+    this.#world = world
+    this.name = name
+    this.backend = new SimulatedBackend(world, broker, name)
+    const pause = (): Promise<void> =>
+      new Promise((resolve) => setTimeout(resolve, world.random.between(0, 5)))
+    const log = (fields: object, message: string): void =>
+      world.trace?.add(name, `${message} ${said(fields)}`)
+    this.#node = new Node(
+      resolveOptions({
+        canConnect: () => pause().then(() => true),
+        canSubscribe: () => pause().then(() => true),
+        redis: false,
+        logger: { debug: log, info: log, warn: log, error: log },
+        ...options,
+      }),
+      this.backend,
+    )
+    // Rejects when the node is closed before the broker was there.
+    this.#node.start().catch(() => {})
+  }
+
+  get isHealthy(): boolean {
+    return this.isAlive && this.#node.isHealthy
+  }
+
+  /** A WebSocket is opened, unless (`null`) the upgrade is refused, as `broadcaster.ts` does it. */
+  connect(link: Link): Connection | null {
+    if (!this.isAlive || this.#node.isFull || this.#node.isDraining) return null
+    return this.#node.connect(link, (auth) => this.#node.access.connect(auth, noRequest))
+  }
+
+  /** A long-poll request has come. */
+  handle(body: string, gone: AbortSignal): Promise<Answer> {
+    return this.#node.handle(
+      parseClientMessage(body),
+      (auth) => this.#node.access.connect(auth, noRequest),
+      gone,
+    )
+  }
+
+  /** `kill -9`. */
+  crash(): void {
+    this.#world.trace?.add(this.name, 'is killed')
+    this.#die()
+  }
+
+  /** SIGTERM: ends when its clients have moved. */
+  async drain(ms: number): Promise<void> {
+    this.#world.trace?.add(this.name, `drains for ${ms} ms`)
+    this.isLeaving = true
+    await this.#node.close(ms)
+    if (this.isAlive) this.#world.trace?.add(this.name, 'has drained and ends')
+    this.#die()
+  }
+
+  #die(): void {
+    this.isAlive = false
+    this.isLeaving = true
+    this.backend.vanish()
+    for (const attached of [...this.attached]) attached.nodeDied()
+    this.attached.clear()
+    // Stops its timers. Nothing of what it does can be seen any more.
+    void this.#node.close(0)
+  }
+}
+
+/** All server processes there are, behind a load balancer that knows nothing and remembers nothing. */
+export class Cluster {
+  readonly nodes: SimulatedNode[] = []
+  readonly #world: World
+  readonly #broker: Broker
+  readonly #options: BroadcasterOptions
+  #started = 0
+
+  constructor(world: World, broker: Broker, options: BroadcasterOptions) {
+    this.#world = world
+    this.#broker = broker
+    this.#options = options
+  }
+
+  start(): SimulatedNode {
+    this.#started += 1
+    const node = new SimulatedNode(this.#world, this.#broker, `node${this.#started}`, this.#options)
+    this.#world.trace?.add(node.name, 'starts')
+    this.nodes.push(node)
+    return node
+  }
+
+  /** The nodes that live, those included that drain. */
+  get living(): SimulatedNode[] {
+    return this.nodes.filter((node) => node.isAlive)
+  }
+
+  /** The nodes that live and are to stay. */
+  get staying(): SimulatedNode[] {
+    return this.nodes.filter((node) => !node.isLeaving)
+  }
+
+  /** Where the load balancer sends the next one; `null` if there is none. */
+  pick(): SimulatedNode | null {
+    const { living } = this
+    return living.length === 0 ? null : this.#world.random.pick(living)
+  }
+}
+
+/** The simulated callbacks don't look at the request. */
+const noRequest = {} as Request
+
+function said(fields: object): string {
+  return Object.values(fields)
+    .map((value) => (value instanceof Error ? value.message : JSON.stringify(value)))
+    .join(' ')
+}

@@ -1,0 +1,114 @@
+import type { Broker } from './broker.ts'
+import type { Actor } from './clients.ts'
+import type { Cluster, SimulatedNode } from './cluster.ts'
+import type { SimulatedRequest } from './http.ts'
+import type { Fault, Profile } from './profiles.ts'
+import type { SimulatedSocket } from './socket.ts'
+import type { World } from './world.ts'
+
+/** Everything that can be broken. */
+export interface Victims {
+  readonly world: World
+  readonly broker: Broker
+  readonly cluster: Cluster
+  readonly clients: readonly Actor[]
+  readonly sockets: ReadonlySet<SimulatedSocket>
+  readonly requests: ReadonlySet<SimulatedRequest>
+}
+
+/** Lets things happen as the profile has it, until `end`. Returns the function that makes everything whole again. */
+export function letThingsHappen(victims: Victims, profile: Profile, end: number): () => void {
+  const { world } = victims
+  const [least, most] = profile.everyMs
+  const later = (): void => {
+    const inMs = world.random.between(least, most)
+    if (Date.now() + inMs > end) return
+    setTimeout(() => {
+      const fault = world.random.weighted(profile.faults)
+      if (act(fault, victims, profile)) world.counts.add(`fault: ${fault}`)
+      later()
+    }, inMs)
+  }
+  later()
+  return () => {
+    for (const { route } of victims.clients) route.webSockets = 'through'
+  }
+}
+
+/** Whether there was anything that it could happen to. */
+function act(fault: Fault, victims: Victims, { nodes, isCovered }: Profile): boolean {
+  const { world, broker, cluster, clients, sockets, requests } = victims
+  const { random, trace } = world
+  const { staying } = cluster
+  const node: SimulatedNode | undefined = random.pick(staying)
+  const socket = random.pick([...sockets])
+  trace?.add('FAULT', fault)
+  switch (fault) {
+    case 'node killed':
+      if (node === undefined) return false
+      node.crash()
+      setTimeout(() => cluster.start(), random.between(100, 3000))
+      return true
+    case 'node drained': {
+      if (node === undefined) return false
+      // As a rolling restart does it: the new one first.
+      const drainMs = random.between(2000, 4000)
+      const next = cluster.start()
+      const drainWhenReady = (): void => {
+        if (next.isHealthy) void node.drain(drainMs)
+        else if (next.isAlive) setTimeout(drainWhenReady, 100)
+      }
+      setTimeout(drainWhenReady, 100)
+      return true
+    }
+    case 'node added':
+      if (staying.length >= nodes[1] + 1) return false
+      cluster.start()
+      return true
+    case 'broker link cut':
+      node?.backend.cut()
+      return node !== undefined
+    case 'broker link half-open':
+      node?.backend.halfOpen(random.between(1000, 3500))
+      return node !== undefined
+    case 'broker link slow':
+      node?.backend.stall(random.between(200, 4000))
+      return node !== undefined
+    case 'command link cut':
+      node?.backend.cutCommands()
+      return node !== undefined
+    case 'command link slow':
+      node?.backend.stallCommands(random.between(200, 5000))
+      return node !== undefined
+    case 'socket cut':
+      socket?.cut()
+      return socket !== undefined
+    case 'socket stalled':
+      socket?.stall(random.between(500, 8000))
+      return socket !== undefined
+    case 'requests cut': {
+      const hit = [...requests].filter(() => random.chance(0.5))
+      for (const request of hit) request.cut()
+      return hit.length > 0
+    }
+    case 'WebSockets blocked': {
+      const { route } = random.pick(clients)
+      route.webSockets = random.pick(['refused', 'swallowed'])
+      setTimeout(() => (route.webSockets = 'through'), random.between(3000, 25_000))
+      for (const open of [...route.sockets]) open.cut()
+      return true
+    }
+    case 'client away':
+      random.pick(clients).leave(random.between(0, isCovered ? 8000 : 20_000))
+      return true
+    case 'broker restarted':
+    case 'broker failed over':
+      if (!broker.isUp) return false
+      broker.fail({
+        downMs: random.between(0, 3000),
+        losesData: fault === 'broker restarted',
+        clockStepMs: random.chance(0.5) ? 0 : random.between(-8000, 2000),
+      })
+      return true
+  }
+}

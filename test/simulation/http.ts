@@ -1,0 +1,143 @@
+import type { FetchLike } from '@broadcaster/client'
+import type { Attached, SimulatedNode } from './cluster.ts'
+import type { Route } from './socket.ts'
+import { short } from './trace.ts'
+import { delayMs, type World } from './world.ts'
+
+/** How an answer gets lost. */
+type Loss = 'no' | 'told' | 'silent'
+
+/** What a client gets as `fetch`: every request goes to some node, and may get lost, be late, or arrive twice. */
+export function fetchThrough(world: World, route: Route, requests: Set<SimulatedRequest>): FetchLike {
+  return (_url, { body, signal }) =>
+    new Promise((resolve, reject) => {
+      const request = new SimulatedRequest(world, route, body, signal, (answer) => {
+        requests.delete(request)
+        if (answer instanceof Error) reject(answer)
+        else resolve({ status: answer.status, text: async () => answer.body })
+      })
+      requests.add(request)
+    })
+}
+
+type Result = { readonly status: number; readonly body: string } | Error
+
+/** One request of a client, with all the copies of it that arrive somewhere. */
+export class SimulatedRequest {
+  readonly #world: World
+  readonly #route: Route
+  readonly #body: string
+  readonly #done: (result: Result) => void
+  readonly #copies = new Set<Copy>()
+  #isOver = false
+
+  constructor(world: World, route: Route, body: string, signal: AbortSignal, done: (result: Result) => void) {
+    const { random, weather, trace } = world
+    this.#world = world
+    this.#route = route
+    this.#body = body
+    this.#done = done
+    trace?.add(route.name, `⇒ ${short(body)}`)
+    signal.addEventListener('abort', () => {
+      this.#finish(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
+      this.#leaveSoon()
+    })
+    if (random.chance(weather.requestLost)) {
+      trace?.add(route.name, 'the request is lost')
+      this.#lose(this.#loss())
+      return
+    }
+    const answerIs = random.chance(weather.answerLost) ? this.#loss() : 'no'
+    if (random.chance(weather.duplicated)) {
+      // Something on the way sends it again because it has lost the first answer: the last one is the one that counts.
+      trace?.add(route.name, 'the request arrives twice')
+      const firstAfterMs = delayMs(world)
+      this.#send(firstAfterMs, 'silent')
+      this.#send(firstAfterMs + random.between(1, 50), answerIs)
+    } else {
+      this.#send(delayMs(world), answerIs)
+    }
+  }
+
+  /** The connection breaks while the request waits at the server. */
+  cut(): void {
+    this.#world.trace?.add(this.#route.name, 'the request is cut')
+    this.#lose(this.#loss())
+    this.#leaveSoon()
+  }
+
+  #loss(): Loss {
+    return this.#world.random.chance(this.#world.weather.silently) ? 'silent' : 'told'
+  }
+
+  #send(afterMs: number, answerIs: Loss): void {
+    setTimeout(() => {
+      const node = this.#route.pick()
+      if (node === null) return this.#lose('told')
+      const copy = new Copy(node, () => this.#lose(this.#loss()))
+      this.#copies.add(copy)
+      this.#world.trace?.add(this.#route.name, `⇒ at ${node.name}`)
+      void node.handle(this.#body, copy.gone.signal).then((answer) => {
+        if (!copy.end()) return
+        this.#copies.delete(copy)
+        if (answerIs !== 'no') {
+          this.#world.trace?.add(this.#route.name, `the answer is lost: ${short(answer.body)}`)
+          return this.#lose(answerIs)
+        }
+        setTimeout(() => this.#finish(answer), delayMs(this.#world))
+      })
+    }, afterMs)
+  }
+
+  #lose(loss: Loss): void {
+    if (loss === 'told')
+      setTimeout(() => this.#finish(new Error('The connection broke')), delayMs(this.#world))
+  }
+
+  /** The servers see, sooner or later or never, that nobody waits any more. */
+  #leaveSoon(): void {
+    const { random } = this.#world
+    if (random.chance(0.2)) return
+    setTimeout(
+      () => {
+        for (const copy of this.#copies) copy.gone.abort()
+      },
+      random.between(0, 20),
+    )
+  }
+
+  #finish(result: Result): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const text = result instanceof Error ? result.message : `${result.status} ${short(result.body)}`
+    this.#world.trace?.add(this.#route.name, `⇐ ${text}`)
+    this.#done(result)
+  }
+}
+
+/** A request as it has arrived at one node. */
+class Copy implements Attached {
+  readonly gone = new AbortController()
+  readonly #node: SimulatedNode
+  readonly #onNodeDied: () => void
+  #isOver = false
+
+  constructor(node: SimulatedNode, onNodeDied: () => void) {
+    this.#node = node
+    this.#onNodeDied = onNodeDied
+    node.attached.add(this)
+  }
+
+  /** Whether there is still somebody who could answer. */
+  end(): boolean {
+    const isFirst = !this.#isOver
+    this.#isOver = true
+    this.#node.attached.delete(this)
+    return isFirst
+  }
+
+  nodeDied(): void {
+    this.#isOver = true
+    this.#onNodeDied()
+  }
+}

@@ -1,0 +1,91 @@
+import type { Link } from '../../server/src/connection.ts'
+import type { World } from './world.ts'
+
+/** What the server writes, in order. */
+export type Written = { readonly frames: Buffer } | { readonly code: number; readonly reason: string }
+
+/**
+ * The server's end of a WebSocket: what it writes goes to the network at once, or piles up in the process while the
+ * client reads nothing.
+ */
+export class SimulatedLink implements Link {
+  readonly isCompressing = false
+  readonly #world: World
+  readonly #transmit: (item: Written) => void
+  #unsent: (Written | { readonly drained: () => void })[] = []
+  #unsentBytes = 0
+  #isStalled = false
+  #isAwaitingDrain = false
+  #isClosing = false
+  #isOver = false
+
+  constructor(world: World, transmit: (item: Written) => void) {
+    this.#world = world
+    this.#transmit = transmit
+  }
+
+  get bufferedBytes(): number {
+    return this.#unsentBytes
+  }
+
+  write(frames: Buffer): void {
+    if (!this.#isClosing) this.#put({ frames })
+  }
+
+  onDrained(callback: () => void): void {
+    if (this.#isAwaitingDrain) return
+    this.#isAwaitingDrain = true
+    const drained = (): void => {
+      this.#isAwaitingDrain = false
+      callback()
+    }
+    if (this.#unsent.length > 0) this.#unsent.push({ drained })
+    else setImmediate(drained)
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#put({ code, reason })
+  }
+
+  // -- the network
+
+  /** Nothing leaves the process for so long. */
+  stall(ms: number): void {
+    if (this.#isStalled) return
+    this.#isStalled = true
+    setTimeout(() => {
+      this.#isStalled = false
+      this.#release()
+    }, ms)
+  }
+
+  /** The socket is destroyed. */
+  end(): void {
+    this.#isOver = true
+    this.#isClosing = true
+    const unsent = this.#unsent
+    this.#unsent = []
+    this.#unsentBytes = 0
+    // Node calls back for every write, also for those that did not make it.
+    for (const item of unsent) if ('drained' in item) item.drained()
+  }
+
+  #put(item: Written): void {
+    if (this.#isOver) return
+    if (!this.#isStalled && this.#unsent.length === 0) return this.#transmit(item)
+    this.#unsent.push(item)
+    if ('frames' in item) this.#unsentBytes += item.frames.length
+  }
+
+  /** The network takes what has piled up, bit by bit. */
+  #release(): void {
+    const item = this.#isStalled ? undefined : this.#unsent.shift()
+    if (item === undefined) return
+    if (this.#unsent.length > 0) setTimeout(() => this.#release(), this.#world.random.between(0, 3))
+    if ('drained' in item) return item.drained()
+    if ('frames' in item) this.#unsentBytes -= item.frames.length
+    this.#transmit(item)
+  }
+}

@@ -1,0 +1,189 @@
+import type { BroadcasterOptions } from '../../server/src/options.ts'
+import type { Random } from './random.ts'
+import { fairWeather, type Weather } from './world.ts'
+
+/** What can happen to nodes, connections and the broker at once. */
+export type Fault =
+  | 'node killed'
+  | 'node drained'
+  | 'node added'
+  | 'broker link cut'
+  | 'broker link half-open'
+  | 'broker link slow'
+  | 'command link cut'
+  | 'command link slow'
+  | 'socket cut'
+  | 'socket stalled'
+  | 'requests cut'
+  | 'WebSockets blocked'
+  | 'client away'
+  | 'broker restarted'
+  | 'broker failed over'
+
+/** A kind of bad luck. */
+export interface Profile {
+  readonly name: string
+  readonly nodes: readonly [least: number, most: number]
+  readonly weather: Weather
+  /** In which proportion faults happen. */
+  readonly faults: Partial<Record<Fault, number>>
+  /** From one fault to the next, in ms. */
+  readonly everyMs: readonly [least: number, most: number]
+  readonly options: (random: Random) => BroadcasterOptions
+  /**
+   * The faults never exceed what recovery covers: one at a time, with time to recover, every channel held by every node,
+   * logs that are large enough. Then nobody may be told of a gap.
+   */
+  readonly isCovered: boolean
+}
+
+const stormy: Weather = {
+  slow: 0.1,
+  slowMs: 300,
+  requestLost: 0.03,
+  answerLost: 0.06,
+  duplicated: 0.05,
+  silently: 0.2,
+}
+
+const ample = (): BroadcasterOptions => ({})
+
+/** Logs that run over, buffers that fill up. */
+const tiny = (random: Random): BroadcasterOptions => ({
+  recovery: {
+    window: random.between(2, 20) * 1000,
+    maxMessages: random.between(2, 12),
+    maxBytes: random.between(1500, 4000),
+    maxTotalBytes: random.between(3000, 10_000),
+  },
+  limits: { bufferedBytes: random.between(100, 1500) },
+})
+
+export const profiles: readonly Profile[] = [
+  {
+    name: 'calm',
+    nodes: [1, 3],
+    weather: fairWeather,
+    faults: { 'client away': 1 },
+    everyMs: [2000, 8000],
+    options: ample,
+    isCovered: true,
+  },
+  {
+    name: 'flaky network',
+    nodes: [2, 3],
+    weather: stormy,
+    faults: {
+      'socket cut': 4,
+      'socket stalled': 1,
+      'requests cut': 2,
+      'WebSockets blocked': 1,
+      'client away': 1,
+      'broker link slow': 1,
+      'command link slow': 1,
+    },
+    everyMs: [300, 2500],
+    options: ample,
+    isCovered: false,
+  },
+  {
+    name: 'crashing nodes',
+    nodes: [2, 4],
+    weather: { ...fairWeather, slow: 0.05, slowMs: 100, silently: 0.1 },
+    faults: {
+      'node killed': 3,
+      'node added': 1,
+      'broker link cut': 3,
+      'broker link half-open': 2,
+      'socket cut': 1,
+    },
+    everyMs: [500, 4000],
+    options: ample,
+    isCovered: false,
+  },
+  {
+    name: 'slow readers',
+    nodes: [1, 3],
+    weather: { ...fairWeather, slow: 0.05, slowMs: 100, answerLost: 0.03 },
+    faults: {
+      'socket stalled': 6,
+      'socket cut': 1,
+      'client away': 1,
+      'broker link cut': 1,
+      'requests cut': 1,
+    },
+    everyMs: [300, 2000],
+    options: tiny,
+    isCovered: false,
+  },
+  {
+    name: 'broker restarts',
+    nodes: [1, 3],
+    weather: { ...fairWeather, slow: 0.05, slowMs: 200 },
+    faults: {
+      'broker restarted': 2,
+      'broker failed over': 2,
+      'node killed': 1,
+      'node added': 1,
+      'broker link cut': 1,
+      'command link cut': 1,
+      'socket cut': 1,
+    },
+    everyMs: [1000, 6000],
+    options: ample,
+    isCovered: false,
+  },
+  {
+    name: 'rolling restarts',
+    nodes: [2, 3],
+    weather: { ...fairWeather, slow: 0.05, slowMs: 50 },
+    faults: { 'node drained': 1 },
+    everyMs: [8000, 12_000],
+    options: ample,
+    isCovered: true,
+  },
+  {
+    name: 'covered faults',
+    nodes: [3, 4],
+    weather: { ...stormy, slowMs: 100, silently: 0.1 },
+    faults: {
+      'node killed': 2,
+      'node drained': 2,
+      'broker link cut': 2,
+      'broker link half-open': 2,
+      'command link cut': 1,
+      'socket cut': 3,
+      'requests cut': 2,
+      'WebSockets blocked': 1,
+      'client away': 1,
+    },
+    everyMs: [8000, 12_000],
+    options: ample,
+    isCovered: true,
+  },
+  {
+    name: 'everything',
+    nodes: [2, 4],
+    weather: stormy,
+    faults: {
+      'node killed': 2,
+      'node drained': 2,
+      'node added': 1,
+      'broker link cut': 2,
+      'broker link half-open': 1,
+      'broker link slow': 1,
+      'command link cut': 1,
+      'command link slow': 1,
+      'socket cut': 4,
+      'socket stalled': 3,
+      'requests cut': 2,
+      'WebSockets blocked': 1,
+      'client away': 1,
+      'broker restarted': 1,
+      'broker failed over': 1,
+    },
+    everyMs: [300, 3000],
+    options: (random) => (random.chance(0.5) ? tiny(random) : ample()),
+    isCovered: false,
+  },
+]

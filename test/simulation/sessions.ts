@@ -1,0 +1,38 @@
+import type { SessionStore } from '../../server/src/sessions.ts'
+import type { Commands } from './commands.ts'
+
+type Step = Exclude<keyof SessionStore, 'all'>
+
+/** The one store of sessions, as a node reaches it: every step is atomic, takes its time, and can fail. */
+export class SimulatedSessions implements SessionStore {
+  readonly commands: Commands
+  readonly #store: () => SessionStore
+
+  constructor(commands: Commands, store: () => SessionStore) {
+    this.commands = commands
+    this.#store = store
+  }
+
+  readonly create = this.#step('create')
+  readonly read = this.#step('read')
+  readonly beginPoll = this.#step('beginPoll')
+  readonly commitAnswer = this.#step('commitAnswer')
+  readonly subscribe = this.#step('subscribe')
+  readonly unsubscribe = this.#step('unsubscribe')
+  readonly end = this.#step('end')
+  readonly count = this.#step('count')
+
+  all(): ReturnType<SessionStore['all']> {
+    return this.#store().all()
+  }
+
+  #step<Name extends Step>(name: Name): SessionStore[Name] {
+    const step = (...args: unknown[]): Promise<unknown> =>
+      this.commands.run(() => {
+        // The store at the moment in which the command arrives; the types of a step are those of its name.
+        const store = this.#store() as unknown as Record<Step, (...args: unknown[]) => Promise<unknown>>
+        return store[name](...args)
+      })
+    return step as SessionStore[Name]
+  }
+}

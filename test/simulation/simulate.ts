@@ -1,0 +1,169 @@
+import { BaseLongPollClient } from './baseLongPoll.ts'
+import { BaseSocketClient } from './baseSocket.ts'
+import { Broker } from './broker.ts'
+import { KitClient, type Actor, type Network } from './clients.ts'
+import { Cluster, type SimulatedNode } from './cluster.ts'
+import { letThingsHappen } from './faults.ts'
+import { Positions } from './oracle.ts'
+import { profiles, type Profile } from './profiles.ts'
+import { Random } from './random.ts'
+import type { Route, SimulatedSocket } from './socket.ts'
+import { VirtualTime } from './time.ts'
+import { Trace } from './trace.ts'
+import { Counts, fairWeather, type World } from './world.ts'
+
+export interface Result {
+  readonly seed: number
+  readonly profile: string
+  /** In which way the promise was broken; `null` if it was kept. */
+  readonly failure: string | null
+  readonly counts: Counts
+  /** Line by line what happened; empty unless it was asked for. */
+  readonly trace: string
+}
+
+const CONTROL_CHANNEL = 'broadcaster'
+/** Of long-poll, on the server and in the client: shorter than in life, to have more of everything in a run. */
+const SERVER_TIMEOUT_MS = 4000
+const CLIENT_TIMEOUT_MS = 5000
+
+const WARM_UP_MS = 1000
+/** Longer than the longest backoff and what can come on top of it. */
+const SETTLING_MS = 60_000
+const LAST_WORDS_MS = 2000
+
+/** One run: some nodes, a broker and some clients, in the weather of the seed. */
+export async function simulate(seed: number, { traced = false } = {}): Promise<Result> {
+  const random = new Random(seed)
+  const profile = profiles[seed % profiles.length]!
+  const time = new VirtualTime(() => random.next())
+  const trace = traced ? new Trace(() => time.now) : null
+  let failure: string | null = null
+  const world: World = {
+    random,
+    counts: new Counts(),
+    trace,
+    weather: fairWeather,
+    fail: (who, what) => {
+      trace?.add(who, `BROKEN PROMISE: ${what}`)
+      failure ??= `${who}: ${what}`
+    },
+  }
+  const onRejection = (error: unknown): void => world.fail('process', `unhandled rejection: ${String(error)}`)
+  process.on('unhandledRejection', onRejection)
+  try {
+    await run(world, profile, time, () => failure !== null)
+  } catch (error) {
+    world.fail('process', error instanceof Error ? (error.stack ?? error.message) : String(error))
+  } finally {
+    time.end()
+    // Node tells of rejections only when it is back in its event loop.
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', onRejection)
+  }
+  return { seed, profile: profile.name, failure, counts: world.counts, trace: trace?.toString() ?? '' }
+}
+
+async function run(
+  world: World,
+  profile: Profile,
+  time: VirtualTime,
+  hasFailed: () => boolean,
+): Promise<void> {
+  const { random, trace } = world
+  const sessionTimeoutMs = SERVER_TIMEOUT_MS
+  const broker = new Broker(world, { controlChannel: CONTROL_CHANNEL, sessionTimeoutMs })
+  const cluster = new Cluster(world, broker, {
+    controlChannel: CONTROL_CHANNEL,
+    timeout: SERVER_TIMEOUT_MS,
+    pollTime: random.pick([0, 50, 300]),
+    ...profile.options(random),
+  })
+  const nodes = random.between(...profile.nodes)
+  for (let i = 0; i < nodes; i++) cluster.start()
+
+  const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
+  const sockets = new Set<SimulatedSocket>()
+  const network: Network = { world, broker, positions: new Positions(world), requests: new Set() }
+  const routeOf = (name: string, pick = (): SimulatedNode | null => cluster.pick()): Route => {
+    return { name, webSockets: 'through', pick, sockets }
+  }
+  const clients = makeClients(network, routeOf)
+  trace?.add('run', `${profile.name}: ${nodes} nodes, ${clients.map(({ name }) => name).join(', ')}`)
+
+  const end = WARM_UP_MS + random.between(15_000, 35_000)
+  const startedAt = Date.now()
+  publishUntil(world, broker, channels, startedAt + end)
+  subscribeUntil(world, clients, channels, startedAt + end)
+  await time.runUntil(WARM_UP_MS)
+
+  world.weather = profile.weather
+  const victims = { world, broker, cluster, clients, sockets, requests: network.requests }
+  const mend = letThingsHappen(victims, profile, startedAt + end)
+  await time.runUntil(end)
+  world.weather = fairWeather
+  mend()
+  trace?.add('run', 'all is well again')
+  if (hasFailed()) return
+  await time.runUntil(end + SETTLING_MS)
+
+  trace?.add('run', 'the last messages')
+  for (let i = 1; i <= 3; i++) {
+    for (const channel of channels) broker.publishNext(channel)
+    await time.runUntil(end + SETTLING_MS + i * LAST_WORDS_MS)
+  }
+  if (hasFailed()) return
+  for (const client of clients) client.checkCaughtUp()
+}
+
+function makeClients(network: Network, routeOf: (name: string) => Route): Actor[] {
+  const { random } = network.world
+  const kinds = ['auto', 'websocket', 'longpoll', 'base ws', 'base lp'] as const
+  return Array.from({ length: random.between(2, 5) }, (_, i) => {
+    const kind = random.pick(kinds)
+    const route = routeOf(`${kind} ${i + 1}`)
+    if (kind === 'base ws') return new BaseSocketClient(network, route)
+    if (kind === 'base lp') return new BaseLongPollClient(network, route, 2 * SERVER_TIMEOUT_MS)
+    return new KitClient(network, route, kind, CLIENT_TIMEOUT_MS, random.pick([2000, 5000]))
+  })
+}
+
+/** Publishes, now and then a lot at once. */
+function publishUntil(world: World, broker: Broker, channels: readonly string[], end: number): void {
+  const { random } = world
+  const meanMs = random.pick([100, 300, 1000])
+  const next = (): void => {
+    if (Date.now() > end) return
+    const channel = random.pick(channels)
+    const burst = random.chance(0.1) ? random.between(2, 15) : 1
+    for (let i = 0; i < burst; i++) broker.publishNext(channel)
+    setTimeout(next, random.between(0, 2 * meanMs))
+  }
+  next()
+}
+
+/** Clients subscribe some channels at the start, and change their minds now and then. */
+function subscribeUntil(
+  world: World,
+  clients: readonly Actor[],
+  channels: readonly string[],
+  end: number,
+): void {
+  const { random } = world
+  for (const client of clients) {
+    for (const channel of channels) if (random.chance(0.8)) client.subscribe(channel)
+  }
+  const next = (): void => {
+    if (Date.now() > end) return
+    const client = random.pick(clients)
+    const channel = random.pick(channels)
+    if (client.channels.includes(channel)) {
+      client.unsubscribe(channel)
+      if (random.chance(0.7)) setTimeout(() => client.subscribe(channel), random.between(0, 2500))
+    } else {
+      client.subscribe(channel)
+    }
+    setTimeout(next, random.between(500, 8000))
+  }
+  setTimeout(next, random.between(500, 8000))
+}
