@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { publishAndArrive, waitingPoll } from '../support/barriers.ts'
+import { noticed, publishAndArrive, waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
@@ -81,6 +81,7 @@ describe('faults of the original are absent', () => {
       for (const body of numbers(5)) {
         const poll = await waitingPoll(alice)
         poll.abort()
+        await noticed(alice)
         await server.publish(channel, body)
         expect(await alice.next()).toMatchObject({ body })
       }

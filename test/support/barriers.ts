@@ -3,6 +3,14 @@ import { signIn } from './connect.ts'
 import type { Subject } from './subject.ts'
 import { WebSocketPeer } from './webSocketPeer.ts'
 
+/**
+ * Resolves when the server must have noticed what happened on other connections before, such as an abort: it had to
+ * answer several requests, one after the other, since then.
+ */
+export async function noticed(peer: LongPollPeer): Promise<void> {
+  for (let trip = 0; trip < 5; trip++) await peer.post({ __type: 'ping' })
+}
+
 /** A poll that waits on the server, for certain. In an object, so that awaiting it does not await the answer. */
 export type WaitingPoll = { readonly answer: Promise<Answer>; abort(): void }
 
@@ -18,6 +26,8 @@ export async function waitingPoll(peer: LongPollPeer): Promise<WaitingPoll> {
   const ended = await Promise.race(polls.map(({ answer }, index) => answer.then(() => index)))
   const { messages } = await polls[ended]!.answer
   if (messages.length > 0) throw new Error(`The poll had something to say: ${JSON.stringify(messages)}`)
+  // It has arrived, and has had the time to look up its channels too.
+  await noticed(peer)
   const waiting = polls[1 - ended]!
   // A test that aborts it, or ends with it open, does not look at the answer.
   waiting.answer.catch(() => {})

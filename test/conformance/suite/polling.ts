@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { publishAndArrive, waitingPoll } from '../../support/barriers.ts'
+import { noticed, publishAndArrive, waitingPoll } from '../../support/barriers.ts'
 import { LongPollPeer, type Answer } from '../../support/longPollPeer.ts'
 import { channelName } from '../../support/names.ts'
 import type { Subject } from '../../support/subject.ts'
@@ -127,6 +127,7 @@ export function polling(subject: Subject, kind: Kind): void {
       const alice = await signIn(subject, channel)
       const poll = await waitingPoll(alice)
       poll.abort()
+      await noticed(alice)
       await subject.publish(channel, 'hello')
       expect(await alice.bodies(channel, 1)).toEqual(['hello'])
       await alice.hearsNothing()
