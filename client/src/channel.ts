@@ -37,6 +37,8 @@ export interface Channel {
   seen?: ReadonlySet<Position> | undefined
   /** Of what was received last. */
   position?: Position | undefined
+  /** Of what came last while it was not subscribed: for the next poll, which would be answered with it again. */
+  reached?: Position | undefined
   /** It was confirmed once: whatever is missed from then on is a gap. */
   hasBeenOn: boolean
 }

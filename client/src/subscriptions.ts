@@ -38,7 +38,7 @@ export interface Subscriptions {
   /** `connect()` was called: what was given up is wanted again. */
   revive(): void
   receive(message: ServerMessage): void
-  /** What has been received of the channels that the server has. */
+  /** What has come of the channels that the server has, or may have. */
   positions(): Record<string, Position>
 }
 
@@ -111,8 +111,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function positions(): Record<string, Position> {
     const entries: [string, Position][] = []
     for (const channel of channels.values()) {
-      // What is held has been received too: asked for again, it would be answered with again, at once and without end.
-      const { position } = channel.wire === 'on' ? channel : ((channel.held.at(-1) ?? {}) as Partial<Message>)
+      const position = channel.wire === 'on' ? channel.position : channel.reached
       if (position !== undefined) entries.push([channel.name, position])
     }
     return Object.fromEntries(entries)
@@ -123,12 +122,14 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     const channel = name === undefined ? undefined : channels.get(name)
     if (!channel) {
       if (message.__type === 'serverError') emitter.emit('error', serverError(message.reason))
+      if (message.__type === 'message' || message.__type === 'gap') endUnknown(message.channel)
       return
     }
     switch (message.__type) {
       case 'message':
       case 'gap':
       case 'unsubscribed':
+        channel.reached = message.__type === 'unsubscribed' ? undefined : message.position
         if (isAskedFor(channel)) channel.held.push(message)
         else take(channel, message)
         return
@@ -145,6 +146,14 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
       case 'serverError':
         requestFailed(channel, serverError(message.reason))
     }
+  }
+
+  /** A request that came late has made a long-poll session have a channel that it should not have any more. */
+  function endUnknown(name: string): void {
+    const channel = makeChannel(name)
+    channel.mayBeOnServer = true
+    channels.set(name, channel)
+    sync(channel)
   }
 
   /** Whether the answer to `subscribe` is to come. One that is late may come while the next try is waited for. */
@@ -178,6 +187,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     } else {
       channel.wire = 'unsubscribing'
       channel.isLeaving = true
+      channel.reached = channel.position ?? channel.reached
       // Who subscribes again after this begins anew.
       channel.position = undefined
       channel.hasBeenOn = false
@@ -270,6 +280,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
     channel.isLeaving = false
+    channel.reached = undefined
     setStatus(channel, 'refused', new BroadcasterError(code, `Channel '${channel.name}': ${reason}`))
     sync(channel)
   }
@@ -278,6 +289,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
     channel.isLeaving = false
+    channel.reached = undefined
     resolveWaiting(channel)
     sync(channel)
   }
@@ -294,6 +306,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     settleRequest(channel, 'off')
     channel.mayBeOnServer = false
     channel.isLeaving = false
+    channel.reached = undefined
     channel.seen = undefined
     if (channel.listeners.length === 0) drop(channel)
   }
