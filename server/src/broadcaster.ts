@@ -11,6 +11,7 @@ import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
 import type { Authenticate } from './connection.ts'
+import { ClientDeparture } from './departure.ts'
 import { Node, type Stats } from './node.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { corsFor, originCheck } from './origin.ts'
@@ -85,7 +86,10 @@ class Server {
     this.#upgrades = new UpgradeGate(app, wsOptions, logger)
     this.#route(app, finite(limits.messageBytes))
     const ready = node.start()
-    ready.catch((error: unknown) => logger.error({ err: error }, 'The broadcaster can not start'))
+    ready.catch((error: unknown) => {
+      // Closed before Redis was there, it was not meant to start any more.
+      if (this.#closing === null) logger.error({ err: error }, 'The broadcaster can not start')
+    })
     this.app = Object.assign(app, {
       ready: () => ready,
       publish: (channel: string, body: unknown) => node.publish(channel, body),
@@ -151,10 +155,12 @@ class Server {
   }
 
   async #answer(req: Request, res: Response, parsed: Parsed): Promise<void> {
-    const gone = new AbortController()
-    res.on('close', () => gone.abort())
+    const departure = new ClientDeparture()
+    res.on('close', () => {
+      if (!res.writableFinished) departure.leave()
+    })
     const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
-    const { status, body } = await this.#node.handle(parsed, authenticate, gone.signal)
+    const { status, body } = await this.#node.handle(parsed, authenticate, departure)
     if (res.destroyed) return
     const headers: Record<string, string | number> = {
       'Content-Type': 'application/json; charset=utf-8',

@@ -57,6 +57,13 @@ export class Channel {
   #count = 0
   #settle!: () => void
   readonly #compression: Compression | null
+  /** What the last poll was answered with. */
+  #lastRun: {
+    first: Entry | undefined
+    last: Entry | undefined
+    withPositions: boolean
+    text: string
+  } | null = null
   /** One for each format. */
   readonly #shared = [new SharedFrames(), new SharedFrames(), new SharedFrames(), new SharedFrames()] as const
 
@@ -137,6 +144,16 @@ export class Channel {
     const isWorthIt =
       compressed && this.#compression !== null && text.length >= this.#compression.thresholdBytes
     return isWorthIt ? compressedTextFrame(text, this.#compression.options) : textFrame(text)
+  }
+
+  /** The text of entries that follow each other, made once for all polls that get just these. */
+  runText(entries: readonly Entry[], withPositions: boolean): string {
+    const [first, last] = [entries[0], entries.at(-1)]
+    const run = this.#lastRun
+    if (run?.first === first && run?.last === last && run?.withPositions === withPositions) return run.text
+    const text = entries.map((entry) => entryText(entry, this.nameJson, withPositions)).join(',')
+    this.#lastRun = { first, last, withPositions, text }
+    return text
   }
 
   #sharedBy({ positions, compressed }: FrameFormat): SharedFrames {

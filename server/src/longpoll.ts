@@ -13,6 +13,7 @@ import type { Access } from './access.ts'
 import { readClientName, readGeneration, type Authenticate } from './connection.ts'
 import type { ControlMessage } from './control.ts'
 import { Deadline } from './deadline.ts'
+import type { Departure } from './departure.ts'
 import { replayText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
@@ -66,8 +67,8 @@ export class LongPoll {
     return this.#polls.size
   }
 
-  /** Serves one request. `gone` aborts when the client has left before its answer. */
-  async handle(parsed: Parsed, authenticate: Authenticate, gone: AbortSignal): Promise<Answer> {
+  /** Serves one request. */
+  async handle(parsed: Parsed, authenticate: Authenticate, departure: Departure): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     const message = parsed.kind === 'message' ? parsed.message : null
     try {
@@ -79,7 +80,7 @@ export class LongPoll {
           if ((await this.#read(token)) === null) return await this.#authenticate(message, authenticate)
           return answer(200, { __type: 'unknown' })
         case 'poll':
-          return await this.#poll(token, message, gone)
+          return await this.#poll(token, message, departure)
         case 'subscribe':
           return await this.#subscribe(token, message)
         case 'unsubscribe':
@@ -222,7 +223,7 @@ export class LongPoll {
     return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
   }
 
-  async #poll(token: string, message: PollMessage, gone: AbortSignal): Promise<Answer> {
+  async #poll(token: string, message: PollMessage, departure: Departure): Promise<Answer> {
     const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
     // From now on changes of the session's channels reach this poll; what changed before is in the session.
     const older = this.#polls.get(token)
@@ -232,8 +233,7 @@ export class LongPoll {
     }
     const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, message.seq, () => this.#deadline())
     this.#polls.set(token, poll)
-    const leave = (): void => poll.end()
-    gone.addEventListener('abort', leave)
+    departure.onabort = () => poll.end()
     try {
       const session = await sessions.beginPoll(token, poll.id)
       if (session === null || this.#isFenced(session)) return expired()
@@ -245,12 +245,12 @@ export class LongPoll {
       await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
       const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
       await poll.news(longestMs, pollTimeMs)
-      const isOurs = this.#polls.get(token) === poll && !gone.aborted
+      const isOurs = this.#polls.get(token) === poll && !departure.aborted
       if (session.version > 0) return isOurs ? poll.answer(true) : empty()
       if (isOurs) return await this.#baseAnswer(token, poll, message, session)
       return poll.isRepeated ? repeated() : empty()
     } finally {
-      gone.removeEventListener('abort', leave)
+      departure.onabort = null
       poll.stop()
       if (this.#polls.get(token) === poll) this.#polls.delete(token)
     }

@@ -12,6 +12,7 @@ import {
 import { Connections } from './connections.ts'
 import type { ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'
+import type { Departure } from './departure.ts'
 import { Fences } from './fences.ts'
 import type { Compression } from './frames.ts'
 import { Hub } from './hub.ts'
@@ -139,10 +140,12 @@ export class Node {
   }
 
   /** A long-poll request has come. */
-  handle(parsed: Parsed, authenticate: Authenticate, gone: AbortSignal): Promise<Answer> {
+  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
     const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
-    return isRefused ? Promise.resolve(nodeUnavailable()) : this.#longPoll.handle(parsed, authenticate, gone)
+    return isRefused
+      ? Promise.resolve(nodeUnavailable())
+      : this.#longPoll.handle(parsed, authenticate, departure)
   }
 
   async publish(channel: string, body: unknown): Promise<void> {

@@ -54,7 +54,8 @@ export class RedisBackend implements Backend {
 
   constructor(options: RedisBackendOptions) {
     this.#options = options
-    const commands = { commandTimeout: COMMAND_TIMEOUT_MS }
+    // Polls come in crowds: the commands of one turn go to Redis in one write.
+    const commands = { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true }
     this.#subscriber = connection(options.pubSub, { autoResubscribe: false })
     this.#publisher = connection(options.pubSub, commands)
     this.#data = options.pubSub === options.redis ? this.#publisher : connection(options.redis, commands)
@@ -214,7 +215,7 @@ export class RedisBackend implements Backend {
 
 function connection(
   target: RedisTarget,
-  own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout'>,
+  own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout' | 'enableAutoPipelining'>,
 ): Redis | Cluster {
   const settings = {
     lazyConnect: true,

@@ -1,5 +1,6 @@
 import type { Position } from '@broadcaster/protocol'
 import type { Cluster, Redis } from 'ioredis'
+import { createHash } from 'node:crypto'
 import {
   sessionLife,
   type Session,
@@ -59,7 +60,7 @@ redis.call('DEL', KEYS[1])
 return poller`,
 }
 
-type Scripts = Record<keyof typeof scripts, (...args: (string | number)[]) => Promise<unknown>>
+type Scripts = Record<keyof typeof scripts, (key: string, ...args: (string | number)[]) => Promise<unknown>>
 
 /** Sessions read at a time when all are asked for. */
 const PAGE = 200
@@ -75,13 +76,7 @@ export class RedisSessions implements SessionStore {
     this.#namespace = namespace
     this.#life = sessionLife(timeoutMs)
     this.#run = Object.fromEntries(
-      Object.entries(scripts).map(([name, lua]) => {
-        const command = `broadcaster_${name}`
-        redis.defineCommand(command, { numberOfKeys: 1, lua })
-        // defineCommand adds a method that the type of the instance does not know.
-        const methods = redis as unknown as Record<string, Scripts[keyof Scripts]>
-        return [name, (...args: (string | number)[]) => methods[command]!.call(redis, ...args)]
-      }),
+      Object.entries(scripts).map(([name, lua]) => [name, script(redis, lua)]),
     ) as Scripts
   }
 
@@ -204,4 +199,17 @@ function pairs(flat: readonly string[]): [string, string][] {
 
 function first(reply: unknown): string | null {
   return Array.isArray(reply) && typeof reply[0] === 'string' ? reply[0] : null
+}
+
+/** Runs by its hash, and is sent whole only where Redis does not know it yet, or has forgotten it. */
+function script(redis: Redis | Cluster, lua: string): Scripts[keyof Scripts] {
+  const hash = createHash('sha1').update(lua).digest('hex')
+  return async (key, ...args) => {
+    try {
+      return await redis.evalsha(hash, 1, key, ...args)
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
+      return redis.eval(lua, 1, key, ...args)
+    }
+  }
 }
