@@ -1,0 +1,100 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import { sleep } from '../support/waiting.ts'
+import type { Heads } from './clientsMain.ts'
+import type { Random } from './random.ts'
+
+const TICK_MS = 10
+
+const atMostOnce: RedisOptions = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  retryStrategy: () => 100,
+  sentinelRetryStrategy: () => 100,
+}
+
+/**
+ * Publishes as any application would, with nothing but PUBLISH; the body says its number in the channel, and when. No
+ * number is sent twice. Where Redis gave no answer, nobody can say whether it had the message.
+ */
+export class NumberedPublisher {
+  readonly #redis: Redis
+  readonly #channels: readonly string[]
+  readonly #random: Random
+  readonly #lastNumbers = new Map<string, number>()
+  readonly #unsure = new Map<string, Set<number>>()
+  #timer: NodeJS.Timeout | null = null
+  #published = 0
+
+  constructor(redis: RedisOptions, channels: readonly string[], random: Random) {
+    this.#redis = new Redis({ ...redis, ...atMostOnce, replyMapping: 'legacy' })
+    this.#redis.on('error', () => {})
+    this.#channels = channels
+    this.#random = random
+    for (const channel of channels) this.#unsure.set(channel, new Set())
+  }
+
+  /** Messages that Redis has confirmed. */
+  get published(): number {
+    return this.#published
+  }
+
+  get unsure(): number {
+    return [...this.#unsure.values()].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  get lastNumbers(): Heads {
+    return Object.fromEntries(this.#lastNumbers)
+  }
+
+  wasPublished(channel: string, number: number): boolean {
+    return !this.#unsure.get(channel)!.has(number)
+  }
+
+  start(perSecond: number): void {
+    const startedAt = performance.now()
+    let sent = 0
+    this.#timer = setInterval(() => {
+      const due = ((performance.now() - startedAt) / 1000) * perSecond
+      for (; sent < due; sent++) void this.publish(this.#random.pick(this.#channels))
+    }, TICK_MS)
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
+  /** The number, or `null` if nobody can say whether it was published. */
+  async publish(channel: string): Promise<number | null> {
+    const number = (this.#lastNumbers.get(channel) ?? 0) + 1
+    this.#lastNumbers.set(channel, number)
+    try {
+      await this.#redis.publish(channel, `${number} ${Date.now()}`)
+      this.#published += 1
+      return number
+    } catch {
+      this.#unsure.get(channel)!.add(number)
+      return null
+    }
+  }
+
+  /** One message in every channel, for certain. */
+  async mark(): Promise<Heads> {
+    const heads: Record<string, number> = {}
+    for (const channel of this.#channels) {
+      let number = await this.publish(channel)
+      while (number === null) {
+        await sleep(100)
+        number = await this.publish(channel)
+      }
+      heads[channel] = number
+    }
+    return heads
+  }
+
+  close(): void {
+    this.stop()
+    this.#redis.disconnect()
+  }
+}

@@ -1,0 +1,145 @@
+import { sleep } from '../support/waiting.ts'
+import { brokerFaults, networkFaults, nodeFaults, sentinelFaults, type Fault } from './faults.ts'
+import { Random } from './random.ts'
+import { judge, type Episode, type Report } from './report.ts'
+import { World } from './world.ts'
+
+export const scenarios = ['all', 'covered', 'broker', 'sentinel', 'rolling'] as const
+export type Scenario = (typeof scenarios)[number]
+
+export type ChaosOptions = {
+  readonly scenario: Scenario
+  /** Ends after this time, but not before every kind of fault has been. */
+  readonly minutes: number
+  readonly nodes: number
+  readonly clients: number
+  readonly channels: number
+  /** Messages a second, over all channels. */
+  readonly rate: number
+  readonly seed: number
+  /** Only faults whose kind contains one of these. */
+  readonly only?: readonly string[]
+  /** How long networks and nodes stand still at most. */
+  readonly longestStallMs?: number
+  readonly isVerbose?: boolean
+  readonly log?: (line: string) => void
+}
+
+const faultsOf: Record<Scenario, readonly Fault[]> = {
+  all: [...nodeFaults, ...brokerFaults],
+  covered: nodeFaults,
+  broker: brokerFaults,
+  sentinel: sentinelFaults,
+  rolling: [],
+}
+
+/** Long enough for clients to move, short enough for a test. */
+const DRAIN_MS = 2000
+const PAUSE_MS = 1000
+
+/** Starts everything, breaks it again and again, and says what the clients heard. */
+export async function runChaos(options: ChaosOptions): Promise<Report> {
+  const { scenario, seed, log = () => {} } = options
+  const world = await World.start({
+    ...options,
+    perClient: Math.min(2, options.channels),
+    modes: scenario === 'rolling' ? ['websocket', 'longpoll'] : ['websocket', 'longpoll', 'auto'],
+    drainMs: DRAIN_MS,
+    longestStallMs: options.longestStallMs ?? 8000,
+    hasSentinel: scenario === 'sentinel',
+    isVerbose: options.isVerbose ?? false,
+  })
+  try {
+    const episodes: Episode[] = []
+    const endsAt = Date.now() + options.minutes * 60_000
+    world.publisher.start(options.rate)
+    await world.settle()
+    log(`${options.clients} clients are subscribed; ${options.rate} messages a second`)
+    if (scenario === 'rolling') {
+      await restartInTurn(world, episodes, endsAt, log)
+    } else {
+      const { only = [''] } = options
+      const faults = faultsOf[scenario].filter(({ kind }) => only.some((part) => kind.includes(part)))
+      const network = inParallel(world, new Random(seed + 2), episodes, log)
+      try {
+        await oneByOne(world, new Random(seed), faults, episodes, endsAt, log)
+      } finally {
+        await network.stop()
+      }
+    }
+    world.publisher.stop()
+    await world.settle()
+    return judge(await world.clients.results(), world.publisher, episodes, world.breaches)
+  } finally {
+    await world.stop()
+  }
+}
+
+/** All kinds in random order, then all again; between two faults every client gets everything it lacks. */
+async function oneByOne(
+  world: World,
+  random: Random,
+  faults: readonly Fault[],
+  episodes: Episode[],
+  endsAt: number,
+  log: (line: string) => void,
+): Promise<void> {
+  let isFirst = true
+  for (; isFirst || Date.now() < endsAt; isFirst = false) {
+    for (const fault of random.shuffle(faults)) {
+      if (!isFirst && Date.now() > endsAt) break
+      await sleep(random.between(0, PAUSE_MS))
+      const node = random.pick(world.nodes)
+      if (fault.isCovered) await world.untilCovered(node)
+      const from = Date.now()
+      await fault.run(world, random, node)
+      const over = Date.now()
+      if (!fault.isCovered) world.forgetHolders()
+      await world.settle()
+      const to = Date.now()
+      episodes.push({ fault, from, to })
+      log(`${fault.kind}: ${over - from} ms, and ${to - over} ms until all clients had everything`)
+    }
+  }
+}
+
+/** Meanwhile, sockets between clients and nodes are cut and stalled. */
+function inParallel(world: World, random: Random, episodes: Episode[], log: (line: string) => void) {
+  let isOver = false
+  const done = (async () => {
+    while (!isOver) {
+      const fault = random.pick(networkFaults)
+      const from = Date.now()
+      await fault.run(world, random, world.nodes[0]!)
+      episodes.push({ fault, from, to: Date.now() })
+      log(fault.kind)
+      await sleep(random.between(PAUSE_MS, 4 * PAUSE_MS))
+    }
+  })()
+  return {
+    stop: () => {
+      isOver = true
+      return done
+    },
+  }
+}
+
+const restart: Fault = { kind: 'node restarted (SIGTERM)', isCovered: true, run: async () => {} }
+
+/** As a deployment does it: each node after the other, which waits for nothing but its health. */
+async function restartInTurn(
+  world: World,
+  episodes: Episode[],
+  endsAt: number,
+  log: (line: string) => void,
+): Promise<void> {
+  do {
+    for (const node of world.nodes) {
+      const from = Date.now()
+      await node.drain()
+      await node.start()
+      episodes.push({ fault: restart, from, to: Date.now() })
+      log(`${restart.kind}: ${Date.now() - from} ms`)
+    }
+  } while (Date.now() < endsAt)
+}

@@ -1,0 +1,192 @@
+import type { Mode } from '@broadcaster/client'
+import type { RedisOptions } from 'ioredis'
+import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
+import { roundRobin } from '../support/roundRobin.ts'
+import { tcpProxy, type TcpProxy } from '../support/tcpProxy.ts'
+import { sleep } from '../support/waiting.ts'
+import { Clients } from './clients.ts'
+import type { ClientSetup } from './clientsMain.ts'
+import { ChaosNode } from './node.ts'
+import { NumberedPublisher } from './publisher.ts'
+import { Random } from './random.ts'
+import { Sentinel } from './sentinel.ts'
+
+export type WorldOptions = {
+  readonly nodes: number
+  readonly clients: number
+  readonly channels: number
+  /** Channels of each client. */
+  readonly perClient: number
+  readonly modes: readonly Mode[]
+  readonly drainMs: number
+  readonly hasSentinel: boolean
+  /** How long networks and nodes stand still at most. */
+  readonly longestStallMs: number
+  readonly seed: number
+  readonly isVerbose: boolean
+}
+
+/** Ways into the load balancer, so that some clients can be cut off while others are not. */
+const NETWORKS = 4
+const SETTLING_MS = 120_000
+
+/**
+ * Everything there is: Redis, server processes each with a link to it that can break, a load balancer without
+ * stickiness, networks in front of it, clients and a publisher.
+ */
+export class World {
+  readonly nodes: readonly ChaosNode[]
+  /** Each node's way to Redis; none where a Sentinel says where that is. */
+  readonly links: readonly TcpProxy[]
+  readonly networks: readonly TcpProxy[]
+  readonly publisher: NumberedPublisher
+  readonly clients: Clients
+  readonly channels: readonly string[]
+  readonly longestStallMs: number
+  /** What must not happen and did. */
+  readonly breaches: string[]
+  /** All clients have everything that was published before. */
+  settledAt = 0
+  readonly #redis: TestRedis | null
+  readonly #sentinel: Sentinel | null
+  readonly #watch: NodeJS.Timeout
+  readonly #stop: () => Promise<void>
+
+  private constructor(parts: Pick<World, 'nodes' | 'links' | 'networks' | 'publisher' | 'clients'> & Rest) {
+    this.nodes = parts.nodes
+    this.links = parts.links
+    this.networks = parts.networks
+    this.publisher = parts.publisher
+    this.clients = parts.clients
+    this.channels = parts.channels
+    this.longestStallMs = parts.longestStallMs
+    this.breaches = parts.breaches
+    this.#redis = parts.redis
+    this.#sentinel = parts.sentinel
+    this.#stop = parts.stop
+    this.#watch = setInterval(() => {
+      for (const node of this.nodes) void node.look(this.channels)
+    }, 500)
+  }
+
+  static async start(options: WorldOptions): Promise<World> {
+    const { seed, drainMs, isVerbose } = options
+    const breaches: string[] = []
+    const sentinel = options.hasSentinel ? await Sentinel.start() : null
+    const redis = sentinel ? null : await startRedis()
+    const channels = Array.from({ length: options.channels }, (_, i) => `channel-${i + 1}`)
+    const links: TcpProxy[] = []
+    const nodes: ChaosNode[] = []
+    while (nodes.length < options.nodes) {
+      const link = redis && (await tcpProxy(redis.port))
+      if (link) links.push(link)
+      const target = link ? `redis://${link.address}` : sentinel!.options
+      const setup = { port: await freePort(), redis: target, drainMs, isVerbose }
+      nodes.push(new ChaosNode(setup, (what) => breaches.push(what)))
+    }
+    await Promise.all(nodes.map((node) => node.start()))
+    const balancer = await roundRobin(nodes.map(({ url }) => url))
+    const networks: TcpProxy[] = []
+    while (networks.length < NETWORKS) networks.push(await tcpProxy(balancer.port))
+    const forPublisher: RedisOptions = sentinel?.options ?? { host: '127.0.0.1', port: redis!.port }
+    const publisher = new NumberedPublisher(forPublisher, channels, new Random(seed + 1))
+    const clients = new Clients()
+    const world = new World({
+      nodes,
+      links,
+      networks,
+      publisher,
+      clients,
+      channels,
+      longestStallMs: options.longestStallMs,
+      breaches,
+      redis,
+      sentinel,
+      stop: async () => {
+        clients.stop()
+        publisher.close()
+        await Promise.all(nodes.map((node) => node.kill()))
+        for (const thing of [...networks, balancer, ...links]) await thing.close()
+        await (sentinel ?? redis!).stop()
+      },
+    })
+    await clients.start(setups(options, networks, channels))
+    return world
+  }
+
+  /** The one Redis, where there is one. */
+  get redis(): TestRedis {
+    return this.#redis!
+  }
+
+  get sentinel(): Sentinel {
+    return this.#sentinel!
+  }
+
+  /** Resolves when all clients have everything that was published so far. */
+  async settle(): Promise<void> {
+    const startedAt = Date.now()
+    const heads = await this.publisher.mark()
+    for (;;) {
+      const behind = await this.clients.behind(heads)
+      if (behind.length === 0) break
+      if (Date.now() - startedAt > SETTLING_MS) {
+        this.breaches.push(`${behind.length} never got what was published: ${behind.slice(0, 5).join('; ')}`)
+        break
+      }
+      await sleep(50)
+    }
+    this.settledAt = startedAt
+  }
+
+  /**
+   * Resolves when `node` may go: another one has held every channel since before all clients' positions, so that
+   * nothing may be lost with it.
+   */
+  async untilCovered(node: ChaosNode): Promise<void> {
+    const isCovered = () =>
+      this.nodes.some(
+        (other) => other !== node && other.holdsSince !== null && other.holdsSince < this.settledAt,
+      )
+    while (!isCovered()) {
+      await sleep(200)
+      await this.settle()
+    }
+  }
+
+  /** What nodes held before is worth nothing any more. */
+  forgetHolders(): void {
+    for (const node of this.nodes) node.holdsSince = null
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#watch)
+    await this.#stop()
+  }
+}
+
+type Rest = {
+  readonly channels: readonly string[]
+  readonly longestStallMs: number
+  readonly breaches: string[]
+  readonly redis: TestRedis | null
+  readonly sentinel: Sentinel | null
+  readonly stop: () => Promise<void>
+}
+
+function setups(
+  { clients, perClient, modes }: WorldOptions,
+  networks: readonly TcpProxy[],
+  channels: readonly string[],
+): ClientSetup[] {
+  return Array.from({ length: clients }, (_, i) => {
+    const mode = modes[i % modes.length]!
+    const { address } = networks[Math.floor(i / modes.length) % networks.length]!
+    return {
+      name: `client ${i + 1} (${mode})`,
+      url: `http://${address}/broadcast`,
+      mode,
+      channels: Array.from({ length: perClient }, (_, j) => channels[(i + j) % channels.length]!),
+    }
+  })
+}
