@@ -1,15 +1,10 @@
 import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster/protocol'
-import express, {
-  type Express,
-  type NextFunction,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import type { PerMessageDeflateOptions } from 'ws'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
+import { readBody } from './body.ts'
 import type { Authenticate } from './connection.ts'
 import { ClientDeparture } from './departure.ts'
 import { Node, type Stats } from './node.ts'
@@ -68,10 +63,12 @@ class Server {
   readonly #webSockets: WebSockets
   readonly #upgrades: UpgradeGate
   readonly #isAllowedOrigin: (req: Request) => boolean
+  readonly #maxBytes: number
   #closing: Promise<void> | null = null
 
   constructor(options: ResolvedOptions) {
     const { limits, logger } = options
+    this.#maxBytes = finite(limits.messageBytes)
     const node = new Node(options, backendFor(options))
     this.#node = node
     this.#webSockets = new WebSockets(node, options.timeout)
@@ -80,11 +77,11 @@ class Server {
     const wsOptions = {
       ...options.webSocket,
       perMessageDeflate: withoutContext(options.webSocket.perMessageDeflate),
-      maxPayload: finite(limits.messageBytes),
+      maxPayload: this.#maxBytes,
       clientTracking: false,
     }
     this.#upgrades = new UpgradeGate(app, wsOptions, logger)
-    this.#route(app, finite(limits.messageBytes))
+    this.#route(app)
     const ready = node.start()
     ready.catch((error: unknown) => {
       // Closed before Redis was there, it was not meant to start any more.
@@ -106,20 +103,21 @@ class Server {
     this.#webSockets.stop()
   }
 
-  #route(app: Express, maxBytes: number): void {
+  #route(app: Express): void {
     app.disable('x-powered-by')
     this.#upgrades.app.ws('/', (ws, req) => this.#webSockets.accept(ws, req))
-    app.use((req, res, next) => this.#upgrade(req, res, next))
-    app.get('/health', (_req, res) => {
-      res
-        .status(this.#node.isHealthy ? 200 : 503)
-        .set('Cache-Control', 'no-store')
-        .end()
+    const withCors = corsFor(this.#isAllowedOrigin)
+    app.use((req, res, next) => {
+      if (this.#upgrades.claim(req)) return this.#upgrade(req, res)
+      // Before everything else, since most of what comes are polls.
+      if (req.method === 'POST') return withCors(req, res, () => this.#post(req, res))
+      next()
     })
-    app.use(corsFor(this.#isAllowedOrigin))
-    const readBody = express.raw({ type: () => true, limit: maxBytes })
-    app.use((req, res) => {
-      if (req.method === 'POST') return this.#post(req, res, readBody)
+    app.get('/health', (_req, res) => {
+      const status = this.#node.isHealthy ? 200 : 503
+      res.status(status).set('Cache-Control', 'no-store').end()
+    })
+    app.use(withCors, (req, res) => {
       if (req.method === 'OPTIONS') return res.status(this.#isAllowedOrigin(req) ? 204 : 403).end()
       if (req.method !== 'GET') return res.status(405).set('Allow', 'GET, POST, OPTIONS').end()
       if (req.headers.upgrade?.toLowerCase() === 'websocket') return this.#upgrades.warnNotAttached(res)
@@ -127,30 +125,20 @@ class Server {
     })
   }
 
-  #upgrade(req: Request, res: Response, next: NextFunction): void {
-    if (!this.#upgrades.claim(req)) return next()
-    const refusal =
-      req.path !== '/'
-        ? 404
-        : !this.#isAllowedOrigin(req)
-          ? 403
-          : this.#node.isFull || this.#node.isDraining
-            ? 503
-            : null
+  #upgrade(req: Request, res: Response): void {
+    const isWelcome = !this.#node.isFull && !this.#node.isDraining
+    const refusal = req.path !== '/' ? 404 : !this.#isAllowedOrigin(req) ? 403 : isWelcome ? null : 503
     if (refusal === null) this.#upgrades.accept(req)
     else res.status(refusal).end()
   }
 
-  #post(req: Request, res: Response, readBody: RequestHandler): void {
+  #post(req: Request, res: Response): void {
     if (!this.#isAllowedOrigin(req)) return void res.status(403).end()
-    readBody(req, res, (error?: unknown) => {
-      const status = (error as { status?: number } | undefined)?.status
-      if (error !== undefined) return void res.status(status ?? 400).end()
-      // An application that parses bodies itself has done so already.
-      const body: unknown = req.body
-      const text = Buffer.isBuffer(body) ? body.toString() : body
-      const parsed = typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
-      void this.#answer(req, res, parsed)
+    // An application that parses bodies itself has done so already. (Not `req.body`: Express 4 sets that in any case.)
+    if (req.readableEnded) return void this.#answer(req, res, parseBody(req.body))
+    readBody(req, this.#maxBytes, (text, status) => {
+      if (text === null) res.status(status).end()
+      else void this.#answer(req, res, parseClientMessage(text))
     })
   }
 
@@ -171,6 +159,11 @@ class Server {
     if (this.#node.isDraining) headers['Connection'] = 'close'
     res.writeHead(status, headers).end(body)
   }
+}
+
+function parseBody(body: unknown): Parsed {
+  const text = Buffer.isBuffer(body) ? body.toString() : body
+  return typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
 }
 
 function backendFor(options: ResolvedOptions): Backend {
