@@ -2,6 +2,7 @@ import { BroadcasterError } from '@broadcaster/client'
 import type { StatusChange } from '@broadcaster/client'
 import { closeCodes, shouldRetry } from '@broadcaster/protocol'
 import { describe, expect, it, vi } from 'vitest'
+import WebSocket from 'ws'
 import { fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
 import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 
@@ -481,6 +482,17 @@ describe('disconnect()', () => {
     await server.handshake()
     await client.disconnect()
     await expect(connected).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  it('does not wait long for a connection that is dead and can’t be closed', async () => {
+    stopTime()
+    class DeadWebSocket extends WebSocket {
+      override close() {}
+    }
+    const { client } = await connectWebSocket({ WebSocket: DeadWebSocket })
+    const disconnected = client.disconnect()
+    vi.advanceTimersByTime(1_000)
+    await disconnected
   })
 
   it('ends waiting for the next attempt', async () => {

@@ -77,6 +77,17 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
+  it('return() gives up what has arrived', async () => {
+    const { client, socket } = await connectWebSocket()
+    const iterator = client.messages('news')[Symbol.asyncIterator]()
+    await socket.confirm('news')
+    const arrived = new Promise<void>((resolve) => client.once('message', () => resolve()))
+    socket.send(message('a'))
+    await arrived
+    await iterator.return?.()
+    expect(await iterator.next()).toEqual({ value: undefined, done: true })
+  })
+
   it('throws when the channel is refused', async () => {
     const { client, socket } = await connectWebSocket()
     const iterator = client.messages('secret')[Symbol.asyncIterator]()

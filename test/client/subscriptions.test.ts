@@ -153,7 +153,10 @@ describe('the last listener', () => {
   it('may leave before the server has confirmed, and another come: one subscribe, no unsubscribe', async () => {
     const { client, socket } = await connectWebSocket()
     client.subscribe('news', nothing)()
+    const { ready } = client.subscribe('sport', nothing)
     await socket.confirm('news')
+    await socket.confirm('sport')
+    await ready
     await expectSilence(client, socket)
     const news = collect()
     await client.subscribe('news', news).ready
