@@ -3,8 +3,14 @@ import type { Fault } from './faults.ts'
 import type { NumberedPublisher } from './publisher.ts'
 import type { RecordData, Repeated } from './record.ts'
 
-/** A fault that has happened, until all clients had everything again. */
-export type Episode = { readonly fault: Fault; readonly from: number; readonly to: number }
+/** A fault that has happened, until all clients had everything again where that was waited for. */
+export type Episode = {
+  readonly fault: Fault
+  readonly from: number
+  /** When the fault itself was over; `null` where nobody waited for the clients. */
+  readonly over: number | null
+  readonly to: number
+}
 
 export type Report = {
   readonly messages: number
@@ -21,7 +27,10 @@ export type Report = {
   /** Gaps told while every channel was held by some node: there must be none. */
   readonly gapsCovered: number
   readonly gapsUncovered: number
+  /** From the interruption of a client until it had everything again. */
   readonly recoveries: Distribution
+  /** From the end of a fault until all clients had everything that was published by then. */
+  readonly settling: Distribution
   readonly latency: Distribution
   /** What broke the promise, in words. */
   readonly breaches: readonly string[]
@@ -76,6 +85,7 @@ export function judge(
     faults,
     ...sum,
     recoveries: distribution(results.recoveries),
+    settling: distribution(episodes.flatMap(({ over, to }) => (over === null ? [] : [to - over]))),
     latency: histogram(results.latencies),
     breaches,
   }
@@ -96,6 +106,7 @@ export function table(title: string, report: Report): string {
     ['deliveries missed in those gaps', report.missed],
     ['interruptions of clients', recoveries.count],
     ['recovered in, p50 / p99 / max', spread(recoveries)],
+    ['all clients whole after a fault, p50 / p99 / max', spread(report.settling)],
     ['delivered in, p50 / p99 / max', spread(latency)],
   ]
   const shown = rows.map(([name, value]) => [

@@ -97,7 +97,7 @@ async function oneByOne(
       if (!fault.isCovered) world.forgetHolders()
       await world.settle()
       const to = Date.now()
-      episodes.push({ fault, from, to })
+      episodes.push({ fault, from, over, to })
       log(`${fault.kind}: ${over - from} ms, and ${to - over} ms until all clients had everything`)
     }
   }
@@ -111,9 +111,9 @@ function inParallel(world: World, random: Random, episodes: Episode[], log: (lin
       const fault = random.pick(networkFaults)
       const from = Date.now()
       await fault.run(world, random, world.nodes[0]!)
-      episodes.push({ fault, from, to: Date.now() })
+      episodes.push({ fault, from, over: null, to: Date.now() })
       log(fault.kind)
-      await sleep(random.between(PAUSE_MS, 4 * PAUSE_MS))
+      await sleep(random.between(PAUSE_MS, 8 * PAUSE_MS))
     }
   })()
   return {
@@ -138,7 +138,7 @@ async function restartInTurn(
       const from = Date.now()
       await node.drain()
       await node.start()
-      episodes.push({ fault: restart, from, to: Date.now() })
+      episodes.push({ fault: restart, from, over: null, to: Date.now() })
       log(`${restart.kind}: ${Date.now() - from} ms`)
     }
   } while (Date.now() < endsAt)
