@@ -161,6 +161,11 @@ describe('an answer that gets lost', () => {
       attempt: 0,
       error: null,
     })
+    // What is over is forgotten: the next one is the first again, and nobody is told.
+    const changes = hear(client, 'status')
+    fail(await pollOf(server, '2'))
+    await pollOf(server, '2')
+    expect(changes.pending).toEqual([])
   })
 
   it('is waited for as long as the server may take, and ten seconds more', async () => {
@@ -227,9 +232,12 @@ describe('a poll that may be dead', () => {
     const page = fakePage()
     const { server, client, news } = await subscribeNews()
     const changes = hear(client, 'status')
-    const poll = await pollOf(server, '1')
-    page.become('visible')
-    await poll.gone()
+    // However often: failures would be told from the second one on.
+    for (let time = 0; time < 3; time++) {
+      const poll = await pollOf(server, '1')
+      page.become('visible')
+      await poll.gone()
+    }
     ;(await pollOf(server, '1')).answer(message('a', 'p2'))
     expect(await news.next()).toBe('a')
     expect(changes.pending).toEqual([])
