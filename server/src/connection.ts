@@ -257,7 +257,12 @@ export class Connection implements Subscriber {
     if (this.#isClosed()) return
     if (refusal !== null) return this.#refuseChannel(name, refusal)
     const held = this.#channels.get(name)
-    if (held) return this.#confirm({ channel: held, head: hub.headOf(held), missed: [], gap: null }, false)
+    if (held) {
+      // Up to where it was written, which is not the head for one that lags.
+      hub.flush()
+      const head = this.#places?.get(held) ?? hub.headOf(held)
+      return this.#confirm({ channel: held, head, missed: [], gap: null }, false)
+    }
     if (this.#channels.size >= limits.channelsPerConnection) {
       return this.#refuseChannel(name, reasons.tooManyChannels)
     }
