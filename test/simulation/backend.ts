@@ -195,7 +195,9 @@ export class SimulatedBackend implements Backend {
         this.#world.trace?.add(this.#name, 'connected to the broker')
         this.#receiver!.up()
       },
-      this.#world.random.between(1, 100),
+      this.#world.random.chance(0.7)
+        ? this.#world.random.between(1, 100)
+        : this.#world.random.between(100, 2000),
     )
   }
 

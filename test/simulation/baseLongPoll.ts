@@ -7,6 +7,9 @@ import type { Route } from './socket.ts'
 /** What a request came to: messages, or `null` if it has to be sent again; a session may have ended. */
 type Outcome = readonly ServerMessage[] | null | 'expired'
 
+/** Longer than any session lives. */
+const SESSION_MS = 15_000
+
 /**
  * A client of the original over long-poll: knows no positions; a poll that fails is sent again with the same `seq`.
  * Within one session it gets everything.
@@ -28,13 +31,16 @@ export class BaseLongPollClient implements Actor {
   #seq = 0
   /** Until when it is away. */
   #awayUntil = 0
+  /** Until when the server may have heard nothing from it. */
+  #silentUntil = 0
 
   constructor(network: Network, route: Route, timeoutMs: number) {
     const { world, requests } = network
     this.#network = network
     this.name = route.name
     this.route = route
-    this.#fetch = fetchThrough(world, route, requests)
+    // Without positions, a poll that comes late can't be told from a new one: only that its client has gone helps.
+    this.#fetch = fetchThrough(world, route, requests, 0)
     this.#pace = new Pace(world, this.name)
     this.#timeoutMs = timeoutMs
     void this.#live()
@@ -56,6 +62,7 @@ export class BaseLongPollClient implements Actor {
 
   leave(forMs: number): void {
     this.#awayUntil = Date.now() + forMs
+    this.#silentUntil = Math.max(this.#silentUntil, this.#awayUntil)
   }
 
   checkCaughtUp(): void {
@@ -146,7 +153,10 @@ export class BaseLongPollClient implements Actor {
   async #request(message: object, token: string | null): Promise<Outcome> {
     this.#pace.count()
     const abort = new AbortController()
-    const timer = setTimeout(() => abort.abort(), this.#timeoutMs)
+    const timer = setTimeout(() => {
+      this.#silentUntil = Math.max(this.#silentUntil, Date.now())
+      abort.abort()
+    }, this.#timeoutMs)
     try {
       const init = { method: 'POST', headers: {}, body: JSON.stringify(message), signal: abort.signal }
       const { status, text } = await this.#fetch('', init).then(async (response) => ({
@@ -168,7 +178,9 @@ export class BaseLongPollClient implements Actor {
 
   #expire(token: string): void {
     if (this.#token !== token) return
-    this.#network.world.counts.add('gaps: session expired')
+    const { world } = this.#network
+    // After silence on the way, or having been away, its time may just have run out.
+    if (Date.now() > this.#silentUntil + SESSION_MS) world.gap(this.name, 'session expired')
     this.#token = null
     for (const record of this.#records.values()) record.end()
     this.#records.clear()

@@ -94,8 +94,8 @@ export class Broker {
     const { trace } = this.#world
     trace?.add('broker', losesData ? 'dies, and forgets everything' : 'dies; a replica takes over')
     this.isUp = false
-    for (const connection of [...this.connections]) connection.lose()
-    for (const commands of [...this.commands]) commands.cut()
+    for (const connection of this.connections) connection.lose()
+    for (const commands of this.commands) commands.cut()
     this.#clockMs += clockStepMs
     this.#beacon = losesData ? 0 : this.#replicated
     if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)

@@ -84,8 +84,7 @@ export class KitClient implements Actor {
     world.trace?.add(this.name, `subscribes ${channel}`)
     const stop = this.#client.subscribe(channel, (body) => record.message(body), {
       onGap: ({ reason }) => {
-        world.trace?.add(this.name, `${channel}: told of a gap: ${reason}`)
-        world.counts.add(`gaps: ${reason}`)
+        world.gap(this.name, `${channel}: ${reason}`)
         record.gap()
       },
       onStatus: (status) => status === 'subscribed' && record.confirmed(),
@@ -104,8 +103,9 @@ export class KitClient implements Actor {
     this.#ended.set(channel, ended)
     if (world.random.chance(0.5)) {
       world.trace?.add(this.name, `stops ${channel}`)
+      // A request that is out is waited for, whatever becomes of it.
+      if (held.stop.status === 'subscribed') ended.newFrom = Date.now() + GRACE_MS
       held.stop()
-      ended.newFrom = Date.now() + GRACE_MS
     } else {
       world.trace?.add(this.name, `unsubscribes ${channel}`)
       const isAway = (): void => void (ended.newFrom = Date.now())

@@ -84,7 +84,7 @@ export class SimulatedNode {
     this.isAlive = false
     this.isLeaving = true
     this.backend.vanish()
-    for (const attached of [...this.attached]) attached.nodeDied()
+    for (const attached of this.attached) attached.nodeDied()
     this.attached.clear()
     // Stops its timers. Nothing of what it does can be seen any more.
     void this.#node.close(0)
@@ -94,6 +94,7 @@ export class SimulatedNode {
 /** All server processes there are, behind a load balancer that knows nothing and remembers nothing. */
 export class Cluster {
   readonly nodes: SimulatedNode[] = []
+  onStarted: (node: SimulatedNode) => void = () => {}
   readonly #world: World
   readonly #broker: Broker
   readonly #options: BroadcasterOptions
@@ -110,6 +111,7 @@ export class Cluster {
     const node = new SimulatedNode(this.#world, this.#broker, `node${this.#started}`, this.#options)
     this.#world.trace?.add(node.name, 'starts')
     this.nodes.push(node)
+    this.onStarted(node)
     return node
   }
 

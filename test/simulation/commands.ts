@@ -58,7 +58,7 @@ export class Commands {
   cut(): void {
     this.#requests.clear()
     this.#replies.clear()
-    for (const fail of [...this.#pending]) fail(unavailable('The connection to the broker was lost'))
+    for (const fail of this.#pending) fail(unavailable('The connection to the broker was lost'))
   }
 
   /** The process is no more. What it has sent may still arrive. */

@@ -95,11 +95,11 @@ function act(fault: Fault, victims: Victims, { nodes, isCovered }: Profile): boo
       const { route } = random.pick(clients)
       route.webSockets = random.pick(['refused', 'swallowed'])
       setTimeout(() => (route.webSockets = 'through'), random.between(3000, 25_000))
-      for (const open of [...route.sockets]) open.cut()
+      for (const open of route.sockets) open.cut()
       return true
     }
     case 'client away':
-      random.pick(clients).leave(random.between(0, isCovered ? 8000 : 20_000))
+      random.pick(clients).leave(random.between(0, isCovered ? 4000 : 20_000))
       return true
     case 'broker restarted':
     case 'broker failed over':

@@ -7,11 +7,19 @@ import { delayMs, type World } from './world.ts'
 /** How an answer gets lost. */
 type Loss = 'no' | 'told' | 'silent'
 
-/** What a client gets as `fetch`: every request goes to some node, and may get lost, be late, or arrive twice. */
-export function fetchThrough(world: World, route: Route, requests: Set<SimulatedRequest>): FetchLike {
+/**
+ * What a client gets as `fetch`: every request goes to some node, and may get lost, be late, or arrive twice. `unnoticed` is
+ * how likely it is that a server never sees that nobody waits for its answer any more.
+ */
+export function fetchThrough(
+  world: World,
+  route: Route,
+  requests: Set<SimulatedRequest>,
+  unnoticed = 0.2,
+): FetchLike {
   return (_url, { body, signal }) =>
     new Promise((resolve, reject) => {
-      const request = new SimulatedRequest(world, route, body, signal, (answer) => {
+      const request = new SimulatedRequest(world, route, body, signal, unnoticed, (answer) => {
         requests.delete(request)
         if (answer instanceof Error) reject(answer)
         else resolve({ status: answer.status, text: async () => answer.body })
@@ -29,18 +37,27 @@ export class SimulatedRequest {
   readonly #body: string
   readonly #done: (result: Result) => void
   readonly #copies = new Set<Copy>()
+  readonly #unnoticed: number
   #isOver = false
 
-  constructor(world: World, route: Route, body: string, signal: AbortSignal, done: (result: Result) => void) {
+  constructor(
+    world: World,
+    route: Route,
+    body: string,
+    signal: AbortSignal,
+    unnoticed: number,
+    done: (result: Result) => void,
+  ) {
     const { random, weather, trace } = world
     this.#world = world
     this.#route = route
     this.#body = body
+    this.#unnoticed = unnoticed
     this.#done = done
     trace?.add(route.name, `⇒ ${short(body)}`)
     signal.addEventListener('abort', () => {
       this.#finish(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-      this.#leaveSoon()
+      this.#leaveAfter(random.between(0, 20))
     })
     if (random.chance(weather.requestLost)) {
       trace?.add(route.name, 'the request is lost')
@@ -52,8 +69,10 @@ export class SimulatedRequest {
       // Something on the way sends it again because it has lost the first answer: the last one is the one that counts.
       trace?.add(route.name, 'the request arrives twice')
       const firstAfterMs = delayMs(world)
+      const againAfterMs = firstAfterMs + random.between(1, 50)
       this.#send(firstAfterMs, 'silent')
-      this.#send(firstAfterMs + random.between(1, 50), answerIs)
+      this.#leaveAfter(againAfterMs - 1)
+      this.#send(againAfterMs, answerIs)
     } else {
       this.#send(delayMs(world), answerIs)
     }
@@ -63,7 +82,7 @@ export class SimulatedRequest {
   cut(): void {
     this.#world.trace?.add(this.#route.name, 'the request is cut')
     this.#lose(this.#loss())
-    this.#leaveSoon()
+    this.#leaveAfter(this.#world.random.between(0, 20))
   }
 
   #loss(): Loss {
@@ -71,15 +90,18 @@ export class SimulatedRequest {
   }
 
   #send(afterMs: number, answerIs: Loss): void {
+    const copy = new Copy(() => this.#lose(this.#loss()))
+    this.#copies.add(copy)
     setTimeout(() => {
+      // Whose connection has gone before it was read is not read any more.
+      if (copy.gone.signal.aborted) return
       const node = this.#route.pick()
       if (node === null) return this.#lose('told')
-      const copy = new Copy(node, () => this.#lose(this.#loss()))
-      this.#copies.add(copy)
+      copy.arrive(node)
       this.#world.trace?.add(this.#route.name, `⇒ at ${node.name}`)
       void node.handle(this.#body, copy.gone.signal).then((answer) => {
-        if (!copy.end()) return
         this.#copies.delete(copy)
+        if (!copy.end()) return
         if (answerIs !== 'no') {
           this.#world.trace?.add(this.#route.name, `the answer is lost: ${short(answer.body)}`)
           return this.#lose(answerIs)
@@ -94,16 +116,13 @@ export class SimulatedRequest {
       setTimeout(() => this.#finish(new Error('The connection broke')), delayMs(this.#world))
   }
 
-  /** The servers see, sooner or later or never, that nobody waits any more. */
-  #leaveSoon(): void {
-    const { random } = this.#world
-    if (random.chance(0.2)) return
-    setTimeout(
-      () => {
-        for (const copy of this.#copies) copy.gone.abort()
-      },
-      random.between(0, 20),
-    )
+  /** The servers see, if they do, that nobody waits any more for what was sent so far. */
+  #leaveAfter(ms: number): void {
+    if (this.#world.random.chance(this.#unnoticed)) return
+    const copies = [...this.#copies]
+    setTimeout(() => {
+      for (const copy of copies) copy.gone.abort()
+    }, ms)
   }
 
   #finish(result: Result): void {
@@ -115,16 +134,19 @@ export class SimulatedRequest {
   }
 }
 
-/** A request as it has arrived at one node. */
+/** A request as it is sent to one node. */
 class Copy implements Attached {
   readonly gone = new AbortController()
-  readonly #node: SimulatedNode
   readonly #onNodeDied: () => void
+  #node: SimulatedNode | null = null
   #isOver = false
 
-  constructor(node: SimulatedNode, onNodeDied: () => void) {
-    this.#node = node
+  constructor(onNodeDied: () => void) {
     this.#onNodeDied = onNodeDied
+  }
+
+  arrive(node: SimulatedNode): void {
+    this.#node = node
     node.attached.add(this)
   }
 
@@ -132,7 +154,7 @@ class Copy implements Attached {
   end(): boolean {
     const isFirst = !this.#isOver
     this.#isOver = true
-    this.#node.attached.delete(this)
+    this.#node?.attached.delete(this)
     return isFirst
   }
 

@@ -1,9 +1,11 @@
+import type { Connection } from '../../server/src/connection.ts'
 import { BaseLongPollClient } from './baseLongPoll.ts'
 import { BaseSocketClient } from './baseSocket.ts'
 import { Broker } from './broker.ts'
 import { KitClient, type Actor, type Network } from './clients.ts'
 import { Cluster, type SimulatedNode } from './cluster.ts'
 import { letThingsHappen } from './faults.ts'
+import { SimulatedLink } from './link.ts'
 import { Positions } from './oracle.ts'
 import { profiles, type Profile } from './profiles.ts'
 import { Random } from './random.ts'
@@ -44,6 +46,11 @@ export async function simulate(seed: number, { traced = false } = {}): Promise<R
     counts: new Counts(),
     trace,
     weather: fairWeather,
+    gap: (who, what) => {
+      trace?.add(who, `told of a gap: ${what}`)
+      world.counts.add('gaps')
+      if (profile.isCovered) world.fail(who, `told of a gap, though nothing can be lost: ${what}`)
+    },
     fail: (who, what) => {
       trace?.add(who, `BROKEN PROMISE: ${what}`)
       failure ??= `${who}: ${what}`
@@ -79,10 +86,11 @@ async function run(
     pollTime: random.pick([0, 50, 300]),
     ...profile.options(random),
   })
+  const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
+  if (profile.isCovered) cluster.onStarted = (node) => keep(world, node, channels)
   const nodes = random.between(...profile.nodes)
   for (let i = 0; i < nodes; i++) cluster.start()
 
-  const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
   const sockets = new Set<SimulatedSocket>()
   const network: Network = { world, broker, positions: new Positions(world), requests: new Set() }
   const routeOf = (name: string, pick = (): SimulatedNode | null => cluster.pick()): Route => {
@@ -126,6 +134,20 @@ function makeClients(network: Network, routeOf: (name: string) => Route): Actor[
     if (kind === 'base lp') return new BaseLongPollClient(network, route, 2 * SERVER_TIMEOUT_MS)
     return new KitClient(network, route, kind, CLIENT_TIMEOUT_MS, random.pick([2000, 5000]))
   })
+}
+
+/** Sees to it that the node holds the channels as soon as it can and for as long as it lives. */
+function keep(world: World, node: SimulatedNode, channels: readonly string[]): void {
+  let connection: Connection | null = null
+  const timer = setInterval(() => {
+    if (node.isLeaving) return clearInterval(timer)
+    if (connection === null) {
+      connection = node.connect(new SimulatedLink(world, () => {}))
+      connection?.receive('{"__type":"auth"}')
+    }
+    // Once more changes nothing, and the first may have come before the broker was there.
+    for (const channel of channels) connection?.receive(JSON.stringify({ __type: 'subscribe', channel }))
+  }, 500)
 }
 
 /** Publishes, now and then a lot at once. */

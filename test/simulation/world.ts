@@ -50,6 +50,8 @@ export interface World {
   /** Only where somebody is going to read it: it costs more than the run. */
   readonly trace: Trace | null
   weather: Weather
+  /** Somebody was told of a gap, which breaks no promise, unless nothing can have been lost. */
+  gap(who: string, what: string): void
   /** The promise is broken. */
   fail(who: string, what: string): void
 }
