@@ -265,7 +265,8 @@ export class LongPoll {
     }
     const reply = poll.answer(false)
     const positions = poll.delivered
-    if (Object.keys(positions).length === 0) return reply
+    // Nothing is an answer too: it may replace one to the same `seq`, which got lost and held more than this node has yet.
+    if (Object.keys(positions).length === 0 && session.answer === null) return reply
     const begun = Object.fromEntries(
       [...startingPlaces(session, { __type: 'poll', seq })].map(([channel, place]) => [
         channel,
@@ -273,7 +274,9 @@ export class LongPoll {
       ]),
     )
     const isOurs = await this.#host.sessions.commitAnswer(token, poll.id, { seq, positions }, begun)
-    return isOurs ? reply : repeated()
+    if (isOurs) return reply
+    // Which poll it was that came between, its node will say, if it has not yet.
+    return poll.isRepeated || this.#polls.get(token) === poll ? repeated() : empty()
   }
 
   async #read(token: string): Promise<Session | null> {
