@@ -113,9 +113,9 @@ export class ChannelLog {
     return index < this.#first ? this.#start : this.#entries[index]!
   }
 
-  /** Whether there are entries after `position`. */
-  hasAfter(position: Position): boolean {
-    return this.size > 0 && comparePositions(this.#entries.at(-1)!, position) > 0
+  /** The oldest entry after `position`. */
+  firstAfter(position: Position): Entry | null {
+    return this.#entries[this.#indexAfter(position)] ?? null
   }
 
   /** Whether what comes next may push out entries after `position`: whoever reads from there should do it now. */

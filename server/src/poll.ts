@@ -83,21 +83,24 @@ export class Poll implements Waiter {
   }
 
   /**
-   * Waits until there is something to answer with, at most `longestMs`. What is there already is not waited for; from
-   * what comes later on, `gatherMs` more are waited.
+   * Waits until there is something to answer with, at most `longestMs`. A message waits for others for `gatherMs`, counted
+   * from when it came, whether a poll was there then or not.
    */
   async news(longestMs: number, gatherMs: number): Promise<void> {
-    if (this.#isEnded || this.#hasNews()) return
+    const dueMs = this.#dueMs(gatherMs)
+    if (this.#isEnded || dueMs <= 0) return
     await new Promise<void>((resolve) => {
-      let timer = setTimeout(resolve, longestMs)
+      const isThere = dueMs !== Infinity
+      let timer = setTimeout(resolve, isThere ? dueMs : longestMs)
       this.#onEnd = () => {
         clearTimeout(timer)
         resolve()
       }
+      if (isThere) return
       this.#onNews = () => {
         this.#onNews = null
         clearTimeout(timer)
-        timer = setTimeout(resolve, gatherMs)
+        timer = setTimeout(resolve, this.#dueMs(gatherMs))
       }
     })
     this.#onNews = null
@@ -147,11 +150,22 @@ export class Poll implements Waiter {
   }
 
   #hasNews(): boolean {
+    return this.#dueMs(0) !== Infinity
+  }
+
+  /** In how many ms what there is has to be answered; `Infinity` while there is nothing. */
+  #dueMs(gatherMs: number): number {
+    let dueAt = Infinity
     for (const place of this.#places.values()) {
-      if (place.channel.state !== 'live') continue
-      if (gapOf(place) !== null || place.channel.log!.hasAfter(place.from)) return true
+      const { channel, from } = place
+      if (channel.state !== 'live') continue
+      const log = channel.log!
+      // Nothing is gained by waiting with a gap, and something lost by waiting with what may be pushed out.
+      if (gapOf(place) !== null || log.isUrgent(from)) return 0
+      const first = log.firstAfter(from)
+      if (first !== null) dueAt = Math.min(dueAt, first.at + gatherMs)
     }
-    return false
+    return dueAt === Infinity ? Infinity : Math.max(0, dueAt - Date.now())
   }
 }
 

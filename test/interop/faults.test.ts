@@ -99,12 +99,20 @@ describe('faults of the original are absent', () => {
       expect(await alice.next()).toMatchObject({ body: 'late' })
     })
 
-    it('3: a poll that finds messages waiting does not wait for more', async () => {
-      const { server } = await redisServer({ timeout: 60_000, pollTime: 25_000 })
-      const channel = channelName()
-      const alice = await session(server, channel)
-      await publishAndArrive(server, channel, ['there'])
-      expect((await within(alice.poll(), 'an answer at once')).messages).toMatchObject([{ body: 'there' }])
+    it('3: messages that have waited already do not wait anew when a poll comes', async () => {
+      const { server } = await redisServer({ timeout: 60_000, pollTime: 1500 })
+      const [old, fresh] = [channelName(), channelName()]
+      const [alice, bob] = [await session(server, old), await session(server, fresh)]
+      await publishAndArrive(server, old, ['there'])
+      await new Promise((resolve) => setTimeout(resolve, 1600))
+      await publishAndArrive(server, fresh, ['new'])
+      const answered: unknown[] = []
+      const polls = [bob, alice].map(async (peer) => {
+        const { messages } = await peer.poll()
+        answered.push(...messages.map(({ body }) => body))
+      })
+      await within(Promise.all(polls), 'both answers')
+      expect(answered).toEqual(['there', 'new'])
     })
   })
 
