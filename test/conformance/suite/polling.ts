@@ -55,7 +55,7 @@ export function polling(subject: Subject, kind: Kind): void {
       const answered: string[] = []
       const polls = [bob, alice].map(async (peer) => {
         const messages = bodies(await peer.poll())
-        answered.push(...messages)
+        answered.push(...(messages as string[]))
       })
       await within(Promise.all(polls), 'both answers')
       expect(answered, 'the fresh one waits for others').toEqual(['1', '2', '3'])
