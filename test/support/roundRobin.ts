@@ -1,7 +1,6 @@
 import http from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
 
 export type RoundRobin = {
   /** `http://127.0.0.1:PORT`, without a path. */
@@ -14,8 +13,9 @@ export type RoundRobin = {
 
 /**
  * A reverse proxy without any stickiness: each request goes to the next target, also each request of one
- * keep-alive connection, so that every poll of a client lands on another node than the one before. Like nginx, it
- * passes over targets that refuse the connection.
+ * keep-alive connection, so that every poll of a client lands on another node than the one before. Like nginx with
+ * `proxy_next_upstream error http_503`, it passes over targets that refuse the connection, and a WebSocket handshake
+ * that one refuses with 503 (it is draining) goes to the next.
  */
 export async function roundRobin(targets: readonly (string | URL)[]): Promise<RoundRobin> {
   const urls = targets.map((target) => new URL(target))
@@ -56,25 +56,36 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     request.on('end', () => forward(request, response, Buffer.concat(chunks)))
   })
 
-  const upgrade = (request: http.IncomingMessage, socket: Duplex, head: Buffer, tries = 1) => {
+  const upgrade = (request: http.IncomingMessage, socket: net.Socket, head: Buffer, tries = 1) => {
     const { hostname, port } = next()
     const target = net.connect(Number(port), hostname)
+    const tryNext = () => {
+      target.removeAllListeners('close').destroy()
+      upgrade(request, socket, head, tries + 1)
+    }
     target.on('error', (error) => {
-      if (isRefused(error) && tries < urls.length) upgrade(request, socket, head, tries + 1)
+      if (isRefused(error) && tries < urls.length) tryNext()
       else socket.destroy()
     })
+    target.on('close', () => socket.destroySoon())
     target.on('connect', () => {
       const headers = request.rawHeaders.flatMap((name, i, all) =>
         i % 2 ? [] : [`${name}: ${all[i + 1]}\r\n`],
       )
       target.write(`${request.method} ${request.url} HTTP/1.1\r\n${headers.join('')}\r\n`)
       target.write(head)
-      socket.pipe(target).pipe(socket)
-      target.on('close', () => socket.destroy())
-      socket.on('close', () => target.destroy())
     })
+    target.once('data', (answer: Buffer) => {
+      const isUnavailable = answer.toString('latin1', 0, 12) === 'HTTP/1.1 503'
+      if (isUnavailable && tries < urls.length) return tryNext()
+      socket.write(answer)
+      socket.pipe(target).pipe(socket)
+    })
+    socket.on('close', () => target.destroySoon())
   }
-  server.on('upgrade', (request, socket, head) => {
+  server.on('upgrade', (request, duplex, head) => {
+    // It is one, where the server is no TLS server.
+    const socket = duplex as net.Socket
     socket.on('error', () => socket.destroy())
     upgrade(request, socket, head)
   })
