@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto'
 import type { Backend } from './backends/backend.ts'
 import type { Logger } from './logger.ts'
+import { isSameRun, makeBeacon, timeOfBeacon } from './position.ts'
 
 const RETRY_MS = 500
 
@@ -14,6 +16,7 @@ export class Beacons {
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
   #isClosed = false
+  readonly #ownRun = randomInt(1024)
 
   constructor(backend: Backend, logger: Logger) {
     this.#backend = backend
@@ -25,18 +28,27 @@ export class Beacons {
     return this.#current
   }
 
+  /** Where nodes have no common order, a number of our own does. */
+  makeOwn(): void {
+    this.#current = makeBeacon(Math.max(timeOfBeacon(this.#current) + 1, Date.now()), this.#ownRun)
+  }
+
   /** A beacon has come. Returns whether it is ahead of all before it, and from now on the current one. */
   advance(n: number): boolean {
-    if (n <= this.#current) return false
+    if (!this.#isAhead(n)) return false
     this.#current = n
     return true
   }
 
   /** Tells those who waited for the current beacon, after everything else has taken notice of it. */
   reached(): void {
-    const reached = this.#waiters.filter(({ n }) => n <= this.#current)
-    this.#waiters = this.#waiters.filter(({ n }) => n > this.#current)
-    for (const { resolve } of reached) resolve()
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) {
+      // One of a run that is over never comes.
+      if (isSameRun(waiter.n, this.#current) && waiter.n > this.#current) this.#waiters.push(waiter)
+      else waiter.resolve()
+    }
   }
 
   /** Resolves when everything that was published before this call has come in. Never rejects. */
@@ -58,12 +70,22 @@ export class Beacons {
     this.#waiters = []
   }
 
+  /** Of another run than the current one: then nothing of that comes any more. */
+  #isAhead(n: number): boolean {
+    return n > this.#current || !isSameRun(n, this.#current)
+  }
+
   #send(resolve: () => void): void {
     if (this.#isClosed) return resolve()
-    this.#backend.beacon(this.#current).then(
+    const before = this.#current
+    this.#backend.beacon(before).then(
       (n) => {
-        if (n <= this.#current || this.#isClosed) resolve()
-        else this.#waiters.push({ n, resolve })
+        if (this.#isClosed) return resolve()
+        const isOver = !isSameRun(n, this.#current) && !isSameRun(before, this.#current)
+        // The broker ended when it had just sent it, and another run has begun since.
+        if (isOver) this.#send(resolve)
+        else if (this.#isAhead(n)) this.#waiters.push({ n, resolve })
+        else resolve()
       },
       (error: unknown) => {
         this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')

@@ -11,7 +11,7 @@ import type { Compression } from './frames.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
 import type { Logger } from './logger.ts'
 import { Membership } from './membership.ts'
-import type { Position } from './position.ts'
+import { isSameRun, type Position } from './position.ts'
 import { Recovery } from './recovery.ts'
 
 export interface HubOptions {
@@ -265,23 +265,24 @@ export class Hub {
   // -- beacons
 
   #countFrom(beacon: number): void {
+    const before = this.#beacons.current
     if (!this.#beacons.advance(beacon)) {
       // A broker that has forgotten where it was, and a clock behind ours: other nodes may be numbering from there, so
       // what is here can't be compared with theirs. A beacon above both makes everybody agree again.
-      if (beacon < this.#beacons.current) this.#renumber()
+      if (beacon < before) this.#renumber(before)
       return
     }
+    // Nobody stays connected from one run of a broker to the next; if one did, what it has is of another order now.
+    if (!isSameRun(before, beacon)) this.#renumber(before)
     this.#membership.beginConfirmed()
     this.#beacons.reached()
   }
 
-  #renumber(): void {
-    this.#options.logger.warn(
-      { beacon: this.#beacons.current },
-      'Redis has gone back in time: positions begin anew',
-    )
+  #renumber(last: number): void {
     const counting = [...this.#channels.values()].filter(({ state }) => state !== 'joining')
-    for (const channel of counting) channel.broken(this.#beacons.current)
+    if (counting.length === 0) return
+    this.#options.logger.warn({ beacon: last }, 'Redis has gone back in time: positions begin anew')
+    for (const channel of counting) channel.broken(last)
     this.#membership.recount(counting)
   }
 

@@ -1,5 +1,5 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { comparePositions, type Position } from './position.ts'
+import { comparePositions, isSameRun, type Position } from './position.ts'
 
 /** One message as a log keeps it. */
 export interface Entry extends Position {
@@ -24,7 +24,8 @@ export function entryBytes(entry: Entry): number {
 }
 
 /**
- * The last messages of one channel, without a hole: everything after `start` up to `head` is in here.
+ * The last messages of one channel, without a hole: everything after `start` up to `head` is in here, all of one run of the
+ * broker.
  * Bounded by messages and bytes at every append, by age when the hub sweeps.
  */
 export class ChannelLog {
@@ -104,7 +105,7 @@ export class ChannelLog {
 
   /** Whether nothing after `position` was thrown away or never seen. How old it is does not matter. */
   covers(position: Position): boolean {
-    return comparePositions(position, this.#start) >= 0
+    return isSameRun(position.beacon, this.#start.beacon) && comparePositions(position, this.#start) >= 0
   }
 
   /** The newest entry's place that is not after `position`, or the start: nothing is between. */

@@ -73,8 +73,7 @@ export class Membership {
     const epoch = ++this.#epoch
     this.#wanted = []
     this.#confirmed.clear()
-    // Without one order for all, a number of our own does.
-    if (!backend.isOrdered) beacons.advance(Math.max(beacons.current + 1, Date.now()))
+    if (!backend.isOrdered) beacons.makeOwn()
     try {
       await backend.subscribe(ownChannels)
     } catch (error) {

@@ -7,7 +7,28 @@ export interface Position {
   readonly count: number
 }
 
-/** Negative if `a` is before `b`, 0 if they are the same place, positive if it is after. */
+/** How many runs of a broker can be told apart, in the low part of a beacon's number; above it are ms. */
+const RUNS = 1024
+
+/**
+ * A beacon's number: a time, and the run of the broker that it was made in. Within a run numbers go up. Of those of two runs
+ * nobody can know which came first (a restart may lose the last number, and a failover the clock), so they are not
+ * compared.
+ */
+export function makeBeacon(ms: number, run: number): number {
+  return ms * RUNS + (run % RUNS)
+}
+
+export function timeOfBeacon(beacon: number): number {
+  return Math.floor(beacon / RUNS)
+}
+
+/** Whether two beacons are of the same run of the broker; or two positions, by their beacons. */
+export function isSameRun(a: number, b: number): boolean {
+  return a % RUNS === b % RUNS
+}
+
+/** Negative if `a` is before `b`, 0 if they are the same place, positive if it is after. Only within a run. */
 export function comparePositions(a: Position, b: Position): number {
   return a.beacon - b.beacon || a.count - b.count
 }

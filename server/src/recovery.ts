@@ -6,7 +6,7 @@ import type { FanOut } from './fanout.ts'
 import { Heads, type Beginning } from './heads.ts'
 import type { ChannelLog, Entry } from './log.ts'
 import { Peers, type Range } from './peers.ts'
-import { comparePositions, type Position } from './position.ts'
+import { comparePositions, isSameRun, type Position } from './position.ts'
 import type { GapReason } from '@broadcaster/protocol'
 
 /** What {@link Recovery} needs of the hub. */
@@ -87,9 +87,11 @@ export class Recovery {
       if (channel.state !== 'live') await deadline.wait(channel.settled)
       if (deadline.isOver || since === null) return null
       const log = channel.log!
-      if (comparePositions(since, this.#host.headOf(channel)) > 0) {
+      const head = this.#host.headOf(channel)
+      const isOfThisRun = isSameRun(since.beacon, head.beacon)
+      if (!isOfThisRun || comparePositions(since, head) > 0) {
         // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
-        if (hasAskedBroker) return 'expired'
+        if (hasAskedBroker) return isOfThisRun ? 'expired' : 'broker'
         hasAskedBroker = true
         await this.#host.beacons.fresh()
       } else if (log.covers(since)) {

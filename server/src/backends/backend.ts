@@ -44,8 +44,8 @@ export interface Backend {
   publish(channel: string, body: string): Promise<number>
 
   /**
-   * Makes the next beacon number, greater than `floor` and than every number before, publishes it on the control
-   * channel in the same step (see `control.ts`), and resolves with it.
+   * Makes the next beacon number (see `makeBeacon`), of this run of the broker, greater than `floor` and than every number
+   * before, publishes it on the control channel in the same step (see `control.ts`), and resolves with it.
    */
   beacon(floor: number): Promise<number>
 

@@ -1,6 +1,8 @@
 import type { Position } from '@broadcaster/protocol'
+import { randomInt } from 'node:crypto'
 import { encodeControl } from '../control.ts'
 import { BroadcasterError } from '../errors.ts'
+import { makeBeacon, timeOfBeacon } from '../position.ts'
 import {
   sessionLife,
   type Session,
@@ -18,6 +20,8 @@ export class MemoryBackend implements Backend {
   readonly #channels = new Set<string>()
   #receiver: BackendReceiver | null = null
   #beacon = 0
+  /** Clients may come back after a restart of the process: to them this is another broker. */
+  readonly #run = randomInt(1024)
 
   constructor(options: { controlChannel: string; timeoutMs: number }) {
     this.#controlChannel = options.controlChannel
@@ -50,7 +54,8 @@ export class MemoryBackend implements Backend {
   }
 
   async beacon(floor: number): Promise<number> {
-    this.#beacon = Math.max(this.#beacon + 1, floor + 1, Date.now())
+    const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, Date.now())
+    this.#beacon = makeBeacon(ms, this.#run)
     await this.publish(this.#controlChannel, encodeControl({ type: 'beacon', n: this.#beacon }))
     return this.#beacon
   }
