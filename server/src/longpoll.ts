@@ -192,9 +192,8 @@ export class LongPoll {
     if (reply === 'full') {
       return answer(200, { __type: 'subscribeError', channel, reason: reasons.tooManyChannels })
     }
-    // Where it was subscribed already, its place has not moved.
-    const known = isResuming ? undefined : session.channels.get(channel)
-    const from = known ?? formatPosition(place.head)
+    // Where it was subscribed already, be it while this request was at work, its place has not moved.
+    const from = reply.position
     await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: from })
     if (!isVersioned) return answer(200, { __type: 'subscribeOk', channel })
     const gap = isResuming && since === null ? 'expired' : place.gap

@@ -45,15 +45,15 @@ export interface SessionStore {
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean>
   /**
-   * Adds a channel; where it is subscribed already its position stays, unless `replace`. Returns the session's
-   * poll, or why it can't be.
+   * Adds a channel; where it is subscribed already its position stays, unless `replace`. Returns the position
+   * that holds now and the session's poll, or why it can't be.
    */
   subscribe(
     token: string,
     channel: string,
     position: Position,
     options: { replace: boolean; maxChannels: number },
-  ): Promise<{ poller: string | null } | 'gone' | 'full'>
+  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'>
   /** Returns the session's poll, or `null` if there is no such session. */
   unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null>
   /** Ends the session; returns its poll. */

@@ -138,13 +138,13 @@ export class MemorySessions implements SessionStore {
     channel: string,
     position: Position,
     options: { replace: boolean; maxChannels: number },
-  ): Promise<{ poller: string | null } | 'gone' | 'full'> {
+  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'> {
     const stored = this.#find(token)
     if (stored === undefined) return 'gone'
     const isNew = !stored.channels.has(channel)
     if (isNew && stored.channels.size >= options.maxChannels) return 'full'
     if (isNew || options.replace) stored.channels.set(channel, position)
-    return { poller: stored.poller }
+    return { position: stored.channels.get(channel)!, poller: stored.poller }
   }
 
   async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {

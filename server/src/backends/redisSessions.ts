@@ -47,7 +47,7 @@ if isNew then
 end
 if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
-return { redis.call('HGET', KEYS[1], 'poller') }`,
+return redis.call('HMGET', KEYS[1], ARGV[1], 'poller')`,
 
   unsubscribe: `
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return false end
@@ -121,7 +121,7 @@ export class RedisSessions implements SessionStore {
     channel: string,
     position: Position,
     { replace, maxChannels }: { replace: boolean; maxChannels: number },
-  ): Promise<{ poller: string | null } | 'gone' | 'full'> {
+  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'> {
     const reply = await this.#run.subscribe(
       this.#key(token),
       CHANNEL_FIELD + channel,
@@ -130,7 +130,9 @@ export class RedisSessions implements SessionStore {
       replace ? 1 : 0,
       this.#life.idleMs,
     )
-    return reply === 'gone' || reply === 'full' ? reply : { poller: first(reply) }
+    if (reply === 'gone' || reply === 'full') return reply
+    const [known, poller] = reply as [Position, string | null]
+    return { position: known, poller }
   }
 
   async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
