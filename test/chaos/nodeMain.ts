@@ -8,6 +8,8 @@ export type NodeSetup = {
   readonly isVerbose: boolean
 }
 
+const LAST_ANSWERS_MS = 2000
+
 // A server as anybody would write it, which leaves gracefully.
 const { port, redis, drainMs, isVerbose } = JSON.parse(process.argv[2]!) as NodeSetup
 const say = (level: string) => (fields: object, words?: string) => {
@@ -37,5 +39,6 @@ process.once('SIGTERM', () => void leave())
 async function leave(): Promise<void> {
   await live.close({ drain: drainMs })
   server.close(() => process.exit(0))
-  server.closeAllConnections()
+  // Requests that are under way are answered, but nobody keeps the process for ever.
+  setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
 }

@@ -161,8 +161,10 @@ function histogram(counts: readonly number[]): Distribution {
   }
 }
 
-function spread({ p50, p99, max }: Distribution): string {
-  return `${[p50, p99, max].map((ms) => Math.round(ms).toLocaleString('en')).join(' / ')} ms`
+function spread({ count, p50, p99, max }: Distribution): string {
+  return count === 0
+    ? '-'
+    : `${[p50, p99, max].map((ms) => Math.round(ms).toLocaleString('en')).join(' / ')} ms`
 }
 
 function inWords({ number, last, at }: Repeated): string {

@@ -24,15 +24,24 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
   const sockets = new Set<net.Socket>()
   let turn = 0
 
-  const next = (): URL => {
-    const index = turn++ % urls.length
+  /** The one whose turn it is, and then those behind it. */
+  const inTurn = () => {
+    const first = turn++
+    return urls.map((_, i) => (first + i) % urls.length)
+  }
+  const take = (index: number): URL => {
     counts[index]!++
     return urls[index]!
   }
 
-  const forward = (request: http.IncomingMessage, response: http.ServerResponse, body: Buffer, tries = 1) => {
+  const forward = (
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+    body: Buffer,
+    [first, ...others] = inTurn(),
+  ) => {
     if (response.destroyed) return
-    const { hostname, port } = next()
+    const { hostname, port } = take(first!)
     const { method, url: path, headers } = request
     const forwarded = http.request({ agent, hostname, port, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode!, answer.rawHeaders)
@@ -44,7 +53,7 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     forwarded.on('error', (error) => {
       response.off('close', leave)
       if (response.headersSent) response.destroy()
-      else if (isRefused(error) && tries < urls.length) forward(request, response, body, tries + 1)
+      else if (isRefused(error) && others.length > 0) forward(request, response, body, others)
       else response.writeHead(502).end()
     })
     forwarded.end(body)
@@ -56,15 +65,20 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     request.on('end', () => forward(request, response, Buffer.concat(chunks)))
   })
 
-  const upgrade = (request: http.IncomingMessage, socket: net.Socket, head: Buffer, tries = 1) => {
-    const { hostname, port } = next()
+  const upgrade = (
+    request: http.IncomingMessage,
+    socket: net.Socket,
+    head: Buffer,
+    [first, ...others] = inTurn(),
+  ) => {
+    const { hostname, port } = take(first!)
     const target = net.connect(Number(port), hostname)
     const tryNext = () => {
       target.removeAllListeners('close').destroy()
-      upgrade(request, socket, head, tries + 1)
+      upgrade(request, socket, head, others)
     }
     target.on('error', (error) => {
-      if (isRefused(error) && tries < urls.length) tryNext()
+      if (isRefused(error) && others.length > 0) tryNext()
       else socket.destroy()
     })
     target.on('close', () => socket.destroySoon())
@@ -77,7 +91,7 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     })
     target.once('data', (answer: Buffer) => {
       const isUnavailable = answer.toString('latin1', 0, 12) === 'HTTP/1.1 503'
-      if (isUnavailable && tries < urls.length) return tryNext()
+      if (isUnavailable && others.length > 0) return tryNext()
       socket.write(answer)
       socket.pipe(target).pipe(socket)
     })
