@@ -5,6 +5,7 @@ import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { freePort, startRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { tidy } from '../support/tidy.ts'
 import { sleep, until, within } from '../support/waiting.ts'
@@ -214,6 +215,24 @@ describe('a Redis that does not answer', () => {
       expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
       await redis.cli('PUBLISH', channel, '2')
       expect(await alice.next()).toMatchObject({ body: '2' })
+    },
+  )
+
+  it.each(transports)(
+    'S2: is not acknowledged for what it has not confirmed yet, over %s',
+    async (transport) => {
+      const redis = tidy(await startRedis())
+      const proxy = tidy(await tcpProxy(redis.port))
+      const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${proxy.address}` }))
+      const alice = await signIn(server, { transport })
+      // SUBSCRIBE is long on its way; whatever else might tell that Redis is there comes at once.
+      proxy.delay(300, 'up')
+      for (let i = 0; i < 3; i++) {
+        const channel = channelName()
+        expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeOk', channel })
+        await redis.cli('PUBLISH', channel, 'just in time')
+        expect(await alice.next()).toMatchObject({ channel, body: 'just in time' })
+      }
     },
   )
 

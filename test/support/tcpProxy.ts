@@ -15,8 +15,8 @@ export type TcpProxy = {
   stall(direction?: Direction): void
   /** Ends `stall`, `delay` and `refuse`; what was held back arrives. */
   resume(): void
-  /** Holds everything back for so long, each way, in order. */
-  delay(ms: number): void
+  /** Holds everything back for so long, each way or one way, in order. */
+  delay(ms: number, direction?: Direction): void
   /** Breaks new connections at once. */
   refuse(): void
   close(): Promise<void>
@@ -28,26 +28,27 @@ type Link = { readonly from: net.Socket; readonly to: net.Socket; readonly direc
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const links = new Set<Link>()
   const stalled = { up: false, down: false }
-  let delayMs = 0
+  const delayMs = { up: 0, down: 0 }
   let refusing = false
 
   const pass = (link: Link) => {
     link.from.on('data', (chunk) => {
-      if (delayMs === 0) {
+      const ms = delayMs[link.direction]
+      if (ms === 0) {
         // Backpressure is passed on, so that a reader who stops is felt by the writer.
         if (!link.to.write(chunk)) link.from.pause()
         return
       }
-      setTimeout(() => link.to.writable && link.to.write(chunk), delayMs)
+      setTimeout(() => link.to.writable && link.to.write(chunk), ms)
     })
     link.to.on('drain', () => {
       if (!stalled[link.direction]) link.from.resume()
     })
-    link.from.on('end', () => setTimeout(() => link.to.end(), delayMs))
+    link.from.on('end', () => setTimeout(() => link.to.end(), delayMs[link.direction]))
     link.from.on('error', () => link.to.destroy())
     link.from.on('close', () => {
       links.delete(link)
-      if (!stalled.up && !stalled.down) setTimeout(() => link.to.destroySoon(), delayMs)
+      if (!stalled.up && !stalled.down) setTimeout(() => link.to.destroySoon(), delayMs[link.direction])
     })
     if (stalled[link.direction]) link.from.pause()
   }
@@ -86,11 +87,12 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     },
     resume() {
       stalled.up = stalled.down = refusing = false
-      delayMs = 0
+      delayMs.up = delayMs.down = 0
       for (const { from } of links) from.resume()
     },
-    delay(ms) {
-      delayMs = ms
+    delay(ms, direction) {
+      if (direction !== 'down') delayMs.up = ms
+      if (direction !== 'up') delayMs.down = ms
     },
     refuse() {
       refusing = true

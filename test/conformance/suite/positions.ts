@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { publishAndArrive } from '../../support/barriers.ts'
 import { signIn } from '../../support/connect.ts'
 import type { Wire } from '../../support/inbox.ts'
 import { channelName } from '../../support/names.ts'
@@ -33,7 +34,7 @@ export function positions(subject: Subject): void {
       await subject.publish(channel, '1')
       const { position } = await alice.next()
       await alice.close()
-      for (const body of ['2', '3', '4']) await subject.publish(channel, body)
+      await publishAndArrive(subject, channel, ['2', '3', '4'])
 
       const again = await signIn(subject, { transport: next, auth: { __v: 1 } })
       const answer = await again.subscribe(channel, { position })
@@ -54,7 +55,7 @@ export function positions(subject: Subject): void {
       const alice = await come()
       const { position } = await alice.subscribe(channel)
       await alice.close()
-      await subject.publish(channel, '1')
+      await publishAndArrive(subject, channel, ['1'])
       const again = await come()
       const answer = await again.subscribe(channel, { position })
       expect(answer).toMatchObject({ recovered: true, messages: [['1', expect.any(String)]] })
@@ -67,7 +68,7 @@ export function positions(subject: Subject): void {
       const heard: string[] = []
       for (let round = 0; round < 5; round++) {
         await alice.close()
-        await subject.publish(channel, `${round} while away`)
+        await publishAndArrive(subject, channel, [`${round} while away`])
         alice = await come()
         const answer = await alice.subscribe(channel, { position })
         expect(answer['recovered']).toBe(true)
