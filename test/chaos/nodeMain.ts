@@ -35,6 +35,8 @@ const server = app.listen(port, '127.0.0.1', (error?: Error) => {
 })
 
 process.once('SIGTERM', () => void leave())
+// Whoever started it is gone.
+process.once('disconnect', () => process.exit(1))
 
 async function leave(): Promise<void> {
   await live.close({ drain: drainMs })
