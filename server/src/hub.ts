@@ -5,6 +5,7 @@ import { Beacons } from './beacons.ts'
 import { Channel, type Subscriber, type Waiter } from './channel.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
+import { deferred } from './deferred.ts'
 import { BroadcasterError } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
@@ -391,16 +392,4 @@ export class Hub {
 
 function unavailable(): BroadcasterError {
   return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
-  let resolve!: () => void
-  let reject!: (error: Error) => void
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  // It may be that nobody waits for it.
-  promise.catch(() => {})
-  return { promise, resolve, reject }
 }
