@@ -2,6 +2,7 @@
 // and in the other files of this folder.
 import { MemorySessions } from '../../server/src/backends/memory.ts'
 import { encodeControl } from '../../server/src/control.ts'
+import { makeBeacon, timeOfBeacon } from '../../server/src/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
 import { short } from './trace.ts'
@@ -34,6 +35,7 @@ export class Broker {
   /** The beacon as a replica knows it. */
   #replicated = 0
   #clockMs = 0
+  #run = 0
 
   constructor(world: World, options: BrokerOptions) {
     this.#world = world
@@ -80,8 +82,8 @@ export class Broker {
 
   /** As the script of the Redis backend does it. */
   beacon(floor: number): number {
-    const time = Date.now() + this.#clockMs
-    const n = Math.max(time, this.#beacon + 1, floor + 1)
+    const now = Date.now() + this.#clockMs
+    const n = makeBeacon(Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1), this.#run)
     if (this.#world.random.chance(0.7)) this.#replicated = n
     this.#beacon = n
     const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', n }))
@@ -97,6 +99,7 @@ export class Broker {
     for (const connection of this.connections) connection.lose()
     for (const commands of this.commands) commands.cut()
     this.#clockMs += clockStepMs
+    this.#run = this.#world.random.between(0, 1023)
     this.#beacon = losesData ? 0 : this.#replicated
     if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
     setTimeout(() => {

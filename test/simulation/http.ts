@@ -38,6 +38,7 @@ export class SimulatedRequest {
   readonly #done: (result: Result) => void
   readonly #copies = new Set<Copy>()
   readonly #unnoticed: number
+  #isCut = false
   #isOver = false
 
   constructor(
@@ -81,6 +82,7 @@ export class SimulatedRequest {
   /** The connection breaks while the request waits at the server. */
   cut(): void {
     this.#world.trace?.add(this.#route.name, 'the request is cut')
+    this.#isCut = true
     this.#lose(this.#loss())
     this.#leaveAfter(this.#world.random.between(0, 20))
   }
@@ -102,6 +104,7 @@ export class SimulatedRequest {
       void node.handle(this.#body, copy.gone.signal).then((answer) => {
         this.#copies.delete(copy)
         if (!copy.end()) return
+        if (this.#isCut) return
         if (answerIs !== 'no') {
           this.#world.trace?.add(this.#route.name, `the answer is lost: ${short(answer.body)}`)
           return this.#lose(answerIs)

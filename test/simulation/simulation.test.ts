@@ -1,0 +1,68 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { profiles } from './profiles.ts'
+import { simulate } from './simulate.ts'
+import { Counts } from './world.ts'
+
+/** One seed, with its trace. */
+const onlySeed = process.env['SIM_SEED']
+/** How many seeds, of all profiles together. */
+const seedCount = Number(process.env['SIM_SEEDS'] ?? 2000)
+/** The first one, for others than last time. */
+const firstSeed = Number(process.env['SIM_FIRST'] ?? 0)
+
+const LONG_MS = 3_600_000
+
+const explain = (seed: number): string =>
+  `See what happened: SIM_SEED=${seed} npx vitest run --root test --project node simulation/simulation`
+
+describe.runIf(onlySeed !== undefined)(`the promise, in seed ${onlySeed}`, () => {
+  it('is kept', { timeout: LONG_MS }, async () => {
+    const { profile, failure, trace } = await simulate(Number(onlySeed), { traced: true })
+    console.log(`${trace}\n\nSeed ${onlySeed}, ${profile}: ${failure ?? 'the promise is kept'}`)
+    expect(failure).toBeNull()
+  })
+})
+
+describe.skipIf(onlySeed !== undefined)(
+  'a subscribed client gets every message of its channel, once, in order, or is told of a gap',
+  () => {
+    const totals = new Counts()
+    let seeds = 0
+
+    profiles.forEach((profile, index) => {
+      const also = profile.isCovered ? ', and nobody is told of one' : ''
+      it(`${profile.name}${also}`, { timeout: LONG_MS }, async () => {
+        const count = Math.ceil(seedCount / profiles.length)
+        for (let i = 0; i < count; i++) {
+          const seed = firstSeed + i * profiles.length + index
+          const { failure, counts } = await simulate(seed)
+          expect(failure, explain(seed)).toBeNull()
+          totals.addAll(counts)
+          seeds += 1
+        }
+      })
+    })
+
+    afterAll(() => {
+      const lines = [...totals.values].map(([what, count]) => `${String(count).padStart(9)} ${what}`)
+      console.log([`${String(seeds).padStart(9)} seeds`, ...lines.sort(byName)].join('\n'))
+    })
+  },
+)
+
+describe.skipIf(onlySeed !== undefined)('a seed', () => {
+  it.each(profiles.map(({ name }, index) => [name, index] as const))(
+    'gives the same run every time, step by step: %s',
+    { timeout: LONG_MS },
+    async (_name, index) => {
+      const first = await simulate(index, { traced: true })
+      const second = await simulate(index, { traced: true })
+      expect(first.trace.length).toBeGreaterThan(1000)
+      expect(second.trace).toBe(first.trace)
+    },
+  )
+})
+
+function byName(a: string, b: string): number {
+  return a.slice(10).localeCompare(b.slice(10))
+}
