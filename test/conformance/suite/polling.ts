@@ -150,6 +150,7 @@ export function polling(subject: Subject, kind: Kind): void {
         const poll = await waitingPoll(alice)
         await publishAndArrive(patient, channel, ['1'])
         poll.abort()
+        await noticed(alice)
         await patient.publish(channel, '2')
         expect(await alice.bodies(channel, 2)).toEqual(['1', '2'])
       },
