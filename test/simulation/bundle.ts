@@ -1,0 +1,59 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, defaultServerConditions, type Plugin } from 'vite'
+import type { Mutation } from './mutations.ts'
+
+export type Simulation = typeof import('./simulate.ts')
+
+const root = join(import.meta.dirname, '..', '..')
+/** Below this workspace's `node_modules`, so that what is not bundled is found from there. */
+const outDir = join(import.meta.dirname, '..', 'node_modules', '.simulation')
+
+/** The simulation with everything it runs in a module graph of its own, in which one piece of source is another one. */
+export async function bundle(mutation?: Mutation): Promise<Simulation> {
+  await mkdir(outDir, { recursive: true })
+  const dir = await mkdtemp(join(outDir, 'bundle-'))
+  try {
+    const applied = { times: 0 }
+    await build({
+      configFile: false,
+      root,
+      logLevel: 'error',
+      plugins: mutation === undefined ? [] : [mutate(mutation, applied)],
+      resolve: { conditions: ['@broadcaster/source', ...defaultServerConditions] },
+      ssr: {
+        noExternal: [/^@broadcaster\//],
+        resolve: { conditions: ['@broadcaster/source', ...defaultServerConditions] },
+      },
+      build: {
+        ssr: join(import.meta.dirname, 'simulate.ts'),
+        target: 'node20',
+        outDir: dir,
+        minify: false,
+        rolldownOptions: { output: { entryFileNames: 'simulate.mjs' } },
+      },
+    })
+    if (mutation !== undefined && applied.times === 0)
+      throw new Error(`${mutation.file} is not part of the simulation`)
+    return (await import(pathToFileURL(join(dir, 'simulate.mjs')).href)) as Simulation
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+function mutate({ name, file, find, replace }: Mutation, applied: { times: number }): Plugin {
+  return {
+    name: 'mutate',
+    enforce: 'pre',
+    transform(code, id) {
+      if (id !== join(root, file)) return null
+      const parts = code.split(find)
+      // A mutation that changes nothing would prove nothing.
+      if (parts.length !== 2)
+        throw new Error(`Mutation '${name}': found ${parts.length - 1} times in ${file}: ${find}`)
+      applied.times += 1
+      return parts.join(replace)
+    },
+  }
+}

@@ -1,0 +1,204 @@
+/** One rule of the protocol, broken: a piece of source, which is there exactly once, and what takes its place. */
+export interface Mutation {
+  readonly name: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** The profile in which it shows soonest, where it takes many seeds of all. */
+  readonly profile?: string
+}
+
+/** Each of these has to be caught. What the code would do with it is in the name. */
+export const mutations: readonly Mutation[] = [
+  // -- numbering
+  {
+    name: 'a node counts from the confirmation of its subscription, not from the beacon after it',
+    file: 'server/src/membership.ts',
+    find: 'this.recount(joined)',
+    replace: 'this.#host.begin(joined)',
+  },
+  {
+    name: 'the count goes on over a beacon',
+    file: 'server/src/channel.ts',
+    find: 'this.#beacon = beacon\n      this.#count = 0',
+    replace: 'this.#beacon = beacon',
+  },
+  {
+    name: 'a beacon does not say of which run of the broker it is',
+    file: 'server/src/position.ts',
+    find: 'ms * RUNS + (run % RUNS)',
+    replace: 'ms * RUNS',
+    profile: 'broker restarts',
+  },
+  {
+    name: 'positions of two runs of the broker are compared',
+    file: 'server/src/log.ts',
+    find: 'isSameRun(position.beacon, this.#start.beacon) && ',
+    replace: '',
+    profile: 'broker restarts',
+  },
+  {
+    name: 'a node goes on counting when its connection to the broker breaks',
+    file: 'server/src/hub.ts',
+    find: 'for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)',
+    replace: '',
+  },
+
+  // -- logs
+  {
+    name: 'what was trimmed counts as covered',
+    file: 'server/src/log.ts',
+    find: '    this.#start = entry\n',
+    replace: '',
+  },
+  {
+    name: 'the place where a log begins does not count as covered',
+    file: 'server/src/log.ts',
+    find: 'comparePositions(position, this.#start) >= 0',
+    replace: 'comparePositions(position, this.#start) > 0',
+  },
+  {
+    name: 'a replay begins with the message that the client has',
+    file: 'server/src/log.ts',
+    find: 'if (comparePositions(this.#entries[middle]!, position) > 0)',
+    replace: 'if (comparePositions(this.#entries[middle]!, position) >= 0)',
+  },
+
+  // -- recovery
+  {
+    name: 'a node answers for a range that its log does not cover',
+    file: 'server/src/recovery.ts',
+    find: 'channel.log?.covers(after) !== true',
+    replace: 'channel.log === null',
+  },
+  {
+    name: 'a node leaves out the last message of a range',
+    file: 'server/src/recovery.ts',
+    find: 'filter((entry) => comparePositions(entry, before) <= 0)',
+    replace: 'filter((entry) => comparePositions(entry, before) < 0)',
+  },
+  {
+    name: 'the hole that a broken connection left counts as filled',
+    file: 'server/src/recovery.ts',
+    find: 'results[i] ?? null)',
+    replace: '[])',
+  },
+  {
+    name: 'a hole that can not be filled is not told',
+    file: 'server/src/recovery.ts',
+    find: 'if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)',
+    replace: '',
+  },
+  {
+    name: 'live messages are delivered before the hole is filled',
+    file: 'server/src/channel.ts',
+    find: "this.state = 'filling'",
+    replace: 'this.live()',
+  },
+  {
+    name: 'a client that is ahead of the node goes on with what the node has next',
+    file: 'server/src/recovery.ts',
+    find: 'if (!isOfThisRun || comparePositions(since, head) > 0) {',
+    replace: 'if (!isOfThisRun) {',
+    profile: 'flaky network',
+  },
+  {
+    name: 'a client that is ahead of the node is told of a gap at once',
+    file: 'server/src/recovery.ts',
+    find: 'await this.#host.beacons.fresh()',
+    replace: '',
+  },
+
+  // -- WebSocket
+  {
+    name: 'what waits for the flush goes to a new subscriber too',
+    file: 'server/src/hub.ts',
+    find: 'belongs to those who are listening already.\n      this.flush()',
+    replace: 'belongs to those who are listening already.',
+    profile: 'everything',
+  },
+  {
+    name: 'a slow reader goes on at the head, and is not told',
+    file: 'server/src/connection.ts',
+    find: 'if (isGap) this.gap(channel, log.startReason)',
+    replace: '',
+  },
+  {
+    name: 'a slow reader is written to all the same',
+    file: 'server/src/fanout.ts',
+    find: 'if (!subscriber.isLagging) subscriber.write',
+    replace: 'subscriber.write',
+  },
+  {
+    name: 'a slow reader of the base is not closed at a gap',
+    file: 'server/src/connection.ts',
+    find: "if (!this.format.positions) return this.close('gap')",
+    replace: 'if (!this.format.positions) return',
+  },
+
+  // -- long-poll
+  {
+    name: 'an older poll may still commit its answer',
+    file: 'server/src/backends/memory.ts',
+    find: 'stored === undefined || stored.poller !== poller',
+    replace: 'stored === undefined',
+    profile: 'flaky network',
+  },
+  {
+    name: 'the repetition of a poll counts as a new one',
+    file: 'server/src/longpoll.ts',
+    find: 'session.answer !== null && session.answer.seq !== message.seq',
+    replace: 'session.answer !== null',
+  },
+  {
+    name: 'a poll is answered from where the session began, whatever it tells',
+    file: 'server/src/longpoll.ts',
+    find: 'session.version > 0 ? message.positions : undefined',
+    replace: 'undefined',
+  },
+  {
+    name: 'a poll is not told of a gap',
+    file: 'server/src/poll.ts',
+    find: 'if (gap !== null) {\n        const position',
+    replace: 'if (gap === undefined) {\n        const position',
+  },
+  {
+    name: 'a session of the base does not end at a gap',
+    file: 'server/src/longpoll.ts',
+    find: 'if (poll.hasGap) {',
+    replace: 'if (poll.hasGap === null) {',
+  },
+
+  // -- the client
+  {
+    name: 'the client comes back without its positions',
+    file: 'client/src/subscriptions.ts',
+    find: 'const isResumed = hasAdditions && position !== undefined',
+    replace: 'const isResumed = hasAdditions && position === null',
+  },
+  {
+    name: 'messages do not advance the client’s position',
+    file: 'client/src/subscriptions.ts',
+    find: 'if (position !== undefined) channel.position = position',
+    replace: '',
+  },
+  {
+    name: 'the client takes the position of a late answer for the newest',
+    file: 'client/src/subscriptions.ts',
+    find: 'for (const message of held) take(channel, message)',
+    replace: 'for (const message of held) take(channel, message)\n    channel.position = answer.position',
+  },
+  {
+    name: 'the client forgets what comes before the answer to its subscribe',
+    file: 'client/src/subscriptions.ts',
+    find: 'if (isAskedFor(channel)) channel.held.push(message)\n        else take(channel, message)',
+    replace: 'take(channel, message)',
+    profile: 'everything',
+  },
+  {
+    name: 'the client does not tell that it was not recovered',
+    file: 'client/src/subscriptions.ts',
+    find: 'if (hasBeenOn && !answer.recovered)',
+    replace: 'if (hasBeenOn && answer.recovered === undefined)',
+  },
+]
