@@ -32,7 +32,10 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    * Takes the WebSocket requests of a server that `app.listen` did not make. Calling it twice is harmless.
    */
   attach(server: AttachableServer): void
-  /** Cuts off, on every node, all clients whose context has everything that `match` has. They don't come back by themselves. */
+  /**
+   * Cuts off, on every node, all clients whose context has everything that `match` has. A WebSocket client does not come
+   * back by itself; a long-poll client's session ends, and `canConnect` decides when it asks for another.
+   */
   disconnect(match: object): Promise<void>
   /** Takes a channel, on every node, from all clients whose context has everything that `match` has. */
   unsubscribe(match: object, channel: string): Promise<void>
