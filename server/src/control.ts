@@ -46,6 +46,7 @@ export type ControlMessage =
   | {
       readonly type: 'pollChannel'
       readonly token: string
+      readonly poll: string
       readonly channel: string
       readonly position: string | null
     }
@@ -103,8 +104,8 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
   fence: ({ client, generation }) => isString(client) && isCount(generation),
   endPoll: ({ token, poll, seq }) => isString(token) && isString(poll) && (seq === null || isString(seq)),
   endSession: ({ token }) => isString(token),
-  pollChannel: ({ token, channel, position }) =>
-    isString(token) && isString(channel) && (position === null || isString(position)),
+  pollChannel: ({ token, poll, channel, position }) =>
+    isString(token) && isString(poll) && isString(channel) && (position === null || isString(position)),
   disconnect: ({ match }) => typeof match === 'object' && match !== null,
   unsubscribe: ({ match, channel }) => typeof match === 'object' && match !== null && isString(channel),
 }

@@ -100,12 +100,10 @@ export class LongPoll {
   control(message: ControlMessage): void {
     switch (message.type) {
       case 'endPoll': {
-        const poll = this.#polls.get(message.token)
-        if (poll !== undefined && poll.id === message.poll) {
-          poll.isRepeated = poll.seq === message.seq
-          this.#drop(message.token, poll)
-        }
-        return
+        const poll = this.#pollOf(message)
+        if (poll === null) return
+        poll.isRepeated = poll.seq === message.seq
+        return this.#drop(message.token, poll)
       }
       case 'endSession': {
         const poll = this.#polls.get(message.token)
@@ -113,8 +111,14 @@ export class LongPoll {
         return
       }
       case 'pollChannel':
-        return this.#polls.get(message.token)?.change(message.channel, message.position)
+        return this.#pollOf(message)?.change(message.channel, message.position)
     }
+  }
+
+  /** The very poll that is meant: a later one of the session has begun with what the message says. */
+  #pollOf({ token, poll: id }: { readonly token: string; readonly poll: string }): Poll | null {
+    const poll = this.#polls.get(token)
+    return poll?.id === id ? poll : null
   }
 
   /** Ends a session, on whatever node its poll waits. */
@@ -194,7 +198,7 @@ export class LongPoll {
     }
     // Where it was subscribed already, be it while this request was at work, its place has not moved.
     const from = reply.position
-    await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: from })
+    await this.#changePoll(token, reply.poller, channel, from)
     if (!isVersioned) return answer(200, { __type: 'subscribeOk', channel })
     const gap = isResuming && since === null ? 'expired' : place.gap
     const recovered = !isResuming
@@ -290,12 +294,23 @@ export class LongPoll {
   async #removeChannel(token: string, channel: string): Promise<boolean> {
     const reply = await this.#host.sessions.unsubscribe(token, channel)
     if (reply === null) return false
-    await this.#tellPoller(reply.poller, { type: 'pollChannel', token, channel, position: null })
+    await this.#changePoll(token, reply.poller, channel, null)
     return true
   }
 
   async #endPoll(token: string, poller: string | null, seq: string | null): Promise<void> {
     if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', token, poll: poller, seq })
+  }
+
+  async #changePoll(
+    token: string,
+    poller: string | null,
+    channel: string,
+    position: string | null,
+  ): Promise<void> {
+    if (poller !== null) {
+      await this.#tellPoller(poller, { type: 'pollChannel', token, poll: poller, channel, position })
+    }
   }
 
   /** Tells the node where the session's poll waits, or has waited. */
