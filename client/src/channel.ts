@@ -20,7 +20,7 @@ export interface Channel {
   mayBeOnServer: boolean
   /** It was asked to end it and has not said yet that it did: until then there is no beginning anew. */
   isLeaving: boolean
-  /** What came before the server's answer: on long-poll it may overtake that, and the replay in it. */
+  /** What came before the server's answer, which it may overtake on long-poll. */
   held: ServerMessage[]
   failures: number
   /** For the answer, or for the next try. */
@@ -31,10 +31,10 @@ export interface Channel {
   waiting: Deferred[]
 
   /**
-   * What was replayed, until something newer comes: on long-poll, a poll that began before may bring it again. (The
-   * server may have got the request twice, and the poll have begun between the two.)
+   * What comes begins where the client is. With long-poll that is not certain before a poll has told where that is: a request
+   * may have arrived twice, or late. Until then everything is left, and the next poll brings it.
    */
-  seen?: ReadonlySet<Position> | undefined
+  isInStep: boolean
   /** Of what was received last. */
   position?: Position | undefined
   /** Of what came last while it was not subscribed: for the next poll, which would be answered with it again. */
@@ -52,6 +52,7 @@ export function makeChannel(name: string): Channel {
     wire: 'off',
     mayBeOnServer: false,
     isLeaving: false,
+    isInStep: false,
     held: [],
     failures: 0,
     waiting: [],

@@ -227,7 +227,7 @@ export function makeConnection(
     token = opened.token
     prefersLongPoll = opened.name === 'longpoll'
     connectedAt = Date.now()
-    subscriptions.attach(opened.send, hasAdditions)
+    subscriptions.attach(opened.send, hasAdditions, hasAdditions && opened.name === 'longpoll')
     if (transport !== opened) return
     if (prefersLongPoll) probeLater(PROBE_FIRST_MS)
     set('connected', previous ? `Moved to ${opened.name}` : `Authenticated by ${opened.name}`, NOTHING)

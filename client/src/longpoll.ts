@@ -24,8 +24,6 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   /** The poll that waits at the server, or the pause before the next one. */
   let poll: AbortController | undefined
   let endPause: (() => void) | undefined
-  /** Channels that were ended while the poll waits: it may still bring something of them. */
-  const left = new Set<string>()
 
   const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
     const timer = setTimeout(() => {
@@ -66,7 +64,6 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     const sentAt = Date.now()
     let messages: ServerMessage[]
     poll = new AbortController()
-    left.clear()
     try {
       const positions = hasAdditions ? { positions: handlers.positions() } : {}
       messages = await request(
@@ -117,10 +114,6 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
       }
     })
 
-  const pollAnew = () => {
-    // The original's server does not notice that a poll has gone, and loses its messages with it.
-    if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
-  }
   const stop = () => {
     isOver = true
     for (const abort of running) abort.abort()
@@ -139,23 +132,16 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     },
     send: (message) => {
       if (isOver) return
-      // What belongs to the subscription before must not be taken for this one's.
-      if (left.has(message.channel)) pollAnew()
-      request(message, settings.timeoutMs).then(
-        (answers) => {
-          if (message.__type === 'unsubscribe') left.add(message.channel)
-          receive(answers)
-        },
-        (error: BroadcasterError) => {
-          if (isOver) return
-          if (error.code === 'unauthorized') return expire(error)
-          handlers.onMessage({ __type: 'serverError', channel: message.channel, reason: error.message })
-        },
-      )
+      request(message, settings.timeoutMs).then(receive, (error: BroadcasterError) => {
+        if (isOver) return
+        if (error.code === 'unauthorized') return expire(error)
+        handlers.onMessage({ __type: 'serverError', channel: message.channel, reason: error.message })
+      })
     },
     check: () => {
       endPause?.()
-      pollAnew()
+      // The original's server does not notice that a poll has gone, and loses its messages with it.
+      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
     },
     close: async () => stop(),
   }

@@ -32,7 +32,7 @@ export interface Subscriptions {
   /** Takes all listeners of a channel away; resolves when the server has answered. */
   remove(name: string): Promise<void>
   /** There is a connection, with nothing subscribed: subscribes everything. */
-  attach(send: Send, hasAdditions: boolean): void
+  attach(send: Send, hasAdditions: boolean, hasTellingPolls: boolean): void
   /** There is no connection; with an error, there will be none. */
   detach(final?: BroadcasterError | null): void
   /** `connect()` was called: what was given up is wanted again. */
@@ -46,6 +46,10 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   const channels = new Map<string, Channel>()
   let send: Send | null = null
   let hasAdditions = false
+  /** What comes is answers to polls, each from the positions that were told. */
+  let hasTellingPolls = false
+  /** Channels that were ended since the last poll was sent: it may still bring something of them. */
+  const left = new Set<string>()
   /** The client has given up; so have new subscriptions. */
   let givenUp: BroadcasterError | null = null
 
@@ -79,10 +83,12 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     return answer.promise
   }
 
-  function attach(newSend: Send, knowsAdditions: boolean): void {
+  function attach(newSend: Send, knowsAdditions: boolean, tells: boolean): void {
     send = newSend
     hasAdditions = knowsAdditions
+    hasTellingPolls = tells
     givenUp = null
+    left.clear()
     for (const channel of channels.values()) {
       reset(channel)
       // What is subscribed stays so while it moves from one transport to another.
@@ -111,9 +117,13 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function positions(): Record<string, Position> {
     const entries: [string, Position][] = []
     for (const channel of channels.values()) {
-      const position = channel.wire === 'on' ? channel.position : channel.reached
-      if (position !== undefined) entries.push([channel.name, position])
+      const isOn = channel.wire === 'on'
+      const position = isOn ? channel.position : channel.reached
+      if (position === undefined) continue
+      entries.push([channel.name, position])
+      if (isOn) channel.isInStep = true
     }
+    left.clear()
     return Object.fromEntries(entries)
   }
 
@@ -130,6 +140,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
       case 'gap':
       case 'unsubscribed':
         channel.reached = message.__type === 'unsubscribed' ? undefined : message.position
+        if (!channel.isInStep) return
         if (isAskedFor(channel)) channel.held.push(message)
         else take(channel, message)
         return
@@ -183,6 +194,8 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
       channel.mayBeOnServer = true
       const { position } = channel
       const isResumed = hasAdditions && position !== undefined
+      // A session that has not had the channel begins where its answer says, however often it was asked.
+      channel.isInStep = !hasTellingPolls || (!isResumed && !left.has(name))
       send!(isResumed ? { __type: type, channel: name, position } : { __type: type, channel: name })
     } else {
       channel.wire = 'unsubscribing'
@@ -223,7 +236,6 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     if (hasBeenOn && !answer.recovered) tellGap(channel, answer.reason ?? 'node', answer.position)
     for (const [body, position] of replayed) deliver(channel, body, position)
     if (channel.wire === 'on' && answer.position !== undefined) channel.position = answer.position
-    channel.seen = replayed.length > 0 ? new Set(replayed.map(([, position]) => position)) : undefined
     for (const message of held) take(channel, message)
     sync(channel)
   }
@@ -233,8 +245,6 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     // Where it is not subscribed any more, it was on its way.
     if (channel.wire !== 'on') return
     if (message.__type === 'message') {
-      if (channel.seen?.has(message.position!)) return
-      channel.seen = undefined
       deliver(channel, message.body, message.position)
     } else if (message.__type === 'gap') {
       channel.position = message.position
@@ -287,6 +297,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
 
   function unsubscribed(channel: Channel): void {
     settleRequest(channel, 'off')
+    if (hasTellingPolls) left.add(channel.name)
     channel.mayBeOnServer = false
     channel.isLeaving = false
     channel.reached = undefined
@@ -307,7 +318,6 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     channel.mayBeOnServer = false
     channel.isLeaving = false
     channel.reached = undefined
-    channel.seen = undefined
     if (channel.listeners.length === 0) drop(channel)
   }
 

@@ -396,15 +396,15 @@ describe('answers that overtake each other', () => {
     expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p1' })
   })
 
-  it('a replay comes before what was polled meanwhile, and nothing twice', async () => {
+  it('L8 what polls bring of a resumed channel counts from the poll that says where it is', async () => {
     withoutWaiting()
     const { server, news } = await subscribeNews()
     ;(await pollOf(server, '1')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
     await server.acceptSession('two')
     const lost = await server.request('subscribe')
     lost.drop()
-    // The server had subscribed, and answers the poll with what came then.
-    ;(await pollOf(server, '0')).answer(message('c', 'p3'))
+    // The server had subscribed, at another time than it does again, and answers the poll with what came then.
+    ;(await pollOf(server, '0')).answer(message('d', 'p4'))
     await server.confirm('news', {
       position: 'p3',
       recovered: true,
@@ -413,10 +413,13 @@ describe('answers that overtake each other', () => {
         ['c', 'p3'],
       ],
     })
-    // This poll began between the two, and has one of them, too.
-    ;(await pollOf(server, '1')).answer(message('c', 'p3'), message('d', 'p4'))
-    expect(await news.take(3)).toEqual(['b', 'c', 'd'])
-    expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p4' })
+    // This poll began between the two.
+    ;(await pollOf(server, '1')).answer(message('e', 'p5'))
+    const poll = await pollOf(server, '2')
+    expect(poll.message['positions']).toEqual({ news: 'p3' })
+    poll.answer(message('d', 'p4'), message('e', 'p5'))
+    expect(await news.take(4)).toEqual(['b', 'c', 'd', 'e'])
+    expect((await pollOf(server, '3')).message['positions']).toEqual({ news: 'p5' })
     expect(news.pending).toEqual([])
   })
 
