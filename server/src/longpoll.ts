@@ -56,6 +56,8 @@ const DRAINING_WAIT_MS = 1000
 export class LongPoll {
   readonly #host: LongPollHost
   readonly #polls = new Map<string, Poll>()
+  /** The newest poll of each client that gave itself a name. */
+  readonly #newest = new Map<string, Poll>()
   #lastPoll = 0
 
   constructor(host: LongPollHost) {
@@ -119,6 +121,12 @@ export class LongPoll {
   #pollOf({ token, poll: id }: { readonly token: string; readonly poll: string }): Poll | null {
     const poll = this.#polls.get(token)
     return poll?.id === id ? poll : null
+  }
+
+  /** The client has a connection of that generation: a poll of an older one waits no longer. */
+  fence(client: string, generation: number): void {
+    const poll = this.#newest.get(client)
+    if (poll !== undefined && poll.generation < generation) poll.end()
   }
 
   /** Ends a session, on whatever node its poll waits. */
@@ -237,9 +245,13 @@ export class LongPoll {
     const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, message.seq, () => this.#deadline())
     this.#polls.set(token, poll)
     departure.onabort = () => poll.end()
+    let client: string | null = null
     try {
       const session = await sessions.beginPoll(token, poll.id)
       if (session === null || this.#isFenced(session)) return expired()
+      client = session.client
+      poll.generation = session.generation
+      if (client !== null) this.#newest.set(client, poll)
       // On this node it has been ended already.
       if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller, message.seq)
       const revoked = revokedChannels(session, message)
@@ -248,6 +260,7 @@ export class LongPoll {
       await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
       const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
       await poll.news(longestMs, pollTimeMs)
+      if (this.#isFenced(session)) return expired()
       const isOurs = this.#polls.get(token) === poll && !departure.aborted
       if (session.version > 0) return isOurs ? poll.answer(true) : empty()
       if (isOurs) return await this.#baseAnswer(token, poll, message, session)
@@ -256,6 +269,7 @@ export class LongPoll {
       departure.onabort = null
       poll.stop()
       if (this.#polls.get(token) === poll) this.#polls.delete(token)
+      if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
     }
   }
 

@@ -215,16 +215,20 @@ export class Node {
   }
 
   #fence(client: string, generation: number): void {
+    this.#fenced(client, generation)
+    this.#inBackground(this.#hub.publishToAll({ type: 'fence', client, generation }))
+  }
+
+  #fenced(client: string, generation: number): void {
     this.#fences.add(client, generation)
     this.#connections.replace(client, generation)
-    this.#inBackground(this.#hub.publishToAll({ type: 'fence', client, generation }))
+    this.#longPoll.fence(client, generation)
   }
 
   #control(message: ControlMessage): void {
     switch (message.type) {
       case 'fence':
-        this.#fences.add(message.client, message.generation)
-        return this.#connections.replace(message.client, message.generation)
+        return this.#fenced(message.client, message.generation)
       case 'disconnect':
         return this.#connections.forEach(message.match, (connection) => connection.close('disconnected'))
       case 'unsubscribe':

@@ -21,6 +21,8 @@ export class Poll implements Waiter {
   isRepeated = false
   /** Up to where the answer goes, for the channels that it has messages of. */
   readonly delivered: Record<string, string> = {}
+  /** Of the session, which a newer connection of the client ends. */
+  generation = 0
   readonly #hub: Hub
   readonly #deadline: () => Deadline
   readonly #places = new Map<string, Place>()
