@@ -49,7 +49,7 @@ export class SimulatedRequest {
     unnoticed: number,
     done: (result: Result) => void,
   ) {
-    const { random, weather, trace } = world
+    const { random, weather, trace, counts } = world
     this.#world = world
     this.#route = route
     this.#body = body
@@ -62,6 +62,7 @@ export class SimulatedRequest {
     })
     if (random.chance(weather.requestLost)) {
       trace?.add(route.name, 'the request is lost')
+      counts.add('fault: request lost')
       this.#lose(this.#loss())
       return
     }
@@ -69,6 +70,7 @@ export class SimulatedRequest {
     if (random.chance(weather.duplicated)) {
       // Something on the way sends it again because it has lost the first answer: the last one is the one that counts.
       trace?.add(route.name, 'the request arrives twice')
+      counts.add('fault: request doubled')
       const firstAfterMs = delayMs(world)
       const againAfterMs = firstAfterMs + random.between(1, 50)
       this.#send(firstAfterMs, 'silent')
@@ -107,6 +109,7 @@ export class SimulatedRequest {
         if (this.#isCut) return
         if (answerIs !== 'no') {
           this.#world.trace?.add(this.#route.name, `the answer is lost: ${short(answer.body)}`)
+          this.#world.counts.add('fault: answer lost')
           return this.#lose(answerIs)
         }
         setTimeout(() => this.#finish(answer), delayMs(this.#world))
