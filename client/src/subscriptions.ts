@@ -50,6 +50,8 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   let hasTellingPolls = false
   /** Channels that were ended since the last poll was sent: it may still bring something of them. */
   const left = new Set<string>()
+  /** Channels that the server was asked to end without an answer: that may arrive late, when they are wanted again. */
+  const unanswered = new Set<string>()
   /** The client has given up; so have new subscriptions. */
   let givenUp: BroadcasterError | null = null
 
@@ -89,6 +91,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     hasTellingPolls = tells
     givenUp = null
     left.clear()
+    unanswered.clear()
     for (const channel of channels.values()) {
       reset(channel)
       // What is subscribed stays so while it moves from one transport to another.
@@ -216,6 +219,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function requestFailed(channel: Channel, error: BroadcasterError): void {
     if (channel.wire !== 'subscribing' && channel.wire !== 'unsubscribing') return
     clearTimeout(channel.timer)
+    if (channel.wire === 'unsubscribing') unanswered.add(channel.name)
     channel.wire = 'waiting to retry'
     channel.failures++
     channel.timer = setTimeout(() => {
@@ -250,7 +254,10 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
       channel.position = message.position
       tellGap(channel, message.reason, message.position)
     } else if (message.__type === 'unsubscribed') {
-      refuse(channel, 'unsubscribed', message.reason)
+      if (!unanswered.has(channel.name)) return refuse(channel, 'unsubscribed', message.reason)
+      // It may have been our own, that came after all: the server will say whether we may have the channel.
+      settleRequest(channel, 'off')
+      sync(channel)
     }
   }
 

@@ -434,6 +434,31 @@ describe('answers that overtake each other', () => {
     expect(news.pending).toEqual([])
   })
 
+  it('an unsubscribe that comes late, when the channel is wanted again, costs nothing', async () => {
+    withoutWaiting()
+    const { server, client } = await subscribeNews()
+    const unsubscribed = client.unsubscribe('news')
+    ;(await server.request('unsubscribe')).drop()
+    await expect(unsubscribed).rejects.toMatchObject({ code: 'serverError' })
+    ;(await server.request('unsubscribe')).answer({ __type: 'unsubscribeOk', channel: 'news' })
+    const news = collect()
+    client.subscribe('news', news)
+    await server.confirm('news', { position: 'p1' })
+    ;(await pollOf(server, '1')).answer()
+    const taken = { __type: 'unsubscribed', channel: 'news', reason: 'Unsubscribed by the server' } as const
+    ;(await pollOf(server, '2')).answer(taken)
+    const again = await server.request('subscribe')
+    expect(again.message).toMatchObject({ channel: 'news', position: 'p1' })
+    again.answer({
+      __type: 'subscribeOk',
+      channel: 'news',
+      position: 'p2',
+      recovered: true,
+      messages: [['b', 'p2']],
+    })
+    expect(await news.take(1)).toEqual(['b'])
+  })
+
   it('a request that fails is sent again', async () => {
     withoutWaiting()
     const { server, client } = await connectLongPoll()
