@@ -114,7 +114,6 @@ class Server {
 
   #route(app: Express): void {
     app.disable('x-powered-by')
-    this.#upgrades.app.ws('/', (ws, req) => this.#webSockets.accept(ws, req))
     const withCors = corsFor(this.#isAllowedOrigin)
     const serve: RequestHandler = (req, res, next) => {
       if (this.#upgrades.claim(req)) return this.#upgrade(req, res)
@@ -136,12 +135,14 @@ class Server {
   }
 
   /**
-   * Most of what comes are polls, and the application around us has made Express requests of them already: they need not
-   * go through an application once more, which costs more than the poll itself.
+   * The application around us has made Express requests of what comes here. Going through an application once more would
+   * cost more than a poll, and a WebSocket that has opened has nowhere else to go.
    */
   #shortcut(app: Express, serve: RequestHandler): void {
     const { handle } = app as Handling
     ;(app as Handling).handle = (req, res, next) => {
+      const ws = this.#upgrades.opened(req)
+      if (ws !== null) return this.#webSockets.accept(ws, req)
       const through: NextFunction = () => handle.call(app, req, res, next)
       // Without an application around us nobody has made anything of it.
       if (req.app === undefined) through()

@@ -1,10 +1,11 @@
 import type { Application, Express, Request, Response } from 'express'
-import expressWs, { type Application as WebSocketApplication } from 'express-ws'
+import expressWs from 'express-ws'
 import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage, type Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type WebSocket from 'ws'
 import type { ServerOptions } from 'ws'
 import type { Logger } from './logger.ts'
 
@@ -28,8 +29,6 @@ const pending = new WeakMap<IncomingMessage, Pending>()
  * has run; so it is given a gate in the place of the server, and the gate is opened for those who have come through.
  */
 export class UpgradeGate {
-  /** The application, with `ws()` for the handler. */
-  readonly app: WebSocketApplication
   readonly #gate = new EventEmitter()
   readonly #logger: Logger
   readonly #attached = new WeakSet<AttachableServer>()
@@ -43,7 +42,7 @@ export class UpgradeGate {
     const server = this.#gate as unknown as HttpServer
     // The types of express-ws and of ws name the same options differently.
     const options = { leaveRouterUntouched: true, wsOptions } as expressWs.Options
-    this.app = expressWs(app, server, options).app
+    expressWs(app, server, options)
     app.on('mount', (parent) => this.#attachWhenListening(parent))
   }
 
@@ -69,6 +68,14 @@ export class UpgradeGate {
     response.detachSocket(socket as Socket)
     socket.off('error', destroySocket)
     this.#gate.emit('upgrade', req, socket, head)
+  }
+
+  /** The WebSocket with which a request comes back from express-ws after the handshake; any other request has none. */
+  opened(req: Request): WebSocket | null {
+    const opened = req as Opened
+    if (opened.ws === undefined) return null
+    opened.wsHandled = true
+    return opened.ws
   }
 
   /** A WebSocket request came as an ordinary one: nobody listens to the server's upgrades. */
@@ -119,6 +126,9 @@ export class UpgradeGate {
     return paths.every((path) => PLAIN_PATH.test(path)) ? paths : null
   }
 }
+
+/** What express-ws adds to a request, and its types leave out. */
+type Opened = Request & { readonly ws?: WebSocket; wsHandled?: boolean }
 
 /** What Express adds to an application that is mounted, and its types leave out. */
 type Mounted = Express & { readonly parent?: Application }
