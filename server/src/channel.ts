@@ -124,7 +124,7 @@ export class Channel {
   /** The frames of everything pending, made once and shared by all who get just that. */
   batch(format: FrameFormat): Buffer {
     const shared = this.#sharedBy(format)
-    return (shared.joined ??= join(this.frames(format)))
+    return (shared.joined ??= this.#joined(format))
   }
 
   /** The same, one by one. */
@@ -156,6 +156,11 @@ export class Channel {
     return text
   }
 
+  #joined(format: FrameFormat): Buffer {
+    const { pending } = this
+    return pending.length === 1 ? this.frame(pending[0]!, format) : Buffer.concat(this.frames(format))
+  }
+
   #sharedBy({ positions, compressed }: FrameFormat): SharedFrames {
     return positions ? this.#shared[compressed ? 3 : 1] : this.#shared[compressed ? 2 : 0]
   }
@@ -176,8 +181,4 @@ class SharedFrames {
     this.single = null
     this.joined = null
   }
-}
-
-function join(frames: readonly Buffer[]): Buffer {
-  return frames.length === 1 ? frames[0]! : Buffer.concat(frames)
 }

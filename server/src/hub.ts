@@ -14,6 +14,7 @@ import type { Logger } from './logger.ts'
 import { Membership } from './membership.ts'
 import { isSameRun, type Position } from './position.ts'
 import { Recovery } from './recovery.ts'
+import { uptimeMs } from './uptime.ts'
 
 export interface HubOptions {
   readonly backend: Backend
@@ -244,7 +245,7 @@ export class Hub {
     }
     const channel = this.#channels.get(name)
     if (channel === undefined || channel.state === 'joining') return
-    const entry = channel.count(this.#beacons.current, JSON.stringify(body), Date.now(), ++this.#order)
+    const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#order)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
   }
@@ -361,11 +362,12 @@ export class Hub {
 
   #sweep(): void {
     const now = Date.now()
+    const uptime = uptimeMs()
     const { windowMs, maxTotalBytes } = this.#options.log
     const gone: Channel[] = []
     let bytes = 0
     for (const channel of this.#channels.values()) {
-      channel.log?.dropBefore(now - windowMs, 'expired')
+      channel.log?.dropBefore(uptime - windowMs, 'expired')
       bytes += channel.log?.bytes ?? 0
       if (!channel.isIdle || now - channel.idleSince < this.#retention(channel)) continue
       this.#channels.delete(channel.name)
@@ -374,7 +376,7 @@ export class Hub {
     for (let age = Math.min(windowMs, LONGEST_AGE_MS) / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
       bytes = 0
       for (const { log } of this.#channels.values()) {
-        log?.dropBefore(now - age, 'overflow')
+        log?.dropBefore(uptime - age, 'overflow')
         bytes += log?.bytes ?? 0
       }
     }

@@ -5,7 +5,7 @@ import { comparePositions, isSameRun, type Position } from './position.ts'
 export interface Entry extends Position {
   /** The body as JSON text: every use of it, frame, long-poll answer or replay, is JSON. */
   readonly json: string
-  /** When this node got it, in ms. */
+  /** When this node got it, in ms since the process started. */
   readonly at: number
   /** Counts up over all channels of this node: the order of arrival. 0 for what came from another node. */
   readonly order: number
@@ -98,7 +98,7 @@ export class ChannelLog {
     this.#startReason = reason
   }
 
-  /** Throws away what is older than `time`, in ms. */
+  /** Throws away what is older than `time`, in ms since the process started. */
   dropBefore(time: number, reason: 'expired' | 'overflow'): void {
     while (this.size > 0 && this.#entries[this.#first]!.at < time) this.#dropFirst(reason)
   }

@@ -1,6 +1,7 @@
 import type { ControlMessage, SentEntry } from './control.ts'
 import type { Entry } from './log.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
+import { uptimeMs } from './uptime.ts'
 
 /** A hole: everything of `channel` after `after`, up to and with `before`, where a log begins. */
 export interface Range {
@@ -120,7 +121,7 @@ export class Peers {
       const key = `${message.node} ${message.range}`
       const entries = question.parts.get(key) ?? []
       question.parts.set(key, entries)
-      const now = Date.now()
+      const now = uptimeMs()
       for (const sent of message.entries) {
         const entry = toEntry(sent, now)
         if (entry !== null) entries.push(entry)
@@ -151,7 +152,7 @@ function isJsonString(json: string): boolean {
 }
 
 function inParts(entries: readonly Entry[]): { entries: SentEntry[]; isLast: boolean }[] {
-  const now = Date.now()
+  const now = uptimeMs()
   const parts = [{ entries: [] as SentEntry[], isLast: false }]
   let bytes = 0
   for (const entry of entries) {

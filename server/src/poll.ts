@@ -6,6 +6,7 @@ import type { Hub } from './hub.ts'
 import type { Entry } from './log.ts'
 import type { Answer } from './longpoll.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
+import { uptimeMs } from './uptime.ts'
 
 interface Place {
   readonly channel: Channel
@@ -167,7 +168,7 @@ export class Poll implements Waiter {
       const first = log.firstAfter(from)
       if (first !== null) dueAt = Math.min(dueAt, first.at + gatherMs)
     }
-    return dueAt === Infinity ? Infinity : Math.max(0, dueAt - Date.now())
+    return dueAt === Infinity ? Infinity : Math.max(0, dueAt - uptimeMs())
   }
 }
 

@@ -33,9 +33,17 @@ export function comparePositions(a: Position, b: Position): number {
   return a.beacon - b.beacon || a.count - b.count
 }
 
+let formattedBeacon = 0
+let beaconText = '0'
+
 /** As it travels on the wire: two numbers in base 36. */
-export function formatPosition(position: Position): string {
-  return `${position.beacon.toString(36)}.${position.count.toString(36)}`
+export function formatPosition({ beacon, count }: Position): string {
+  // Messages come by the thousand between two beacons, and such large numbers are slow to format.
+  if (beacon !== formattedBeacon) {
+    formattedBeacon = beacon
+    beaconText = beacon.toString(36)
+  }
+  return `${beaconText}.${count.toString(36)}`
 }
 
 const PATTERN = /^([0-9a-z]{1,11})\.([0-9a-z]{1,11})$/
