@@ -35,8 +35,16 @@ export class FanOut {
 }
 
 function deliverOne(channel: Channel): void {
+  let format: FrameFormat | null = null
+  let frames: Buffer
   for (const subscriber of channel.subscribers) {
-    if (!subscriber.isLagging) subscriber.write(channel.batch(subscriber.format))
+    if (subscriber.isLagging) continue
+    // Most have the same as the one before.
+    if (subscriber.format !== format) {
+      format = subscriber.format
+      frames = channel.batch(format)
+    }
+    subscriber.write(frames!)
   }
 }
 
