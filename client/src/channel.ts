@@ -31,8 +31,8 @@ export interface Channel {
   waiting: Deferred[]
 
   /**
-   * What comes begins where the client is. With long-poll that is not certain before a poll has told where that is: a request
-   * may have arrived twice, or late. Until then everything is left, and the next poll brings it.
+   * What comes begins where the client is. With long-poll that is not certain before a poll has told where that is: a
+   * request may have arrived twice, or late. Until then everything is left aside, and the next poll brings it.
    */
   isInStep: boolean
   /** Of what was received last. */
