@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
+import { signIn } from '../support/connect.ts'
 import type { Wire } from '../support/inbox.ts'
 import { post, type Answer } from '../support/longPollPeer.ts'
+import type { Peer } from '../support/peer.ts'
 import type { Subject } from '../support/subject.ts'
 import { sleep } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
@@ -21,6 +23,8 @@ export async function replay(transcript: Transcript, options: ReplayOptions): Pr
   return player.met
 }
 
+const WITNESSED = 'witnessed'
+
 class Player {
   readonly met = new Set<Difference>()
   readonly #transcript: Transcript
@@ -30,6 +34,9 @@ class Player {
   /** What the client of a connection or request said last, by which differences are found. */
   readonly #said = new Map<string, string>()
   readonly #tokens = new Map<string, string>()
+  /** One client at each server, who hears of nothing else. */
+  readonly #witnesses: Peer[] = []
+  #isArriving = false
   #lastLine = 0
 
   constructor(transcript: Transcript, options: ReplayOptions) {
@@ -45,7 +52,9 @@ class Player {
     if (line.dir === 'publisher') {
       const body = line.bodyBase64 === undefined ? line.body! : Buffer.from(line.bodyBase64, 'base64')
       await this.#options.publish(line.channel!, body)
+      this.#isArriving = true
     } else if (line.transport === 'ws') {
+      if (line.dir === 'client>server') await this.#arrived()
       await (line.dir === 'client>server' ? this.#clientFrame(line) : this.#serverFrame(line))
     } else if (line.dir === 'client>server') {
       this.#request(line)
@@ -54,8 +63,24 @@ class Player {
     }
   }
 
+  /** What was published is with every server, so that whoever subscribes next does not get it. */
+  async #arrived(): Promise<void> {
+    if (!this.#isArriving) return
+    this.#isArriving = false
+    if (this.#witnesses.length === 0) {
+      for (const server of Object.values(this.#options.servers)) {
+        const witness = await signIn(server, { transport: 'websocket' })
+        await witness.subscribe(WITNESSED)
+        this.#witnesses.push(witness)
+      }
+    }
+    await this.#options.publish(WITNESSED, 'arrived')
+    for (const witness of this.#witnesses) await witness.next()
+  }
+
   /** Nothing is left over that the recording does not have. */
   async end(): Promise<void> {
+    for (const witness of this.#witnesses) await witness.close()
     expect(this.#requests.size, 'requests without an answer').toBe(0)
     for (const socket of this.#sockets.values()) {
       expect(socket.pending, 'messages that the original did not send').toEqual([])
