@@ -114,6 +114,14 @@ export const bars: readonly Bar[] = [
     atMost: 0.5,
     text: 'CPU for a delivery <= half of Socket.IO polling',
   },
+  {
+    scenario: 'longpoll',
+    subject: 'broadcaster-polltime-0',
+    figure: cpu,
+    against: 'socketio',
+    atMost: 0.5,
+    text: 'the same with pollTime: 0, that is, at the same latency',
+  },
   ...growthBars,
   ...recoveryCostBars,
 ]

@@ -48,7 +48,7 @@ export class Channel {
   pending: Entry[] = []
   /** Requests that are at work on this channel. */
   interest = 0
-  /** When the last listener or request left, in ms. */
+  /** When the last listener or request left, in ms since the process started. */
   idleSince = 0
   /** Resolves when the channel is live. */
   settled: Promise<void>

@@ -184,7 +184,7 @@ export class Hub {
     if (channel?.subscribers.has(subscriber) !== true) return
     this.flush()
     channel.subscribers.delete(subscriber)
-    channel.idleSince = Date.now()
+    channel.idleSince = uptimeMs()
   }
 
   /**
@@ -207,7 +207,7 @@ export class Hub {
   }
 
   unwatch(waiter: Waiter, channel: Channel): void {
-    if (channel.waiters.delete(waiter)) channel.idleSince = Date.now()
+    if (channel.waiters.delete(waiter)) channel.idleSince = uptimeMs()
   }
 
   /**
@@ -303,7 +303,7 @@ export class Hub {
 
   #release(channel: Channel): void {
     channel.interest -= 1
-    channel.idleSince = Date.now()
+    channel.idleSince = uptimeMs()
   }
 
   /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
@@ -361,13 +361,12 @@ export class Hub {
   // -- housekeeping
 
   #sweep(): void {
-    const now = Date.now()
-    const uptime = uptimeMs()
+    const now = uptimeMs()
     const { windowMs, maxTotalBytes } = this.#options.log
     const gone: Channel[] = []
     let bytes = 0
     for (const channel of this.#channels.values()) {
-      channel.log?.dropBefore(uptime - windowMs, 'expired')
+      channel.log?.dropBefore(now - windowMs, 'expired')
       bytes += channel.log?.bytes ?? 0
       if (!channel.isIdle || now - channel.idleSince < this.#retention(channel)) continue
       this.#channels.delete(channel.name)
@@ -376,7 +375,7 @@ export class Hub {
     for (let age = Math.min(windowMs, LONGEST_AGE_MS) / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
       bytes = 0
       for (const { log } of this.#channels.values()) {
-        log?.dropBefore(uptime - age, 'overflow')
+        log?.dropBefore(now - age, 'overflow')
         bytes += log?.bytes ?? 0
       }
     }

@@ -10,6 +10,7 @@ import {
 } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import type { Access } from './access.ts'
+import { answer, empty, expired, repeated, type Answer } from './answers.ts'
 import { readClientName, readGeneration, type Authenticate } from './connection.ts'
 import type { ControlMessage } from './control.ts'
 import { Deadline } from './deadline.ts'
@@ -22,12 +23,6 @@ import type { Limits } from './options.ts'
 import { Poll } from './poll.ts'
 import { comparePositions, formatPosition, parsePosition, type Position } from './position.ts'
 import type { Session, SessionStore } from './sessions.ts'
-
-/** What a request is answered with: a status, and the JSON text of an array of messages. */
-export interface Answer {
-  readonly status: number
-  readonly body: string
-}
 
 export interface LongPollHost {
   readonly hub: Hub
@@ -251,7 +246,11 @@ export class LongPoll {
       if (session === null || this.#isFenced(session)) return expired()
       client = session.client
       poll.generation = session.generation
-      if (client !== null) this.#newest.set(client, poll)
+      if (client !== null) {
+        // Its fence may be on its way still.
+        this.fence(client, poll.generation)
+        this.#newest.set(client, poll)
+      }
       // On this node it has been ended already.
       if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller, message.seq)
       const revoked = revokedChannels(session, message)
@@ -374,30 +373,4 @@ function asText(place: Position | null): string {
 
 function nodeOf(poller: string | null): string | null {
   return poller === null ? null : poller.slice(0, poller.indexOf('/'))
-}
-
-function answer(status: number, ...messages: readonly ServerMessage[]): Answer {
-  return { status, body: JSON.stringify(messages) }
-}
-
-function empty(): Answer {
-  return { status: 200, body: '[]' }
-}
-
-/**
- * A client of the base that has sent a poll again may get the answer of either: were one of them `[]`, it would go on to the
- * next `seq`, and thereby say that it has got what the other one brought.
- */
-function repeated(): Answer {
-  return answer(503, { __type: 'serverError', reason: reasons.pollRepeated })
-}
-
-/** For a node that takes no more. */
-export function nodeUnavailable(): Answer {
-  return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
-}
-
-/** No session, or none any more. */
-function expired(): Answer {
-  return answer(401, { __type: 'authError', reason: reasons.authExpected })
 }

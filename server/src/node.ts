@@ -1,5 +1,6 @@
 import type { Auth, Parsed } from '@broadcaster/protocol'
 import { Access } from './access.ts'
+import { nodeUnavailable, type Answer } from './answers.ts'
 import type { Backend } from './backends/backend.ts'
 import {
   Connection,
@@ -16,7 +17,7 @@ import type { Departure } from './departure.ts'
 import { Fences } from './fences.ts'
 import type { Compression } from './frames.ts'
 import { Hub } from './hub.ts'
-import { LongPoll, nodeUnavailable, type Answer } from './longpoll.ts'
+import { LongPoll } from './longpoll.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
 import { sessionLife } from './sessions.ts'
 

@@ -1,10 +1,10 @@
 import type { GapReason } from '@broadcaster/protocol'
+import type { Answer } from './answers.ts'
 import type { Channel, Waiter } from './channel.ts'
 import type { Deadline } from './deadline.ts'
 import { entryText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Entry } from './log.ts'
-import type { Answer } from './longpoll.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
 import { uptimeMs } from './uptime.ts'
 

@@ -1,0 +1,33 @@
+import { reasons, type ServerMessage } from '@broadcaster/protocol'
+
+/** What a request is answered with: a status, and the JSON text of an array of messages. */
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+export function answer(status: number, ...messages: readonly ServerMessage[]): Answer {
+  return { status, body: JSON.stringify(messages) }
+}
+
+export function empty(): Answer {
+  return { status: 200, body: '[]' }
+}
+
+/**
+ * A client of the base that has sent a poll again may get the answer of either: were one of them `[]`, it would go on to the
+ * next `seq`, and thereby say that it has got what the other one brought.
+ */
+export function repeated(): Answer {
+  return answer(503, { __type: 'serverError', reason: reasons.pollRepeated })
+}
+
+/** For a node that takes no more. */
+export function nodeUnavailable(): Answer {
+  return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
+}
+
+/** No session, or none any more. */
+export function expired(): Answer {
+  return answer(401, { __type: 'authError', reason: reasons.authExpected })
+}
