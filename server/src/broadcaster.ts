@@ -89,7 +89,9 @@ class Server {
       maxPayload: this.#maxBytes,
       clientTracking: false,
     }
-    this.#upgrades = new UpgradeGate(app, wsOptions, logger)
+    this.#upgrades = new UpgradeGate(app, wsOptions, logger, (ws, req) => {
+      this.#webSockets.accept(ws, req as Request)
+    })
     this.#route(app)
     const ready = node.start()
     ready.catch((error: unknown) => {
@@ -136,13 +138,11 @@ class Server {
 
   /**
    * The application around us has made Express requests of what comes here. Going through an application once more would
-   * cost more than a poll, and a WebSocket that has opened has nowhere else to go.
+   * cost more than a poll.
    */
   #shortcut(app: Express, serve: RequestHandler): void {
     const { handle } = app as Handling
     ;(app as Handling).handle = (req, res, next) => {
-      const ws = this.#upgrades.opened(req)
-      if (ws !== null) return this.#webSockets.accept(ws, req)
       const through: NextFunction = () => handle.call(app, req, res, next)
       // Without an application around us nobody has made anything of it.
       if (req.app === undefined) through()

@@ -11,6 +11,9 @@ import type { Logger } from './logger.ts'
 
 export type AttachableServer = HttpServer | HttpsServer
 
+/** A WebSocket has opened, with the request that asked for it. */
+type OnOpen = (ws: WebSocket, req: IncomingMessage) => void
+
 /** An upgrade request on its way through the application's middleware. */
 interface Pending {
   readonly socket: Duplex
@@ -27,6 +30,8 @@ const pending = new WeakMap<IncomingMessage, Pending>()
  * Leads WebSocket requests through the application's own middleware first, and completes the handshake only when they
  * have come out at ours. Used in the ordinary way, express-ws accepts every upgrade of the server, before any middleware
  * has run; so it is given a gate in the place of the server, and the gate is opened for those who have come through.
+ * What it has opened comes to us at once: it would go through the application a second time, with a response that keeps
+ * all of the request in memory until the next full garbage collection.
  */
 export class UpgradeGate {
   readonly #gate = new EventEmitter()
@@ -35,14 +40,15 @@ export class UpgradeGate {
   readonly #mounted: Mounted
   #hasWarned = false
 
-  constructor(app: Express, wsOptions: ServerOptions, logger: Logger) {
+  constructor(app: Express, wsOptions: ServerOptions, logger: Logger, onOpen: OnOpen) {
     this.#mounted = app
     this.#logger = logger
     // The types ask for a server; of it, `ws` uses what an emitter has.
     const server = this.#gate as unknown as HttpServer
     // The types of express-ws and of ws name the same options differently.
     const options = { leaveRouterUntouched: true, wsOptions } as expressWs.Options
-    expressWs(app, server, options)
+    const { getWss } = expressWs(app, server, options)
+    getWss().removeAllListeners('connection').on('connection', onOpen)
     app.on('mount', (parent) => this.#attachWhenListening(parent))
   }
 
@@ -68,14 +74,6 @@ export class UpgradeGate {
     response.detachSocket(socket as Socket)
     socket.off('error', destroySocket)
     this.#gate.emit('upgrade', req, socket, head)
-  }
-
-  /** The WebSocket with which a request comes back from express-ws after the handshake; any other request has none. */
-  opened(req: Request): WebSocket | null {
-    const opened = req as Opened
-    if (opened.ws === undefined) return null
-    opened.wsHandled = true
-    return opened.ws
   }
 
   /** A WebSocket request came as an ordinary one: nobody listens to the server's upgrades. */
@@ -126,9 +124,6 @@ export class UpgradeGate {
     return paths.every((path) => PLAIN_PATH.test(path)) ? paths : null
   }
 }
-
-/** What express-ws adds to a request, and its types leave out. */
-type Opened = Request & { readonly ws?: WebSocket; wsHandled?: boolean }
 
 /** What Express adds to an application that is mounted, and its types leave out. */
 type Mounted = Express & { readonly parent?: Application }
