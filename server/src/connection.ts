@@ -318,7 +318,7 @@ export class Connection implements Subscriber {
     }
     this.#queues ??= new Map()
     const earlier = this.#queues.get(channel)
-    const queue = earlier === undefined ? Promise.resolve().then(run) : earlier.then(run)
+    const queue = earlier === undefined ? run() : earlier.then(run)
     this.#queues.set(channel, queue)
   }
 

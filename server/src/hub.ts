@@ -163,14 +163,14 @@ export class Hub {
    *
    * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`.
    */
-  async subscribe(
+  subscribe(
     subscriber: Subscriber,
     name: string,
     since: Position | null,
     deadline: Deadline,
     confirm: (place: Place) => void,
   ): Promise<void> {
-    await this.#at(name, since, deadline, (channel, gap) => {
+    return this.#at(name, since, deadline, (channel, gap) => {
       // What is pending belongs to those who are listening already.
       this.flush()
       channel.subscribers.add(subscriber)

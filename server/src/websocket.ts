@@ -23,7 +23,6 @@ export class WebSockets {
     this.#sockets.add(link)
     links.set(ws, link)
     ws.on('message', onMessage)
-    ws.on('pong', onPong)
     ws.on('error', onError)
     ws.on('close', onClose)
   }
@@ -46,13 +45,7 @@ function authenticateWith(node: Node, req: Request): Authenticate {
 const links = new WeakMap<WebSocket, WebSocketLink>()
 
 function onMessage(this: WebSocket, data: WebSocket.RawData): void {
-  const link = links.get(this)!
-  link.isAlive = true
-  link.connection.receive(asText(data))
-}
-
-function onPong(this: WebSocket): void {
-  links.get(this)!.isAlive = true
+  links.get(this)!.connection.receive(asText(data))
 }
 
 function onClose(this: WebSocket): void {
@@ -67,12 +60,13 @@ function onError(): void {}
 /** Our frames go to the socket itself, many in one write; `ws` writes no data frames, so none come between. */
 class WebSocketLink implements Link {
   connection!: Connection
-  isAlive = true
   readonly isCompressing: boolean
   readonly #all: Set<WebSocketLink>
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
+  /** What had come from the client at the last ping, in bytes; `null` before the first. */
+  #readAtPing: number | null = null
 
   constructor(all: Set<WebSocketLink>, ws: WebSocket, socket: Socket, isCompressing: boolean) {
     this.#all = all
@@ -107,9 +101,11 @@ class WebSocketLink implements Link {
     this.#all.delete(this)
   }
 
+  /** Ends the connection instead, if nothing has come since the last one: not even the answer to it. */
   ping(): void {
-    if (!this.isAlive) return this.#ws.terminate()
-    this.isAlive = false
+    const { bytesRead } = this.#socket
+    if (bytesRead === this.#readAtPing) return this.#ws.terminate()
+    this.#readAtPing = bytesRead
     if (this.#ws.readyState === OPEN) this.#ws.ping()
   }
 }
