@@ -7,24 +7,34 @@ import type { Node } from './node.ts'
 /** The WebSocket transport: sockets that the handshake has made, and the sweep that finds the dead ones. */
 export class WebSockets {
   readonly #node: Node
-  readonly #sockets = new Set<WebSocketLink>()
+  readonly #links = new Map<WebSocket, WebSocketLink>()
   readonly #sweeper: NodeJS.Timeout
+  // Shared by all sockets: one of each for every connection would be most of what an idle one costs.
+  readonly #onMessage: (this: WebSocket, data: WebSocket.RawData) => void
+  readonly #onClose: (this: WebSocket) => void
 
   /** A connection from which nothing came for two intervals is dropped. */
   constructor(node: Node, pingIntervalMs: number) {
     this.#node = node
+    const links = this.#links
+    this.#onMessage = function (data) {
+      links.get(this)!.connection.receive(asText(data))
+    }
+    this.#onClose = function () {
+      links.get(this)!.connection.ended()
+      links.delete(this)
+    }
     this.#sweeper = setInterval(() => this.#sweep(), pingIntervalMs)
     this.#sweeper.unref()
   }
 
   accept(ws: WebSocket, req: Request): void {
-    const link = new WebSocketLink(this.#sockets, ws, req.socket, takesSharedCompression(ws, req))
+    const link = new WebSocketLink(ws, req.socket, takesSharedCompression(ws, req))
     link.connection = this.#node.connect(link, authenticateWith(this.#node, req))
-    this.#sockets.add(link)
-    links.set(ws, link)
-    ws.on('message', onMessage)
+    this.#links.set(ws, link)
+    ws.on('message', this.#onMessage)
     ws.on('error', onError)
-    ws.on('close', onClose)
+    ws.on('close', this.#onClose)
   }
 
   stop(): void {
@@ -32,26 +42,13 @@ export class WebSockets {
   }
 
   #sweep(): void {
-    for (const link of this.#sockets) link.ping()
+    for (const link of this.#links.values()) link.ping()
   }
 }
 
 /** In a function of its own: the request lives for as long as this closure, which the connection lets go. */
 function authenticateWith(node: Node, req: Request): Authenticate {
   return (auth) => node.access.connect(auth, req)
-}
-
-// Listeners are shared by all sockets: one of each for every connection would be most of what an idle one costs.
-const links = new WeakMap<WebSocket, WebSocketLink>()
-
-function onMessage(this: WebSocket, data: WebSocket.RawData): void {
-  links.get(this)!.connection.receive(asText(data))
-}
-
-function onClose(this: WebSocket): void {
-  const link = links.get(this)!
-  link.connection.ended()
-  link.leave()
 }
 
 /** A frame that breaks the protocol, or is too large: `ws` has closed with the right code. */
@@ -61,15 +58,13 @@ function onError(): void {}
 class WebSocketLink implements Link {
   connection!: Connection
   readonly isCompressing: boolean
-  readonly #all: Set<WebSocketLink>
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
   /** What had come from the client at the last ping, in bytes; `null` before the first. */
   #readAtPing: number | null = null
 
-  constructor(all: Set<WebSocketLink>, ws: WebSocket, socket: Socket, isCompressing: boolean) {
-    this.#all = all
+  constructor(ws: WebSocket, socket: Socket, isCompressing: boolean) {
     this.#ws = ws
     this.#socket = socket
     this.isCompressing = isCompressing
@@ -95,10 +90,6 @@ class WebSocketLink implements Link {
 
   close(code: number, reason: string): void {
     this.#ws.close(code, reason)
-  }
-
-  leave(): void {
-    this.#all.delete(this)
   }
 
   /** Ends the connection instead, if nothing has come since the last one: not even the answer to it. */
