@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { BroadcasterClient } from '@broadcaster/client'
 import type { ClientOptions, Status, StatusChange } from '@broadcaster/client'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 
 // A server that does only what the test tells it to: what matters here is what the client does with servers and
@@ -324,4 +324,17 @@ export function collect() {
       return bodies.pending
     },
   })
+}
+
+let markers = 0
+
+/** Shows that nothing was sent about anything else: the marker's subscribe comes next. */
+export async function expectSilence(
+  client: { subscribe(name: string, handler: () => void): unknown },
+  socket: ScriptedSocket,
+) {
+  const marker = `marker ${markers++}`
+  client.subscribe(marker, () => {})
+  expect(await socket.next()).toEqual({ __type: 'subscribe', channel: marker })
+  socket.send({ __type: 'subscribeOk', channel: marker })
 }
