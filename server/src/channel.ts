@@ -1,7 +1,7 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { compressedTextFrame, entryText, textFrame, type Compression, type FrameFormat } from './frames.ts'
 import { ChannelLog, type Entry, type LogLimits } from './log.ts'
-import type { Position } from './position.ts'
+import { comparePositions, isSameRun, type Position } from './position.ts'
 
 /** A live listener of channels, as the hub sees a WebSocket connection. */
 export interface Subscriber {
@@ -23,6 +23,11 @@ export interface Waiter {
   wake(channel: Channel): void
 }
 
+/** Somebody who has to be given everything after a place, though it reads only now and then: a long-poll session. */
+export interface Reader {
+  placeIn(channel: Channel): Position | null
+}
+
 /**
  * - `joining`: subscribed or about to be; messages don't count yet, since their numbers aren't known
  * - `filling`: counting again after the connection was broken, the hole before not filled yet: nothing is delivered
@@ -37,6 +42,7 @@ export class Channel {
   readonly nameJson: string
   readonly subscribers = new Set<Subscriber>()
   readonly waiters = new Set<Waiter>()
+  readonly readers = new Set<Reader>()
   state: ChannelState = 'joining'
   /** Whether somebody reads from its log; then it has one as soon as it counts. */
   keepsLog = false
@@ -75,7 +81,9 @@ export class Channel {
   }
 
   get isIdle(): boolean {
-    return this.subscribers.size === 0 && this.waiters.size === 0 && this.interest === 0
+    return (
+      this.subscribers.size === 0 && this.waiters.size === 0 && this.readers.size === 0 && this.interest === 0
+    )
   }
 
   /** Numbers a message that has come. */
@@ -92,6 +100,17 @@ export class Channel {
     return this.#beacon === beacon ? { beacon, count: this.#count } : { beacon, count: 0 }
   }
 
+  /** A log that keeps what {@link readers} lack. */
+  startLog(limits: LogLimits, start: Position, reason: GapReason): ChannelLog {
+    return new ChannelLog(limits, start, reason, (run) => this.#lowestPlace(run))
+  }
+
+  /** What comes after `place` is kept until `reader` has moved on. */
+  addReader(reader: Reader, place: Position): void {
+    this.readers.add(reader)
+    this.log?.keepFrom(place)
+  }
+
   /** Counting starts here. With a log from before there is a hole to fill first. */
   begin(beacon: number, limits: LogLimits): void {
     this.#beacon = beacon
@@ -102,7 +121,7 @@ export class Channel {
     }
     // If it breaks a second time before it was filled, the first hole is still the one that matters.
     this.before ??= this.log
-    this.log = new ChannelLog(limits, { beacon, count: 0 }, 'broker')
+    this.log = this.startLog(limits, { beacon, count: 0 }, 'broker')
     this.state = 'filling'
   }
 
@@ -154,6 +173,16 @@ export class Channel {
     const text = entries.map((entry) => entryText(entry, this.nameJson, withPositions)).join(',')
     this.#lastRun = { first, last, withPositions, text }
     return text
+  }
+
+  #lowestPlace(run: number): Position | null {
+    let lowest: Position | null = null
+    for (const reader of this.readers) {
+      const place = reader.placeIn(this)
+      if (place === null || !isSameRun(place.beacon, run)) continue
+      if (lowest === null || comparePositions(place, lowest) < 0) lowest = place
+    }
+    return lowest
   }
 
   #joined(format: FrameFormat): Buffer {

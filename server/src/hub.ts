@@ -9,11 +9,12 @@ import { deferred } from './deferred.ts'
 import { BroadcasterError } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
-import { ChannelLog, type Entry, type LogLimits } from './log.ts'
+import type { Entry, LogLimits } from './log.ts'
 import type { Logger } from './logger.ts'
 import { Membership } from './membership.ts'
 import { isSameRun, type Position } from './position.ts'
 import { Recovery } from './recovery.ts'
+import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from './uptime.ts'
 
 export interface HubOptions {
@@ -42,9 +43,6 @@ export interface Place {
 }
 
 const SWEEP_INTERVAL_MS = 1000
-/** A window may be without end, but not what is tried when memory is short. */
-const LONGEST_AGE_MS = 86_400_000
-
 /**
  * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
  * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link Waiter}s.
@@ -189,7 +187,8 @@ export class Hub {
 
   /**
    * Makes `waiter` somebody who reads the channel's log from `since` on. Resolves with the place to read from and
-   * why it had to be another one. Until {@link unwatch} it is woken for every new message.
+   * why it had to be another one; `begin` is called in the moment in which it reads from there. Until {@link unwatch} it is
+   * woken for every new message.
    *
    * @throws {BroadcasterError} `brokerUnavailable`
    */
@@ -198,12 +197,16 @@ export class Hub {
     name: string,
     since: Position | null,
     deadline: Deadline,
+    begin: (channel: Channel, from: Position) => void,
   ): Promise<{ channel: Channel; from: Position; gap: GapReason | null }> {
-    return this.#at(name, since, deadline, (channel, gap) => {
+    const act = (channel: Channel, gap: GapReason | null) => {
       this.#keepLog(channel)
       channel.waiters.add(waiter)
-      return { channel, from: since !== null && gap === null ? since : this.headOf(channel), gap }
-    })
+      const from = this.#placeAfter(channel, since, gap)
+      begin(channel, from)
+      return { channel, from, gap }
+    }
+    return this.#at(name, since, deadline, act, true)
   }
 
   unwatch(waiter: Waiter, channel: Channel): void {
@@ -212,15 +215,22 @@ export class Hub {
 
   /**
    * What the channel has after `since`, once it is confirmed, without listening to it; it is kept for the retention
-   * time.
+   * time. `begin` is called in the moment in which it stands there.
    *
    * @throws {BroadcasterError} `brokerUnavailable`
    */
-  read(name: string, since: Position | null, deadline: Deadline): Promise<Place> {
+  read(
+    name: string,
+    since: Position | null,
+    deadline: Deadline,
+    begin: (channel: Channel, head: Position) => void,
+  ): Promise<Place> {
     return this.#at(name, since, deadline, (channel, gap) => {
       this.#keepLog(channel)
       const missed = since !== null && gap === null ? channel.log!.after(since) : []
-      return { channel, head: this.headOf(channel), missed, gap }
+      const head = this.headOf(channel)
+      begin(channel, head)
+      return { channel, head, missed, gap }
     })
   }
 
@@ -322,21 +332,31 @@ export class Hub {
   #keepLog(channel: Channel): void {
     channel.keepsLog = true
     if (channel.state === 'live')
-      channel.log ??= new ChannelLog(this.#options.log, this.headOf(channel), 'node')
+      channel.log ??= channel.startLog(this.#options.log, this.headOf(channel), 'node')
   }
 
-  /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */
+  /** From where a poll reads that was at `since`. Where a log has run over, what is left of it is better than nothing. */
+  #placeAfter(channel: Channel, since: Position | null, gap: GapReason | null): Position {
+    if (since === null || (gap !== null && gap !== 'overflow')) return this.headOf(channel)
+    return gap === null ? since : channel.log!.start
+  }
+
+  /**
+   * Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. With `isOfSession`,
+   * another node may have kept what this one has thrown away.
+   */
   async #at<T>(
     name: string,
     since: Position | null,
     deadline: Deadline,
     act: (channel: Channel, gap: GapReason | null) => T,
+    isOfSession = false,
   ): Promise<T> {
     const channel = this.#hold(name)
     if (since !== null) this.#keepLog(channel)
     try {
       for (;;) {
-        const gap = await this.#recovery.locate(channel, since, deadline)
+        const gap = await this.#recovery.locate(channel, since, deadline, isOfSession)
         if (deadline.isOver) throw unavailable()
         // Something may have come between the answer and now.
         const holds =
@@ -361,29 +381,10 @@ export class Hub {
   // -- housekeeping
 
   #sweep(): void {
-    const now = uptimeMs()
-    const { windowMs, maxTotalBytes } = this.#options.log
-    const gone: Channel[] = []
-    let bytes = 0
-    for (const channel of this.#channels.values()) {
-      channel.log?.dropBefore(now - windowMs, 'expired')
-      bytes += channel.log?.bytes ?? 0
-      if (!channel.isIdle || now - channel.idleSince < this.#retention(channel)) continue
-      this.#channels.delete(channel.name)
-      gone.push(channel)
-    }
-    for (let age = Math.min(windowMs, LONGEST_AGE_MS) / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
-      bytes = 0
-      for (const { log } of this.#channels.values()) {
-        log?.dropBefore(now - age, 'overflow')
-        bytes += log?.bytes ?? 0
-      }
-    }
+    const { log, retentionMs } = this.#options
+    const gone = sweepChannels(this.#channels.values(), { ...log, retentionMs })
+    for (const { name } of gone) this.#channels.delete(name)
     this.#membership.leave(gone)
-  }
-
-  #retention(channel: Channel): number {
-    return channel.log === null ? 0 : this.#options.retentionMs
   }
 
   #nodeChannelOf(node: string): string {

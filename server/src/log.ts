@@ -16,7 +16,12 @@ export interface LogLimits {
   readonly maxMessages: number
   /** Bytes at most, see {@link entryBytes}. */
   readonly maxBytes: number
+  /** Bytes at most while somebody lacks them still, see {@link ChannelLog.keepFrom}. */
+  readonly maxUndeliveredBytes: number
 }
+
+/** The earliest place from which somebody still has to be given everything; `null` for nobody. */
+export type LowestNeeded = (run: number) => Position | null
 
 /** What an entry is counted as: its text (one byte a character is what V8 takes for ASCII) and the object. */
 export function entryBytes(entry: Entry): number {
@@ -37,12 +42,19 @@ export class ChannelLog {
   #start: Position
   #startReason: GapReason
   #head: Position
+  readonly #lowestNeeded: LowestNeeded
+  /** No later than the lowest needed place: those who need something move on without a word. */
+  #floor: Position | null
+  /** The size at which it is worth asking how far they are. */
+  #askAtSize = 0
 
-  constructor(limits: LogLimits, start: Position, reason: GapReason) {
+  constructor(limits: LogLimits, start: Position, reason: GapReason, lowestNeeded: LowestNeeded) {
     this.#limits = limits
     this.#start = start
     this.#startReason = reason
     this.#head = start
+    this.#lowestNeeded = lowestNeeded
+    this.#floor = lowestNeeded(start.beacon)
   }
 
   /** Everything after this place is in the log. */
@@ -77,8 +89,19 @@ export class ChannelLog {
     this.#entries.push(entry)
     this.#head = entry
     this.#bytes += entryBytes(entry)
-    while (this.size > this.#limits.maxMessages || this.#bytes > this.#limits.maxBytes)
-      this.#dropFirst('overflow')
+    this.#keepBounds()
+  }
+
+  /** To be called now and then: what was kept beyond the bounds may not be needed any more. */
+  trim(): void {
+    this.#askAtSize = 0
+    this.#keepBounds()
+  }
+
+  /** Somebody has to be given everything after `position`: until it has moved on, that is kept beyond the usual bounds. */
+  keepFrom(position: Position): void {
+    if (!isSameRun(position.beacon, this.#start.beacon)) return
+    if (this.#floor === null || comparePositions(position, this.#floor) < 0) this.#floor = position
   }
 
   /** Nothing came between the newest entry and `head`. */
@@ -98,7 +121,7 @@ export class ChannelLog {
     this.#startReason = reason
   }
 
-  /** Throws away what is older than `time`, in ms since the process started. */
+  /** Throws away what is older than `time`, in ms since the process started, whether it is needed or not. */
   dropBefore(time: number, reason: 'expired' | 'overflow'): void {
     while (this.size > 0 && this.#entries[this.#first]!.at < time) this.#dropFirst(reason)
   }
@@ -140,6 +163,34 @@ export class ChannelLog {
       else low = middle + 1
     }
     return low
+  }
+
+  #keepBounds(): void {
+    while (this.#isOver && !this.#isKept()) this.#dropFirst('overflow')
+  }
+
+  get #isOver(): boolean {
+    return this.size > this.#limits.maxMessages || this.#bytes > this.#limits.maxBytes
+  }
+
+  /** Whether the oldest entry stays though the log is over its bounds: the newest one always, if it is needed. */
+  #isKept(): boolean {
+    return this.#isNeeded() && (this.#bytes <= this.#limits.maxUndeliveredBytes || this.size === 1)
+  }
+
+  /** Whether somebody still has to be given the oldest entry. */
+  #isNeeded(): boolean {
+    if (this.#floor === null || !this.#isAfter(this.#floor)) return false
+    // There may be many of them: they are asked now and then, not at every message.
+    if (this.size < this.#askAtSize) return true
+    this.#floor = this.#lowestNeeded(this.#start.beacon)
+    const isNeeded = this.#floor !== null && this.#isAfter(this.#floor)
+    this.#askAtSize = isNeeded ? this.size + Math.max(64, this.size >> 3) : 0
+    return isNeeded
+  }
+
+  #isAfter(place: Position): boolean {
+    return comparePositions(this.#entries[this.#first]!, place) > 0
   }
 
   #dropFirst(reason: GapReason): void {

@@ -5,7 +5,6 @@ import {
   type Auth,
   type Parsed,
   type Poll as PollMessage,
-  type ServerMessage,
   type Subscribe,
 } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
@@ -20,9 +19,11 @@ import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
 import { isMatch } from './match.ts'
 import type { Limits } from './options.ts'
-import { Poll } from './poll.ts'
-import { comparePositions, formatPosition, parsePosition, type Position } from './position.ts'
-import type { Session, SessionStore } from './sessions.ts'
+import { Poll, type PollHost } from './poll.ts'
+import { formatPosition, parsePosition } from './position.ts'
+import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
+import { sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
+import { Undelivered } from './undelivered.ts'
 
 export interface LongPollHost {
   readonly hub: Hub
@@ -53,10 +54,19 @@ export class LongPoll {
   readonly #polls = new Map<string, Poll>()
   /** The newest poll of each client that gave itself a name. */
   readonly #newest = new Map<string, Poll>()
+  readonly #undelivered = new Undelivered()
+  readonly #pollHost: PollHost
+  readonly #life: SessionLife
   #lastPoll = 0
 
   constructor(host: LongPollHost) {
     this.#host = host
+    this.#life = sessionLife(host.timeoutMs)
+    this.#pollHost = {
+      hub: host.hub,
+      maxAnswerBytes: host.limits.answerBytes,
+      deadline: () => this.#deadline(),
+    }
   }
 
   /** How many polls wait on this node. */
@@ -97,12 +107,15 @@ export class LongPoll {
   control(message: ControlMessage): void {
     switch (message.type) {
       case 'endPoll': {
+        // By a poll on another node, where the session goes on.
+        if (message.seq !== null) this.#undelivered.moved(message.token)
         const poll = this.#pollOf(message)
         if (poll === null) return
         poll.isRepeated = poll.seq === message.seq
         return this.#drop(message.token, poll)
       }
       case 'endSession': {
+        this.#undelivered.end(message.token)
         const poll = this.#polls.get(message.token)
         if (poll !== undefined) this.#drop(message.token, poll)
         return
@@ -152,6 +165,11 @@ export class LongPoll {
     poll.end()
   }
 
+  /** To be called now and then: lets go of what is kept for sessions that have expired. */
+  sweep(): void {
+    this.#undelivered.sweep()
+  }
+
   /** Answers all waiting polls now. */
   endPolls(): void {
     for (const poll of this.#polls.values()) poll.end()
@@ -190,13 +208,21 @@ export class LongPoll {
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
-    const place = await hub.read(channel, since, this.#deadline())
+    const reader = this.#undelivered.reader(token, this.#life.idleMs)
+    const place = await hub.read(channel, since, this.#deadline(), (held, head) => {
+      // Where it was subscribed already, it may lack what came before.
+      if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
+    })
     const reply = await sessions.subscribe(token, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,
     })
-    if (reply === 'gone') return expired()
+    if (reply === 'gone') {
+      this.#undelivered.end(token)
+      return expired()
+    }
     if (reply === 'full') {
+      reader.forget(channel)
       return answer(200, { __type: 'subscribeError', channel, reason: reasons.tooManyChannels })
     }
     // Where it was subscribed already, be it while this request was at work, its place has not moved.
@@ -237,13 +263,17 @@ export class LongPoll {
       older.isRepeated = older.seq === message.seq
       older.end()
     }
-    const poll = new Poll(hub, `${hub.node}/${++this.#lastPoll}`, message.seq, () => this.#deadline())
+    const reader = () => this.#undelivered.reader(token, this.#life.pollingMs)
+    const poll = new Poll(this.#pollHost, `${hub.node}/${++this.#lastPoll}`, message.seq, reader)
     this.#polls.set(token, poll)
     departure.onabort = () => poll.end()
     let client: string | null = null
     try {
       const session = await sessions.beginPoll(token, poll.id)
-      if (session === null || this.#isFenced(session)) return expired()
+      if (session === null || this.#isFenced(session)) {
+        this.#undelivered.end(token)
+        return expired()
+      }
       client = session.client
       poll.generation = session.generation
       if (client !== null) {
@@ -256,6 +286,7 @@ export class LongPoll {
       const revoked = revokedChannels(session, message)
       if (revoked.length > 0) return answer(200, ...revoked)
       const places = startingPlaces(session, message)
+      reader().keepOnly(places)
       await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
       const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
       await poll.news(longestMs, pollTimeMs)
@@ -307,6 +338,7 @@ export class LongPoll {
   async #removeChannel(token: string, channel: string): Promise<boolean> {
     const reply = await this.#host.sessions.unsubscribe(token, channel)
     if (reply === null) return false
+    this.#undelivered.forget(token, channel)
     await this.#changePoll(token, reply.poller, channel, null)
     return true
   }
@@ -337,40 +369,4 @@ export class LongPoll {
   #deadline(): Deadline {
     return new Deadline(this.#host.brokerTimeoutMs)
   }
-}
-
-/** From where each channel of the session is to be read. `null`: a position that can't be read. */
-function startingPlaces(session: Session, message: PollMessage): Map<string, Position | null> {
-  const places = new Map<string, Position | null>()
-  const told = session.version > 0 ? message.positions : undefined
-  // Another `seq` than the last answer's says that it has arrived.
-  const arrived =
-    session.answer !== null && session.answer.seq !== message.seq ? session.answer.positions : {}
-  for (const [channel, stored] of session.channels) {
-    if (told !== undefined && Object.hasOwn(told, channel)) {
-      places.set(channel, parsePosition(told[channel]!))
-      continue
-    }
-    const begun = parsePosition(stored)
-    const reached = Object.hasOwn(arrived, channel) ? parsePosition(arrived[channel]!) : null
-    // It may have been unsubscribed and subscribed again since that answer.
-    places.set(channel, begun && reached && comparePositions(reached, begun) > 0 ? reached : begun)
-  }
-  return places
-}
-
-/** Channels that the client thinks it has, and that were taken from it. */
-function revokedChannels(session: Session, { positions }: PollMessage): ServerMessage[] {
-  if (session.version === 0 || positions === undefined) return []
-  return Object.keys(positions)
-    .filter((channel) => !session.channels.has(channel))
-    .map((channel) => ({ __type: 'unsubscribed', channel, reason: reasons.unsubscribedByServer }))
-}
-
-function asText(place: Position | null): string {
-  return place === null ? '' : formatPosition(place)
-}
-
-function nodeOf(poller: string | null): string | null {
-  return poller === null ? null : poller.slice(0, poller.indexOf('/'))
 }

@@ -75,7 +75,7 @@ export class Node {
       controlChannel,
       controlNamespace,
       recovery: recovery !== false,
-      log: { windowMs, ...logLimits },
+      log: { windowMs, ...logLimits, maxUndeliveredBytes: limits.undeliveredBytes },
       compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
     })
@@ -110,7 +110,10 @@ export class Node {
       authenticated: (auth, opened) => this.#replaceOlder(auth, opened),
       closed: (ended) => this.#connections.remove(ended),
     }
-    this.#reporter = setInterval(() => this.#report(), REPORT_INTERVAL_MS)
+    this.#reporter = setInterval(() => {
+      this.#longPoll.sweep()
+      this.#report()
+    }, REPORT_INTERVAL_MS)
     this.#reporter.unref()
   }
 

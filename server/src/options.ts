@@ -146,6 +146,19 @@ export interface Limits {
    */
   channelsPerConnection: number
   /**
+   * Bytes of a channel that are kept beyond the bounds of `recovery` for long-poll clients that have not been given them
+   * yet. Beyond: a gap; the original's clients go on with what there is.
+   *
+   * @default 16 MiB
+   */
+  undeliveredBytes: number
+  /**
+   * Bytes of messages in one answer to a poll, unless a single one is larger. Beyond: the rest comes with the next poll.
+   *
+   * @default 1 MiB
+   */
+  answerBytes: number
+  /**
    * WebSocket connections and waiting polls on this node. Beyond: HTTP 503.
    *
    * @default 50_000
@@ -177,6 +190,8 @@ export const defaultLimits: Limits = {
   authBytes: 16 * 1024,
   channelBytes: 512,
   channelsPerConnection: 1_000,
+  undeliveredBytes: 16 * 1024 * 1024,
+  answerBytes: 1024 * 1024,
   connections: 50_000,
   authTimeout: 10_000,
   bufferedBytes: 1024 * 1024,

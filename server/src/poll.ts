@@ -4,14 +4,30 @@ import type { Channel, Waiter } from './channel.ts'
 import type { Deadline } from './deadline.ts'
 import { entryText } from './frames.ts'
 import type { Hub } from './hub.ts'
-import type { Entry } from './log.ts'
+import { entryBytes, type Entry } from './log.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
+import type { SessionReader } from './undelivered.ts'
 import { uptimeMs } from './uptime.ts'
+
+/** What a poll needs of the server. */
+export interface PollHost {
+  readonly hub: Hub
+  /** Bytes of messages in one answer; the rest comes with the next. */
+  readonly maxAnswerBytes: number
+  /** Until when Redis has to confirm. */
+  deadline(): Deadline
+}
 
 interface Place {
   readonly channel: Channel
   readonly from: Position
   readonly gap: GapReason | null
+}
+
+/** What an answer has of one channel. */
+interface Run {
+  readonly channel: Channel
+  readonly entries: readonly Entry[]
 }
 
 /** One poll that waits: places in the logs of its channels, and whether there is anything behind them. */
@@ -24,8 +40,8 @@ export class Poll implements Waiter {
   readonly delivered: Record<string, string> = {}
   /** Of the session, which a newer connection of the client ends. */
   generation = 0
-  readonly #hub: Hub
-  readonly #deadline: () => Deadline
+  readonly #host: PollHost
+  readonly #reader: () => SessionReader
   readonly #places = new Map<string, Place>()
   /** The channels it has or is looking up, each with the number of the lookup that counts; 0: taken away. */
   readonly #lookups = new Map<string, number>()
@@ -35,11 +51,12 @@ export class Poll implements Waiter {
   #onNews: (() => void) | null = null
   #onEnd: (() => void) | null = null
 
-  constructor(hub: Hub, id: string, seq: string, deadline: () => Deadline) {
-    this.#hub = hub
+  /** `reader` is what keeps for the session what it lacks; asked for when the session is known to live. */
+  constructor(host: PollHost, id: string, seq: string, reader: () => SessionReader) {
+    this.#host = host
     this.id = id
     this.seq = seq
-    this.#deadline = deadline
+    this.#reader = reader
   }
 
   /** Reads the channel from `since` on; `null` is a position that could not be read. */
@@ -47,10 +64,14 @@ export class Poll implements Waiter {
     if (this.#lookups.get(name) === 0) return
     const lookup = ++this.#lastLookup
     this.#lookups.set(name, lookup)
-    const { channel, from, gap } = await this.#hub.watch(this, name, since, this.#deadline())
+    const { hub } = this.#host
+    const keep = (channel: Channel, from: Position): void => {
+      if (this.#lookups.get(name) === lookup) this.#reader().keep(channel, from)
+    }
+    const { channel, from, gap } = await hub.watch(this, name, since, this.#host.deadline(), keep)
     if (this.#isStopped || this.#lookups.get(name) !== lookup) {
       // Taken away meanwhile, and perhaps given again.
-      if (this.#isStopped || !this.#places.has(name)) this.#hub.unwatch(this, channel)
+      if (this.#isStopped || !this.#places.has(name)) hub.unwatch(this, channel)
       return
     }
     this.#places.set(name, { channel, from, gap: since === null ? 'expired' : gap })
@@ -62,8 +83,9 @@ export class Poll implements Waiter {
     if (position === null) {
       this.#lookups.set(name, 0)
       const place = this.#places.get(name)
-      if (place !== undefined) this.#hub.unwatch(this, place.channel)
+      if (place !== undefined) this.#host.hub.unwatch(this, place.channel)
       this.#places.delete(name)
+      this.#reader().forget(name)
       return
     }
     // What it has, or is about to have, is not older: the client may have told where it is.
@@ -110,14 +132,15 @@ export class Poll implements Waiter {
     this.#onEnd = null
   }
 
+  /** Whether something is missing that nobody can bring, other than what there was no room for. */
   get hasGap(): boolean {
-    return [...this.#places.values()].some((place) => gapOf(place) !== null)
+    return [...this.#places.values()].some((place) => (gapOf(place) ?? 'overflow') !== 'overflow')
   }
 
-  /** Everything after its places, as the text of an answer. */
+  /** What comes after its places, as the text of an answer: all of it, or as much as goes into one. */
   answer(withPositions: boolean): Answer {
     const gaps: string[] = []
-    const runs: { channel: Channel; entries: Entry[] }[] = []
+    const runs: Run[] = []
     for (const [name, place] of this.#places) {
       const { channel } = place
       const log = channel.log!
@@ -127,25 +150,40 @@ export class Poll implements Waiter {
       const from = log.covers(place.from) ? place.from : log.start
       if (gap !== null) {
         const position = formatPosition(from)
-        gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
+        // Who can't be told goes on from there all the same.
+        if (withPositions) gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
+        else this.delivered[name] = position
       }
       const entries = log.after(from)
-      if (entries.length === 0) continue
-      this.delivered[name] = formatPosition(entries.at(-1)!)
-      runs.push({ channel, entries })
+      if (entries.length > 0) runs.push({ channel, entries })
     }
-    const [run] = runs
-    // The usual case, and the one in which many polls have the same answer.
     const messages =
-      run !== undefined && runs.length === 1
-        ? [run.channel.runText(run.entries, withPositions)]
-        : merge(runs, withPositions)
+      runs.length === 1 ? this.#one(runs[0]!, withPositions) : this.#merged(runs, withPositions)
     return { status: 200, body: `[${[...gaps, ...messages].join(',')}]` }
+  }
+
+  /** The usual case, and the one in which many polls have the same answer. */
+  #one({ channel, entries }: Run, withPositions: boolean): string[] {
+    const given = entries.slice(0, fitting(entries, this.#host.maxAnswerBytes))
+    this.delivered[channel.name] = formatPosition(given.at(-1)!)
+    return [channel.runText(given, withPositions)]
+  }
+
+  /** The messages of several channels, in the order in which they came. */
+  #merged(runs: readonly Run[], withPositions: boolean): string[] {
+    const messages = inOrder(runs)
+    const count = fitting(
+      messages.map(({ entry }) => entry),
+      this.#host.maxAnswerBytes,
+    )
+    const given = messages.slice(0, count)
+    for (const { channel, entry } of given) this.delivered[channel.name] = formatPosition(entry)
+    return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 
   stop(): void {
     this.#isStopped = true
-    for (const { channel } of this.#places.values()) this.#hub.unwatch(this, channel)
+    for (const { channel } of this.#places.values()) this.#host.hub.unwatch(this, channel)
   }
 
   #isUrgent(): boolean {
@@ -178,18 +216,20 @@ function gapOf({ channel, from, gap }: Place): GapReason | null {
   return channel.state === 'live' && !log.covers(from) ? log.startReason : null
 }
 
-/** The messages of several channels, in the order in which they came. */
-function merge(runs: readonly { channel: Channel; entries: Entry[] }[], withPositions: boolean): string[] {
-  const messages: { order: number; text: string }[] = []
-  for (const { channel, entries } of runs) {
+/** How many of the first ones go into an answer; one at least. */
+function fitting(entries: readonly Entry[], maxBytes: number): number {
+  let bytes = 0
+  const over = entries.findIndex((entry) => (bytes += entryBytes(entry)) > maxBytes)
+  return over === -1 ? entries.length : Math.max(1, over)
+}
+
+/** The messages of all channels, in the order in which they came. */
+function inOrder(runs: readonly Run[]): { order: number; channel: Channel; entry: Entry }[] {
+  const messages = runs.flatMap(({ channel, entries }) => {
     let order = 0
-    for (const entry of entries) {
-      // What came from another node has no order of arrival: it stays behind what is before it in its channel.
-      order = Math.max(order, entry.order)
-      messages.push({ order, text: entryText(entry, channel.nameJson, withPositions) })
-    }
-  }
+    // What came from another node has no order of arrival: it stays behind what is before it in its channel.
+    return entries.map((entry) => ({ order: (order = Math.max(order, entry.order)), channel, entry }))
+  })
   // Stable, so that each channel stays in its own order.
-  messages.sort((a, b) => a.order - b.order)
-  return messages.map(({ text }) => text)
+  return messages.sort((a, b) => a.order - b.order)
 }

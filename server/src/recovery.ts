@@ -1,5 +1,5 @@
 import type { Beacons } from './beacons.ts'
-import type { Channel } from './channel.ts'
+import type { Channel, Reader } from './channel.ts'
 import type { ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
 import type { FanOut } from './fanout.ts'
@@ -78,9 +78,15 @@ export class Recovery {
 
   /**
    * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
-   * Returns why it can't, if it can't. The log must be kept.
+   * Returns why it can't, if it can't. The log must be kept. What was thrown away here another node may have kept for a
+   * session, with `isOfSession`.
    */
-  async locate(channel: Channel, since: Position | null, deadline: Deadline): Promise<GapReason | null> {
+  async locate(
+    channel: Channel,
+    since: Position | null,
+    deadline: Deadline,
+    isOfSession: boolean,
+  ): Promise<GapReason | null> {
     let hasAskedBroker = false
     let hasAskedPeers = false
     for (;;) {
@@ -96,7 +102,7 @@ export class Recovery {
         await this.#host.beacons.fresh()
       } else if (log.covers(since)) {
         return null
-      } else if (log.isTrimmed || hasAskedPeers) {
+      } else if ((log.isTrimmed && !isOfSession) || hasAskedPeers) {
         return log.startReason
       } else {
         hasAskedPeers = await this.#backfill(channel, since)
@@ -136,8 +142,14 @@ export class Recovery {
 
   async #askFor(channel: Channel, since: Position): Promise<void> {
     const log = channel.log!
-    const [entries] = await this.#fetch([{ channel: channel.name, after: since, before: log.start }])
-    if (entries && channel.log === log && !log.covers(since) && !log.isTrimmed) extend(log, since, entries)
+    const before = log.start
+    // Until it is there nothing may be thrown away between it and what there is.
+    const reader: Reader = { placeIn: () => before }
+    channel.addReader(reader, before)
+    const [entries] = await this.#fetch([{ channel: channel.name, after: since, before }])
+    channel.readers.delete(reader)
+    const isAdjacent = comparePositions(log.start, before) <= 0
+    if (entries && channel.log === log && isAdjacent && !log.covers(since)) extend(log, since, entries)
   }
 
   /** Fills what channels missed while the connection was broken, and delivers it. */

@@ -12,7 +12,7 @@ const SESSION_MS = 15_000
 
 /**
  * A client of the original over long-poll: knows no positions; a poll that fails is sent again with the same `seq`.
- * Within one session it gets everything.
+ * Within one session it gets everything, or, where memory `canRunOver`, what is left of it.
  */
 export class BaseLongPollClient implements Actor {
   readonly name: string
@@ -21,6 +21,7 @@ export class BaseLongPollClient implements Actor {
   readonly #fetch: ReturnType<typeof fetchThrough>
   readonly #pace: Pace
   readonly #timeoutMs: number
+  readonly #canRunOver: boolean
   readonly #wanted = new Set<string>()
   readonly #records = new Map<string, Record>()
   /** Channels that a request is out for. */
@@ -34,7 +35,7 @@ export class BaseLongPollClient implements Actor {
   /** Until when the server may have heard nothing from it. */
   #silentUntil = 0
 
-  constructor(network: Network, route: Route, timeoutMs: number) {
+  constructor(network: Network, route: Route, timeoutMs: number, canRunOver: boolean) {
     const { world, requests } = network
     this.#network = network
     this.name = route.name
@@ -43,6 +44,7 @@ export class BaseLongPollClient implements Actor {
     this.#fetch = fetchThrough(world, route, requests, 0)
     this.#pace = new Pace(world, this.name)
     this.#timeoutMs = timeoutMs
+    this.#canRunOver = canRunOver
     void this.#live()
   }
 
@@ -69,7 +71,7 @@ export class BaseLongPollClient implements Actor {
     for (const channel of this.#wanted) {
       const record = this.#records.get(channel)
       if (record === undefined) this.#network.world.fail(this.name, `${channel}: was never subscribed`)
-      else record.checkCaughtUp()
+      else if (!this.#canRunOver) record.checkCaughtUp()
     }
   }
 
@@ -112,7 +114,10 @@ export class BaseLongPollClient implements Actor {
     const record = this.#records.get(message.channel)
     if (message.position !== undefined)
       this.#network.world.fail(this.name, 'a position for a client of the base')
-    if (record !== undefined) return record.message(message.body)
+    if (record !== undefined) {
+      if (this.#canRunOver) record.gap()
+      return record.message(message.body)
+    }
     if (!this.#stale.has(message.channel) && !this.#busy.has(message.channel)) {
       this.#network.world.fail(this.name, `${message.channel}: a message, but not subscribed`)
     }

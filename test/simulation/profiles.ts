@@ -54,7 +54,8 @@ const tiny = (random: Random): BroadcasterOptions => ({
     window: random.between(2, 20) * 1000,
     maxMessages: random.between(2, 12),
     maxBytes: random.between(1500, 4000),
-    maxTotalBytes: random.between(3000, 10_000),
+    // Without it nothing is thrown away that a session has not been given yet.
+    ...(random.chance(0.5) && { maxTotalBytes: random.between(3000, 10_000) }),
   },
   limits: { bufferedBytes: random.between(100, 1500) },
 })

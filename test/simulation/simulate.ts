@@ -80,12 +80,14 @@ async function run(
   const { random, trace } = world
   const sessionTimeoutMs = SERVER_TIMEOUT_MS
   const broker = new Broker(world, { controlChannel: CONTROL_CHANNEL, sessionTimeoutMs })
-  const cluster = new Cluster(world, broker, {
+  const options = {
     controlChannel: CONTROL_CHANNEL,
     timeout: SERVER_TIMEOUT_MS,
     pollTime: random.pick([0, 50, 300]),
     ...profile.options(random),
-  })
+  }
+  const cluster = new Cluster(world, broker, options)
+  const canRunOver = options.recovery !== undefined && 'maxTotalBytes' in Object(options.recovery)
   const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
   if (profile.isCovered) cluster.onStarted = (node) => keep(world, node, channels)
   const nodes = random.between(...profile.nodes)
@@ -96,7 +98,7 @@ async function run(
   const routeOf = (name: string, pick = (): SimulatedNode | null => cluster.pick()): Route => {
     return { name, webSockets: 'through', pick, sockets }
   }
-  const clients = makeClients(network, routeOf)
+  const clients = makeClients(network, routeOf, canRunOver)
   trace?.add('run', `${profile.name}: ${nodes} nodes, ${clients.map(({ name }) => name).join(', ')}`)
 
   const end = WARM_UP_MS + random.between(15_000, 35_000)
@@ -124,14 +126,16 @@ async function run(
   for (const client of clients) client.checkCaughtUp()
 }
 
-function makeClients(network: Network, routeOf: (name: string) => Route): Actor[] {
+function makeClients(network: Network, routeOf: (name: string) => Route, canRunOver: boolean): Actor[] {
   const { random } = network.world
   const kinds = ['auto', 'websocket', 'longpoll', 'base ws', 'base lp'] as const
   return Array.from({ length: random.between(2, 5) }, (_, i) => {
     const kind = random.pick(kinds)
     const route = routeOf(`${kind} ${i + 1}`)
     if (kind === 'base ws') return new BaseSocketClient(network, route)
-    if (kind === 'base lp') return new BaseLongPollClient(network, route, 2 * SERVER_TIMEOUT_MS)
+    if (kind === 'base lp') {
+      return new BaseLongPollClient(network, route, 2 * SERVER_TIMEOUT_MS, canRunOver)
+    }
     return new KitClient(network, route, kind, CLIENT_TIMEOUT_MS, random.pick([2000, 5000]))
   })
 }

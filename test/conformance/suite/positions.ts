@@ -110,6 +110,8 @@ export function positions(subject: Subject): void {
       const channel = channelName()
       const alice = await come()
       const { position } = await alice.subscribe(channel)
+      // A session that lives on would keep what it lacks (L12).
+      await alice.unsubscribe(channel)
       await alice.close()
       const witness = await signIn(subject, { transport: 'websocket' })
       await witness.subscribe(channel)

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest'
+import { publishAndArrive } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes, startServer, type TestServer } from '../support/server.ts'
+import type { Subject } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+
+const redis = tidy(await startRedis())
+
+const backends = [
+  ['over Redis', { redis: redis.url }],
+  ['in process', { redis: false }],
+] as const
+
+/** The original's, and ours. */
+const dialects = [
+  ['a client of the original', {}],
+  ['a client of ours', { __v: 1 }],
+] as const
+
+const cases = backends.flatMap(([where, backend]) =>
+  dialects.map(([who, auth]) => [who, where, backend, auth] as const),
+)
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i))
+
+async function session(subject: Subject, auth: object, ...channels: string[]): Promise<LongPollPeer> {
+  const peer = (await signIn(subject, { transport: 'longpoll', auth })) as LongPollPeer
+  for (const channel of channels) await peer.subscribe(channel)
+  return peer
+}
+
+/** All at once, so that they come to the server in as few pieces as can be. */
+async function burst(subject: Subject, channel: string, bodies: readonly string[]): Promise<void> {
+  await Promise.all(bodies.map((body) => subject.publish(channel, body)))
+}
+
+const bodiesOf = (messages: readonly { [field: string]: unknown }[]) => messages.map(({ body }) => body)
+
+const pollWaits = (server: TestServer) =>
+  until('a poll to wait', async () => (await server.broadcaster.stats()).node.waitingPolls === 1)
+
+const logMessages = async (server: TestServer) => (await server.broadcaster.stats()).node.logMessages
+
+describe('a burst larger than a log', () => {
+  it.each(cases)('L12: reaches the waiting poll of %s, %s', async (_who, _where, backend, auth) => {
+    const server = tidy(await startServer(backend))
+    const channel = channelName()
+    const alice = await session(server, auth, channel)
+    for (const count of [1500, 5000]) {
+      const received = alice.bodies(channel, count)
+      await pollWaits(server)
+      await burst(server, channel, numbers(count))
+      expect(await received).toEqual(numbers(count))
+    }
+    await alice.hearsNothing()
+  })
+
+  it.each(cases)('L12: reaches the next poll of %s, %s', async (_who, _where, backend, auth) => {
+    const server = tidy(await startServer(backend))
+    const channel = channelName()
+    const alice = await session(server, auth, channel)
+    // Before the first poll, and between two.
+    for (let round = 0; round < 2; round++) {
+      await publishAndArrive(server, channel, numbers(1500))
+      expect(await alice.bodies(channel, 1500)).toEqual(numbers(1500))
+    }
+    await alice.hearsNothing()
+  })
+
+  it.each(cases)(
+    'is answered again when the answer got lost: %s, %s',
+    async (_who, _where, backend, auth) => {
+      const server = tidy(await startServer(backend))
+      const channel = channelName()
+      const alice = await session(server, auth, channel)
+      await publishAndArrive(server, channel, numbers(1500))
+      const [lost, again] = [await alice.poll({ seq: 'same' }), await alice.poll({ seq: 'same' })]
+      expect(bodiesOf(lost.messages)).toEqual(numbers(1500))
+      await publishAndArrive(server, channel, numbers(1500))
+      expect(again.messages).toEqual(lost.messages)
+      const third = await alice.poll({ seq: 'same' })
+      expect(bodiesOf(third.messages)).toEqual([...numbers(1500), ...numbers(1500)])
+    },
+  )
+
+  it.each(dialects)('reaches %s whose polls go to another node each', async (_who, auth) => {
+    const cluster = tidy(await startNodes(2, { redis: redis.url }))
+    const channel = channelName()
+    // Both hold the channel, one of them for nobody who polls.
+    const [here, there] = await Promise.all(
+      cluster.nodes.map((node) => signIn(node, { transport: 'websocket' })),
+    )
+    for (const peer of [here!, there!]) await peer.subscribe(channel)
+    const alice = await session(cluster, auth, channel)
+    for (let round = 0; round < 4; round++) {
+      await burst(cluster, channel, numbers(1500))
+      await Promise.all([here!.take(1500), there!.take(1500)])
+      expect(await alice.bodies(channel, 1500)).toEqual(numbers(1500))
+    }
+    await alice.hearsNothing()
+  })
+
+  it('R6: limits.undeliveredBytes: past it a client of the original is given what there is, and goes on', async () => {
+    const limits = { undeliveredBytes: 100_000 }
+    const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
+    const channel = channelName()
+    const alice = await session(server, {}, channel)
+    // Each counts as its bytes and a hundred more.
+    await publishAndArrive(
+      server,
+      channel,
+      numbers(300).map((n) => n.padEnd(900, ' ')),
+    )
+    const { status, messages } = await alice.poll()
+    expect(status).toBe(200)
+    const got = bodiesOf(messages).map(Number)
+    expect(got.length).toBeGreaterThan(90)
+    expect(got).toEqual(numbers(300).slice(-got.length).map(Number))
+    await server.publish(channel, 'live')
+    expect(await alice.next()).toMatchObject({ body: 'live' })
+    await alice.hearsNothing()
+  })
+
+  it('limits.undeliveredBytes: past it a client of ours is told of a gap, and given what there is', async () => {
+    const limits = { undeliveredBytes: 100_000 }
+    const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
+    const channel = channelName()
+    const alice = await session(server, { __v: 1 }, channel)
+    await publishAndArrive(
+      server,
+      channel,
+      numbers(300).map((n) => n.padEnd(900, ' ')),
+    )
+    const [gap, ...messages] = (await alice.poll()).messages
+    expect(gap).toMatchObject({ __type: 'gap', channel, reason: 'overflow' })
+    const got = bodiesOf(messages).map(Number)
+    expect(got.length).toBeGreaterThan(90)
+    expect(got).toEqual(numbers(300).slice(-got.length).map(Number))
+  })
+
+  it('is let go when the session has it, or is no more', async () => {
+    const server = tidy(
+      await startServer({ redis: redis.url, timeout: 400, pollTime: 10, recovery: { maxMessages: 10 } }),
+    )
+    const [channel, other] = [channelName(), channelName()]
+    const alice = await session(server, { __v: 1 }, channel)
+    await publishAndArrive(server, channel, numbers(500))
+    expect(await logMessages(server)).toBe(500)
+    expect(await alice.bodies(channel, 500)).toEqual(numbers(500))
+    // The next poll says that they have arrived.
+    await alice.poll()
+    await server.publish(channel, 'one more')
+    await until('the log to be within its bounds', async () => (await logMessages(server)) <= 10)
+
+    await session(server, { __v: 1 }, other)
+    await publishAndArrive(server, other, numbers(500))
+    await until('the session to be no more', async () => {
+      await server.publish(other, 'one more')
+      return (await logMessages(server)) <= 20
+    })
+  })
+})
+
+describe('a message larger than a log', () => {
+  const large = 'x'.repeat(1_200_000)
+
+  it.each(cases)('reaches %s once, %s, whenever it comes', async (_who, _where, backend, auth) => {
+    const server = tidy(await startServer({ ...backend, recovery: { maxBytes: 100_000 } }))
+    const channel = channelName()
+    const alice = await session(server, auth, channel)
+    const received = alice.bodies(channel, 1)
+    await pollWaits(server)
+    await server.publish(channel, large)
+    expect(await received).toEqual([large])
+    await publishAndArrive(server, channel, ['before', large, 'after'])
+    expect(await alice.bodies(channel, 3)).toEqual(['before', large, 'after'])
+    await alice.hearsNothing()
+  })
+
+  it('reaches a long-poll client though it is larger than limits.undeliveredBytes', async () => {
+    const limits = { undeliveredBytes: 100_000 }
+    const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxBytes: 50_000 } }))
+    const channel = channelName()
+    const alice = await session(server, {}, channel)
+    await publishAndArrive(server, channel, [large])
+    expect(await alice.bodies(channel, 1)).toEqual([large])
+  })
+})
+
+describe('limits.answerBytes', () => {
+  it.each(dialects)('L12: what is more comes with the next poll: %s', async (_who, auth) => {
+    const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 10_050 } }))
+    const [news, chat] = [channelName(), channelName()]
+    const alice = await session(server, auth, news, chat)
+    const witness = await WebSocketPeer.connect(server)
+    await witness.auth()
+    for (const channel of [news, chat]) await witness.subscribe(channel)
+    const bodies = numbers(100).map((n) => n.padEnd(900, ' '))
+    for (const body of bodies) await server.publish(Number(body) % 2 === 0 ? news : chat, body)
+    await witness.take(100)
+    expect((await alice.poll({ seq: 'first' })).messages).toHaveLength(10)
+    // Asked again, it is the same.
+    expect((await alice.poll({ seq: 'first' })).messages).toHaveLength(10)
+    // Without positions, the next `seq` says that they have arrived; this peer has told of none.
+    const rest = '__v' in auth ? bodies : bodies.slice(10)
+    expect(bodiesOf(await alice.take(rest.length))).toEqual(rest)
+    await alice.hearsNothing()
+  })
+
+  it('a single message may be larger', async () => {
+    const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 1000 } }))
+    const channel = channelName()
+    const alice = await session(server, {}, channel)
+    const bodies = ['a', 'b', 'c'].map((letter) => letter.repeat(5000))
+    await publishAndArrive(server, channel, bodies)
+    expect(bodiesOf((await alice.poll()).messages)).toEqual([bodies[0]])
+    expect(await alice.bodies(channel, 2)).toEqual(bodies.slice(1))
+  })
+})
