@@ -121,6 +121,7 @@ export class LongPoll {
         return
       }
       case 'pollChannel':
+        if (message.position === null) this.#undelivered.forget(message.token, message.channel)
         return this.#pollOf(message)?.change(message.channel, message.position)
     }
   }
@@ -216,6 +217,7 @@ export class LongPoll {
     const reply = await sessions.subscribe(token, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,
+      poller: `${hub.node}/0`,
     })
     if (reply === 'gone') {
       this.#undelivered.end(token)

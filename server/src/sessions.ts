@@ -16,7 +16,10 @@ export interface Session extends SessionIdentity {
   readonly channels: ReadonlyMap<string, Position>
   /** The answer that was given last, of which it is not known whether it arrived. */
   readonly answer: SessionAnswer | null
-  /** The poll that came last: `node/number`. It may be waiting still, or be answered. */
+  /**
+   * The poll that came last: `node/number`. It may be waiting still, or be answered; before there is one, the node where the
+   * first channel was subscribed, with the number 0.
+   */
   readonly poller: string | null
 }
 
@@ -25,6 +28,14 @@ export interface SessionAnswer {
   readonly seq: string
   /** Up to where that answer goes, for the channels that it had messages of. */
   readonly positions: Readonly<Record<string, Position>>
+}
+
+export interface SessionSubscribeOptions {
+  /** Whether the position takes the place of the one that is there. */
+  readonly replace: boolean
+  readonly maxChannels: number
+  /** The session's poll, if it has none yet. */
+  readonly poller: string
 }
 
 /** Where long-poll sessions live. Every step is atomic, and a session that has expired is as one that never was. */
@@ -52,8 +63,8 @@ export interface SessionStore {
     token: string,
     channel: string,
     position: Position,
-    options: { replace: boolean; maxChannels: number },
-  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'>
+    options: SessionSubscribeOptions,
+  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'>
   /** Returns the session's poll, or `null` if there is no such session. */
   unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null>
   /** Ends the session; returns its poll. */

@@ -9,6 +9,7 @@ import {
   type SessionAnswer,
   type SessionIdentity,
   type SessionStore,
+  type SessionSubscribeOptions,
 } from '../sessions.ts'
 import type { Backend, BackendReceiver } from './backend.ts'
 
@@ -137,13 +138,14 @@ export class MemorySessions implements SessionStore {
     token: string,
     channel: string,
     position: Position,
-    options: { replace: boolean; maxChannels: number },
-  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'> {
+    { replace, maxChannels, poller }: SessionSubscribeOptions,
+  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
     const stored = this.#find(token)
     if (stored === undefined) return 'gone'
     const isNew = !stored.channels.has(channel)
-    if (isNew && stored.channels.size >= options.maxChannels) return 'full'
-    if (isNew || options.replace) stored.channels.set(channel, position)
+    if (isNew && stored.channels.size >= maxChannels) return 'full'
+    if (isNew || replace) stored.channels.set(channel, position)
+    stored.poller ??= poller
     return { position: stored.channels.get(channel)!, poller: stored.poller }
   }
 

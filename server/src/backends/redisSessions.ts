@@ -8,6 +8,7 @@ import {
   type SessionIdentity,
   type SessionLife,
   type SessionStore,
+  type SessionSubscribeOptions,
 } from '../sessions.ts'
 
 /**
@@ -46,6 +47,7 @@ if isNew then
   if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[3]) then return 'full' end
 end
 if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+redis.call('HSETNX', KEYS[1], 'poller', ARGV[6])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return redis.call('HMGET', KEYS[1], ARGV[1], 'poller')`,
 
@@ -120,8 +122,8 @@ export class RedisSessions implements SessionStore {
     token: string,
     channel: string,
     position: Position,
-    { replace, maxChannels }: { replace: boolean; maxChannels: number },
-  ): Promise<{ position: Position; poller: string | null } | 'gone' | 'full'> {
+    { replace, maxChannels, poller }: SessionSubscribeOptions,
+  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
     const reply = await this.#run.subscribe(
       this.#key(token),
       CHANNEL_FIELD + channel,
@@ -129,10 +131,11 @@ export class RedisSessions implements SessionStore {
       Number.isFinite(maxChannels) ? maxChannels : Number.MAX_SAFE_INTEGER,
       replace ? 1 : 0,
       this.#life.idleMs,
+      poller,
     )
     if (reply === 'gone' || reply === 'full') return reply
-    const [known, poller] = reply as [Position, string | null]
-    return { position: known, poller }
+    const [known, last] = reply as [Position, string]
+    return { position: known, poller: last }
   }
 
   async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
