@@ -39,13 +39,13 @@ export type ControlMessage =
   /** Connections of this client with a lower generation end. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
   /** This poll of the session ends; `seq` is that of the poll that ends it, if one does. */
-  | { readonly type: 'endPoll'; readonly token: string; readonly poll: string; readonly seq: string | null }
+  | { readonly type: 'endPoll'; readonly session: string; readonly poll: string; readonly seq: string | null }
   /** The session is no more. */
-  | { readonly type: 'endSession'; readonly token: string }
+  | { readonly type: 'endSession'; readonly session: string }
   /** The session's channels have changed: the waiting poll takes part in it. */
   | {
       readonly type: 'pollChannel'
-      readonly token: string
+      readonly session: string
       readonly poll: string
       readonly channel: string
       readonly position: string | null
@@ -102,10 +102,10 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
   headsAre: ({ id, heads }) =>
     isCount(id) && Array.isArray(heads) && heads.every((head) => head === null || isString(head)),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
-  endPoll: ({ token, poll, seq }) => isString(token) && isString(poll) && (seq === null || isString(seq)),
-  endSession: ({ token }) => isString(token),
-  pollChannel: ({ token, poll, channel, position }) =>
-    isString(token) && isString(poll) && isString(channel) && (position === null || isString(position)),
+  endPoll: ({ session, poll, seq }) => isString(session) && isString(poll) && (seq === null || isString(seq)),
+  endSession: ({ session }) => isString(session),
+  pollChannel: ({ session, poll, channel, position }) =>
+    isString(session) && isString(poll) && isString(channel) && (position === null || isString(position)),
   disconnect: ({ match }) => typeof match === 'object' && match !== null,
   unsubscribe: ({ match, channel }) => typeof match === 'object' && match !== null && isString(channel),
 }

@@ -14,6 +14,7 @@ import type { Logger } from './logger.ts'
 import { Membership } from './membership.ts'
 import { isSameRun, type Position } from './position.ts'
 import { Recovery } from './recovery.ts'
+import { isReservedName } from './reservedNames.ts'
 import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from './uptime.ts'
 
@@ -103,7 +104,7 @@ export class Hub {
 
   /** Names that clients can't subscribe to. */
   isReserved(channel: string): boolean {
-    return channel === this.#options.controlChannel || channel.startsWith(this.#nodeChannelOf(''))
+    return isReservedName(channel, this.#options)
   }
 
   /** Resolves when messages are coming in. */

@@ -22,7 +22,7 @@ import type { Limits } from './options.ts'
 import { Poll, type PollHost } from './poll.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
-import { sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
+import { sessionId, sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
 import { Undelivered } from './undelivered.ts'
 
 export interface LongPollHost {
@@ -77,23 +77,24 @@ export class LongPoll {
   /** Serves one request. */
   async handle(parsed: Parsed, authenticate: Authenticate, departure: Departure): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
+    const id = token === undefined ? null : sessionId(token)
     const message = parsed.kind === 'message' ? parsed.message : null
     try {
-      if (token === undefined) {
+      if (id === null) {
         return message?.__type === 'auth' ? await this.#authenticate(message, authenticate) : expired()
       }
       switch (message?.__type) {
         case 'auth':
-          if ((await this.#read(token)) === null) return await this.#authenticate(message, authenticate)
+          if ((await this.#read(id)) === null) return await this.#authenticate(message, authenticate)
           return answer(200, { __type: 'unknown' })
         case 'poll':
-          return await this.#poll(token, message, departure)
+          return await this.#poll(id, message, departure)
         case 'subscribe':
-          return await this.#subscribe(token, message)
+          return await this.#subscribe(id, message)
         case 'unsubscribe':
-          return await this.#unsubscribe(token, message.channel)
+          return await this.#unsubscribe(id, message.channel)
         default:
-          return await this.#other(token, parsed)
+          return await this.#other(id, parsed)
       }
     } catch (error) {
       // Nothing was done that the client may not ask for again. With Redis away that is no news, and logged already.
@@ -108,28 +109,28 @@ export class LongPoll {
     switch (message.type) {
       case 'endPoll': {
         // By a poll on another node, where the session goes on.
-        if (message.seq !== null) this.#undelivered.moved(message.token)
+        if (message.seq !== null) this.#undelivered.moved(message.session)
         const poll = this.#pollOf(message)
         if (poll === null) return
         poll.isRepeated = poll.seq === message.seq
-        return this.#drop(message.token, poll)
+        return this.#drop(message.session, poll)
       }
       case 'endSession': {
-        this.#undelivered.end(message.token)
-        const poll = this.#polls.get(message.token)
-        if (poll !== undefined) this.#drop(message.token, poll)
+        this.#undelivered.end(message.session)
+        const poll = this.#polls.get(message.session)
+        if (poll !== undefined) this.#drop(message.session, poll)
         return
       }
       case 'pollChannel':
-        if (message.position === null) this.#undelivered.forget(message.token, message.channel)
+        if (message.position === null) this.#undelivered.forget(message.session, message.channel)
         return this.#pollOf(message)?.change(message.channel, message.position)
     }
   }
 
   /** The very poll that is meant: a later one of the session has begun with what the message says. */
-  #pollOf({ token, poll: id }: { readonly token: string; readonly poll: string }): Poll | null {
-    const poll = this.#polls.get(token)
-    return poll?.id === id ? poll : null
+  #pollOf({ session, poll: pollId }: { readonly session: string; readonly poll: string }): Poll | null {
+    const poll = this.#polls.get(session)
+    return poll?.id === pollId ? poll : null
   }
 
   /** The client has a connection of that generation: a poll of an older one waits no longer. */
@@ -139,30 +140,30 @@ export class LongPoll {
   }
 
   /** Ends a session, on whatever node its poll waits. */
-  async endSession(token: string): Promise<void> {
-    const poller = await this.#host.sessions.end(token)
-    await this.#tellPoller(poller, { type: 'endSession', token })
+  async endSession(id: string): Promise<void> {
+    const poller = await this.#host.sessions.end(id)
+    await this.#tellPoller(poller, { type: 'endSession', session: id })
   }
 
   /** Ends all sessions whose context matches. */
   async endSessions(match: object): Promise<void> {
-    for await (const [token, session] of this.#host.sessions.all()) {
-      if (isMatch(match, session.context)) await this.endSession(token)
+    for await (const [id, session] of this.#host.sessions.all()) {
+      if (isMatch(match, session.context)) await this.endSession(id)
     }
   }
 
   /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
   async revoke(match: object, channel: string): Promise<void> {
-    for await (const [token, session] of this.#host.sessions.all()) {
+    for await (const [id, session] of this.#host.sessions.all()) {
       if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
-      const reply = await this.#host.sessions.unsubscribe(token, channel)
-      await this.#endPoll(token, reply?.poller ?? null, null)
+      const reply = await this.#host.sessions.unsubscribe(id, channel)
+      await this.#endPoll(id, reply?.poller ?? null, null)
     }
   }
 
   /** The poll is not the session's any more: it is answered with nothing. */
-  #drop(token: string, poll: Poll): void {
-    this.#polls.delete(token)
+  #drop(id: string, poll: Poll): void {
+    this.#polls.delete(id)
     poll.end()
   }
 
@@ -188,7 +189,7 @@ export class LongPoll {
     if (!isAllowed) return answer(401, { __type: 'authError', reason: reasons.unauthorized })
     const token = randomUUID()
     const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
-    await sessions.create(token, {
+    await sessions.create(sessionId(token), {
       auth: data,
       context: 'context' in rest ? rest.context : undefined,
       version: isVersioned ? PROTOCOL_VERSION : 0,
@@ -200,27 +201,27 @@ export class LongPoll {
     return answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok)
   }
 
-  async #subscribe(token: string, { channel, position }: Subscribe): Promise<Answer> {
+  async #subscribe(id: string, { channel, position }: Subscribe): Promise<Answer> {
     const { hub, sessions, access, limits } = this.#host
-    const session = await this.#read(token)
+    const session = await this.#read(id)
     if (session === null) return expired()
     const refusal = await access.refusal(channel, session.auth, session.context)
     if (refusal !== null) return answer(200, { __type: 'subscribeError', channel, reason: refusal })
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
-    const reader = this.#undelivered.reader(token, this.#life.idleMs)
+    const reader = this.#undelivered.reader(id, this.#life.idleMs)
     const place = await hub.read(channel, since, this.#deadline(), (held, head) => {
       // Where it was subscribed already, it may lack what came before.
       if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
     })
-    const reply = await sessions.subscribe(token, channel, formatPosition(place.head), {
+    const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,
       poller: `${hub.node}/0`,
     })
     if (reply === 'gone') {
-      this.#undelivered.end(token)
+      this.#undelivered.end(id)
       return expired()
     }
     if (reply === 'full') {
@@ -229,7 +230,7 @@ export class LongPoll {
     }
     // Where it was subscribed already, be it while this request was at work, its place has not moved.
     const from = reply.position
-    await this.#changePoll(token, reply.poller, channel, from)
+    await this.#changePoll(id, reply.poller, channel, from)
     if (!isVersioned) return answer(200, { __type: 'subscribeOk', channel })
     const gap = isResuming && since === null ? 'expired' : place.gap
     const recovered = !isResuming
@@ -245,35 +246,35 @@ export class LongPoll {
     }
   }
 
-  async #unsubscribe(token: string, channel: string): Promise<Answer> {
-    if ((await this.#read(token)) === null || !(await this.#removeChannel(token, channel))) return expired()
+  async #unsubscribe(id: string, channel: string): Promise<Answer> {
+    if ((await this.#read(id)) === null || !(await this.#removeChannel(id, channel))) return expired()
     return answer(200, { __type: 'unsubscribeOk', channel })
   }
 
-  async #other(token: string, parsed: Parsed): Promise<Answer> {
-    if ((await this.#read(token)) === null) return expired()
+  async #other(id: string, parsed: Parsed): Promise<Answer> {
+    if ((await this.#read(id)) === null) return expired()
     if (parsed.kind !== 'noChannel') return answer(200, { __type: 'unknown' })
     const type = parsed.type === 'subscribe' ? 'subscribeError' : 'unsubscribeError'
     return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
   }
 
-  async #poll(token: string, message: PollMessage, departure: Departure): Promise<Answer> {
+  async #poll(id: string, message: PollMessage, departure: Departure): Promise<Answer> {
     const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
     // From now on changes of the session's channels reach this poll; what changed before is in the session.
-    const older = this.#polls.get(token)
+    const older = this.#polls.get(id)
     if (older !== undefined) {
       older.isRepeated = older.seq === message.seq
       older.end()
     }
-    const reader = () => this.#undelivered.reader(token, this.#life.pollingMs)
+    const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
     const poll = new Poll(this.#pollHost, `${hub.node}/${++this.#lastPoll}`, message.seq, reader)
-    this.#polls.set(token, poll)
+    this.#polls.set(id, poll)
     departure.onabort = () => poll.end()
     let client: string | null = null
     try {
-      const session = await sessions.beginPoll(token, poll.id)
+      const session = await sessions.beginPoll(id, poll.id)
       if (session === null || this.#isFenced(session)) {
-        this.#undelivered.end(token)
+        this.#undelivered.end(id)
         return expired()
       }
       client = session.client
@@ -284,7 +285,7 @@ export class LongPoll {
         this.#newest.set(client, poll)
       }
       // On this node it has been ended already.
-      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(token, session.poller, message.seq)
+      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(id, session.poller, message.seq)
       const revoked = revokedChannels(session, message)
       if (revoked.length > 0) return answer(200, ...revoked)
       const places = startingPlaces(session, message)
@@ -293,23 +294,23 @@ export class LongPoll {
       const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
       await poll.news(longestMs, pollTimeMs)
       if (this.#isFenced(session)) return expired()
-      const isOurs = this.#polls.get(token) === poll && !departure.aborted
+      const isOurs = this.#polls.get(id) === poll && !departure.aborted
       if (session.version > 0) return isOurs ? poll.answer(true) : empty()
-      if (isOurs) return await this.#baseAnswer(token, poll, message, session)
+      if (isOurs) return await this.#baseAnswer(id, poll, message, session)
       return poll.isRepeated ? repeated() : empty()
     } finally {
       departure.onabort = null
       poll.stop()
-      if (this.#polls.get(token) === poll) this.#polls.delete(token)
+      if (this.#polls.get(id) === poll) this.#polls.delete(id)
       if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
     }
   }
 
   /** The original's clients say nothing of positions: their session remembers what they were given. */
-  async #baseAnswer(token: string, poll: Poll, { seq }: PollMessage, session: Session): Promise<Answer> {
+  async #baseAnswer(id: string, poll: Poll, { seq }: PollMessage, session: Session): Promise<Answer> {
     if (poll.hasGap) {
       // It can't be told; a session that has expired makes it begin anew.
-      await this.#host.sessions.end(token)
+      await this.#host.sessions.end(id)
       return expired()
     }
     const reply = poll.answer(false)
@@ -322,14 +323,14 @@ export class LongPoll {
         asText(place),
       ]),
     )
-    const isOurs = await this.#host.sessions.commitAnswer(token, poll.id, { seq, positions }, begun)
+    const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq, positions }, begun)
     if (isOurs) return reply
     // Which poll it was that came between, its node will say, if it has not yet.
-    return poll.isRepeated || this.#polls.get(token) === poll ? repeated() : empty()
+    return poll.isRepeated || this.#polls.get(id) === poll ? repeated() : empty()
   }
 
-  async #read(token: string): Promise<Session | null> {
-    const session = await this.#host.sessions.read(token)
+  async #read(id: string): Promise<Session | null> {
+    const session = await this.#host.sessions.read(id)
     return session === null || this.#isFenced(session) ? null : session
   }
 
@@ -337,26 +338,26 @@ export class LongPoll {
     return this.#host.isFenced(client, generation)
   }
 
-  async #removeChannel(token: string, channel: string): Promise<boolean> {
-    const reply = await this.#host.sessions.unsubscribe(token, channel)
+  async #removeChannel(id: string, channel: string): Promise<boolean> {
+    const reply = await this.#host.sessions.unsubscribe(id, channel)
     if (reply === null) return false
-    this.#undelivered.forget(token, channel)
-    await this.#changePoll(token, reply.poller, channel, null)
+    this.#undelivered.forget(id, channel)
+    await this.#changePoll(id, reply.poller, channel, null)
     return true
   }
 
-  async #endPoll(token: string, poller: string | null, seq: string | null): Promise<void> {
-    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', token, poll: poller, seq })
+  async #endPoll(id: string, poller: string | null, seq: string | null): Promise<void> {
+    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', session: id, poll: poller, seq })
   }
 
   async #changePoll(
-    token: string,
+    id: string,
     poller: string | null,
     channel: string,
     position: string | null,
   ): Promise<void> {
     if (poller !== null) {
-      await this.#tellPoller(poller, { type: 'pollChannel', token, poll: poller, channel, position })
+      await this.#tellPoller(poller, { type: 'pollChannel', session: id, poll: poller, channel, position })
     }
   }
 

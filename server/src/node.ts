@@ -19,7 +19,7 @@ import type { Compression } from './frames.ts'
 import { Hub } from './hub.ts'
 import { LongPoll } from './longpoll.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
-import { sessionLife } from './sessions.ts'
+import { sessionId, sessionLife } from './sessions.ts'
 
 /** How long a request waits for Redis to confirm, in ms. */
 const BROKER_TIMEOUT_MS = 5000
@@ -215,7 +215,8 @@ export class Node {
       // A first connection has none before it.
       if (generation > 1) this.#fence(client, generation)
     }
-    if (typeof auth.__previous === 'string') this.#inBackground(this.#longPoll.endSession(auth.__previous))
+    const { __previous: previous } = auth
+    if (typeof previous === 'string') this.#inBackground(this.#longPoll.endSession(sessionId(previous)))
   }
 
   #fence(client: string, generation: number): void {

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { ServerOptions as WebSocketOptions } from 'ws'
 import type { ConnectAnswer } from './access.ts'
+import { controlChannelFor } from './controlChannel.ts'
 import { BroadcasterError } from './errors.ts'
 import { consoleLogger, type Logger } from './logger.ts'
 
@@ -52,13 +53,15 @@ export interface BroadcasterOptions<C extends object = Context> {
    */
   pubSub?: RedisTarget
   /**
-   * Channel over which nodes coordinate. Clients can never subscribe to it.
+   * Channel over which the nodes of one application coordinate. Clients can never subscribe to it. Applications that share
+   * a Redis need different ones: what the default sees to, if they differ in `controlNamespace` or database.
    *
-   * @default 'broadcaster'
+   * @default 'broadcaster'; with another namespace or database than the default, one that follows from them
    */
   controlChannel?: string
   /**
-   * Prefix of every key this kit writes, and of the nodes' own channels.
+   * Prefix of every key this kit writes, and of the nodes' own channels. Clients can't subscribe to anything that begins
+   * with it.
    *
    * @default 'bc:'
    */
@@ -214,6 +217,8 @@ export interface ResolvedOptions {
   readonly logger: Logger
 }
 
+const DEFAULT_REDIS = 'redis://localhost:6379'
+
 const KNOWN = new Set<string>([
   'canConnect',
   'canSubscribe',
@@ -249,15 +254,19 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
   if (!Number.isFinite(pollTime) || pollTime < 0 || pollTime >= timeout) {
     throw invalid('pollTime', `0 or more, and less than timeout (${timeout})`, pollTime)
   }
+  const controlNamespace = name('controlNamespace', options.controlNamespace ?? 'bc:')
   return {
     canConnect: callback('canConnect', options.canConnect) ?? (() => true),
     canSubscribe:
       (callback('canSubscribe', options.canSubscribe) as ResolvedOptions['canSubscribe']) ?? (() => true),
     checkOrigin,
-    redis: redis ?? 'redis://localhost:6379',
+    redis: redis ?? DEFAULT_REDIS,
     pubSub,
-    controlChannel: name('controlChannel', options.controlChannel ?? 'broadcaster'),
-    controlNamespace: name('controlNamespace', options.controlNamespace ?? 'bc:'),
+    controlChannel: name(
+      'controlChannel',
+      options.controlChannel ?? defaultControlChannel(options, controlNamespace),
+    ),
+    controlNamespace,
     timeout,
     pollTime,
     recovery: recovery === false ? false : numbers('recovery', defaultRecovery, recovery),
@@ -265,6 +274,14 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     webSocket: options.webSocket ?? {},
     logger: options.logger ?? consoleLogger,
   }
+}
+
+function defaultControlChannel(
+  { redis, pubSub }: Pick<BroadcasterOptions, 'redis' | 'pubSub'>,
+  namespace: string,
+): string {
+  const target = redis || DEFAULT_REDIS
+  return controlChannelFor(namespace, target, pubSub ?? target)
 }
 
 function numbers<T extends object>(option: string, defaults: T, given: Partial<T> | undefined): T {

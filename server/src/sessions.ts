@@ -1,4 +1,5 @@
 import type { Position } from '@broadcaster/protocol'
+import { hash } from 'node:crypto'
 
 /** What stays the same for the life of a long-poll session. */
 export interface SessionIdentity {
@@ -38,19 +39,27 @@ export interface SessionSubscribeOptions {
   readonly poller: string
 }
 
-/** Where long-poll sessions live. Every step is atomic, and a session that has expired is as one that never was. */
+/**
+ * Under which a session is known to nodes and to Redis: whoever sees the keys there (`KEYS`, keyspace notifications, a
+ * monitor) can't take it over, since only its client has the token.
+ */
+export function sessionId(token: string): string {
+  return hash('sha256', token, 'base64url')
+}
+
+/** Where long-poll sessions live, by their id (see {@link sessionId}). Every step is atomic, and a session that has expired is as one that never was. */
 export interface SessionStore {
-  create(token: string, identity: SessionIdentity): Promise<void>
+  create(id: string, identity: SessionIdentity): Promise<void>
   /** `null` if there is no such session. Does not prolong it. */
-  read(token: string): Promise<Session | null>
+  read(id: string): Promise<Session | null>
   /** Makes `poller` the session's poll, prolongs it, and returns it as it was before. */
-  beginPoll(token: string, poller: string): Promise<Session | null>
+  beginPoll(id: string, poller: string): Promise<Session | null>
   /**
    * Remembers an answer, if `poller` is still the session's poll, and with it the positions that `answer` replaces.
    * Returns whether it was.
    */
   commitAnswer(
-    token: string,
+    id: string,
     poller: string,
     answer: SessionAnswer,
     delivered: Readonly<Record<string, Position>>,
@@ -60,19 +69,19 @@ export interface SessionStore {
    * that holds now and the session's poll, or why it can't be.
    */
   subscribe(
-    token: string,
+    id: string,
     channel: string,
     position: Position,
     options: SessionSubscribeOptions,
   ): Promise<{ position: Position; poller: string } | 'gone' | 'full'>
   /** Returns the session's poll, or `null` if there is no such session. */
-  unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null>
+  unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null>
   /** Ends the session; returns its poll. */
-  end(token: string): Promise<string | null>
+  end(id: string): Promise<string | null>
   /** How many sessions live, on all nodes together. */
   count(): Promise<number>
   /** All living sessions, a few at a time. */
-  all(): AsyncIterable<readonly [token: string, session: Session]>
+  all(): AsyncIterable<readonly [id: string, session: Session]>
 }
 
 /** How long a session lives after its last request, and while it polls, in ms (PROTOCOL.md L9). */

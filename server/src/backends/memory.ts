@@ -92,11 +92,11 @@ export class MemorySessions implements SessionStore {
     this.#life = sessionLife(timeoutMs)
   }
 
-  async create(token: string, identity: SessionIdentity): Promise<void> {
+  async create(id: string, identity: SessionIdentity): Promise<void> {
     this.#dropExpired()
     // As in Redis, where it is JSON: what the caller does to its objects later must not show.
     const copy = JSON.parse(JSON.stringify(identity)) as SessionIdentity
-    this.#sessions.set(token, {
+    this.#sessions.set(id, {
       identity: copy,
       channels: new Map(),
       answer: null,
@@ -105,13 +105,13 @@ export class MemorySessions implements SessionStore {
     })
   }
 
-  async read(token: string): Promise<Session | null> {
-    const stored = this.#find(token)
+  async read(id: string): Promise<Session | null> {
+    const stored = this.#find(id)
     return stored === undefined ? null : snapshot(stored)
   }
 
-  async beginPoll(token: string, poller: string): Promise<Session | null> {
-    const stored = this.#find(token)
+  async beginPoll(id: string, poller: string): Promise<Session | null> {
+    const stored = this.#find(id)
     if (stored === undefined) return null
     const before = snapshot(stored)
     stored.poller = poller
@@ -120,12 +120,12 @@ export class MemorySessions implements SessionStore {
   }
 
   async commitAnswer(
-    token: string,
+    id: string,
     poller: string,
     answer: SessionAnswer,
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean> {
-    const stored = this.#find(token)
+    const stored = this.#find(id)
     if (stored === undefined || stored.poller !== poller) return false
     stored.answer = answer
     for (const [channel, position] of Object.entries(delivered)) {
@@ -135,12 +135,12 @@ export class MemorySessions implements SessionStore {
   }
 
   async subscribe(
-    token: string,
+    id: string,
     channel: string,
     position: Position,
     { replace, maxChannels, poller }: SessionSubscribeOptions,
   ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
-    const stored = this.#find(token)
+    const stored = this.#find(id)
     if (stored === undefined) return 'gone'
     const isNew = !stored.channels.has(channel)
     if (isNew && stored.channels.size >= maxChannels) return 'full'
@@ -149,16 +149,16 @@ export class MemorySessions implements SessionStore {
     return { position: stored.channels.get(channel)!, poller: stored.poller }
   }
 
-  async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
-    const stored = this.#find(token)
+  async unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null> {
+    const stored = this.#find(id)
     if (stored === undefined) return null
     stored.channels.delete(channel)
     return { poller: stored.poller }
   }
 
-  async end(token: string): Promise<string | null> {
-    const poller = this.#find(token)?.poller ?? null
-    this.#sessions.delete(token)
+  async end(id: string): Promise<string | null> {
+    const poller = this.#find(id)?.poller ?? null
+    this.#sessions.delete(id)
     return poller
   }
 
@@ -169,18 +169,18 @@ export class MemorySessions implements SessionStore {
 
   async *all(): AsyncIterable<readonly [string, Session]> {
     this.#dropExpired()
-    for (const [token, stored] of this.#sessions) yield [token, snapshot(stored)]
+    for (const [id, stored] of this.#sessions) yield [id, snapshot(stored)]
   }
 
-  #find(token: string): StoredSession | undefined {
-    const stored = this.#sessions.get(token)
+  #find(id: string): StoredSession | undefined {
+    const stored = this.#sessions.get(id)
     if (stored === undefined || stored.expiresAt > Date.now()) return stored
-    this.#sessions.delete(token)
+    this.#sessions.delete(id)
     return undefined
   }
 
   #dropExpired(): void {
-    for (const token of this.#sessions.keys()) this.#find(token)
+    for (const id of this.#sessions.keys()) this.#find(id)
   }
 }
 

@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { beaconTemplate } from '../control.ts'
+import { runSaltOf } from '../controlChannel.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
@@ -34,7 +35,8 @@ local last = math.floor(tonumber(redis.call('GET', KEYS[1]) or '0') / 1024)
 local ms = math.max(now, last + 1, math.floor(tonumber(ARGV[1]) / 1024) + 1)
 local info = redis.pcall('INFO', 'server')
 local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '0'
-local number = string.format('%.0f', ms * 1024 + tonumber(id, 16) % 1024)
+local run = bit.bxor(tonumber(id, 16) % 1024, tonumber(ARGV[5]))
+local number = string.format('%.0f', ms * 1024 + run)
 redis.call('SET', KEYS[1], number)
 redis.call('PUBLISH', ARGV[2], ARGV[3] .. number .. ARGV[4])
 return number`
@@ -132,7 +134,10 @@ export class RedisBackend implements Backend {
     const { controlNamespace, controlChannel } = this.#options
     const [before, after] = beaconTemplate
     const key = `${controlNamespace}beacon`
-    return Number(await this.#publisher.eval(BEACON_SCRIPT, 1, key, floor, controlChannel, before, after))
+    const salt = runSaltOf(controlChannel, controlNamespace)
+    return Number(
+      await this.#publisher.eval(BEACON_SCRIPT, 1, key, floor, controlChannel, before, after, salt),
+    )
   }
 
   async report(node: string, connections: number, ttlMs: number): Promise<void> {

@@ -13,7 +13,7 @@ import {
 
 /**
  * A session is one hash, so that all of it expires together: `identity`, `poller` and `answer`, and a field for each
- * channel. A sorted set of tokens by time of expiry tells how many there are, without a counter that a crash leaves
+ * channel. A sorted set of their ids by time of expiry tells how many there are, without a counter that a crash leaves
  * wrong.
  */
 const CHANNEL_FIELD = 'channel:'
@@ -82,31 +82,31 @@ export class RedisSessions implements SessionStore {
     ) as Scripts
   }
 
-  async create(token: string, identity: SessionIdentity): Promise<void> {
+  async create(id: string, identity: SessionIdentity): Promise<void> {
     await Promise.all([
-      this.#run.create(this.#key(token), JSON.stringify(identity), this.#life.idleMs),
-      this.#noteExpiry(token, this.#life.idleMs),
+      this.#run.create(this.#key(id), JSON.stringify(identity), this.#life.idleMs),
+      this.#noteExpiry(id, this.#life.idleMs),
     ])
   }
 
-  async read(token: string): Promise<Session | null> {
-    return parseSession(Object.entries(await this.#redis.hgetall(this.#key(token))))
+  async read(id: string): Promise<Session | null> {
+    return parseSession(Object.entries(await this.#redis.hgetall(this.#key(id))))
   }
 
-  async beginPoll(token: string, poller: string): Promise<Session | null> {
+  async beginPoll(id: string, poller: string): Promise<Session | null> {
     const { pollingMs } = this.#life
     // Polls may be many a second; a life that has hardly begun need not begin anew.
     const enoughMs = Math.ceil(pollingMs * 0.75)
-    const reply = await this.#run.beginPoll(this.#key(token), poller, pollingMs, enoughMs)
+    const reply = await this.#run.beginPoll(this.#key(id), poller, pollingMs, enoughMs)
     if (reply === null) return null
     const [fields, isProlonged] = reply as [string[], number]
     // Only for the count: no poll waits for it, and the next one makes up for it.
-    if (isProlonged === 1) this.#noteExpiry(token, pollingMs).catch(() => {})
+    if (isProlonged === 1) this.#noteExpiry(id, pollingMs).catch(() => {})
     return parseSession(pairs(fields))
   }
 
   async commitAnswer(
-    token: string,
+    id: string,
     poller: string,
     answer: SessionAnswer,
     delivered: Readonly<Record<string, Position>>,
@@ -115,17 +115,17 @@ export class RedisSessions implements SessionStore {
       CHANNEL_FIELD + channel,
       position,
     ])
-    return (await this.#run.commitAnswer(this.#key(token), poller, JSON.stringify(answer), ...fields)) === 1
+    return (await this.#run.commitAnswer(this.#key(id), poller, JSON.stringify(answer), ...fields)) === 1
   }
 
   async subscribe(
-    token: string,
+    id: string,
     channel: string,
     position: Position,
     { replace, maxChannels, poller }: SessionSubscribeOptions,
   ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
     const reply = await this.#run.subscribe(
-      this.#key(token),
+      this.#key(id),
       CHANNEL_FIELD + channel,
       position,
       Number.isFinite(maxChannels) ? maxChannels : Number.MAX_SAFE_INTEGER,
@@ -138,16 +138,13 @@ export class RedisSessions implements SessionStore {
     return { position: known, poller: last }
   }
 
-  async unsubscribe(token: string, channel: string): Promise<{ poller: string | null } | null> {
-    const reply = await this.#run.unsubscribe(this.#key(token), CHANNEL_FIELD + channel)
+  async unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null> {
+    const reply = await this.#run.unsubscribe(this.#key(id), CHANNEL_FIELD + channel)
     return reply === null ? null : { poller: first(reply) }
   }
 
-  async end(token: string): Promise<string | null> {
-    const [poller] = await Promise.all([
-      this.#run.end(this.#key(token)),
-      this.#redis.zrem(this.#expiryKey, token),
-    ])
+  async end(id: string): Promise<string | null> {
+    const [poller] = await Promise.all([this.#run.end(this.#key(id)), this.#redis.zrem(this.#expiryKey, id)])
     return poller as string | null
   }
 
@@ -161,20 +158,20 @@ export class RedisSessions implements SessionStore {
   }
 
   async *all(): AsyncIterable<readonly [string, Session]> {
-    const tokens = await this.#redis.zrangebyscore(this.#expiryKey, Date.now(), '+inf')
-    for (let i = 0; i < tokens.length; i += PAGE) {
-      const page = tokens.slice(i, i + PAGE)
-      const sessions = await Promise.all(page.map((token) => this.read(token)))
+    const ids = await this.#redis.zrangebyscore(this.#expiryKey, Date.now(), '+inf')
+    for (let i = 0; i < ids.length; i += PAGE) {
+      const page = ids.slice(i, i + PAGE)
+      const sessions = await Promise.all(page.map((id) => this.read(id)))
       for (const [j, session] of sessions.entries()) if (session !== null) yield [page[j]!, session]
     }
   }
 
-  async #noteExpiry(token: string, lifeMs: number): Promise<void> {
-    await this.#redis.zadd(this.#expiryKey, Date.now() + lifeMs, token)
+  async #noteExpiry(id: string, lifeMs: number): Promise<void> {
+    await this.#redis.zadd(this.#expiryKey, Date.now() + lifeMs, id)
   }
 
-  #key(token: string): string {
-    return `${this.#namespace}session:${token}`
+  #key(id: string): string {
+    return `${this.#namespace}session:${id}`
   }
 
   get #expiryKey(): string {
