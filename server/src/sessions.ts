@@ -44,7 +44,8 @@ export interface SessionSubscribeOptions {
  * monitor) can't take it over, since only its client has the token.
  */
 export function sessionId(token: string): string {
-  return hash('sha256', token, 'base64url')
+  // 128 bits, as a token has.
+  return hash('sha256', token, 'hex').slice(0, 32)
 }
 
 /** Where long-poll sessions live, by their id (see {@link sessionId}). Every step is atomic, and a session that has expired is as one that never was. */

@@ -24,7 +24,7 @@ const oddNames = [
   'hasOwnProperty',
   '{hash}tag',
   'a:b:c',
-  'bc:sess:x',
+  'sess:bc:x',
   '<script>&amp;</script>',
   '\u2028\u2029',
   'caf\u00e9',
