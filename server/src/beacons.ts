@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Backend } from './backends/backend.ts'
 import type { Logger } from './logger.ts'
+import { BroadcasterError } from './errors.ts'
 import { isSameRun, makeBeacon, timeOfBeacon } from './position.ts'
 
 const RETRY_MS = 500
@@ -15,12 +16,24 @@ export class Beacons {
   #current = 0
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
+  /** Those whose beacon could not be sent: the next one is for all of them. */
+  #unsent: (() => void)[] = []
+  /** The broker is there, and makes no beacons. */
+  #isRefused = false
   #isClosed = false
   readonly #ownRun = randomInt(1024)
 
-  constructor(backend: Backend, logger: Logger) {
+  readonly #onRefused: () => void
+
+  constructor(backend: Backend, logger: Logger, onRefused: () => void) {
     this.#backend = backend
     this.#logger = logger
+    this.#onRefused = onRefused
+  }
+
+  /** Whether the broker has said that it can't: then there is nothing to wait for. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   /** The last one that was seen. */
@@ -80,6 +93,7 @@ export class Beacons {
     const before = this.#current
     this.#backend.beacon(before).then(
       (n) => {
+        this.#isRefused = false
         if (this.#isClosed) return resolve()
         const isOver = !isSameRun(n, this.#current) && !isSameRun(before, this.#current)
         // The broker ended when it had just sent it, and another run has begun since.
@@ -89,8 +103,18 @@ export class Beacons {
       },
       (error: unknown) => {
         this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')
-        setTimeout(() => this.#send(resolve), RETRY_MS).unref()
+        this.#isRefused = error instanceof BroadcasterError && error.code === 'brokerRefused'
+        if (this.#isRefused) this.#onRefused()
+        if (this.#unsent.push(resolve) === 1) setTimeout(() => this.#sendAgain(), RETRY_MS).unref()
       },
     )
+  }
+
+  #sendAgain(): void {
+    const unsent = this.#unsent
+    this.#unsent = []
+    this.#send(() => {
+      for (const resolve of unsent) resolve()
+    })
   }
 }

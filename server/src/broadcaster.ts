@@ -24,13 +24,18 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
   /**
    * Resolves once the broker is connected and listening; while Redis is away it waits.
    *
-   * @throws {BroadcasterError} `brokerRefused`, if Redis refuses the connection: wrong password, wrong database, ...
+   * @throws {BroadcasterError} `brokerRefused`, if Redis refuses the connection (wrong password, wrong database, ...), or if its
+   * user may not do what is needed: the message has the ACL line that grants it.
    */
   ready(): Promise<void>
   /**
    * Publishes from this process: exactly a Redis `PUBLISH`. A body that is not a string is sent as JSON.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, if Redis is away: nothing was published, or nobody can say.
+   * It waits up to a second for a connection that was just lost, but a message that was on its way when the connection broke is
+   * not sent again: it may have been published already. (On a Redis Cluster, ioredis may send it again.)
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, if Redis is away: nothing was published, or nobody can say, which the
+   * message tells. `brokerRefused`, if Redis says no.
    */
   publish(channel: string, body: unknown): Promise<void>
   stats(): Promise<Stats>
@@ -125,8 +130,10 @@ class Server {
     app.use(serve)
     this.#shortcut(app, serve)
     app.get('/health', (_req, res) => {
-      const status = this.#node.isHealthy ? 200 : 503
-      res.status(status).set('Cache-Control', 'no-store').end()
+      // For whoever is on call, and for anybody else: no addresses, no names.
+      const { ailment } = this.#node
+      res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
+      res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
     })
     app.use(withCors, (req, res) => {
       if (req.method === 'OPTIONS') return res.status(this.#isAllowedOrigin(req) ? 204 : 403).end()

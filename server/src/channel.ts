@@ -14,6 +14,8 @@ export interface Subscriber {
   write(frames: Buffer): void
   /** Messages of the channel were missed. */
   gap(channel: Channel, reason: GapReason): void
+  /** It can't have the channel any more: the broker refuses it. */
+  refused(channel: Channel): void
   /** The channel has settled: a lagging subscriber may now be able to catch up. */
   catchUp(): void
 }
@@ -21,6 +23,8 @@ export interface Subscriber {
 /** Somebody who reads from the log when there is something in it: a waiting poll. */
 export interface Waiter {
   wake(channel: Channel): void
+  /** It can't have the channel any more: the broker refuses it. */
+  refused(channel: Channel): void
 }
 
 /** Somebody who has to be given everything after a place, though it reads only now and then: a long-poll session. */
@@ -44,6 +48,8 @@ export class Channel {
   readonly waiters = new Set<Waiter>()
   readonly readers = new Set<Reader>()
   state: ChannelState = 'joining'
+  /** The broker has refused it: nobody holds it any more, and whoever asks again gets another one. */
+  isRefused = false
   /** Whether somebody reads from its log; then it has one as soon as it counts. */
   keepsLog = false
   /** `null` while nobody needs one. */
@@ -56,7 +62,7 @@ export class Channel {
   interest = 0
   /** When the last listener or request left, in ms since the process started. */
   idleSince = 0
-  /** Resolves when the channel is live. */
+  /** Resolves when the channel is live, or when those who wait for that should look again. */
   settled: Promise<void>
   /** The newest message's place: counts within its beacon. */
   #beacon = 0
@@ -128,6 +134,12 @@ export class Channel {
   live(): void {
     this.state = 'live'
     this.#settle()
+  }
+
+  /** Has those who wait for it look again. */
+  wake(): void {
+    this.#settle()
+    this.settled = this.#unsettled()
   }
 
   /** The connection broke, with `beacon` as the last one: what comes next can't be numbered before the next. */

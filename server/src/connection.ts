@@ -15,6 +15,7 @@ import type { Access, AccessAnswer } from './access.ts'
 import type { Channel, Subscriber } from './channel.ts'
 import { Deadline } from './deadline.ts'
 import { messageFrame, replayText, textFrame, type FrameFormat } from './frames.ts'
+import { ChannelRefused } from './errors.ts'
 import type { Hub, Place } from './hub.ts'
 import type { Limits } from './options.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
@@ -153,12 +154,10 @@ export class Connection implements Subscriber {
   }
 
   /** The server takes the channel away. */
-  revoke(name: string): void {
+  revoke(name: string, reason: string = reasons.unsubscribedByServer): void {
     if (!this.#channels.has(name)) return
     this.#unsubscribe(name)
-    if (this.format.positions) {
-      this.#send({ __type: 'unsubscribed', channel: name, reason: reasons.unsubscribedByServer })
-    }
+    if (this.format.positions) this.#send({ __type: 'unsubscribed', channel: name, reason })
   }
 
   // -- what the hub calls
@@ -172,6 +171,12 @@ export class Connection implements Subscriber {
     if (!this.format.positions) return this.close('gap')
     const position = formatPosition(channel.log!.start)
     this.#send({ __type: 'gap', channel: channel.name, position, reason })
+  }
+
+  refused({ name }: Channel): void {
+    // A client of the base learns of it when it comes back and asks for the channel.
+    if (this.format.positions) this.revoke(name, reasons.channelRefused)
+    else this.close('gap')
   }
 
   /** Goes on from the logs, as far as the buffer's limit allows. */
@@ -277,9 +282,10 @@ export class Connection implements Subscriber {
         this.#confirm(isResuming && since === null ? { ...place, gap: 'expired' } : place, isResuming)
       })
       if (this.#isClosed()) hub.unsubscribe(this, name)
-    } catch {
+    } catch (error) {
       if (this.#isClosed()) return
       this.#channels.delete(name)
+      if (error instanceof ChannelRefused) return this.#refuseChannel(name, reasons.channelRefused)
       this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
     }
   }

@@ -2,12 +2,23 @@
 export type ErrorCode =
   /** An option has a value that can't work. */
   | 'invalidOption'
-  /** Redis refuses the connection for good: wrong password, wrong database, ... */
+  /** Redis says no: wrong password, wrong database, a right that is missing, or it can't write just now. */
   | 'brokerRefused'
   /** Redis is away, or did not answer in time. */
   | 'brokerUnavailable'
   /** The broadcaster has been closed. */
   | 'closed'
+
+/** The broker refuses the channel to this node: told to the client, never to the application. */
+export class ChannelRefused extends Error {
+  override readonly name = 'ChannelRefused'
+  readonly channel: string
+
+  constructor(channel: string) {
+    super(`The broker refuses the channel ${channel}`)
+    this.channel = channel
+  }
+}
 
 /** The one error class of the server: `code` is stable, `cause` is what lay underneath. */
 export class BroadcasterError extends Error {

@@ -6,7 +6,7 @@ import { Channel, type Subscriber, type Waiter } from './channel.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
 import { deferred } from './deferred.ts'
-import { BroadcasterError } from './errors.ts'
+import { BroadcasterError, ChannelRefused } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
 import type { Entry, LogLimits } from './log.ts'
@@ -70,7 +70,9 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#nodeChannel = this.#nodeChannelOf(this.node)
-    this.#beacons = new Beacons(options.backend, options.logger)
+    this.#beacons = new Beacons(options.backend, options.logger, () => {
+      for (const channel of this.#channels.values()) if (channel.state === 'joining') channel.wake()
+    })
     this.#recovery = new Recovery({
       node: this.node,
       isOrdered: options.backend.isOrdered,
@@ -78,6 +80,7 @@ export class Hub {
       fanOut: this.#fanOut,
       channel: (name) => this.#channels.get(name),
       headOf: (channel) => this.headOf(channel),
+      isHopeless: (channel) => this.#isHopeless(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
     })
@@ -88,6 +91,7 @@ export class Hub {
       ownChannels: [options.controlChannel, this.#nodeChannel],
       channels: this.#channels,
       begin: (channels) => this.#begin(channels),
+      refused: (channels) => this.#refused(channels),
       ready: () => {
         this.#isReady = true
         this.#listening.resolve()
@@ -107,6 +111,11 @@ export class Hub {
     return isReservedName(channel, this.#options)
   }
 
+  /** What the broker can't do for now although it is there, in a word; `null` if all is well. */
+  get trouble(): string | null {
+    return this.#options.backend.trouble
+  }
+
   /** Resolves when messages are coming in. */
   async start(): Promise<void> {
     const receiver: BackendReceiver = {
@@ -124,6 +133,7 @@ export class Hub {
     this.#isClosed = true
     clearInterval(this.#sweeper)
     this.flush()
+    this.#membership.down()
     this.#beacons.close()
     this.#listening.reject(new BroadcasterError('closed', 'The broadcaster has been closed'))
     await this.#options.backend.close()
@@ -160,7 +170,8 @@ export class Hub {
    * Makes `subscriber` a listener of the channel from `since` on, or from now. `confirm` is called in the moment in
    * which it becomes one: what it writes comes before every live message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`.
+   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or says that it can't.
+   * @throws {ChannelRefused}
    */
   subscribe(
     subscriber: Subscriber,
@@ -192,6 +203,7 @@ export class Hub {
    * woken for every new message.
    *
    * @throws {BroadcasterError} `brokerUnavailable`
+   * @throws {ChannelRefused}
    */
   async watch(
     waiter: Waiter,
@@ -219,6 +231,7 @@ export class Hub {
    * time. `begin` is called in the moment in which it stands there.
    *
    * @throws {BroadcasterError} `brokerUnavailable`
+   * @throws {ChannelRefused}
    */
   read(
     name: string,
@@ -317,6 +330,20 @@ export class Hub {
     channel.idleSince = uptimeMs()
   }
 
+  /** Refused by the broker, or waiting for a beacon where the broker says that it makes none. */
+  #isHopeless({ isRefused, state }: Channel): boolean {
+    return isRefused || (state === 'joining' && this.#beacons.isRefused)
+  }
+
+  #refused(channels: readonly Channel[]): void {
+    for (const channel of channels) {
+      this.#channels.delete(channel.name)
+      channel.isRefused = true
+      channel.wake()
+      for (const listener of [...channel.subscribers, ...channel.waiters]) listener.refused(channel)
+    }
+  }
+
   /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
   #begin(channels: readonly Channel[]): void {
     for (const channel of channels) {
@@ -358,7 +385,8 @@ export class Hub {
     try {
       for (;;) {
         const gap = await this.#recovery.locate(channel, since, deadline, isOfSession)
-        if (deadline.isOver) throw unavailable()
+        if (channel.isRefused) throw new ChannelRefused(name)
+        if (deadline.isOver || this.#isHopeless(channel)) throw unavailable()
         // Something may have come between the answer and now.
         const holds =
           channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))

@@ -14,6 +14,7 @@ import { readClientName, readGeneration, type Authenticate } from './connection.
 import type { ControlMessage } from './control.ts'
 import { Deadline } from './deadline.ts'
 import type { Departure } from './departure.ts'
+import { ChannelRefused } from './errors.ts'
 import { replayText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
@@ -97,8 +98,11 @@ export class LongPoll {
           return await this.#other(id, parsed)
       }
     } catch (error) {
-      // Nothing was done that the client may not ask for again. With Redis away that is no news, and logged already.
-      const log = this.#host.hub.isListening ? this.#host.logger.error : this.#host.logger.debug
+      if (error instanceof ChannelRefused) return refused(error.channel)
+      // Nothing was done that the client may not ask for again. With Redis away or unable it is no news, and logged already.
+      const { hub } = this.#host
+      const isNews = hub.isListening && hub.trouble === null
+      const log = isNews ? this.#host.logger.error : this.#host.logger.debug
       log.call(this.#host.logger, { err: error }, 'A long-poll request failed')
       return answer(503, { __type: 'serverError', reason: reasons.brokerUnavailable })
     }
@@ -295,6 +299,7 @@ export class LongPoll {
       await poll.news(longestMs, pollTimeMs)
       if (this.#isFenced(session)) return expired()
       const isOurs = this.#polls.get(id) === poll && !departure.aborted
+      if (isOurs && poll.refusals.size > 0) return await this.#withdraw(id, poll, session)
       if (session.version > 0) return isOurs ? poll.answer(true) : empty()
       if (isOurs) return await this.#baseAnswer(id, poll, message, session)
       return poll.isRepeated ? repeated() : empty()
@@ -304,6 +309,20 @@ export class LongPoll {
       if (this.#polls.get(id) === poll) this.#polls.delete(id)
       if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
     }
+  }
+
+  /** The broker refuses channels that the session has had until now. */
+  async #withdraw(id: string, { refusals }: Poll, { version }: Session): Promise<Answer> {
+    const { sessions } = this.#host
+    if (version === 0) {
+      // As for a gap: it begins anew, and is told when it asks for the channel.
+      await sessions.end(id)
+      return expired()
+    }
+    const channels = [...refusals]
+    await Promise.all(channels.map((channel) => sessions.unsubscribe(id, channel)))
+    const reason = reasons.channelRefused
+    return answer(200, ...channels.map((channel) => ({ __type: 'unsubscribed', channel, reason }) as const))
   }
 
   /** The original's clients say nothing of positions: their session remembers what they were given. */
@@ -372,4 +391,8 @@ export class LongPoll {
   #deadline(): Deadline {
     return new Deadline(this.#host.brokerTimeoutMs)
   }
+}
+
+function refused(channel: string): Answer {
+  return answer(200, { __type: 'subscribeError', channel, reason: reasons.channelRefused })
 }

@@ -5,6 +5,8 @@ import type { Logger } from './logger.ts'
 
 /** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
 const SUBSCRIBE_BATCH = 500
+/** How long the broker has, after it could not, until it is asked again. */
+const RETRY_MS = 500
 
 /** What {@link Membership} needs of the hub. */
 export interface MembershipHost {
@@ -17,6 +19,8 @@ export interface MembershipHost {
   readonly channels: ReadonlyMap<string, Channel>
   /** From the current beacon on these channels can be counted. */
   begin(channels: readonly Channel[]): void
+  /** The broker refuses them to this node. */
+  refused(channels: readonly Channel[]): void
   /** Everything that was wanted when the connection came up is confirmed. */
   ready(): void
 }
@@ -74,13 +78,13 @@ export class Membership {
     this.#wanted = []
     this.#confirmed.clear()
     if (!backend.isOrdered) beacons.makeOwn()
-    try {
-      await backend.subscribe(ownChannels)
-    } catch (error) {
-      logger.debug({ err: error }, 'The connection broke before anything was subscribed')
-      return
+    for (let isRefused = false; ; isRefused = true) {
+      const refused = await this.#ask(ownChannels, epoch)
+      if (refused === null) return
+      if (refused.size === 0) break
+      if (!isRefused) logger.error({ channels: [...refused] }, 'The broker refuses what nodes need')
+      await pause()
     }
-    if (epoch !== this.#epoch) return
     this.#isUp = true
     await this.#subscribe([...channels.values()], epoch)
     if (epoch !== this.#epoch) return
@@ -97,16 +101,34 @@ export class Membership {
   async #subscribe(channels: readonly Channel[], epoch: number): Promise<void> {
     for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
       const batch = channels.slice(i, i + SUBSCRIBE_BATCH)
-      try {
-        await this.#host.backend.subscribe(batch.map(({ name }) => name))
-      } catch (error) {
-        // The connection is gone; the next one brings all of them back.
-        this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
-        return
+      const refused = await this.#ask(
+        batch.map(({ name }) => name),
+        epoch,
+      )
+      if (refused === null) return
+      const isHeld = (channel: Channel): boolean => this.#host.channels.get(channel.name) === channel
+      if (refused.size > 0) {
+        this.#host.refused(batch.filter((channel) => refused.has(channel.name) && isHeld(channel)))
       }
-      if (epoch !== this.#epoch) return
-      this.#confirm(batch)
+      this.#confirm(batch.filter(({ name }) => !refused.has(name)))
     }
+  }
+
+  /**
+   * Asks for channels for as long as this connection lasts, and returns those that the broker refuses. `null`: it has not
+   * lasted, and the next one brings all of them back.
+   */
+  async #ask(names: readonly string[], epoch: number): Promise<ReadonlySet<string> | null> {
+    while (epoch === this.#epoch) {
+      try {
+        const refused = await this.#host.backend.subscribe(names)
+        return epoch === this.#epoch ? new Set(refused) : null
+      } catch (error) {
+        this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
+        await pause()
+      }
+    }
+    return null
   }
 
   #confirm(channels: readonly Channel[]): void {
@@ -121,4 +143,8 @@ export class Membership {
       this.#host.begin(joined)
     }
   }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, RETRY_MS).unref())
 }

@@ -37,7 +37,7 @@ export interface Stats {
   /** This node alone. */
   node: {
     id: string
-    /** As `/health` says it. */
+    /** Whether messages are coming in. */
     isListening: boolean
     webSockets: number
     waitingPolls: number
@@ -117,9 +117,10 @@ export class Node {
     this.#reporter.unref()
   }
 
-  /** Messages are coming in, and new clients are welcome. */
-  get isHealthy(): boolean {
-    return this.#hub.isListening && !this.#isDraining
+  /** `null` while messages are coming in and new clients are welcome, or what is wrong. */
+  get ailment(): string | null {
+    if (this.#isDraining) return 'The node is draining'
+    return this.#hub.trouble ?? (this.#hub.isListening ? null : 'There is no connection to Redis')
   }
 
   get isDraining(): boolean {

@@ -2,6 +2,7 @@ import type { GapReason } from '@broadcaster/protocol'
 import type { Answer } from './answers.ts'
 import type { Channel, Waiter } from './channel.ts'
 import type { Deadline } from './deadline.ts'
+import { ChannelRefused } from './errors.ts'
 import { entryText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import { entryBytes, type Entry } from './log.ts'
@@ -40,6 +41,8 @@ export class Poll implements Waiter {
   readonly delivered: Record<string, string> = {}
   /** Of the session, which a newer connection of the client ends. */
   generation = 0
+  /** The channels of the session that the broker refuses. */
+  readonly refusals = new Set<string>()
   readonly #host: PollHost
   readonly #reader: () => SessionReader
   readonly #places = new Map<string, Place>()
@@ -68,7 +71,13 @@ export class Poll implements Waiter {
     const keep = (channel: Channel, from: Position): void => {
       if (this.#lookups.get(name) === lookup) this.#reader().keep(channel, from)
     }
-    const { channel, from, gap } = await hub.watch(this, name, since, this.#host.deadline(), keep)
+    const watching = hub.watch(this, name, since, this.#host.deadline(), keep)
+    const place = await watching.catch((error: unknown) => {
+      if (!(error instanceof ChannelRefused)) throw error
+      return null
+    })
+    if (place === null) return this.#refuse(name)
+    const { channel, from, gap } = place
     if (this.#isStopped || this.#lookups.get(name) !== lookup) {
       // Taken away meanwhile, and perhaps given again.
       if (this.#isStopped || !this.#places.has(name)) hub.unwatch(this, channel)
@@ -99,6 +108,10 @@ export class Poll implements Waiter {
     if (this.#onNews !== null && this.#hasNews()) this.#onNews()
     // Gathering on would lose what there is.
     else if (this.#onEnd !== null && this.#isUrgent()) this.#onEnd()
+  }
+
+  refused({ name }: Channel): void {
+    this.#refuse(name)
   }
 
   /** No more waiting. */
@@ -184,6 +197,12 @@ export class Poll implements Waiter {
   stop(): void {
     this.#isStopped = true
     for (const { channel } of this.#places.values()) this.#host.hub.unwatch(this, channel)
+  }
+
+  #refuse(name: string): void {
+    this.refusals.add(name)
+    this.#places.delete(name)
+    this.end()
   }
 
   #isUrgent(): boolean {

@@ -18,6 +18,8 @@ export interface RecoveryHost {
   readonly fanOut: FanOut
   channel(name: string): Channel | undefined
   headOf(channel: Channel): Position
+  /** Whether the channel won't be live, for all that is known now. */
+  isHopeless(channel: Channel): boolean
   publishToAll(message: ControlMessage): Promise<number>
   publishToNode(node: string, message: ControlMessage): Promise<number>
 }
@@ -78,8 +80,8 @@ export class Recovery {
 
   /**
    * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
-   * Returns why it can't, if it can't. The log must be kept. What was thrown away here another node may have kept for a
-   * session, with `isOfSession`.
+   * Returns why it can't, if it can't. The log must be kept. A channel that is not live when it returns has to be asked for
+   * again, or is hopeless. What was thrown away here another node may have kept for a session, with `isOfSession`.
    */
   async locate(
     channel: Channel,
@@ -90,8 +92,8 @@ export class Recovery {
     let hasAskedBroker = false
     let hasAskedPeers = false
     for (;;) {
-      if (channel.state !== 'live') await deadline.wait(channel.settled)
-      if (deadline.isOver || since === null) return null
+      if (channel.state !== 'live' && !this.#host.isHopeless(channel)) await deadline.wait(channel.settled)
+      if (deadline.isOver || since === null || channel.state !== 'live') return null
       const log = channel.log!
       const head = this.#host.headOf(channel)
       const isOfThisRun = isSameRun(since.beacon, head.beacon)

@@ -83,6 +83,7 @@ export class SubscriberConnection {
 /** A node's way to the broker: like the Redis backend, a connection to subscribe, one to publish and one for data. */
 export class SimulatedBackend implements Backend {
   readonly isOrdered = true
+  readonly trouble = null
   readonly sessions: SimulatedSessions
   readonly #world: World
   readonly #broker: Broker
@@ -110,10 +111,11 @@ export class SimulatedBackend implements Backend {
     this.#connectLater()
   }
 
-  subscribe(channels: readonly string[]): Promise<void> {
-    return this.#command((connection) => {
+  async subscribe(channels: readonly string[]): Promise<readonly string[]> {
+    await this.#command((connection) => {
       for (const channel of channels) connection.channels.add(channel)
     })
+    return []
   }
 
   unsubscribe(channels: readonly string[]): Promise<void> {

@@ -47,7 +47,7 @@ export class SimulatedNode {
   }
 
   get isHealthy(): boolean {
-    return this.isAlive && this.#node.isHealthy
+    return this.isAlive && this.#node.ailment === null
   }
 
   /** A WebSocket is opened, unless (`null`) the upgrade is refused, as `broadcaster.ts` does it. */

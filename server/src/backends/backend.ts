@@ -23,6 +23,8 @@ export interface Backend {
   readonly sessions: SessionStore
   /** Whether requests can be served right now: every connection is there. */
   readonly isConnected: boolean
+  /** What the broker can't do for now although it is there, in a word for whoever watches; `null` if all is well. */
+  readonly trouble: string | null
 
   /**
    * Connects, and goes on trying for as long as the broker is away: resolves when everything is connected. Rejects only
@@ -32,20 +34,25 @@ export interface Backend {
    */
   start(receiver: BackendReceiver): Promise<void>
 
-  /** Resolves when the broker has confirmed all; rejects if the connection breaks before. */
-  subscribe(channels: readonly string[]): Promise<void>
+  /**
+   * Resolves with the channels that the broker refuses, when it has confirmed all others; rejects if the connection breaks
+   * before, or if the broker can't for now.
+   */
+  subscribe(channels: readonly string[]): Promise<readonly string[]>
   unsubscribe(channels: readonly string[]): Promise<void>
 
   /**
    * Resolves with the number of nodes that were listening.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
    */
   publish(channel: string, body: string): Promise<number>
 
   /**
    * Makes the next beacon number (see `makeBeacon`), of this run of the broker, greater than `floor` and than every number
    * before, publishes it on the control channel in the same step (see `control.ts`), and resolves with it.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
    */
   beacon(floor: number): Promise<number>
 

@@ -16,6 +16,7 @@ import type { Backend, BackendReceiver } from './backend.ts'
 /** One process, no services: what `redis: false` uses. */
 export class MemoryBackend implements Backend {
   readonly isOrdered = true
+  readonly trouble = null
   readonly sessions: MemorySessions
   readonly #controlChannel: string
   readonly #channels = new Set<string>()
@@ -38,8 +39,9 @@ export class MemoryBackend implements Backend {
     receiver.up()
   }
 
-  async subscribe(channels: readonly string[]): Promise<void> {
+  async subscribe(channels: readonly string[]): Promise<readonly string[]> {
     for (const channel of channels) this.#channels.add(channel)
+    return []
   }
 
   async unsubscribe(channels: readonly string[]): Promise<void> {

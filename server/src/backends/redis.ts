@@ -1,11 +1,14 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { beaconTemplate } from '../control.ts'
 import { runSaltOf } from '../controlChannel.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
 import type { Backend, BackendReceiver } from './backend.ts'
+import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
+import { isDenied, isRefusal, isReply, troubleOf } from './redisReplies.ts'
+import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
 import { RedisSessions } from './redisSessions.ts'
+import { Trouble } from './redisTrouble.ts'
 
 export interface RedisBackendOptions {
   readonly redis: RedisTarget
@@ -16,12 +19,12 @@ export interface RedisBackendOptions {
   readonly logger: Logger
 }
 
-/** A command that has no answer by then has failed. */
-const COMMAND_TIMEOUT_MS = 3000
-/** How often the subscriber connection is asked for a sign of life through Redis itself; TCP would take minutes. */
-const HEARTBEAT_MS = 1000
-const HEARTBEAT_TIMEOUT_MS = 2500
-const MAX_RETRY_MS = 2000
+/** How often it is looked whether Redis can do what is needed. */
+const CHECK_INTERVAL_MS = 1000
+/** Refusals that are told of in one outage: they may hold addresses, and so be always new. */
+const MAX_TOLD = 20
+/** Refused channels that are logged by name. */
+const MAX_REFUSED_TOLD = 100
 
 /**
  * Makes the next beacon and publishes it in one step, so that all nodes see beacons in the order of their numbers: a time in
@@ -35,98 +38,117 @@ local last = math.floor(tonumber(redis.call('GET', KEYS[1]) or '0') / 1024)
 local ms = math.max(now, last + 1, math.floor(tonumber(ARGV[1]) / 1024) + 1)
 local info = redis.pcall('INFO', 'server')
 local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '0'
-local run = bit.bxor(tonumber(id, 16) % 1024, tonumber(ARGV[5]))
+local run = (tonumber(id, 16) + tonumber(ARGV[5])) % 1024
 local number = string.format('%.0f', ms * 1024 + run)
 redis.call('SET', KEYS[1], number)
 redis.call('PUBLISH', ARGV[2], ARGV[3] .. number .. ARGV[4])
 return number`
-
-/** Redis refuses us, and will go on doing so: passwords, users, permissions, databases. */
-const REFUSAL = /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR AUTH|ERR DB index|ERR invalid DB index)/
 
 /** Redis through ioredis: three connections, to subscribe, to publish, and for data. */
 export class RedisBackend implements Backend {
   readonly isOrdered: boolean
   readonly sessions: RedisSessions
   readonly #options: RedisBackendOptions
-  readonly #subscriber: Redis | Cluster
-  readonly #publisher: Redis | Cluster
-  readonly #data: Redis | Cluster
+  readonly #subscriber: RedisConnection
+  readonly #publisher: RedisConnection
+  readonly #data: RedisConnection
+  readonly #troubles = new Map<RedisConnection, Trouble>()
+  readonly #outage: Outage
+  #receiver: BackendReceiver | null = null
+  #refuse: (error: Error) => void = () => {}
+  #checks: NodeJS.Timeout | null = null
+  readonly #refusedChannels = new Set<string>()
   #isUp = false
-  /** An outage is logged once, not at every attempt to connect. */
-  #downSince: number | null = null
   #isClosed = false
-  #heartbeat: NodeJS.Timeout | null = null
 
   constructor(options: RedisBackendOptions) {
+    const { redis, pubSub, controlNamespace: namespace, controlChannel, timeoutMs, logger } = options
     this.#options = options
-    // Polls come in crowds: the commands of one turn go to Redis in one write.
-    const commands = { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true }
-    this.#subscriber = connection(options.pubSub, { autoResubscribe: false })
-    this.#publisher = connection(options.pubSub, commands)
-    this.#data = options.pubSub === options.redis ? this.#publisher : connection(options.redis, commands)
+    this.#outage = new Outage(logger)
+    const connect = (target: RedisTarget, role: 'subscriber' | 'commands'): RedisConnection => {
+      const connection: RedisConnection = new RedisConnection(
+        target,
+        role,
+        this.#eventsOf(() => connection),
+      )
+      return connection
+    }
+    this.#subscriber = connect(pubSub, 'subscriber')
+    this.#publisher = connect(pubSub, 'commands')
+    this.#data = pubSub === redis ? this.#publisher : connect(redis, 'commands')
+    const names = { namespace, controlChannel }
+    for (const connection of this.#connections()) {
+      const trouble = new Trouble({
+        connection,
+        names,
+        logger,
+        writes: connection !== this.#subscriber,
+        steps: () => [
+          ...(connection === this.#subscriber ? subscriberSteps(names) : []),
+          ...(connection === this.#publisher ? publisherSteps(names) : []),
+          ...(connection === this.#data ? dataSteps(names) : []),
+        ],
+        // Where messages are published now, they have to be heard.
+        moved: () => {
+          if (connection === this.#publisher) this.#subscriber.renew()
+        },
+      })
+      this.#troubles.set(connection, trouble)
+    }
     // Each node of a cluster has an order of its own.
-    this.isOrdered = !this.#subscriber.isCluster
-    this.sessions = new RedisSessions(this.#data, options.controlNamespace, options.timeoutMs)
+    this.isOrdered = !this.#subscriber.client.isCluster
+    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs)
   }
 
   get isConnected(): boolean {
-    return [...this.#connections()].every(({ status }) => status === 'ready')
+    return [...this.#connections()].every(({ isUsable }) => isUsable)
   }
 
-  start(receiver: BackendReceiver): Promise<void> {
-    const { logger } = this.#options
-    this.#subscriber.on('message', (channel: string, body: string) => receiver.message(channel, body))
-    return new Promise((resolve, reject) => {
-      this.#subscriber.on('ready', () => {
-        this.#isUp = true
-        this.#startHeartbeat()
-        if (this.#downSince !== null) {
-          logger.warn({ downMs: Date.now() - this.#downSince }, 'Redis is back')
-          this.#downSince = null
-        }
-        receiver.up()
-      })
-      this.#subscriber.on('close', () =>
-        this.#down(receiver, new Error('The connection to Redis was closed')),
-      )
-      this.#subscriber.on('error', (error: Error) => {
-        this.#down(receiver, error)
-        if (REFUSAL.test(error.message)) {
-          reject(
-            new BroadcasterError('brokerRefused', `Redis refuses the connection: ${error.message}`, {
-              cause: error,
-            }),
-          )
-        }
-      })
-      for (const connection of new Set([this.#publisher, this.#data])) {
-        // What fails on them is told to whoever asked; ioredis throws where nobody listens.
-        connection.on('error', (error: Error) => logger.debug({ err: error }, 'A connection to Redis failed'))
-      }
-      for (const connection of this.#connections()) {
-        connection.on('ready', () => {
-          if (this.isConnected) resolve()
-        })
-        // A first attempt that fails is retried, and told by the events.
-        connection.connect().catch(() => {})
-      }
-    })
+  get trouble(): string | null {
+    for (const { code } of this.#troubles.values()) if (code !== null) return `Redis says ${code}`
+    return null
   }
 
-  async subscribe(channels: readonly string[]): Promise<void> {
-    await this.#subscriber.subscribe(...channels)
+  async start(receiver: BackendReceiver): Promise<void> {
+    this.#receiver = receiver
+    const client = this.#subscriber.client
+    client.on('message', (channel: string, body: string) => receiver.message(channel, body))
+    const refused = new Promise<never>((_, reject) => (this.#refuse = reject))
+    const connections = [...this.#connections()]
+    for (const connection of connections) connection.connect()
+    this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
+    this.#checks.unref()
+    await Promise.race([refused, this.#askRights()])
+  }
+
+  async subscribe(channels: readonly string[]): Promise<readonly string[]> {
+    const { client } = this.#subscriber
+    try {
+      await client.subscribe(...channels)
+      return []
+    } catch (error) {
+      if (!isDenied(error)) throw error
+    }
+    // One that is refused refuses all that were asked for with it.
+    const answers = await Promise.allSettled(channels.map((channel) => client.subscribe(channel)))
+    const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
+    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    const refused = channels.filter((_, i) => answers[i]!.status === 'rejected')
+    for (const channel of refused) this.#tellRefused(channel)
+    return refused
   }
 
   async unsubscribe(channels: readonly string[]): Promise<void> {
-    await this.#subscriber.unsubscribe(...channels)
+    await this.#subscriber.client.unsubscribe(...channels)
   }
 
   async publish(channel: string, body: string): Promise<number> {
     try {
-      return await this.#publisher.publish(channel, body)
+      return await this.#publisher.commands.publish(channel, body)
     } catch (error) {
-      throw BroadcasterError.from(error, 'brokerUnavailable')
+      if (!isDenied(error)) throw failure(error)
+      const text = explainChannel(this.#troubles.get(this.#publisher)!.user, channel)
+      throw new BroadcasterError('brokerRefused', text, { cause: error })
     }
   }
 
@@ -135,82 +157,112 @@ export class RedisBackend implements Backend {
     const [before, after] = beaconTemplate
     const key = `${controlNamespace}beacon`
     const salt = runSaltOf(controlChannel, controlNamespace)
-    return Number(
-      await this.#publisher.eval(BEACON_SCRIPT, 1, key, floor, controlChannel, before, after, salt),
-    )
+    try {
+      const { commands } = this.#publisher
+      return Number(await commands.eval(BEACON_SCRIPT, 1, key, floor, controlChannel, before, after, salt))
+    } catch (error) {
+      throw failure(error)
+    }
   }
 
   async report(node: string, connections: number, ttlMs: number): Promise<void> {
+    const { commands } = this.#data
     await Promise.all([
-      this.#data.set(this.#nodeKey(node), connections, 'PX', ttlMs),
-      this.#data.sadd(this.#nodesKey, node),
+      commands.set(this.#nodeKey(node), connections, 'PX', ttlMs),
+      commands.sadd(this.#nodesKey, node),
     ])
   }
 
   async connections(node: string): Promise<number> {
-    const others = (await this.#data.smembers(this.#nodesKey)).filter((other) => other !== node)
-    const counts = await Promise.all(others.map((other) => this.#data.get(this.#nodeKey(other))))
+    const { commands } = this.#data
+    const others = (await commands.smembers(this.#nodesKey)).filter((other) => other !== node)
+    const counts = await Promise.all(others.map((other) => commands.get(this.#nodeKey(other))))
     const gone = others.filter((_, i) => counts[i] === null)
-    if (gone.length > 0) await this.#data.srem(this.#nodesKey, ...gone)
+    if (gone.length > 0) await commands.srem(this.#nodesKey, ...gone)
     return counts.reduce((sum, count) => sum + Number(count ?? 0), 0)
   }
 
   async leave(node: string): Promise<void> {
-    await Promise.all([this.#data.del(this.#nodeKey(node)), this.#data.srem(this.#nodesKey, node)])
+    const { commands } = this.#data
+    await Promise.all([commands.del(this.#nodeKey(node)), commands.srem(this.#nodesKey, node)])
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#stopHeartbeat()
-    for (const connection of this.#connections()) connection.disconnect()
+    if (this.#checks !== null) clearInterval(this.#checks)
+    for (const connection of this.#connections()) connection.close()
   }
 
-  #connections(): Set<Redis | Cluster> {
+  #connections(): Set<RedisConnection> {
     return new Set([this.#subscriber, this.#publisher, this.#data])
   }
 
-  #down(receiver: BackendReceiver, error: Error): void {
-    if (this.#isClosed) return
-    if (this.#downSince === null) {
-      this.#downSince = Date.now()
-      this.#options.logger.error({ err: error }, 'Redis is away; trying again')
+  #eventsOf(connection: () => RedisConnection): ConnectionEvents {
+    return {
+      ready: () => {
+        if (connection() === this.#subscriber) {
+          this.#isUp = true
+          this.#receiver!.up()
+        }
+        void this.#troubles.get(connection())!.check()
+        if ([...this.#connections()].every(({ isReady }) => isReady)) this.#outage.end()
+      },
+      lost: (error) => {
+        if (connection() === this.#subscriber) this.#down(error)
+      },
+      failed: (error) => this.#failed(connection(), error),
+      refused: (error) => this.#troubles.get(connection())!.note(error),
     }
+  }
+
+  #failed(connection: RedisConnection, error: Error): void {
+    if (this.#isClosed) return
+    this.#options.logger.debug({ err: error }, 'A connection to Redis failed')
+    if (connection === this.#subscriber) this.#down(error)
+    // Nobody notices a connection for commands that is back in a moment.
+    else if (!connection.isReady && !connection.isPatient) this.#outage.begin(error)
+    if (!isReply(error)) return
+    this.#outage.tell(error)
+    if (!isRefusal(error)) return
+    const text = `Redis refuses the connection: ${error.message}`
+    this.#refuse(new BroadcasterError('brokerRefused', text, { cause: error }))
+  }
+
+  #down(error: Error): void {
+    if (this.#isClosed) return
+    this.#outage.begin(error)
     if (!this.#isUp) return
     this.#isUp = false
-    this.#stopHeartbeat()
-    receiver.down(error)
+    this.#receiver!.down(error)
   }
 
-  #startHeartbeat(): void {
-    this.#stopHeartbeat()
-    let askedAt: number | null = null
-    this.#heartbeat = setInterval(() => {
-      if (askedAt !== null) {
-        if (Date.now() - askedAt < HEARTBEAT_TIMEOUT_MS) return
-        this.#options.logger.warn({}, 'The connection to Redis is dead; making a new one')
-        this.#stopHeartbeat()
-        this.#reconnect()
-        return
-      }
-      askedAt = Date.now()
-      this.#subscriber.ping().then(
-        () => (askedAt = null),
-        // The connection was closed, which its own event tells.
-        () => {},
-      )
-    }, HEARTBEAT_MS)
-    this.#heartbeat.unref()
+  /** Once for each channel, and not of every name that somebody makes up. */
+  #tellRefused(channel: string): void {
+    if (this.#refusedChannels.has(channel) || this.#refusedChannels.size >= MAX_REFUSED_TOLD) return
+    this.#refusedChannels.add(channel)
+    const isLast = this.#refusedChannels.size === MAX_REFUSED_TOLD
+    const { user } = this.#troubles.get(this.#subscriber)!
+    const text = explainChannel(user, channel)
+    this.#options.logger.warn({ channel }, isLast ? `${text}; further ones are not logged` : text)
   }
 
-  #stopHeartbeat(): void {
-    if (this.#heartbeat !== null) clearInterval(this.#heartbeat)
-    this.#heartbeat = null
+  #check(): void {
+    for (const trouble of this.#troubles.values()) void trouble.check()
   }
 
-  #reconnect(): void {
-    // `end` of a dead connection is never answered: the socket itself has to go.
-    if (this.#subscriber instanceof Cluster || this.#subscriber.isCluster) this.#subscriber.disconnect(true)
-    else (this.#subscriber as Redis).stream.destroy()
+  /** Resolves when everything is connected, and we may do what we need. */
+  async #askRights(): Promise<void> {
+    const troubles = [...this.#troubles.values()]
+    const missing = new Map<string, Set<string>>()
+    for (const { user, missing: asked } of troubles) {
+      const rights = missing.get(user) ?? new Set()
+      missing.set(user, rights)
+      for (const right of await asked) rights.add(right)
+    }
+    const texts = [...missing].filter(([, rights]) => rights.size > 0)
+    if (texts.length === 0) return
+    const text = texts.map(([user, rights]) => explainMissing(user, [...rights])).join('; ')
+    throw new BroadcasterError('brokerRefused', text)
   }
 
   #nodeKey(node: string): string {
@@ -222,38 +274,38 @@ export class RedisBackend implements Backend {
   }
 }
 
-function connection(
-  target: RedisTarget,
-  own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout' | 'enableAutoPipelining'>,
-): Redis | Cluster {
-  const settings = {
-    lazyConnect: true,
-    // Whoever asks while Redis is away is told at once, instead of being answered long after he has gone.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) => Math.min(100 * attempt, MAX_RETRY_MS),
-    // Channels are plain names, and keys have a namespace of their own.
-    keyPrefix: '',
-    // Replies in the shape that we read, whatever the application likes for its own.
-    replyMapping: 'legacy' as const,
-    stringNumbers: false,
-    ...own,
+/** What is logged of an outage: that it begins, what Redis says meanwhile, and that it is over; each of it once. */
+class Outage {
+  readonly #logger: Logger
+  readonly #told = new Set<string>()
+  #since: number | null = null
+
+  constructor(logger: Logger) {
+    this.#logger = logger
   }
-  if (typeof target === 'string') return new Redis(target, settings)
-  if (isInstance(target)) {
-    if (isCluster(target))
-      return target.duplicate([], { lazyConnect: true, enableOfflineQueue: false, keyPrefix: '' })
-    return target.duplicate(settings)
+
+  begin(error: Error): void {
+    if (this.#since !== null) return
+    this.#since = Date.now()
+    this.tell(error, 'Redis is away; trying again')
   }
-  return new Redis({ ...target, ...settings })
+
+  /** Not at every attempt to connect. */
+  tell(error: Error, message = 'Redis refuses the connection'): void {
+    if (this.#told.has(error.message) || this.#told.size >= MAX_TOLD) return
+    this.#told.add(error.message)
+    this.#logger.error({ err: error }, message)
+  }
+
+  end(): void {
+    this.#told.clear()
+    if (this.#since === null) return
+    this.#logger.warn({ downMs: Date.now() - this.#since }, 'Redis is back')
+    this.#since = null
+  }
 }
 
-function isInstance(target: RedisOptions | Redis | Cluster): target is Redis | Cluster {
-  return 'duplicate' in target && typeof target.duplicate === 'function'
-}
-
-/** Not `instanceof`: the instance may come from another copy of ioredis. */
-function isCluster(target: Redis | Cluster): target is Cluster {
-  return target.isCluster
+/** What callers branch on: Redis says no, or is away. */
+function failure(error: unknown): BroadcasterError {
+  return BroadcasterError.from(error, troubleOf(error) === null ? 'brokerUnavailable' : 'brokerRefused')
 }

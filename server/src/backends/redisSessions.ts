@@ -1,5 +1,4 @@
 import type { Position } from '@broadcaster/protocol'
-import type { Cluster, Redis } from 'ioredis'
 import { createHash } from 'node:crypto'
 import {
   sessionLife,
@@ -10,6 +9,7 @@ import {
   type SessionStore,
   type SessionSubscribeOptions,
 } from '../sessions.ts'
+import { wasCutOff, type Commands } from './redisConnection.ts'
 
 /**
  * A session is one hash, so that all of it expires together: `identity`, `poller` and `answer`, and a field for each
@@ -68,12 +68,12 @@ type Scripts = Record<keyof typeof scripts, (key: string, ...args: (string | num
 const PAGE = 200
 
 export class RedisSessions implements SessionStore {
-  readonly #redis: Redis | Cluster
+  readonly #redis: Commands
   readonly #run: Scripts
   readonly #namespace: string
   readonly #life: SessionLife
 
-  constructor(redis: Redis | Cluster, namespace: string, timeoutMs: number) {
+  constructor(redis: Commands, namespace: string, timeoutMs: number) {
     this.#redis = redis
     this.#namespace = namespace
     this.#life = sessionLife(timeoutMs)
@@ -203,15 +203,26 @@ function first(reply: unknown): string | null {
   return Array.isArray(reply) && typeof reply[0] === 'string' ? reply[0] : null
 }
 
-/** Runs by its hash, and is sent whole only where Redis does not know it yet, or has forgotten it. */
-function script(redis: Redis | Cluster, lua: string): Scripts[keyof Scripts] {
+/**
+ * Runs by its hash, and is sent whole only where Redis does not know it yet, or has forgotten it. One that was cut off is run
+ * again: all of them come to the same then, except for `end`, whose answer would be another one.
+ */
+function script(redis: Commands, lua: string): Scripts[keyof Scripts] {
   const hash = createHash('sha1').update(lua).digest('hex')
-  return async (key, ...args) => {
+  const run: Scripts[keyof Scripts] = async (key, ...args) => {
     try {
       return await redis.evalsha(hash, 1, key, ...args)
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
       return redis.eval(lua, 1, key, ...args)
+    }
+  }
+  return async (key, ...args) => {
+    try {
+      return await run(key, ...args)
+    } catch (error) {
+      if (!wasCutOff(error) || lua === scripts.end) throw error
+      return run(key, ...args)
     }
   }
 }
