@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Backend } from './backends/backend.ts'
 import type { Logger } from './logger.ts'
-import { BroadcasterError } from './errors.ts'
+import { isRefusal } from './errors.ts'
 import { isSameRun, makeBeacon, timeOfBeacon } from './position.ts'
 
 const RETRY_MS = 500
@@ -103,7 +103,7 @@ export class Beacons {
       },
       (error: unknown) => {
         this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')
-        this.#isRefused = error instanceof BroadcasterError && error.code === 'brokerRefused'
+        this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.#onRefused()
         if (this.#unsent.push(resolve) === 1) setTimeout(() => this.#sendAgain(), RETRY_MS).unref()
       },

@@ -37,3 +37,8 @@ export class BroadcasterError extends Error {
     return new BroadcasterError(code, message, { cause: error })
   }
 }
+
+/** Whether the broker is there, and says no. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof BroadcasterError && error.code === 'brokerRefused'
+}

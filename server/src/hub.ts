@@ -70,9 +70,10 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#nodeChannel = this.#nodeChannelOf(this.node)
-    this.#beacons = new Beacons(options.backend, options.logger, () => {
+    const stuck = (): void => {
       for (const channel of this.#channels.values()) if (channel.state === 'joining') channel.wake()
-    })
+    }
+    this.#beacons = new Beacons(options.backend, options.logger, stuck)
     this.#recovery = new Recovery({
       node: this.node,
       isOrdered: options.backend.isOrdered,
@@ -92,6 +93,7 @@ export class Hub {
       channels: this.#channels,
       begin: (channels) => this.#begin(channels),
       refused: (channels) => this.#refused(channels),
+      stuck,
       ready: () => {
         this.#isReady = true
         this.#listening.resolve()
@@ -330,9 +332,9 @@ export class Hub {
     channel.idleSince = uptimeMs()
   }
 
-  /** Refused by the broker, or waiting for a beacon where the broker says that it makes none. */
+  /** Refused by the broker, or waiting for it where it says that it can't. */
   #isHopeless({ isRefused, state }: Channel): boolean {
-    return isRefused || (state === 'joining' && this.#beacons.isRefused)
+    return isRefused || (state === 'joining' && (this.#beacons.isRefused || this.#membership.isRefused))
   }
 
   #refused(channels: readonly Channel[]): void {

@@ -104,7 +104,9 @@ export class LongPoll {
       const isNews = hub.isListening && hub.trouble === null
       const log = isNews ? this.#host.logger.error : this.#host.logger.debug
       log.call(this.#host.logger, { err: error }, 'A long-poll request failed')
-      return answer(503, { __type: 'serverError', reason: reasons.brokerUnavailable })
+      const isAboutChannel = message?.__type === 'subscribe' || message?.__type === 'unsubscribe'
+      const channel = isAboutChannel ? { channel: message.channel } : {}
+      return answer(503, { __type: 'serverError', ...channel, reason: reasons.brokerUnavailable })
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Backend } from './backends/backend.ts'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from './channel.ts'
+import { isRefusal } from './errors.ts'
 import type { Logger } from './logger.ts'
 
 /** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
@@ -21,6 +22,8 @@ export interface MembershipHost {
   begin(channels: readonly Channel[]): void
   /** The broker refuses them to this node. */
   refused(channels: readonly Channel[]): void
+  /** The broker is there, and can't subscribe anything for now. */
+  stuck(): void
   /** Everything that was wanted when the connection came up is confirmed. */
   ready(): void
 }
@@ -33,11 +36,17 @@ export class Membership {
   #wanted: Channel[] = []
   /** Channels that the broker has confirmed and that wait for a beacon. */
   readonly #confirmed = new Set<Channel>()
+  #isRefused = false
   /** Counts up with every connection: what was begun on an older one is void. */
   #epoch = 0
 
   constructor(host: MembershipHost) {
     this.#host = host
+  }
+
+  /** Whether the broker has said that it can't: then there is nothing to wait for. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   join(channel: Channel): void {
@@ -95,6 +104,7 @@ export class Membership {
   down(): void {
     this.#epoch += 1
     this.#isUp = false
+    this.#isRefused = false
     this.#confirmed.clear()
   }
 
@@ -122,8 +132,11 @@ export class Membership {
     while (epoch === this.#epoch) {
       try {
         const refused = await this.#host.backend.subscribe(names)
+        this.#isRefused = false
         return epoch === this.#epoch ? new Set(refused) : null
       } catch (error) {
+        this.#isRefused = isRefusal(error)
+        if (this.#isRefused) this.#host.stuck()
         this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
         await pause()
       }

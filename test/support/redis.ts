@@ -139,7 +139,7 @@ function pings(port: number): Promise<boolean> {
       socket.destroy()
       resolve(pong)
     }
-    socket.once('data', (data) => answer(/^(\+PONG|-NOAUTH)/.test(data.toString())))
+    socket.once('data', (data) => answer(/^(\+PONG|-NOAUTH|-ERR unknown command)/.test(data.toString())))
     socket.once('error', () => answer(false))
     socket.once('close', () => answer(false))
   })

@@ -13,6 +13,10 @@ export type TcpProxy = {
   cut(): void
   /** Lets nothing through any more, without closing: a half-open connection. New connections stall too. */
   stall(direction?: Direction): void
+  /** The same of what is open now, for ever; new connections are fine. */
+  swallow(): void
+  /** New connections go to this port from now on; those that are open stay where they are. */
+  retarget(port: number): void
   /** Ends `stall`, `delay` and `refuse`; what was held back arrives. */
   resume(): void
   /** Holds everything back for so long, each way or one way, in order. */
@@ -22,7 +26,12 @@ export type TcpProxy = {
   close(): Promise<void>
 }
 
-type Link = { readonly from: net.Socket; readonly to: net.Socket; readonly direction: Direction }
+type Link = {
+  readonly from: net.Socket
+  readonly to: net.Socket
+  readonly direction: Direction
+  isSwallowed: boolean
+}
 
 /** A proxy for any TCP connection (Redis, WebSocket, HTTP) that can do what networks do. */
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
@@ -30,6 +39,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
   const stalled = { up: false, down: false }
   const delayMs = { up: 0, down: 0 }
   let refusing = false
+  let target = targetPort
 
   const pass = (link: Link) => {
     link.from.on('data', (chunk) => {
@@ -42,25 +52,26 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
       setTimeout(() => link.to.writable && link.to.write(chunk), ms)
     })
     link.to.on('drain', () => {
-      if (!stalled[link.direction]) link.from.resume()
+      if (!stalled[link.direction] && !link.isSwallowed) link.from.resume()
     })
     link.from.on('end', () => setTimeout(() => link.to.end(), delayMs[link.direction]))
     link.from.on('error', () => link.to.destroy())
     link.from.on('close', () => {
       links.delete(link)
-      if (!stalled.up && !stalled.down) setTimeout(() => link.to.destroySoon(), delayMs[link.direction])
+      if (!stalled.up && !stalled.down && !link.isSwallowed)
+        setTimeout(() => link.to.destroySoon(), delayMs[link.direction])
     })
     if (stalled[link.direction]) link.from.pause()
   }
 
   const server = net.createServer((near) => {
     if (refusing) return void near.resetAndDestroy()
-    const far = net.connect(targetPort, targetHost)
+    const far = net.connect(target, targetHost)
     near.setNoDelay(true)
     far.setNoDelay(true)
     const both: Link[] = [
-      { from: near, to: far, direction: 'up' },
-      { from: far, to: near, direction: 'down' },
+      { from: near, to: far, direction: 'up', isSwallowed: false },
+      { from: far, to: near, direction: 'down', isSwallowed: false },
     ]
     for (const link of both) {
       links.add(link)
@@ -85,10 +96,19 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
       if (direction !== 'up') stalled.down = true
       for (const link of links) if (stalled[link.direction]) link.from.pause()
     },
+    swallow() {
+      for (const link of links) {
+        link.isSwallowed = true
+        link.from.pause()
+      }
+    },
+    retarget(port) {
+      target = port
+    },
     resume() {
       stalled.up = stalled.down = refusing = false
       delayMs.up = delayMs.down = 0
-      for (const { from } of links) from.resume()
+      for (const { from, isSwallowed } of links) if (!isSwallowed) from.resume()
     },
     delay(ms, direction) {
       if (direction !== 'down') delayMs.up = ms

@@ -36,7 +36,9 @@ export interface Backend {
 
   /**
    * Resolves with the channels that the broker refuses, when it has confirmed all others; rejects if the connection breaks
-   * before, or if the broker can't for now.
+   * before.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker can't for now
    */
   subscribe(channels: readonly string[]): Promise<readonly string[]>
   unsubscribe(channels: readonly string[]): Promise<void>

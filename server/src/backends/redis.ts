@@ -90,7 +90,7 @@ export class RedisBackend implements Backend {
         ],
         // Where messages are published now, they have to be heard.
         moved: () => {
-          if (connection === this.#publisher) this.#subscriber.renew()
+          if (connection === this.#publisher) void this.#follow()
         },
       })
       this.#troubles.set(connection, trouble)
@@ -127,12 +127,12 @@ export class RedisBackend implements Backend {
       await client.subscribe(...channels)
       return []
     } catch (error) {
-      if (!isDenied(error)) throw error
+      if (!isDenied(error)) throw failure(error)
     }
     // One that is refused refuses all that were asked for with it.
     const answers = await Promise.allSettled(channels.map((channel) => client.subscribe(channel)))
     const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
-    if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+    if (failed !== undefined) throw failure((failed as PromiseRejectedResult).reason)
     const refused = channels.filter((_, i) => answers[i]!.status === 'rejected')
     for (const channel of refused) this.#tellRefused(channel)
     return refused
@@ -248,6 +248,12 @@ export class RedisBackend implements Backend {
 
   #check(): void {
     for (const trouble of this.#troubles.values()) void trouble.check()
+  }
+
+  /** The subscriber has to be where messages are published. If nobody can say, it is made anew. */
+  async #follow(): Promise<void> {
+    const [here, there] = await Promise.all([this.#publisher.runId(), this.#subscriber.runId()])
+    if (here === null || here !== there) this.#subscriber.renew()
   }
 
   /** Resolves when everything is connected, and we may do what we need. */

@@ -132,6 +132,13 @@ export class RedisConnection {
     for (const { stream } of socketsOf(this.client)) stream.destroy()
   }
 
+  /** Which run of which server it is connected to; `null` where that can't be had. */
+  async runId(): Promise<string | null> {
+    // Not of a connection with subscriptions, if that is one of ioredis 5.
+    const info = await this.client.info('server').catch(() => '')
+    return /run_id:(\w+)/.exec(info)?.[1] ?? null
+  }
+
   close(): void {
     if (this.#watch !== null) clearInterval(this.#watch)
     this.client.disconnect()

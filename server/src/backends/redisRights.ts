@@ -122,5 +122,5 @@ function isUnknown(error: unknown): boolean {
 
 /** As `redis-cli` and `users.acl` want it. */
 function quoted(rule: string): string {
-  return /[\s"'\\]/.test(rule) ? JSON.stringify(rule) : rule
+  return /^[\w+~&:*.{}-]+$/.test(rule) ? rule : JSON.stringify(rule)
 }

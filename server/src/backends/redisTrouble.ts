@@ -56,7 +56,8 @@ export class Trouble {
     const code = troubleOf(error)
     // It may have been about a channel of the application's: the next check finds out what we need.
     if (code === 'NOPERM') this.#hasRights = false
-    else if (code !== null) this.#begin(code, error)
+    // What it says to the check is what it says; to other commands it may say it in other words.
+    else if (code !== null && (this.#code === null || this.#isChecking)) this.#begin(code, error)
   }
 
   /** Whether everything works: called again and again, for nobody else may be asking just now. */
@@ -72,7 +73,7 @@ export class Trouble {
       this.note(error)
     } finally {
       this.#isChecking = false
-      if (this.#code === 'READONLY') this.#renew()
+      if (this.#isDemoted) this.#renew()
     }
   }
 
@@ -101,9 +102,13 @@ export class Trouble {
   #end(): void {
     if (this.#code === null) return
     this.#options.logger.warn({ was: this.#code }, 'Redis can do everything again')
-    const wasReadOnly = this.#code === 'READONLY'
+    const wasDemoted = this.#isDemoted
     this.#code = null
-    if (wasReadOnly) this.#options.moved()
+    if (wasDemoted) this.#options.moved()
+  }
+
+  get #isDemoted(): boolean {
+    return this.#code === 'READONLY' || this.#code === 'MASTERDOWN'
   }
 
   #renew(): void {
