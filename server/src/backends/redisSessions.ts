@@ -47,7 +47,7 @@ if isNew then
   if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[3]) then return 'full' end
 end
 if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-redis.call('HSETNX', KEYS[1], 'poller', ARGV[6])
+if redis.call('HEXISTS', KEYS[1], 'poller') == 0 then redis.call('HSET', KEYS[1], 'poller', ARGV[6]) end
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return redis.call('HMGET', KEYS[1], ARGV[1], 'poller')`,
 
