@@ -209,13 +209,20 @@ function first(reply: unknown): string | null {
  */
 function script(redis: Commands, lua: string): Scripts[keyof Scripts] {
   const hash = createHash('sha1').update(lua).digest('hex')
+  let isKnown = false
   const run: Scripts[keyof Scripts] = async (key, ...args) => {
-    try {
-      return await redis.evalsha(hash, 1, key, ...args)
-    } catch (error) {
-      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-      return redis.eval(lua, 1, key, ...args)
+    // Whatever is sent a second time comes after what was sent meanwhile: polls would be begun in another order.
+    if (isKnown) {
+      try {
+        return await redis.evalsha(hash, 1, key, ...args)
+      } catch (error) {
+        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
+        isKnown = false
+      }
     }
+    const reply = await redis.eval(lua, 1, key, ...args)
+    isKnown = true
+    return reply
   }
   return async (key, ...args) => {
     try {
