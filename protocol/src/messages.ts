@@ -149,6 +149,7 @@ export const reasons = {
   channelRefused: 'Channel refused',
   channelExpected: 'Channel expected',
   channelTooLong: 'Channel name too long',
+  channelMalformed: 'Channel name malformed',
   tooManyChannels: 'Too many channels',
   brokerUnavailable: 'Broker unavailable',
   nodeUnavailable: 'Node is full or draining',

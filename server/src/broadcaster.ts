@@ -6,6 +6,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
+import { constants } from 'node:buffer'
 import type { PerMessageDeflateOptions } from 'ws'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
@@ -14,8 +15,9 @@ import { readBody } from './body.ts'
 import type { Authenticate } from './connection.ts'
 import { ClientDeparture } from './departure.ts'
 import { Node, type Stats } from './node.ts'
+import { duration } from './optionChecks.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
-import { corsFor, originCheck } from './origin.ts'
+import { allowCors, originCheck, type OriginCheck } from './origin.ts'
 import { UpgradeGate, type AttachableServer } from './upgrade.ts'
 import { WebSockets } from './websocket.ts'
 
@@ -29,13 +31,14 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    */
   ready(): Promise<void>
   /**
-   * Publishes from this process: exactly a Redis `PUBLISH`. A body that is not a string is sent as JSON.
+   * Publishes from this process: exactly a Redis `PUBLISH`. A Buffer, a typed array, a DataView or an ArrayBuffer is sent as
+   * its bytes, of which clients get what UTF-8 makes of them; any other body that is not a string is sent as JSON.
    *
    * It waits up to a second for a connection that was just lost, but a message that was on its way when the connection broke is
    * not sent again: it may have been published already. (On a Redis Cluster, ioredis may send it again.)
    *
    * @throws {BroadcasterError} `brokerUnavailable`, if Redis is away: nothing was published, or nobody can say, which the
-   * message tells. `brokerRefused`, if Redis says no.
+   * message tells. `brokerRefused`, if Redis says no. `invalidOption`, if the body is no JSON or the channel no name.
    */
   publish(channel: string, body: unknown): Promise<void>
   stats(): Promise<Stats>
@@ -44,16 +47,27 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    */
   attach(server: AttachableServer): void
   /**
-   * Cuts off, on every node, all clients whose context has everything that `match` has. A WebSocket client does not come
-   * back by itself; a long-poll client's session ends, and `canConnect` decides when it asks for another.
+   * Cuts off, on every node, all clients whose context has everything that `match` has: `{ user: 5 }`. Both are compared as
+   * JSON, nested objects by the keys that `match` has, lists item by item. `'everyone'` is every client, with a context or
+   * without. A WebSocket client does not come back by itself; a long-poll client's session ends, and `canConnect` decides
+   * when it asks for another.
+   *
+   * @throws {BroadcasterError} `invalidOption`, if `match` is empty, or holds what JSON would leave out: `{ user: undefined }`
    */
-  disconnect(match: object): Promise<void>
-  /** Takes a channel, on every node, from all clients whose context has everything that `match` has. */
-  unsubscribe(match: object, channel: string): Promise<void>
+  disconnect(match: object | 'everyone'): Promise<void>
+  /**
+   * Takes a channel, on every node, from all clients whose context has everything that `match` has, as for
+   * {@link disconnect}.
+   *
+   * @throws {BroadcasterError} `invalidOption`
+   */
+  unsubscribe(match: object | 'everyone', channel: string): Promise<void>
   /**
    * Stops. With `drain`, in ms, clients are asked to move to another node one after the other over that time, and the
    * logs are served to other nodes until they have: nobody misses anything. Without, connections are closed at once.
    * Close your HTTP server after it.
+   *
+   * @throws {BroadcasterError} `invalidOption`, if `drain` is not 0 or whole ms up to 2^31 - 1; nothing is stopped then
    */
   close(options?: { drain?: number }): Promise<void>
 }
@@ -76,7 +90,7 @@ class Server {
   readonly #node: Node
   readonly #webSockets: WebSockets
   readonly #upgrades: UpgradeGate
-  readonly #isAllowedOrigin: (req: Request) => boolean
+  readonly #checkOrigin: OriginCheck
   readonly #maxBytes: number
   #closing: Promise<void> | null = null
 
@@ -86,7 +100,7 @@ class Server {
     const node = new Node(options, backendFor(options))
     this.#node = node
     this.#webSockets = new WebSockets(node, options.timeout)
-    this.#isAllowedOrigin = originCheck(options)
+    this.#checkOrigin = originCheck(options)
     const app = express()
     const wsOptions = {
       ...options.webSocket,
@@ -108,9 +122,12 @@ class Server {
       publish: (channel: string, body: unknown) => node.publish(channel, body),
       stats: () => node.stats(),
       attach: (server: AttachableServer) => this.#upgrades.attach(server),
-      disconnect: (match: object) => node.disconnect(match),
-      unsubscribe: (match: object, channel: string) => node.unsubscribe(match, channel),
-      close: ({ drain = 0 }: { drain?: number } = {}) => (this.#closing ??= this.#close(drain)),
+      disconnect: (match: object | 'everyone') => node.disconnect(match),
+      unsubscribe: (match: object | 'everyone', channel: string) => node.unsubscribe(match, channel),
+      close: async ({ drain = 0 }: { drain?: number } = {}) => {
+        if (drain !== 0) duration('close.drain', drain)
+        await (this.#closing ??= this.#close(drain))
+      },
     })
   }
 
@@ -121,10 +138,14 @@ class Server {
 
   #route(app: Express): void {
     app.disable('x-powered-by')
-    const withCors = corsFor(this.#isAllowedOrigin)
     const serve: RequestHandler = (req, res, next) => {
       if (this.#upgrades.claim(req)) return this.#upgrade(req, res)
-      if (req.method === 'POST') return withCors(req, res, () => this.#post(req, res))
+      if (req.method === 'POST') {
+        return this.#checkOrigin(req, (isAllowed) => {
+          if (isAllowed) allowCors(req, res, () => this.#post(req, res))
+          else res.status(403).end()
+        })
+      }
       next()
     }
     app.use(serve)
@@ -135,8 +156,15 @@ class Server {
       res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
       res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
     })
-    app.use(withCors, (req, res) => {
-      if (req.method === 'OPTIONS') return res.status(this.#isAllowedOrigin(req) ? 204 : 403).end()
+    app.use((req, res, next) => {
+      this.#checkOrigin(req, (isAllowed) => {
+        if (isAllowed) allowCors(req, res, next)
+        else if (req.method === 'OPTIONS') res.status(403).end()
+        else next()
+      })
+    })
+    app.use((req, res) => {
+      if (req.method === 'OPTIONS') return res.status(204).end()
       if (req.method !== 'GET') return res.status(405).set('Allow', 'GET, POST, OPTIONS').end()
       if (req.headers.upgrade?.toLowerCase() === 'websocket') return this.#upgrades.warnNotAttached(res)
       return res.status(400).type('text/plain').send('Bad Request')
@@ -158,14 +186,17 @@ class Server {
   }
 
   #upgrade(req: Request, res: Response): void {
-    const isWelcome = !this.#node.isFull && !this.#node.isDraining
-    const refusal = req.path !== '/' ? 404 : !this.#isAllowedOrigin(req) ? 403 : isWelcome ? null : 503
-    if (refusal === null) this.#upgrades.accept(req)
-    else res.status(refusal).end()
+    if (req.path !== '/') return void res.status(404).end()
+    this.#checkOrigin(req, (isAllowed) => {
+      const isWelcome = !this.#node.isFull && !this.#node.isDraining
+      const refusal = !isAllowed ? 403 : isWelcome ? null : 503
+      if (refusal !== null) res.status(refusal).end()
+      // It may have gone while the application was thinking.
+      else if (!req.socket.destroyed) this.#upgrades.accept(req)
+    })
   }
 
   #post(req: Request, res: Response): void {
-    if (!this.#isAllowedOrigin(req)) return void res.status(403).end()
     // An application that parses bodies itself has done so already. (Not `req.body`: Express 4 sets that in any case.)
     if (req.readableEnded) return void this.#answer(req, res, parseBody(req.body))
     readBody(req, this.#maxBytes, (text, status) => {
@@ -229,7 +260,7 @@ function withoutContext(
   return { ...(option === true ? {} : option), serverNoContextTakeover: true, clientNoContextTakeover: true }
 }
 
-/** Libraries know no infinity: a number beyond every real size in its place. */
+/** What a message can be at most in any case: Node makes no text of more, and `ws` counts in 32 bits. */
 function finite(limit: number): number {
-  return Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER
+  return Math.min(limit, constants.MAX_STRING_LENGTH)
 }

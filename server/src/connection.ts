@@ -3,7 +3,6 @@ import {
   cutReason,
   reasons,
   PROTOCOL_VERSION,
-  authData,
   parseClientMessage,
   type Auth,
   type CloseName,
@@ -11,7 +10,7 @@ import {
   type ServerMessage,
   type Subscribe,
 } from '@broadcaster/protocol'
-import type { Access, AccessAnswer } from './access.ts'
+import { readAuthData, type Access, type AccessAnswer } from './access.ts'
 import type { Channel, Subscriber } from './channel.ts'
 import { Deadline } from './deadline.ts'
 import { messageFrame, replayText, textFrame, type FrameFormat } from './frames.ts'
@@ -109,7 +108,7 @@ export class Connection implements Subscriber {
     if (parsed.kind === 'bad') return this.close('badMessage', parsed.reason)
     const message = parsed.kind === 'message' ? parsed.message : null
     if (this.#state === 'new') {
-      if (message?.__type === 'auth') void this.#handshake(message, Buffer.byteLength(text))
+      if (message?.__type === 'auth') void this.#handshake(message)
       else this.#refuse(reasons.authExpected)
       return
     }
@@ -233,16 +232,17 @@ export class Connection implements Subscriber {
 
   // -- requests
 
-  async #handshake(auth: Auth, bytes: number): Promise<void> {
+  async #handshake(auth: Auth): Promise<void> {
     const authenticate = this.#authenticate!
     this.#authenticate = null
     this.#state = 'authenticating'
-    if (bytes > this.#host.limits.authBytes) return this.#refuse(reasons.authTooLarge)
-    this.#auth = authData(auth)
-    const answer = await authenticate(this.#auth)
+    const data = readAuthData(auth, this.#host.limits.authBytes)
+    if (data === null) return this.#refuse(reasons.authTooLarge)
+    const answer = await authenticate(data)
     if (this.#isClosed()) return
     if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
     this.#stopAuthTimer()
+    this.#auth = answer.auth
     this.context = answer.context
     const hasPositions = this.#host.recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
     this.format = formats[(hasPositions ? 1 : 0) + (this.#link.isCompressing ? 2 : 0)]!

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection } from './connection.ts'
-import { isMatch } from './match.ts'
+import { isMatch, type Match } from './match.ts'
 
 /** How long a client takes to move: its reconnection is spread over a second. */
 const MOVING_MS = 2000
@@ -48,7 +48,7 @@ export class Connections {
   }
 
   /** Calls `act` with every connection whose context has everything that `match` has. */
-  forEach(match: unknown, act: (connection: Connection) => void): void {
+  forEach(match: Match, act: (connection: Connection) => void): void {
     for (const connection of this.#all) {
       if (connection.isOpen && isMatch(match, connection.context)) act(connection)
     }

@@ -1,3 +1,5 @@
+import type { Match } from './match.ts'
+
 /**
  * What nodes say to each other, over the control channel (all of them) and over each node's own channel (one).
  * Everything carries a version; what can't be read is ignored, since anybody who can publish may have sent it.
@@ -50,10 +52,10 @@ export type ControlMessage =
       readonly channel: string
       readonly position: string | null
     }
-  /** Clients whose context matches are cut off. */
-  | { readonly type: 'disconnect'; readonly match: unknown }
+  /** Clients whose context matches are cut off; an empty match is everyone. */
+  | { readonly type: 'disconnect'; readonly match: Match }
   /** Clients whose context matches lose the channel. */
-  | { readonly type: 'unsubscribe'; readonly match: unknown; readonly channel: string }
+  | { readonly type: 'unsubscribe'; readonly match: Match; readonly channel: string }
 
 export function encodeControl(message: ControlMessage): string {
   return JSON.stringify({ v: VERSION, ...message })
@@ -74,7 +76,7 @@ export function parseControl(text: string): ControlMessage | null {
   if (typeof value !== 'object' || value === null) return null
   const fields = value as Record<string, unknown>
   if (fields['v'] !== VERSION || typeof fields['type'] !== 'string') return null
-  const isValid = validators[fields['type']]
+  const isValid = validators.get(fields['type'])
   return isValid?.(fields) === true ? (value as ControlMessage) : null
 }
 
@@ -87,7 +89,10 @@ const isPair = (value: unknown): boolean =>
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
-const validators: Record<string, ((fields: Record<string, unknown>) => boolean) | undefined> = {
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
   beacon: ({ n }) => isCount(n),
   fetch: ({ id, node, ranges }) =>
     isCount(id) && isString(node) && Array.isArray(ranges) && ranges.every(isRange),
@@ -106,6 +111,9 @@ const validators: Record<string, ((fields: Record<string, unknown>) => boolean) 
   endSession: ({ session }) => isString(session),
   pollChannel: ({ session, poll, channel, position }) =>
     isString(session) && isString(poll) && isString(channel) && (position === null || isString(position)),
-  disconnect: ({ match }) => typeof match === 'object' && match !== null,
-  unsubscribe: ({ match, channel }) => typeof match === 'object' && match !== null && isString(channel),
+  disconnect: ({ match }) => isObject(match),
+  unsubscribe: ({ match, channel }) => isObject(match) && isString(channel),
 }
+
+// In a plain object there would be one for `__proto__` and `constructor` too.
+const validators = new Map(Object.entries(validatorOf))

@@ -151,7 +151,8 @@ export class Hub {
 
   /** How many listen to each channel on this node. */
   localSubscriptions(): Record<string, number> {
-    const counts: Record<string, number> = {}
+    // Without a prototype, so that `__proto__` is a name like any other.
+    const counts = Object.create(null) as Record<string, number>
     for (const channel of this.#channels.values()) {
       const count = channel.subscribers.size + channel.waiters.size
       if (count > 0) counts[channel.name] = count

@@ -1,5 +1,4 @@
 import {
-  authData,
   PROTOCOL_VERSION,
   reasons,
   type Auth,
@@ -8,7 +7,7 @@ import {
   type Subscribe,
 } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
-import type { Access } from './access.ts'
+import { readAuthData, type Access } from './access.ts'
 import { answer, empty, expired, repeated, type Answer } from './answers.ts'
 import { readClientName, readGeneration, type Authenticate } from './connection.ts'
 import type { ControlMessage } from './control.ts'
@@ -18,13 +17,14 @@ import { ChannelRefused } from './errors.ts'
 import { replayText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
-import { isMatch } from './match.ts'
+import { isMatch, type Match } from './match.ts'
 import type { Limits } from './options.ts'
 import { Poll, type PollHost } from './poll.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
 import { sessionId, sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
 import { Undelivered } from './undelivered.ts'
+import { isUtf8 } from './text.ts'
 
 export interface LongPollHost {
   readonly hub: Hub
@@ -152,14 +152,14 @@ export class LongPoll {
   }
 
   /** Ends all sessions whose context matches. */
-  async endSessions(match: object): Promise<void> {
+  async endSessions(match: Match): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
       if (isMatch(match, session.context)) await this.endSession(id)
     }
   }
 
   /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
-  async revoke(match: object, channel: string): Promise<void> {
+  async revoke(match: Match, channel: string): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
       if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
       const reply = await this.#host.sessions.unsubscribe(id, channel)
@@ -187,17 +187,15 @@ export class LongPoll {
 
   async #authenticate(auth: Auth, authenticate: Authenticate): Promise<Answer> {
     const { sessions, limits, recovery } = this.#host
-    const data = authData(auth)
-    if (Buffer.byteLength(JSON.stringify(data)) > limits.authBytes) {
-      return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
-    }
-    const { isAllowed, ...rest } = await authenticate(data)
-    if (!isAllowed) return answer(401, { __type: 'authError', reason: reasons.unauthorized })
+    const data = readAuthData(auth, limits.authBytes)
+    if (data === null) return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
+    const access = await authenticate(data)
+    if (!access.isAllowed) return answer(401, { __type: 'authError', reason: reasons.unauthorized })
     const token = randomUUID()
     const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
     await sessions.create(sessionId(token), {
-      auth: data,
-      context: 'context' in rest ? rest.context : undefined,
+      auth: access.auth,
+      context: access.context,
       version: isVersioned ? PROTOCOL_VERSION : 0,
       client: readClientName(auth),
       generation: readGeneration(auth),
@@ -360,6 +358,8 @@ export class LongPoll {
   }
 
   async #removeChannel(id: string, channel: string): Promise<boolean> {
+    // Nobody has it; to Redis it would be another channel's name.
+    if (!isUtf8(channel)) return true
     const reply = await this.#host.sessions.unsubscribe(id, channel)
     if (reply === null) return false
     this.#undelivered.forget(id, channel)

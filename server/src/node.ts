@@ -17,9 +17,13 @@ import type { Departure } from './departure.ts'
 import { Fences } from './fences.ts'
 import type { Compression } from './frames.ts'
 import { Hub } from './hub.ts'
+import { describe } from './json.ts'
 import { LongPoll } from './longpoll.ts'
+import { readMatch } from './match.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
+import { toPayload } from './payload.ts'
 import { sessionId, sessionLife } from './sessions.ts'
+import { isUtf8 } from './text.ts'
 
 /** How long a request waits for Redis to confirm, in ms. */
 const BROKER_TIMEOUT_MS = 5000
@@ -154,11 +158,8 @@ export class Node {
   }
 
   async publish(channel: string, body: unknown): Promise<void> {
-    if (typeof channel !== 'string') {
-      throw new BroadcasterError('invalidOption', `publish(): expected a channel name, got ${typeof channel}`)
-    }
-    const text = typeof body === 'string' ? body : asJson(body)
-    await this.#backend.publish(channel, text)
+    checkChannel('publish', channel)
+    await this.#backend.publish(channel, toPayload(body))
   }
 
   async stats(): Promise<Stats> {
@@ -185,12 +186,15 @@ export class Node {
     }
   }
 
-  async disconnect(match: object): Promise<void> {
+  async disconnect(who: object | 'everyone'): Promise<void> {
+    const match = readMatch('disconnect', who)
     await this.#hub.publishToAll({ type: 'disconnect', match })
     await this.#longPoll.endSessions(match)
   }
 
-  async unsubscribe(match: object, channel: string): Promise<void> {
+  async unsubscribe(who: object | 'everyone', channel: string): Promise<void> {
+    const match = readMatch('unsubscribe', who)
+    checkChannel('unsubscribe', channel)
     await this.#hub.publishToAll({ type: 'unsubscribe', match, channel })
     await this.#longPoll.revoke(match, channel)
   }
@@ -259,14 +263,10 @@ export class Node {
 }
 
 /** @throws {BroadcasterError} `invalidOption` */
-function asJson(body: unknown): string {
-  try {
-    const text = JSON.stringify(body) as string | undefined
-    if (text !== undefined) return text
-  } catch (error) {
-    throw new BroadcasterError('invalidOption', 'publish(): the body is no JSON', { cause: error })
-  }
-  throw new BroadcasterError('invalidOption', `publish(): the body is no JSON, got ${typeof body}`)
+function checkChannel(method: string, channel: unknown): void {
+  if (typeof channel === 'string' && isUtf8(channel)) return
+  const got = typeof channel === 'string' ? 'half a character, which UTF-8 can not carry' : describe(channel)
+  throw new BroadcasterError('invalidOption', `${method}(): expected a channel name, got ${got}`)
 }
 
 /** The settings of `ws` for its own compression, which ours takes the place of. */

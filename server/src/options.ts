@@ -3,19 +3,43 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { ServerOptions as WebSocketOptions } from 'ws'
 import type { ConnectAnswer } from './access.ts'
 import { controlChannelFor } from './controlChannel.ts'
-import { BroadcasterError } from './errors.ts'
 import { consoleLogger, type Logger } from './logger.ts'
+import {
+  amounts,
+  callback,
+  checkKeys,
+  checkLogger,
+  checkWebSocket,
+  duration,
+  invalid,
+  name,
+} from './optionChecks.ts'
+import { readOrigins, type AllowedOrigins } from './originList.ts'
+import { checkRedis } from './redisTarget.ts'
 
 /** Where Redis is: a URL, ioredis options, or an ioredis instance, whose settings are taken for our own connections. */
 export type RedisTarget = string | RedisOptions | Redis | Cluster
 
 export type Context = Record<string, unknown>
 
-/** Options of {@link broadcaster}. All durations are milliseconds. */
+/** Options of `ws` that are not for the application to give. */
+export type ReservedWebSocketOption =
+  | 'server'
+  | 'noServer'
+  | 'path'
+  | 'port'
+  | 'host'
+  | 'backlog'
+  | 'verifyClient'
+  | 'clientTracking'
+  | 'maxPayload'
+
+/** Options of {@link broadcaster}. All durations are whole milliseconds. */
 export interface BroadcasterOptions<C extends object = Context> {
   /**
    * May this client connect? `false` refuses, `true` accepts, an object accepts and is remembered as the client's
-   * context; it has to be JSON, since a long-poll session lives in Redis. Throwing or rejecting refuses, and is logged.
+   * context, which is what JSON makes of it, since a long-poll session lives in Redis: a Date is text, what is undefined is
+   * left out, a Map is empty. What JSON can't say (a BigInt, a circle) refuses, as does throwing or rejecting, and is logged.
    * `auth` is what the client sent, without the reserved keys that begin with `__`; `req` is the Express request, after
    * the application's own middleware, whatever the transport.
    *
@@ -23,8 +47,8 @@ export interface BroadcasterOptions<C extends object = Context> {
    */
   canConnect?: (auth: Record<string, unknown>, req: Request) => ConnectAnswer<C> | Promise<ConnectAnswer<C>>
   /**
-   * May this client have this channel? Asked at every subscribe, also when a client comes back. `context` is what
-   * `canConnect` returned. Throwing or rejecting refuses, and is logged.
+   * May this client have this channel? Asked at every subscribe, also when a client comes back. `context` is what JSON has
+   * made of what `canConnect` returned, a copy each time. Throwing or rejecting refuses, and is logged.
    *
    * @default every channel
    */
@@ -34,12 +58,14 @@ export interface BroadcasterOptions<C extends object = Context> {
     context: NoInfer<C>,
   ) => boolean | Promise<boolean>
   /**
-   * Which browser origins may connect, on both transports: a function, or a list such as `['https://app.example']`. It
-   * also opens CORS for long-poll. Requests without an `Origin` header come from no browser, and are let in.
+   * Which browser origins may connect, on both transports: a list such as `['https://app.example', /^https:\/\/[\w-]+\.app\.example$/]`,
+   * or a function, sync or async, that is asked of every request. It also opens CORS for long-poll. A RegExp is tried on the
+   * origin as the browser sends it: begin it with `^` and end it with `$`. With a list, requests without an `Origin` header come
+   * from no browser, and are let in. An origin that is refused is logged, once, with what would let it in.
    *
    * @default the same origin only
    */
-  checkOrigin?: readonly string[] | ((req: Request) => boolean)
+  checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>)
   /**
    * Where Redis is; `false` for one process without Redis.
    *
@@ -80,14 +106,14 @@ export interface BroadcasterOptions<C extends object = Context> {
   pollTime?: number
   /** What is kept of each channel for clients that come back; `false` turns it off, and the wire is the original's. */
   recovery?: Partial<RecoveryOptions> | false
-  /** What a client may use at most. */
+  /** What a client may use at most. `Infinity` lifts a limit. */
   limits?: Partial<Limits>
   /**
-   * Options for the WebSocket server of `ws`: `perMessageDeflate`, `handleProtocols`, ... `server`, `noServer`, `path` and
-   * `verifyClient` are ours. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are compressed once for
+   * Options for the WebSocket server of `ws`: `perMessageDeflate`, `handleProtocols`, ... `server`, `noServer`, `path`,
+   * `verifyClient`, `clientTracking` and `maxPayload` (which is `limits.messageBytes`) are ours. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are compressed once for
    * all who listen, without context takeover.
    */
-  webSocket?: Omit<WebSocketOptions, 'server' | 'noServer' | 'path' | 'port' | 'host' | 'verifyClient'>
+  webSocket?: Omit<WebSocketOptions, ReservedWebSocketOption>
   /**
    * Shaped like pino.
    *
@@ -98,7 +124,7 @@ export interface BroadcasterOptions<C extends object = Context> {
 
 export interface RecoveryOptions {
   /**
-   * How long a message is kept for clients that come back, in ms.
+   * How long a message is kept for clients that come back, in ms; with `Infinity`, until there is no room for it.
    *
    * @default 30_000
    */
@@ -204,7 +230,7 @@ export const defaultLimits: Limits = {
 export interface ResolvedOptions {
   readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
   readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
-  readonly checkOrigin: readonly string[] | ((req: Request) => boolean) | undefined
+  readonly checkOrigin: AllowedOrigins | ((req: Request) => unknown) | undefined
   readonly redis: RedisTarget | false
   readonly pubSub: RedisTarget | undefined
   readonly controlChannel: string
@@ -237,29 +263,27 @@ const KNOWN = new Set<string>([
 
 /** @throws {BroadcasterError} `invalidOption`, with what was expected and what came. */
 export function resolveOptions<C extends object>(options: BroadcasterOptions<C>): ResolvedOptions {
-  for (const key of Object.keys(options)) {
-    if (!KNOWN.has(key)) throw invalid(key, `one of ${[...KNOWN].join(', ')}`, key)
-  }
+  checkKeys(options, KNOWN)
   const { recovery, redis, pubSub, checkOrigin } = options
-  if (redis === false && pubSub !== undefined)
+  if (pubSub !== undefined && redis === false)
     throw invalid('pubSub', 'undefined where redis is false', pubSub)
-  if (checkOrigin !== undefined && typeof checkOrigin !== 'function' && !Array.isArray(checkOrigin)) {
-    throw invalid('checkOrigin', 'a function or a list of origins', checkOrigin)
-  }
-  if (redis !== undefined && redis !== false) checkTarget('redis', redis)
-  if (pubSub !== undefined) checkTarget('pubSub', pubSub)
+  if (redis !== undefined && redis !== false) checkRedis('redis', redis)
+  if (pubSub !== undefined) checkRedis('pubSub', pubSub)
   if (options.logger !== undefined) checkLogger(options.logger)
-  const timeout = positive('timeout', options.timeout ?? 30_000)
+  if (options.webSocket !== undefined) checkWebSocket(options.webSocket)
+  const timeout = duration('timeout', options.timeout ?? 30_000)
   const pollTime = options.pollTime ?? 500
-  if (!Number.isFinite(pollTime) || pollTime < 0 || pollTime >= timeout) {
-    throw invalid('pollTime', `0 or more, and less than timeout (${timeout})`, pollTime)
+  if (!Number.isInteger(pollTime) || pollTime < 0 || pollTime >= timeout) {
+    throw invalid('pollTime', `whole ms, 0 or more, and less than timeout (${timeout})`, pollTime)
   }
   const controlNamespace = name('controlNamespace', options.controlNamespace ?? 'bc:')
+  const limits = amounts('limits', defaultLimits, options.limits)
+  if (limits.authTimeout !== Infinity) duration('limits.authTimeout', limits.authTimeout)
   return {
     canConnect: callback('canConnect', options.canConnect) ?? (() => true),
     canSubscribe:
       (callback('canSubscribe', options.canSubscribe) as ResolvedOptions['canSubscribe']) ?? (() => true),
-    checkOrigin,
+    checkOrigin: checkOrigin === undefined ? undefined : readOrigins(checkOrigin),
     redis: redis ?? DEFAULT_REDIS,
     pubSub,
     controlChannel: name(
@@ -269,8 +293,8 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     controlNamespace,
     timeout,
     pollTime,
-    recovery: recovery === false ? false : numbers('recovery', defaultRecovery, recovery),
-    limits: numbers('limits', defaultLimits, options.limits),
+    recovery: recovery === false ? false : amounts('recovery', defaultRecovery, recovery),
+    limits,
     webSocket: options.webSocket ?? {},
     logger: options.logger ?? consoleLogger,
   }
@@ -282,49 +306,4 @@ function defaultControlChannel(
 ): string {
   const target = redis || DEFAULT_REDIS
   return controlChannelFor(namespace, target, pubSub ?? target)
-}
-
-function numbers<T extends object>(option: string, defaults: T, given: Partial<T> | undefined): T {
-  const merged = { ...defaults }
-  for (const [key, value] of Object.entries(given ?? {})) {
-    if (!Object.hasOwn(defaults, key))
-      throw invalid(`${option}.${key}`, `one of ${Object.keys(defaults).join(', ')}`, key)
-    if (value !== undefined) Object.assign(merged, { [key]: positive(`${option}.${key}`, value) })
-  }
-  return merged
-}
-
-function positive(option: string, value: unknown): number {
-  // Infinity lifts a limit.
-  if (typeof value !== 'number' || Number.isNaN(value) || value <= 0)
-    throw invalid(option, 'a number above 0', value)
-  return value
-}
-
-function callback<F>(option: string, value: F | undefined): F | undefined {
-  if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
-  return value
-}
-
-function checkTarget(option: string, target: unknown): void {
-  const isUrl = typeof target === 'string' && /^(rediss?|unix):\/\/|^\//.test(target)
-  if (!isUrl && (typeof target !== 'object' || target === null)) {
-    throw invalid(option, 'a redis:// or rediss:// URL, ioredis options or an ioredis instance', target)
-  }
-}
-
-function checkLogger(logger: Logger): void {
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-    if (typeof logger[level] !== 'function') throw invalid(`logger.${level}`, 'a function', logger[level])
-  }
-}
-
-function name(option: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '') throw invalid(option, 'a string that is not empty', value)
-  return value
-}
-
-function invalid(option: string, expected: string, got: unknown): BroadcasterError {
-  const shown = typeof got === 'string' ? JSON.stringify(got) : String(got)
-  return new BroadcasterError('invalidOption', `Option ${option}: expected ${expected}, got ${shown}`)
 }

@@ -38,7 +38,7 @@ export class Poll implements Waiter {
   /** It was ended by a poll with the same `seq`: the same question, asked again. */
   isRepeated = false
   /** Up to where the answer goes, for the channels that it has messages of. */
-  readonly delivered: Record<string, string> = {}
+  readonly delivered = Object.create(null) as Record<string, string>
   /** Of the session, which a newer connection of the client ends. */
   generation = 0
   /** The channels of the session that the broker refuses. */

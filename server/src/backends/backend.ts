@@ -48,7 +48,7 @@ export interface Backend {
    *
    * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
    */
-  publish(channel: string, body: string): Promise<number>
+  publish(channel: string, body: string | Buffer): Promise<number>
 
   /**
    * Makes the next beacon number (see `makeBeacon`), of this run of the broker, greater than `floor` and than every number

@@ -11,6 +11,7 @@ import {
   type SessionStore,
   type SessionSubscribeOptions,
 } from '../sessions.ts'
+import { throughUtf8 } from '../text.ts'
 import type { Backend, BackendReceiver } from './backend.ts'
 
 /** One process, no services: what `redis: false` uses. */
@@ -48,11 +49,12 @@ export class MemoryBackend implements Backend {
     for (const channel of channels) this.#channels.delete(channel)
   }
 
-  async publish(channel: string, body: string): Promise<number> {
+  async publish(channel: string, body: string | Buffer): Promise<number> {
     if (this.#receiver === null) throw new BroadcasterError('closed', 'The broadcaster has been closed')
     if (!this.#channels.has(channel)) return 0
+    const text = typeof body === 'string' ? throughUtf8(body) : body.toString()
     // Not from within the caller's call: that may be a handler of ours.
-    queueMicrotask(() => this.#receiver?.message(channel, body))
+    queueMicrotask(() => this.#receiver?.message(channel, text))
     return 1
   }
 

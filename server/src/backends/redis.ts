@@ -142,7 +142,7 @@ export class RedisBackend implements Backend {
     await this.#subscriber.client.unsubscribe(...channels)
   }
 
-  async publish(channel: string, body: string): Promise<number> {
+  async publish(channel: string, body: string | Buffer): Promise<number> {
     try {
       return await this.#publisher.commands.publish(channel, body)
     } catch (error) {
