@@ -108,7 +108,7 @@ function whyNotListed(origin: string): string {
 const LET_IN_BY_FUNCTION = 'only a function as checkOrigin can let it in'
 
 function letIn(origin: string): string {
-  return `write checkOrigin: [${describe(origin)}]`
+  return `write checkOrigin: [${JSON.stringify(origin.slice(0, MAX_ORIGIN_LENGTH))}]`
 }
 
 /** Each origin once: strangers don't get to fill the log, and the one that was forgotten is among the first. */
@@ -133,7 +133,7 @@ class Refusals {
 }
 
 const MAX_REFUSALS = 100
-const MAX_ORIGIN_LENGTH = 200
+const MAX_ORIGIN_LENGTH = 300
 
 /** CORS headers for an origin that is let in, and the whole answer to its preflight. */
 const corsHeaders = cors<Request>({

@@ -84,6 +84,18 @@ describe('unsubscribe()', () => {
 })
 
 describe('close()', () => {
+  it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '10s', null])(
+    'refuses to drain for %s ms, and has stopped nothing',
+    async (drain) => {
+      const server = tidy(await startServer())
+      await expect(server.broadcaster.close({ drain: drain as number })).rejects.toMatchObject({
+        code: 'invalidOption',
+        message: expect.stringMatching(/drain/),
+      })
+      expect((await fetch(`${server.url}/health`)).status).toBe(200)
+    },
+  )
+
   it('closes every connection with a code that makes clients come back, and answers every poll', async () => {
     const server = tidy(await startServer())
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer

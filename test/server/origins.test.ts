@@ -1,33 +1,41 @@
 import type { BroadcasterOptions } from '@broadcaster/server'
+import { once } from 'node:events'
+import net from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { startServer, type Setup, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
+import { sleep, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const app = 'https://app.example'
 const elsewhere = 'https://elsewhere.example'
 
-async function isLetIn(server: TestServer, origin: string): Promise<boolean> {
-  const longPoll = await post(server.url, { __type: 'auth' }, { headers: { Origin: origin } })
+/** Whether both transports, and the preflight of the one, say the same. */
+async function isLetIn(
+  server: TestServer,
+  origin: string,
+  others: Record<string, string> = {},
+): Promise<boolean> {
+  const headers = { ...others, Origin: origin }
+  const longPoll = await post(server.url, { __type: 'auth' }, { headers })
   const isAllowed = longPoll.status === 200
   expect(longPoll.status).toBe(isAllowed ? 200 : 403)
   expect(longPoll.headers.get('access-control-allow-origin')).toBe(isAllowed ? origin : null)
-  const preflight = await fetch(server.url, {
-    method: 'OPTIONS',
-    headers: { Origin: origin, 'Access-Control-Request-Method': 'POST' },
-  })
+  const asked = { ...headers, 'Access-Control-Request-Method': 'POST' }
+  const preflight = await post(server.url, '', { method: 'OPTIONS', headers: asked })
+  expect(preflight.status).toBe(isAllowed ? 204 : 403)
   expect(preflight.headers.get('access-control-allow-origin')).toBe(isAllowed ? origin : null)
-  if (isAllowed) await WebSocketPeer.connect(server, { origin })
-  else expect((await refusedHandshake(server, { origin })).status).toBe(403)
+  if (isAllowed) await WebSocketPeer.connect(server, { headers })
+  else expect((await refusedHandshake(server, { headers })).status).toBe(403)
   return isAllowed
 }
 
-describe('origins', () => {
-  const start = async (checkOrigin?: BroadcasterOptions['checkOrigin']) =>
-    tidy(await startServer(checkOrigin === undefined ? {} : { checkOrigin }))
+const start = async (checkOrigin?: BroadcasterOptions['checkOrigin'], setup?: Setup) =>
+  tidy(await startServer(checkOrigin === undefined ? {} : { checkOrigin }, setup))
 
+describe('origins', () => {
   it('are the own one only, unless told otherwise', async () => {
     const server = await start()
     expect(await isLetIn(server, server.origin)).toBe(true)
@@ -47,18 +55,96 @@ describe('origins', () => {
     expect(await isLetIn(server, app.replace('https', 'http'))).toBe(false)
   })
 
+  it.each([
+    ['https://app.example/', app],
+    ['https://app.example:443', app],
+    ['HTTPS://App.Example', app],
+    ['http://app.example:80/', 'http://app.example'],
+    ['https://m\u00fcnchen.example', 'https://xn--mnchen-3ya.example'],
+    ['http://[0:0:0:0:0:0:0:1]:3000', 'http://[::1]:3000'],
+    ['capacitor://localhost', 'capacitor://localhost'],
+    ['tauri://localhost/', 'tauri://localhost'],
+    ['chrome-extension://abcdefgh', 'chrome-extension://abcdefgh'],
+    ['file://', 'file://'],
+  ])('in a list may be written as %s: browsers send %s', async (entry, origin) => {
+    const server = await start([entry])
+    expect(await isLetIn(server, origin)).toBe(true)
+    expect(await isLetIn(server, `${origin}.elsewhere.example`)).toBe(false)
+  })
+
+  it('may be patterns, which remember nothing', async () => {
+    const server = await start([/^https:\/\/[\w-]+\.app\.example$/gy, app])
+    for (let i = 0; i < 3; i++) expect(await isLetIn(server, 'https://preview-5.app.example')).toBe(true)
+    expect(await isLetIn(server, app)).toBe(true)
+    expect(await isLetIn(server, 'https://a.b.app.example')).toBe(false)
+    expect(await isLetIn(server, 'https://x.app.example.elsewhere.example')).toBe(false)
+  })
+
   it('may be decided by a function', async () => {
     const server = await start((req) => req.get('origin')?.endsWith('.example') === true)
     expect(await isLetIn(server, app)).toBe(true)
     expect(await isLetIn(server, 'https://app.test')).toBe(false)
   })
 
-  it('are refused when the function fails', async () => {
-    const server = await start(() => {
-      throw new Error('no idea')
+  it('may be decided by a function that has to ask somebody, once a request', async () => {
+    let asked = 0
+    const server = await start(async (req) => {
+      asked += 1
+      await sleep(20)
+      return req.get('origin') === app
     })
+    expect(await isLetIn(server, app)).toBe(true)
+    expect(await isLetIn(server, elsewhere)).toBe(false)
+    expect(asked).toBe(6)
+    const alice = new LongPollPeer(server, { Origin: app })
+    const channel = channelName()
+    await alice.auth()
+    await alice.subscribe(channel)
+    await server.publish(channel, 'hello')
+    expect(await alice.next()).toMatchObject({ body: 'hello' })
+  })
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no idea')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('no idea'))],
+  ])('are refused when the function %s', async (_, checkOrigin) => {
+    const server = await start(checkOrigin)
     expect(await isLetIn(server, app)).toBe(false)
     expect(server.logs.loud('no idea')).not.toEqual([])
+  })
+
+  it.each([undefined, 1, 'yes', {}])('are refused when the function answers %j', async (answer) => {
+    const server = await start((() => answer) as unknown as () => boolean)
+    expect(await isLetIn(server, app)).toBe(false)
+    expect(server.logs.loud(/only true/)).toHaveLength(1)
+  })
+
+  it('who goes away while the function thinks does no harm', async () => {
+    let open = (_: boolean) => {}
+    const thinking = new Promise<boolean>((resolve) => (open = resolve))
+    let asked = 0
+    const server = await start(() => {
+      asked += 1
+      return thinking
+    })
+    const gone = [WebSocketPeer.connect(server), post(server.url, { __type: 'auth' })]
+    for (const request of gone) request.catch(() => {})
+    await within(
+      (async () => {
+        while (asked < 2) await sleep(10)
+      })(),
+      'both to be asked about',
+    )
+    server.httpServer.closeAllConnections()
+    for (const request of gone) await expect(request).rejects.toThrow()
+    open(true)
+    await WebSocketPeer.connect(server)
+    expect((await server.broadcaster.stats()).connections).toBe(0)
   })
 
   it('do not matter to who sends none: that is no browser', async () => {
@@ -93,5 +179,123 @@ describe('origins', () => {
     const server = await start([app])
     const { headers } = await post(server.url, { __type: 'auth' }, { headers: { Origin: app } })
     expect(headers.get('access-control-allow-credentials')).toBe('true')
+  })
+})
+
+describe('the own origin', () => {
+  it.each([
+    ['https://example.com', 'example.com'],
+    ['https://example.com', 'EXAMPLE.com:443'],
+    ['https://example.com', 'example.com:'],
+    ['http://example.com', 'Example.Com:80'],
+    ['https://example.com:8443', 'example.COM:8443'],
+    ['http://[::1]:3000', '[0:0:0:0:0:0:0:1]:3000'],
+    ['https://[::1]', '[::1]:443'],
+    ['https://xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
+  ])('is %s where the server was asked for as %s', async (origin, host) => {
+    expect(await isLetIn(await start(), origin, { Host: host })).toBe(true)
+  })
+
+  it.each([
+    ['https://example.com', 'example.com:80'],
+    ['http://example.com', 'example.com:443'],
+    ['https://example.com', 'example.com:8443'],
+    ['https://example.com:8443', 'example.com'],
+    ['https://example.com', 'www.example.com'],
+    ['https://example.com', 'example.com.elsewhere.example'],
+    ['https://example.com', 'user@example.com'],
+    ['https://example.com', 'example.com/x'],
+    ['https://example.com', 'example.com?x'],
+    ['https://example.com', 'example.com#x'],
+    ['https://example.com', 'example.com\\x'],
+    ['https://[::1]', '[::2]'],
+    ['capacitor://example.com', 'example.com'],
+    ['file://', 'localhost'],
+    ['null', 'null'],
+    ['nonsense', 'nonsense'],
+  ])('is not %s where the server was asked for as %s', async (origin, host) => {
+    expect(await isLetIn(await start(), origin, { Host: host })).toBe(false)
+  })
+
+  it('is nothing where the request does not say for what server it is', async () => {
+    const server = await start()
+    const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1')
+    tidy({ close: () => socket.destroy() })
+    socket.write('POST /broadcast HTTP/1.0\r\nOrigin: http://127.0.0.1\r\nContent-Length: 2\r\n\r\n{}')
+    const [data] = (await within(once(socket, 'data'), 'an answer')) as [Buffer]
+    expect(String(data)).toMatch(/^HTTP\/1\.1 403/)
+  })
+
+  it.each<[setting: unknown, isTrusted: boolean]>([
+    [undefined, false],
+    [false, false],
+    [true, true],
+    [1, true],
+    ['loopback', true],
+    ['10.0.0.0/8', false],
+    [() => false, false],
+  ])("is what X-Forwarded-Host says with 'trust proxy' %s: %s", async (setting, isTrusted) => {
+    const server = await start(undefined, {
+      before: (express) => setting !== undefined && express.set('trust proxy', setting),
+    })
+    const forwarded = (host: string) => ({ Host: 'internal:3000', 'X-Forwarded-Host': host })
+    expect(await isLetIn(server, app, forwarded('APP.example:443'))).toBe(isTrusted)
+    expect(await isLetIn(server, 'https://app.example:8443', forwarded('app.example:8443, inner'))).toBe(
+      isTrusted,
+    )
+    expect(await isLetIn(server, app, forwarded('app.example:8443'))).toBe(false)
+    expect(await isLetIn(server, 'http://internal:3000', forwarded(''))).toBe(true)
+  })
+})
+
+describe('an origin that is refused', () => {
+  it.each<
+    [what: string, options: BroadcasterOptions['checkOrigin'], origin: string, headers: object, hint: RegExp]
+  >([
+    ['stranger', undefined, app, {}, /write checkOrigin: \["https:\/\/app\.example"\]/],
+    ['forgotten in a list', [elsewhere], app, {}, /not in checkOrigin.*\["https:\/\/app\.example"\]/],
+    ['sandboxed', undefined, 'null', {}, /only a function/],
+    ['sandboxed, with a list', [app], 'null', {}, /only a function/],
+    ['of another port', undefined, 'http://127.0.0.1:1', {}, /another port.*\$http_host/],
+    [
+      'behind a proxy that cuts off the port',
+      undefined,
+      'https://a.example:8443',
+      { Host: 'a.example' },
+      /\$http_host/,
+    ],
+    [
+      'behind a proxy that is not trusted',
+      undefined,
+      app,
+      { Host: 'internal', 'X-Forwarded-Host': 'app.example' },
+      /'trust proxy'/,
+    ],
+    ['to the function', () => false, app, {}, /checkOrigin answered false/],
+  ])('is logged once, with what would let it in: %s', async (_, checkOrigin, origin, headers, hint) => {
+    const server = await start(checkOrigin)
+    for (let i = 0; i < 3; i++) expect(await isLetIn(server, origin, { ...headers })).toBe(false)
+    expect(server.logs.loud()).toEqual([expect.stringMatching(hint)])
+    expect(server.logs.loud(origin)).toHaveLength(1)
+  })
+
+  it('is let in by what the log says', async () => {
+    const refusing = await start()
+    await isLetIn(refusing, 'https://app.example:8443')
+    const [, list] = /checkOrigin: (\[.*?\])/.exec(refusing.logs.loud()[0]!)!
+    const server = await start(JSON.parse(list!) as string[])
+    expect(await isLetIn(server, 'https://app.example:8443')).toBe(true)
+  })
+
+  it('does not get to fill the log', async () => {
+    const server = await start()
+    for (let i = 0; i < 150; i++) {
+      const headers = { Origin: `https://${i}.${'x'.repeat(1000)}.example` }
+      expect((await post(server.url, '{}', { headers })).status).toBe(403)
+    }
+    const lines = server.logs.loud()
+    expect(lines).toHaveLength(101)
+    expect(lines[100]).toMatch(/not logged/)
+    for (const line of lines) expect(line.length).toBeLessThan(5000)
   })
 })

@@ -125,7 +125,8 @@ export class LongPollPeer extends Peer {
     for (const { __type: type, channel, position, __token: token, __v: version } of messages) {
       if (type === 'authOk') {
         this.#token = token as string
-        this.#positions = version === undefined ? undefined : {}
+        // Without a prototype: a channel may be called `__proto__`.
+        this.#positions = version === undefined ? undefined : (Object.create(null) as Record<string, unknown>)
       }
       if (!this.#positions || typeof channel !== 'string') continue
       if (type === 'unsubscribeOk' || type === 'unsubscribed') delete this.#positions[channel]

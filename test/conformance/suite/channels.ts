@@ -106,6 +106,19 @@ export function channels(subject: Subject): void {
       }
     })
 
+    it('S4: refuses a name that UTF-8 can not carry', async () => {
+      const alice = await signIn()
+      const name = channelName()
+      for (const half of ['\ud83d', '\ude00']) {
+        const channel = name + half
+        const reason = 'Channel name malformed'
+        expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeError', channel, reason })
+        expect(await alice.unsubscribe(channel)).toEqual({ __type: 'unsubscribeOk', channel })
+      }
+      await subject.publish(`${name}\ufffd`, 'not for alice')
+      await alice.hearsNothing()
+    })
+
     it('S4: refuses one channel too many, until another is unsubscribed', async () => {
       const alice = await signIn()
       const some = Array.from({ length: settings.channelsPerConnection }, () => channelName())

@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest'
+import { connect, signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+
+class Money {
+  readonly #cents = 500
+  toJSON() {
+    return { cents: this.#cents }
+  }
+}
+
+class Account {
+  readonly id = 7
+  readonly #secret = 'hush'
+  get secret() {
+    return this.#secret
+  }
+}
+
+/** What JSON has no word for, or another one. */
+const rich = () => ({
+  since: new Date(0),
+  money: new Money(),
+  account: new Account(),
+  map: new Map([['a', 1]]),
+  set: new Set([1]),
+  gone: undefined,
+  method() {},
+  [Symbol('tag')]: 1,
+  list: [undefined, () => {}, Number.NaN, -0],
+  much: Number.POSITIVE_INFINITY,
+  nothing: null,
+  nested: { deep: [{ at: new Date(0) }] },
+})
+
+const plain = {
+  since: '1970-01-01T00:00:00.000Z',
+  money: { cents: 500 },
+  account: { id: 7 },
+  map: {},
+  set: {},
+  list: [null, null, null, 0],
+  much: null,
+  nothing: null,
+  nested: { deep: [{ at: '1970-01-01T00:00:00.000Z' }] },
+}
+
+const subjects: [name: string, redis: () => Promise<string | false>][] = [
+  ['in process', async () => false],
+  ['on Redis', async () => tidy(await startRedis()).url],
+]
+
+describe.each(transports)('the context over %s', (transport) => {
+  it.each(subjects)('is what JSON makes of it, %s', async (_, redis) => {
+    const seen: unknown[] = []
+    const server = tidy(
+      await startServer({
+        redis: await redis(),
+        canConnect: rich,
+        canSubscribe: (_, _channel, context) => seen.push(context) > 0,
+      }),
+    )
+    const alice = await signIn(server, { transport })
+    await alice.subscribe(channelName())
+    expect(seen).toStrictEqual([plain])
+    expect(Object.is((seen[0] as typeof plain).list[3], 0)).toBe(true)
+  })
+
+  it.each(subjects)('is that at the time of canConnect, and stays so, %s', async (_, redis) => {
+    const seen: unknown[] = []
+    const context = { user: 'alice', roles: ['reader'] }
+    const server = tidy(
+      await startServer({
+        redis: await redis(),
+        canConnect: () => context,
+        canSubscribe: (auth, _channel, known) => {
+          seen.push(structuredClone([auth, known]))
+          // Whatever this does to them, the next time it is asked they are as they were.
+          auth['user'] = 'mallory'
+          known.roles.push('admin')
+          return true
+        },
+      }),
+    )
+    const alice = await signIn(server, { transport, auth: { user: 'alice' } })
+    context.user = 'mallory'
+    context.roles.push('admin')
+    for (let i = 0; i < 2; i++) await alice.subscribe(channelName())
+    const once = [{ user: 'alice' }, { user: 'alice', roles: ['reader'] }]
+    expect(seen).toEqual([once, once])
+    await server.broadcaster.disconnect({ roles: ['reader', 'admin'] })
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('may be a list, and auth data keep what canConnect made of them', async () => {
+    const seen: unknown[] = []
+    const server = tidy(
+      await startServer({
+        canConnect: (auth) => {
+          delete auth['token']
+          auth['at'] = new Date(0)
+          return ['news', 'sports']
+        },
+        canSubscribe: (...args) => seen.push(args) > 0,
+      }),
+    )
+    const alice = await signIn(server, { transport, auth: { token: 'hush', name: 'alice' } })
+    const channel = channelName()
+    await alice.subscribe(channel)
+    expect(seen).toEqual([[{ name: 'alice', at: plain.since }, channel, ['news', 'sports']]])
+  })
+
+  const circle: Record<string, unknown> = {}
+  circle['self'] = circle
+  const failing = new Error('the getter is out of order')
+
+  it.each<[what: string, context: () => object, reason: RegExp]>([
+    ['a big integer', () => ({ id: 1n }), /BigInt/],
+    ['a circle', () => circle, /circular/i],
+    [
+      'a toJSON that throws',
+      () => ({
+        toJSON() {
+          throw failing
+        },
+      }),
+      /out of order/,
+    ],
+    [
+      'a getter that throws',
+      () => ({
+        get user() {
+          throw failing
+        },
+      }),
+      /out of order/,
+    ],
+    ['a toJSON that gives nothing', () => ({ toJSON() {} }), /becomes undefined/],
+    ['a toJSON that gives false', () => ({ toJSON: () => false }), /becomes false/],
+    ['a date', () => new Date(0), /class Date becomes "1970/],
+  ])('that holds %s refuses, and the log names the reason', async (_, context, reason) => {
+    const server = tidy(await startServer({ canConnect: context }))
+    const alice = await connect(server, { transport })
+    expect(await alice.auth()).toEqual({ __type: 'authError', reason: 'Unauthorized' })
+    expect(server.logs.loud()).toEqual([expect.stringMatching(/canConnect/)])
+    expect(server.logs.loud(reason)).toHaveLength(1)
+    await worksStill(server)
+  })
+
+  it('auth data that canConnect has made no JSON refuse too', async () => {
+    const server = tidy(await startServer({ canConnect: (auth) => (auth['id'] = 5n) > 0 }))
+    const alice = await connect(server, { transport })
+    expect(await alice.auth()).toEqual({ __type: 'authError', reason: 'Unauthorized' })
+    expect(server.logs.loud(/canConnect.*BigInt/)).toHaveLength(1)
+  })
+
+  it('A3: auth data nested too deeply to be written again are refused, and nothing is logged', async () => {
+    let asked = 0
+    const server = tidy(await startServer({ limits: { authBytes: 200_000 }, canConnect: () => ++asked > 0 }))
+    const alice = await connect(server, { transport })
+    await alice.send(`{"__type":"auth","deep":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
+    expect(await alice.next()).toEqual({ __type: 'authError', reason: 'Auth too large' })
+    expect(asked).toBe(0)
+    expect(server.logs.loud()).toEqual([])
+    await worksStill(server)
+  })
+
+  /** Others come in, where it lets them. */
+  async function worksStill(server: TestServer): Promise<void> {
+    const bob = await connect(server, { transport })
+    expect((await bob.auth()).__type).toMatch(/^auth/)
+  }
+})
