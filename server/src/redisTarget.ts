@@ -75,12 +75,21 @@ function checkOptions(option: string, target: object): void {
 
 function checkUrl(option: string, target: string): void {
   if (!/^(rediss?|unix):\/\/|^\//i.test(target)) throw invalidUrl(option, EXPECTED, target)
-  if (target.startsWith('/') || URL.canParse(target)) return
+  if (target.startsWith('/') || canBeRead(target)) return
   throw invalidUrl(
     option,
     'a URL; special characters in user and password have to be written as encodeURIComponent writes them',
     target,
   )
+}
+
+function canBeRead(target: string): boolean {
+  try {
+    const { username, password } = new URL(target)
+    return decodeURIComponent(username + password) !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** A message ends up in logs: without the password. */

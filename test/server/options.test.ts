@@ -100,6 +100,7 @@ const redisCases: Case[] = [
   ['an address that is no Redis URL', { redis: 'http://localhost:6379' }, /redis/],
   ['a password with #', { redis: 'redis://:se#cret@localhost:6379' }, /encodeURIComponent/],
   ['a password with /', { redis: 'rediss://me:se/cret@localhost:6379' }, /encodeURIComponent/],
+  ['a password with %', { redis: 'redis://:10%off@localhost:6379' }, /encodeURIComponent/],
   ['a port that is none', { redis: 'redis://localhost:port' }, /redis:\/\/localhost:port/],
   ['a URL object', { redis: new URL('redis://localhost:6379') }, /url\.href/],
   ['a client of node-redis', { redis: new RedisClient() }, /node-redis.*class RedisClient/],
@@ -174,7 +175,12 @@ describe('options', () => {
   })
 
   it('never put a password into a message', () => {
-    for (const redis of ['redis://me:hush#@localhost', 'http://me:hush@localhost', 'redis://:hu/sh@hush@x']) {
+    for (const redis of [
+      'redis://me:hush#@localhost',
+      'http://me:hush@localhost',
+      'redis://:hu/sh@hush@x',
+      'redis://:%hush@x',
+    ]) {
       expect(String(refusalOf({ redis }))).toMatch(/invalid|expected/)
       expect(String(refusalOf({ redis }))).not.toMatch(/hush|hu\/sh/)
     }
