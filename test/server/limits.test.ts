@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import net from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { waitingPoll } from '../support/barriers.ts'
 import { connect, signIn } from '../support/connect.ts'
@@ -6,7 +8,7 @@ import { channelName } from '../support/names.ts'
 import { startServer } from '../support/server.ts'
 import { transports } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
-import { until } from '../support/waiting.ts'
+import { until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 describe('limits', () => {
@@ -33,6 +35,34 @@ describe('limits', () => {
     expect((await alice.closed).code).toBe(1009)
     expect((await post(server.url, body)).status).toBe(413)
   })
+
+  it.each([Number.POSITIVE_INFINITY, 2 ** 32 + 10])(
+    'messageBytes: %s lets in what is larger than 32 bits of it, and nothing that no text can hold',
+    async (messageBytes) => {
+      const server = tidy(await startServer({ limits: { messageBytes, authBytes: Infinity } }))
+      const auth = { padding: 'x'.repeat(1_000_000) }
+      for (const transport of transports) await signIn(server, { transport, auth })
+      const ask = async (head: Buffer | string) => {
+        const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1')
+        tidy({ close: () => socket.destroy() })
+        socket.write(head)
+        return { socket, data: String((await within(once(socket, 'data'), 'an answer'))[0]) }
+      }
+      // Only what is announced: nobody has to send that much.
+      const tooLarge = 600_000_000
+      const posted = `POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: ${tooLarge}\r\n\r\n{`
+      expect((await ask(posted)).data).toMatch(/^HTTP\/1\.1 413/)
+      const { socket } = await ask(
+        'GET /broadcast HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      )
+      const frame = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])
+      frame.writeUInt32BE(tooLarge, 6)
+      socket.write(frame)
+      const [close] = (await within(once(socket, 'data'), 'a close frame')) as [Buffer]
+      expect([close[0], close.readUInt16BE(2)]).toEqual([0x88, 1009])
+    },
+  )
 
   it.each(transports)('authBytes: refuses larger auth data over %s', async (transport) => {
     let asked = 0
