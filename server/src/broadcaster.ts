@@ -206,6 +206,8 @@ class Server {
   }
 
   async #answer(req: Request, res: Response, parsed: Parsed): Promise<void> {
+    // Gone while the application was thinking: nobody would tell, and nobody is there to wait for.
+    if (res.destroyed) return
     const departure = new ClientDeparture()
     res.on('close', () => {
       if (!res.writableFinished) departure.leave()

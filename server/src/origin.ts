@@ -68,11 +68,16 @@ function isHostOf(page: URL, host: string | undefined): boolean {
 /** Nothing that would begin another part of a URL. */
 const HOST = /^[^\s/?#@\\]+$/
 
-/** `null` is what sandboxed frames and files say, and other schemes are those of native applications. */
+/**
+ * `null` is what sandboxed frames and files say, and most other schemes are those of native applications. Some libraries for
+ * these say the WebSocket's own address, which is the original's idea of the same origin too.
+ */
 function asPage(origin: string): URL | null {
   const url = URL.canParse(origin) ? new URL(origin) : null
-  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url : null
+  return url !== null && PAGES.test(url.protocol) ? url : null
 }
+
+const PAGES = /^(https?|wss?):$/
 
 /** The host that the browser asked for. A proxy's word on it counts if Express' `trust proxy` lets it count. */
 function ownHost(req: Request): string | undefined {

@@ -1,12 +1,14 @@
 import type { BroadcasterOptions } from '@broadcaster/server'
 import { once } from 'node:events'
 import net from 'node:net'
+import express from 'express'
 import { describe, expect, it } from 'vitest'
+import { noticed } from '../support/barriers.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { startServer, type Setup, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
-import { sleep, within } from '../support/waiting.ts'
+import { sleep, until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const app = 'https://app.example'
@@ -62,6 +64,7 @@ describe('origins', () => {
     ['http://app.example:80/', 'http://app.example'],
     ['https://m\u00fcnchen.example', 'https://xn--mnchen-3ya.example'],
     ['http://[0:0:0:0:0:0:0:1]:3000', 'http://[::1]:3000'],
+    [' http://localhost:3000  ', 'http://localhost:3000'],
     ['capacitor://localhost', 'capacitor://localhost'],
     ['tauri://localhost/', 'tauri://localhost'],
     ['chrome-extension://abcdefgh', 'chrome-extension://abcdefgh'],
@@ -134,17 +137,38 @@ describe('origins', () => {
     })
     const gone = [WebSocketPeer.connect(server), post(server.url, { __type: 'auth' })]
     for (const request of gone) request.catch(() => {})
-    await within(
-      (async () => {
-        while (asked < 2) await sleep(10)
-      })(),
-      'both to be asked about',
-    )
+    await until('both to be asked about', () => asked === 2)
     server.httpServer.closeAllConnections()
     for (const request of gone) await expect(request).rejects.toThrow()
     open()
     await WebSocketPeer.connect(server)
     expect((await server.broadcaster.stats()).connections).toBe(0)
+  })
+
+  it('a poll whose client goes away while the function thinks waits for nobody', async () => {
+    let gate: Promise<void> | null = null
+    let open = () => {}
+    let asked = 0
+    const checkOrigin = async () => {
+      asked += 1
+      await gate
+      return true
+    }
+    const server = await start(checkOrigin, { before: (app) => app.use(express.json({ type: () => true })) })
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    gate = new Promise((resolve) => (open = resolve))
+    const abort = new AbortController()
+    const before = asked
+    const poll = alice.poll({}, { signal: abort.signal })
+    poll.catch(() => {})
+    await until('the function to be asked', () => asked > before)
+    abort.abort()
+    await until('the server to see it go', () => connectionsOf(server).then((count) => count === 0))
+    open()
+    gate = null
+    await noticed(alice)
+    expect((await server.broadcaster.stats()).node.waitingPolls).toBe(0)
   })
 
   it('do not matter to who sends none: that is no browser', async () => {
@@ -182,6 +206,12 @@ describe('origins', () => {
   })
 })
 
+function connectionsOf({ httpServer }: TestServer): Promise<number> {
+  return new Promise((resolve, reject) =>
+    httpServer.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  )
+}
+
 describe('the own origin', () => {
   it.each([
     ['https://example.com', 'example.com'],
@@ -191,6 +221,8 @@ describe('the own origin', () => {
     ['https://example.com:8443', 'example.COM:8443'],
     ['http://[::1]:3000', '[0:0:0:0:0:0:0:1]:3000'],
     ['https://[::1]', '[::1]:443'],
+    ['wss://example.com', 'example.com:443'],
+    ['ws://example.com:3000', 'example.com:3000'],
     ['https://xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
   ])('is %s where the server was asked for as %s', async (origin, host) => {
     expect(await isLetIn(await start(), origin, { Host: host })).toBe(true)
@@ -209,6 +241,7 @@ describe('the own origin', () => {
     ['https://example.com', 'example.com#x'],
     ['https://example.com', 'example.com\\x'],
     ['https://[::1]', '[::2]'],
+    ['wss://example.com', 'example.com:80'],
     ['capacitor://example.com', 'example.com'],
     ['file://', 'localhost'],
     ['null', 'null'],
