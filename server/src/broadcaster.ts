@@ -190,9 +190,8 @@ class Server {
     this.#checkOrigin(req, (isAllowed) => {
       const isWelcome = !this.#node.isFull && !this.#node.isDraining
       const refusal = !isAllowed ? 403 : isWelcome ? null : 503
-      if (refusal !== null) res.status(refusal).end()
-      // It may have gone while the application was thinking.
-      else if (!req.socket.destroyed) this.#upgrades.accept(req)
+      if (refusal === null) this.#upgrades.accept(req)
+      else res.status(refusal).end()
     })
   }
 

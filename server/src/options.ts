@@ -73,7 +73,7 @@ export interface BroadcasterOptions<C extends object = Context> {
    */
   redis?: RedisTarget | false
   /**
-   * The same, for pub/sub only, where that is another Redis.
+   * The same, for pub/sub only, where that is another Redis. Then `redis` has to be given too.
    *
    * @default what `redis` is
    */

@@ -72,6 +72,19 @@ describe('a handshake', () => {
     await worksStill(server)
   })
 
+  it.each([
+    'constructor',
+    '__proto__',
+    ',;constructor',
+    'permessage-deflate; __proto__',
+    'permessage-deflate; x=1',
+  ])('that asks for the extension %s is answered, and does no harm', async (extensions) => {
+    const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
+    const { status } = await statusOf(server, { ...upgrade, 'Sec-WebSocket-Extensions': extensions })
+    expect([101, 400]).toContain(status)
+    await worksStill(server)
+  })
+
   it('with another method gets an HTTP error', async () => {
     const server = tidy(await startServer())
     const { status } = await statusOf(

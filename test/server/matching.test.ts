@@ -64,6 +64,7 @@ describe.each(transports)('a match, over %s', (transport) => {
       [{ team: { lead: { tags: {} } } }, false],
       [{ nothing: {} }, false],
       [{ toString: {} }, false],
+      [JSON.parse('{"__proto__":{}}') as object, false],
     ]
     for (const [match, isMatch] of cases) {
       expect([match, await isMeant(server, alice, match)]).toEqual([match, isMatch])

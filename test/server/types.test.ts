@@ -22,7 +22,21 @@ describe('types', () => {
     expectTypeOf(live).returns.toEqualTypeOf<Broadcaster>()
   })
 
+  it('take origins as text, patterns or an answer that comes later', () => {
+    expectTypeOf<{ checkOrigin: (string | RegExp)[] }>().toExtend<BroadcasterOptions>()
+    expectTypeOf<{ checkOrigin: (req: Request) => Promise<boolean> }>().toExtend<BroadcasterOptions>()
+  })
+
+  it("take a match, or 'everyone'", () => {
+    expectTypeOf<Broadcaster['disconnect']>().parameter(0).toEqualTypeOf<object | 'everyone'>()
+    expectTypeOf<Broadcaster['unsubscribe']>().parameter(0).toEqualTypeOf<object | 'everyone'>()
+  })
+
   it('refuse what cannot be', () => {
+    // @ts-expect-error it is limits.messageBytes
+    expectTypeOf<{ webSocket: { maxPayload: number } }>().toExtend<BroadcasterOptions>()
+    // @ts-expect-error it has another meaning in Socket.IO
+    expectTypeOf<{ checkOrigin: true }>().toExtend<BroadcasterOptions>()
     // @ts-expect-error no such option
     expectTypeOf<{ pollTimeMs: number }>().toExtend<BroadcasterOptions>()
     // @ts-expect-error true is not a Redis
