@@ -208,6 +208,7 @@ export class RedisBackend implements Backend {
         if ([...this.#connections()].every(({ isReady }) => isReady)) this.#outage.end()
       },
       lost: (error) => {
+        this.#options.logger.debug({ err: error }, 'A connection to Redis was lost')
         if (connection() === this.#subscriber) this.#down(error)
       },
       failed: (error) => this.#failed(connection(), error),

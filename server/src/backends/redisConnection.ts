@@ -41,6 +41,9 @@ const COMMANDS = [
   'zremrangebyscore',
 ] as const
 
+/** What Redis says to a connection that it does not take. */
+const DOORMAN = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
+
 /** These may have been executed when the connection breaks, and a second time would be another thing. */
 const NOT_TWICE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
 
@@ -119,7 +122,8 @@ export class RedisConnection {
       // ioredis goes on with database 0 where another one is refused: that may be another application's.
       if (isReply(error)) this.renew()
     })
-    if (client.isCluster) client.on('node error', (error: Error) => this.#events.failed(error))
+    if (isCluster(client)) client.on('node error', (error: Error) => this.#events.failed(error))
+    else client.on('connect', () => this.#hearDoorman(client.stream as Socket))
     this.#watch = setInterval(() => this.#ask(), SIGN_INTERVAL_MS)
     this.#watch.unref()
     // A first attempt that fails is retried, and told by the events.
@@ -128,8 +132,10 @@ export class RedisConnection {
 
   /** Drops what there is, and connects anew: where Redis is behind a name, perhaps to another server. */
   renew(): void {
+    const sockets = socketsOf(this.client)
+    if (isCluster(this.client)) this.client.disconnect(true)
     // `end` of a dead connection is never answered: the socket itself has to go.
-    for (const { stream } of socketsOf(this.client)) stream.destroy()
+    for (const { stream } of sockets) stream.destroy()
   }
 
   /** Which run of which server it is connected to; `null` where that can't be had. */
@@ -188,6 +194,14 @@ export class RedisConnection {
     else this.#events.failed(error)
   }
 
+  /** Turned away at the door, with a word that ioredis keeps to itself since the connection is closed then. */
+  #hearDoorman(stream: Socket): void {
+    stream.once('data', (chunk: Buffer) => {
+      const [, text] = DOORMAN.exec(chunk.toString('latin1', 0, 200)) ?? []
+      if (text !== undefined) this.#events.failed(Object.assign(new Error(text), { name: 'ReplyError' }))
+    })
+  }
+
   /** Whatever comes is a sign of life, a refusal too. Questions are counted, not time: it may be us who stood still. */
   #ask(): void {
     this.#isIll = false
@@ -199,6 +213,7 @@ export class RedisConnection {
       if (silence.questions >= QUESTIONS_UNTIL_ILL) this.#isIll = true
       if (silence.questions >= QUESTIONS_UNTIL_DEAD) {
         this.#events.failed(new Error('A connection to Redis gives no sign of life; making a new one'))
+        if (this.#isSubscriber) return this.renew()
         stream.destroy()
       } else if (status === 'ready') {
         redis.ping().catch(() => {})

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
-import { isDenied, isReply } from './redisReplies.ts'
+import { isDenied, isReply, troubleOf } from './redisReplies.ts'
 
 /** Where our keys and channels are. */
 export interface Names {
@@ -63,7 +63,7 @@ export const dataSteps = ({ namespace }: Names): Step[] => {
     ['srem', set!, 'member'],
     ['set', text!, '', 'PX', 1],
     ['get', text!],
-    ['del', hash!, sorted!, set!],
+    ['del', hash!],
   ]
 }
 
@@ -90,7 +90,8 @@ export async function missingRights(
       } catch (error) {
         if (isDenied(error)) missing.add(rightFor(error as Error, command, String(args[0]), namespace))
         else if (isUnknown(error)) missing.add(`+${command}`)
-        else if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) failure ??= error
+        // Another answer says that it may.
+        else if (!isReply(error) || troubleOf(error) !== null) failure ??= error
       }
     }),
   )

@@ -1,0 +1,274 @@
+import net from 'node:net'
+import { once } from 'node:events'
+import { Cluster, Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
+import { describe, expect, it } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
+import { tidy } from '../support/tidy.ts'
+import { until, within } from '../support/waiting.ts'
+
+const health = async (server: TestServer) => (await fetch(`${server.url}/health`)).status
+const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
+const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
+
+async function works(server: TestServer, publish: (channel: string, body: string) => Promise<unknown>) {
+  for (const transport of transports) {
+    const channel = channelName()
+    const alice = await signIn(server, { transport })
+    expect(await alice.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
+    await publish(channel, 'hello')
+    expect(await alice.next()).toMatchObject({ body: 'hello' })
+  }
+  await server.broadcaster.stats()
+}
+
+/** A Redis behind a proxy, and its address there. */
+async function proxied() {
+  const redis = tidy(await startRedis())
+  const proxy = tidy(await tcpProxy(redis.port))
+  return { redis, proxy, url: `redis://${proxy.address}` }
+}
+
+/** Connections that are swallowed: no FIN, no RST, nothing comes any more, and new ones are fine. */
+describe('connections that are swallowed', () => {
+  it('all of them: each is noticed and made anew', async () => {
+    const { redis, proxy, url } = await proxied()
+    const server = tidy(await startServer({ redis: url }))
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    for (let times = 1; times <= 2; times++) {
+      proxy.swallow()
+      await isUnhealthy(server)
+      expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
+      await isHealthy(server)
+      await works(server, (name, body) => redis.cli('PUBLISH', name, body))
+      await server.broadcaster.publish(channel, 'back')
+      expect(await alice.next()).toMatchObject({ channel, body: 'back' })
+    }
+  })
+
+  it('of two servers: those to both', async () => {
+    const [data, pubSub] = [await proxied(), await proxied()]
+    const server = tidy(await startServer({ redis: data.url, pubSub: pubSub.url }))
+    for (const proxy of [data.proxy, pubSub.proxy, data.proxy]) {
+      proxy.swallow()
+      await isUnhealthy(server)
+      await isHealthy(server)
+      await works(server, (name, body) => pubSub.redis.cli('PUBLISH', name, body))
+    }
+  })
+
+  it('only the one for commands: health says so while it is dead, and no client has a gap', async () => {
+    const { redis, proxy, url } = await proxied()
+    const server = tidy(await startServer({ redis: url, pubSub: redis.url, timeout: 3000 }))
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    const bob = new LongPollPeer(server)
+    await bob.auth()
+    proxy.swallow()
+    // Sent into the void, and repeated on the next connection.
+    const poll = bob.poll()
+    await isUnhealthy(server)
+    await redis.cli('PUBLISH', channel, 'meanwhile')
+    expect(await alice.next()).toMatchObject({ channel, body: 'meanwhile' })
+    await isHealthy(server)
+    expect((await bob.subscribe(channel)).__type).toBe('subscribeOk')
+    expect([200, 503]).toContain((await poll).status)
+    expect(server.logs.loud()).toEqual([])
+  })
+
+  it('and new ones that are accepted and never answered are given up as well', async () => {
+    const { redis, proxy, url } = await proxied()
+    const server = tidy(await startServer({ redis: url }))
+    proxy.stall()
+    await isUnhealthy(server)
+    // Attempts that hang in their handshake, each of which has to end by itself.
+    const connections = proxy.connections
+    await until('several attempts', () => proxy.connections >= connections + 4)
+    const before = proxy.connections
+    proxy.swallow()
+    proxy.resume()
+    await isHealthy(server)
+    expect(proxy.connections).toBeGreaterThan(before)
+    await works(server, (name, body) => redis.cli('PUBLISH', name, body))
+  })
+
+  it('are noticed with ioredis 5 too', async () => {
+    const { redis, proxy } = await proxied()
+    const mine = new Redis5({ host: '127.0.0.1', port: proxy.port, lazyConnect: true })
+    const server = tidy(await startServer({ redis: mine as unknown as Redis }))
+    proxy.swallow()
+    await isUnhealthy(server)
+    await isHealthy(server)
+    await works(server, (name, body) => redis.cli('PUBLISH', name, body))
+  })
+
+  it('of a Cluster: those to each of its nodes, and that of the subscriptions', async () => {
+    const { first, second, server } = await startOnCluster()
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    for (const proxies of [[first.proxy], [second.proxy, first.proxy]]) {
+      for (const proxy of proxies) proxy.swallow()
+      await isUnhealthy(server)
+      await isHealthy(server)
+      await works(server, (name, body) => first.redis.cli('PUBLISH', name, body))
+    }
+    await second.redis.cli('PUBLISH', channel, 'back')
+    await until('the message', () => alice.pending.some(({ body }) => body === 'back'))
+    expect(alice.pending.some(({ __type }) => __type === 'gap')).toBe(true)
+  }, 60_000)
+})
+
+describe('the connection of a Cluster on which its subscriptions are', () => {
+  it('R5: is not made anew in silence: clients are told of the gap', async () => {
+    const { first, second, server } = await startOnCluster()
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    for (const { redis } of [first, second]) await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
+    await isHealthy(server)
+    await first.redis.cli('PUBLISH', channel, 'back')
+    expect(await alice.next()).toMatchObject({ channel, body: 'back' })
+  })
+})
+
+/** On two masters that share the slots, each behind a proxy. */
+async function startOnCluster() {
+  const nodes = await Promise.all(
+    [0, 1].map(async () => {
+      const redis = tidy(
+        await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', '60000'] }),
+      )
+      return { redis, proxy: tidy(await tcpProxy(redis.port)) }
+    }),
+  )
+  const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]]
+  await first.redis.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '8191')
+  await second.redis.cli('CLUSTER', 'ADDSLOTSRANGE', '8192', '16383')
+  await first.redis.cli('CLUSTER', 'MEET', '127.0.0.1', String(second.redis.port))
+  for (const { redis } of nodes) {
+    await until('the cluster to agree', async () =>
+      (await redis.cli('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+    )
+  }
+  const natMap = Object.fromEntries(
+    nodes.map(({ redis, proxy }) => [`127.0.0.1:${redis.port}`, { host: '127.0.0.1', port: proxy.port }]),
+  )
+  const mine = new Cluster([{ host: '127.0.0.1', port: first.proxy.port }], { natMap, lazyConnect: true })
+  tidy({ close: () => mine.disconnect() })
+  return { first, second, server: tidy(await startServer({ redis: mine })) }
+}
+
+describe('a Redis that closes idle clients', () => {
+  it('with `timeout 1` closes none of ours, on either server', async () => {
+    const [data, pubSub] = await Promise.all(
+      [1, 2].map(async () => tidy(await startRedis({ args: ['--timeout', '1'] }))),
+    )
+    const server = tidy(await startServer({ redis: data!.url, pubSub: pubSub!.url }))
+    const ids = async () => {
+      const lists = await Promise.all([data!, pubSub!].map((redis) => redis.cli('CLIENT', 'LIST')))
+      return lists.flatMap((list) =>
+        (list.match(/\bid=\d+.*lib-name=ioredis|\bid=\d+.*cmd=(?!client)/g) ?? []).map(
+          (line) => /id=\d+/.exec(line)![0],
+        ),
+      )
+    }
+    const before = await ids()
+    expect(before).toHaveLength(3)
+    // Others are closed meanwhile, one after the other.
+    for (let i = 0; i < 2; i++) {
+      await Promise.all(
+        [data!, pubSub!].map(({ port }) => once(net.connect(port, '127.0.0.1').resume(), 'close')),
+      )
+    }
+    expect(await ids()).toEqual(before)
+    expect(server.logs.loud()).toEqual([])
+  })
+})
+
+describe('a connection for commands that was just lost', () => {
+  it('is waited for: no request, no message and no channel fails', async () => {
+    const { redis, proxy, url } = await proxied()
+    // The subscriptions stay.
+    const server = tidy(await startServer({ redis: url, pubSub: redis.url }))
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    for (let round = 0; round < 5; round++) {
+      proxy.cut()
+      const channel = channelName()
+      const answers = await Promise.all([
+        signIn(server, { transport: 'longpoll' }),
+        alice.subscribe(channel),
+        alice.unsubscribe(channelName()),
+        server.broadcaster.stats(),
+        fetch(`${server.url}/health`).then(({ status }) => ({ __type: String(status) })),
+      ])
+      expect(answers[1]).toMatchObject({ __type: 'subscribeOk' })
+      expect(answers[2]).toMatchObject({ __type: 'unsubscribeOk' })
+      expect(answers[4], 'it is no outage').toEqual({ __type: '200' })
+    }
+    expect(server.logs.loud()).toEqual([])
+  })
+
+  it('is waited for by publish(), which says nothing twice and loses nothing', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    const losses = () =>
+      server.logs.lines.filter(({ text }) => text.includes('A connection to Redis was lost')).length
+    for (let round = 0; round < 5; round++) {
+      await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal')
+      await until('the connection to be lost', () => losses() > round)
+      await server.broadcaster.publish(channel, String(round))
+      expect(await alice.next()).toMatchObject({ channel, body: String(round) })
+    }
+  })
+
+  it('is not waited for without end: a second, and then requests are told at once', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    await redis.stop()
+    await isUnhealthy(server)
+    await expect(within(server.broadcaster.publish('news', 'x'), 'publish()')).rejects.toMatchObject({
+      code: 'brokerUnavailable',
+      message: 'There is no connection to Redis: nothing was sent',
+    })
+  })
+})
+
+describe('publish() whose connection breaks before the answer', () => {
+  it('rejects, says that nobody can know, and does not publish again', async () => {
+    const { redis, proxy, url } = await proxied()
+    const server = tidy(await startServer({ redis: url }))
+    const witness = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await signIn(witness, { transport: 'websocket' })
+    await alice.subscribe(channel)
+    proxy.stall('down')
+    const published = server.broadcaster.publish(channel, 'once')
+    published.catch(() => {})
+    expect(await alice.next()).toMatchObject({ body: 'once' })
+    proxy.cut()
+    await expect(within(published, 'publish()')).rejects.toMatchObject({
+      code: 'brokerUnavailable',
+      message: expect.stringContaining('nobody can say'),
+    })
+    proxy.resume()
+    await isHealthy(server)
+    await server.broadcaster.publish(channel, 'twice')
+    expect(await alice.next()).toMatchObject({ body: 'twice' })
+  })
+})
