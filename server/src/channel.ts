@@ -136,6 +136,13 @@ export class Channel {
     this.#settle()
   }
 
+  /** The broker refuses it: those who listen are told, and those who wait for it see it. */
+  refuse(): void {
+    this.isRefused = true
+    this.wake()
+    for (const listener of [...this.subscribers, ...this.waiters]) listener.refused(this)
+  }
+
   /** Has those who wait for it look again. */
   wake(): void {
     this.#settle()

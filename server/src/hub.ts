@@ -70,10 +70,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#nodeChannel = this.#nodeChannelOf(this.node)
-    const stuck = (): void => {
-      for (const channel of this.#channels.values()) if (channel.state === 'joining') channel.wake()
-    }
-    this.#beacons = new Beacons(options.backend, options.logger, stuck)
+    this.#beacons = new Beacons(options.backend, options.logger, () => this.#membership.stuck())
     this.#recovery = new Recovery({
       node: this.node,
       isOrdered: options.backend.isOrdered,
@@ -81,7 +78,7 @@ export class Hub {
       fanOut: this.#fanOut,
       channel: (name) => this.#channels.get(name),
       headOf: (channel) => this.headOf(channel),
-      isHopeless: (channel) => this.#isHopeless(channel),
+      isHopeless: (channel) => this.#membership.isHopeless(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
     })
@@ -92,8 +89,7 @@ export class Hub {
       ownChannels: [options.controlChannel, this.#nodeChannel],
       channels: this.#channels,
       begin: (channels) => this.#begin(channels),
-      refused: (channels) => this.#refused(channels),
-      stuck,
+      forget: (channel) => this.#channels.delete(channel.name),
       ready: () => {
         this.#isReady = true
         this.#listening.resolve()
@@ -173,8 +169,7 @@ export class Hub {
    * Makes `subscriber` a listener of the channel from `since` on, or from now. `confirm` is called in the moment in
    * which it becomes one: what it writes comes before every live message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or says that it can't.
-   * @throws {ChannelRefused}
+   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or says that it can't; `ChannelRefused`.
    */
   subscribe(
     subscriber: Subscriber,
@@ -205,8 +200,7 @@ export class Hub {
    * why it had to be another one; `begin` is called in the moment in which it reads from there. Until {@link unwatch} it is
    * woken for every new message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`
-   * @throws {ChannelRefused}
+   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
   async watch(
     waiter: Waiter,
@@ -233,8 +227,7 @@ export class Hub {
    * What the channel has after `since`, once it is confirmed, without listening to it; it is kept for the retention
    * time. `begin` is called in the moment in which it stands there.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`
-   * @throws {ChannelRefused}
+   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
   read(
     name: string,
@@ -333,20 +326,6 @@ export class Hub {
     channel.idleSince = uptimeMs()
   }
 
-  /** Refused by the broker, or waiting for it where it says that it can't. */
-  #isHopeless({ isRefused, state }: Channel): boolean {
-    return isRefused || (state === 'joining' && (this.#beacons.isRefused || this.#membership.isRefused))
-  }
-
-  #refused(channels: readonly Channel[]): void {
-    for (const channel of channels) {
-      this.#channels.delete(channel.name)
-      channel.isRefused = true
-      channel.wake()
-      for (const listener of [...channel.subscribers, ...channel.waiters]) listener.refused(channel)
-    }
-  }
-
   /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
   #begin(channels: readonly Channel[]): void {
     for (const channel of channels) {
@@ -389,7 +368,7 @@ export class Hub {
       for (;;) {
         const gap = await this.#recovery.locate(channel, since, deadline, isOfSession)
         if (channel.isRefused) throw new ChannelRefused(name)
-        if (deadline.isOver || this.#isHopeless(channel)) throw unavailable()
+        if (deadline.isOver || this.#membership.isHopeless(channel)) throw unavailable()
         // Something may have come between the answer and now.
         const holds =
           channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))

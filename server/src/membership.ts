@@ -20,10 +20,8 @@ export interface MembershipHost {
   readonly channels: ReadonlyMap<string, Channel>
   /** From the current beacon on these channels can be counted. */
   begin(channels: readonly Channel[]): void
-  /** The broker refuses them to this node. */
-  refused(channels: readonly Channel[]): void
-  /** The broker is there, and can't subscribe anything for now. */
-  stuck(): void
+  /** Nobody can have the channel: whoever asks for it from now on gets another one. */
+  forget(channel: Channel): void
   /** Everything that was wanted when the connection came up is confirmed. */
   ready(): void
 }
@@ -36,6 +34,7 @@ export class Membership {
   #wanted: Channel[] = []
   /** Channels that the broker has confirmed and that wait for a beacon. */
   readonly #confirmed = new Set<Channel>()
+  /** The broker can't subscribe anything for now. */
   #isRefused = false
   /** Counts up with every connection: what was begun on an older one is void. */
   #epoch = 0
@@ -44,9 +43,14 @@ export class Membership {
     this.#host = host
   }
 
-  /** Whether the broker has said that it can't: then there is nothing to wait for. */
-  get isRefused(): boolean {
-    return this.#isRefused
+  /** Refused by the broker, or waiting for it where it says that it can't: there is nothing to wait for. */
+  isHopeless({ isRefused, state }: Channel): boolean {
+    return isRefused || (state === 'joining' && (this.#isRefused || this.#host.beacons.isRefused))
+  }
+
+  /** The broker has just said that it can't: those who wait for it need not. */
+  stuck(): void {
+    for (const channel of this.#host.channels.values()) if (channel.state === 'joining') channel.wake()
   }
 
   join(channel: Channel): void {
@@ -82,16 +86,16 @@ export class Membership {
 
   /** There is a new connection, with nothing subscribed on it. */
   async up(): Promise<void> {
-    const { backend, beacons, logger, ownChannels, channels } = this.#host
+    const { backend, beacons, ownChannels, channels } = this.#host
     const epoch = ++this.#epoch
     this.#wanted = []
     this.#confirmed.clear()
     if (!backend.isOrdered) beacons.makeOwn()
-    for (let isRefused = false; ; isRefused = true) {
-      const refused = await this.#ask(ownChannels, epoch)
+    for (;;) {
+      const refused = await this.#ask(() => ownChannels, epoch)
       if (refused === null) return
       if (refused.size === 0) break
-      if (!isRefused) logger.error({ channels: [...refused] }, 'The broker refuses what nodes need')
+      // What the backend makes known.
       await pause()
     }
     this.#isUp = true
@@ -111,14 +115,14 @@ export class Membership {
   async #subscribe(channels: readonly Channel[], epoch: number): Promise<void> {
     for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
       const batch = channels.slice(i, i + SUBSCRIBE_BATCH)
-      const refused = await this.#ask(
-        batch.map(({ name }) => name),
-        epoch,
-      )
-      if (refused === null) return
       const isHeld = (channel: Channel): boolean => this.#host.channels.get(channel.name) === channel
-      if (refused.size > 0) {
-        this.#host.refused(batch.filter((channel) => refused.has(channel.name) && isHeld(channel)))
+      // When it has to be asked again, some may have been let go.
+      const refused = await this.#ask(() => batch.filter(isHeld).map(({ name }) => name), epoch)
+      if (refused === null) return
+      for (const channel of batch) {
+        if (!refused.has(channel.name) || !isHeld(channel)) continue
+        this.#host.forget(channel)
+        channel.refuse()
       }
       this.#confirm(batch.filter(({ name }) => !refused.has(name)))
     }
@@ -128,15 +132,16 @@ export class Membership {
    * Asks for channels for as long as this connection lasts, and returns those that the broker refuses. `null`: it has not
    * lasted, and the next one brings all of them back.
    */
-  async #ask(names: readonly string[], epoch: number): Promise<ReadonlySet<string> | null> {
+  async #ask(names: () => readonly string[], epoch: number): Promise<ReadonlySet<string> | null> {
     while (epoch === this.#epoch) {
       try {
-        const refused = await this.#host.backend.subscribe(names)
+        const wanted = names()
+        const refused = wanted.length === 0 ? [] : await this.#host.backend.subscribe(wanted)
         this.#isRefused = false
         return epoch === this.#epoch ? new Set(refused) : null
       } catch (error) {
         this.#isRefused = isRefusal(error)
-        if (this.#isRefused) this.#host.stuck()
+        if (this.#isRefused) this.stuck()
         this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
         await pause()
       }

@@ -184,6 +184,23 @@ describe('a right that is missing', () => {
     expect(server.logs.loud('can do everything again')).toHaveLength(1)
   })
 
+  it('to the channels of the nodes is told of in the same way', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: await grantLeast(redis), controlChannel: 'broadcaster' }))
+    const channel = channelName('news')
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    // Redis closes our connection, since it listens to what it may not.
+    await redis.cli('ACL', 'SETUSER', 'broadcaster', 'resetchannels', '&news*')
+    await server.logs.waitFor('ACL SETUSER broadcaster &bc:* &broadcaster (')
+    expect(await health(server.url)).toMatchObject({ status: 503, body: { reason: 'Redis says NOPERM' } })
+    await grantLeast(redis)
+    await until('health 200', async () => (await health(server.url)).status === 200)
+    expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
+    await redis.cli('PUBLISH', channel, 'back')
+    expect(await alice.next()).toMatchObject({ body: 'back' })
+  })
+
   it('to a channel that the application publishes to is told to who publishes, and is no trouble', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: await grantLeast(redis) }))

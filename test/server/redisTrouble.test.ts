@@ -142,7 +142,6 @@ describe.each(troubles)('a Redis that says $code', ({ code, args, begin, end, pu
       const [first, ...rest] = logs.loud()
       // What is refused by MASTERDOWN here is by READONLY there.
       expect(first).toMatch(code === 'MASTERDOWN' ? /MASTERDOWN|READONLY/ : code)
-      expect(rest.filter((line) => !line.includes(code))).toEqual([])
       expect(rest.filter((line) => line.includes('Redis can do everything again'))).toHaveLength(1)
       expect(rest.length).toBeLessThanOrEqual(code === 'MASTERDOWN' ? 2 : 1)
     }

@@ -105,7 +105,9 @@ export class RedisBackend implements Backend {
   }
 
   get trouble(): string | null {
-    for (const { code } of this.#troubles.values()) if (code !== null) return `Redis says ${code}`
+    for (const [{ isReady }, { code }] of this.#troubles) {
+      if (isReady && code !== null) return `Redis says ${code}`
+    }
     return null
   }
 
@@ -128,6 +130,8 @@ export class RedisBackend implements Backend {
       return []
     } catch (error) {
       if (!isDenied(error)) throw failure(error)
+      // It may be about what nodes need.
+      this.#troubles.get(this.#subscriber)!.note(error)
     }
     // One that is refused refuses all that were asked for with it.
     const answers = await Promise.allSettled(channels.map((channel) => client.subscribe(channel)))
@@ -239,6 +243,9 @@ export class RedisBackend implements Backend {
 
   /** Once for each channel, and not of every name that somebody makes up. */
   #tellRefused(channel: string): void {
+    const { controlChannel, controlNamespace } = this.#options
+    // What nodes need is told as what they need.
+    if (channel === controlChannel || channel.startsWith(controlNamespace)) return
     if (this.#refusedChannels.has(channel) || this.#refusedChannels.size >= MAX_REFUSED_TOLD) return
     this.#refusedChannels.add(channel)
     const isLast = this.#refusedChannels.size === MAX_REFUSED_TOLD

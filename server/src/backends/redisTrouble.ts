@@ -1,7 +1,7 @@
 import { deferred } from '../deferred.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisConnection } from './redisConnection.ts'
-import { troubleOf } from './redisReplies.ts'
+import { isDenied, troubleOf } from './redisReplies.ts'
 import { explainMissing, missingRights, type Names, type Right } from './redisRights.ts'
 
 /** A server that may not be written to any more may not be the master any more: perhaps there is another by now. */
@@ -51,13 +51,9 @@ export class Trouble {
     return (options as { username?: string | null } | undefined)?.username ?? 'default'
   }
 
-  /** Redis has answered a command with an error. */
+  /** Redis has answered a command with an error. What it says to the check counts, once there is trouble. */
   note(error: unknown): void {
-    const code = troubleOf(error)
-    // It may have been about a channel of the application's: the next check finds out what we need.
-    if (code === 'NOPERM') this.#hasRights = false
-    // What it says to the check is what it says; to other commands it may say it in other words.
-    else if (code !== null && (this.#code === null || this.#isChecking)) this.#begin(code, error)
+    if (this.#code === null || isDenied(error)) this.#judge(error)
   }
 
   /** Whether everything works: called again and again, for nobody else may be asking just now. */
@@ -70,7 +66,7 @@ export class Trouble {
       if (writes) await write(connection, names)
       this.#end()
     } catch (error) {
-      this.note(error)
+      this.#judge(error)
     } finally {
       this.#isChecking = false
       if (this.#isDemoted) this.#renew()
@@ -91,6 +87,13 @@ export class Trouble {
     this.#isAnswered = true
     this.#asked.resolve()
     return this.#hasRights
+  }
+
+  #judge(error: unknown): void {
+    const code = troubleOf(error)
+    // It may have been about a channel of the application's: the next check finds out what we need.
+    if (code === 'NOPERM') this.#hasRights = false
+    else if (code !== null) this.#begin(code, error)
   }
 
   #begin(code: string, error: unknown): void {

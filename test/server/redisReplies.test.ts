@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest'
+import { isDenied, troubleOf } from '../../server/src/backends/redisReplies.ts'
+
+const reply = (text: string) => Object.assign(new Error(text), { name: 'ReplyError' })
+
+/** What servers other than the one that the tests start say, word for word. */
+describe('what Redis says', () => {
+  it.each([
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'OOM'],
+    // Redis 6, within a script.
+    [
+      "ERR Error running script (call to f_3aac): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
+      'READONLY',
+    ],
+    [
+      'ERR Error running script (call to f_3aac): @user_script:5: @user_script: 5: -OOM command not allowed',
+      'OOM',
+    ],
+    ['LOADING Redis is loading the dataset in memory', 'LOADING'],
+    ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", 'MASTERDOWN'],
+    ['CLUSTERDOWN The cluster is down', 'CLUSTERDOWN'],
+    ['NOREPLICAS Not enough good replicas to write.', 'NOREPLICAS'],
+    ["NOPERM this user has no permissions to run the 'eval' command", 'NOPERM'],
+    ["NOPERM User live has no permissions to run the 'eval' command", 'NOPERM'],
+    ['NOPERM No permissions to access a channel', 'NOPERM'],
+    // Redis 7.2, within a script.
+    [
+      "NOPERM ACL failure in script: User live has no permissions to run the 'set' command script: db8d, on @user_script:1.",
+      'NOPERM',
+    ],
+    // Redis 6 and 7.0, within a script.
+    [
+      "ERR The user executing the script can't run this command or subcommand script: db8d, on @user_script:1.",
+      'NOPERM',
+    ],
+    ['NOSCRIPT No matching script. Please use EVAL.', null],
+    ['WRONGTYPE Operation against a key holding the wrong kind of value', null],
+    ['MOVED 3999 127.0.0.1:6381', null],
+  ])('%s', (text, code) => {
+    expect(troubleOf(reply(text))).toBe(code)
+    expect(isDenied(reply(text))).toBe(code === 'NOPERM')
+  })
+
+  it('is not what ioredis says of a connection', () => {
+    for (const text of ['Connection is closed.', 'Command timed out', 'connect ECONNREFUSED READONLY']) {
+      expect(troubleOf(new Error(text))).toBeNull()
+    }
+  })
+})
