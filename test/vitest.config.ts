@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['**/*.test.ts'],
-          exclude: ['react/**', 'browser/**', 'node_modules/**'],
+          exclude: ['react/**', 'browser/**', 'packages/**', '.packed/**', 'node_modules/**'],
           environment: 'node',
           testTimeout: 30_000,
           hookTimeout: 60_000,
@@ -56,6 +56,20 @@ export default defineConfig({
           // One Chromium at a time, and not beside the other tests: both are hungry.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'packages',
+          include: ['packages/*.test.ts'],
+          environment: 'node',
+          globalSetup: 'packages/setup.ts',
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // Compilers and bundlers are hungry too.
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

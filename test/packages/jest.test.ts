@@ -1,0 +1,19 @@
+import { createRequire } from 'node:module'
+import { describe, expect, it } from 'vitest'
+import { run } from './packed.ts'
+
+const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
+
+describe('Jest, with nothing set up', () => {
+  it.each([
+    ['node', 'node.test.js', 3],
+    ['jsdom', 'page.test.js', 3],
+  ])('takes the packages in its %s environment, against a real server', async (_, file, count) => {
+    const args = [jest, '--ci', '--runInBand', '--no-cache', '--watchman=false', file]
+    const { code, output } = await run('jest', args)
+    expect(output).toContain(`${count} passed, ${count} total`)
+    expect(code, output).toBe(0)
+    // A timer or a socket that outlives its test.
+    expect(output).not.toMatch(/did not exit|Cannot log after tests/)
+  })
+})

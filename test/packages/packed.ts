@@ -1,0 +1,27 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { tidy } from '../support/tidy.ts'
+import { within } from '../support/waiting.ts'
+
+/** Where the packed packages are, and the applications that use them. Not below `node_modules`: Jest transforms nothing there. */
+export const packed = join(import.meta.dirname, '..', '.packed')
+
+/** Compiling and bundling take their time, beside others even more. */
+const PATIENCE_MS = 150_000
+
+export type Ended = { readonly code: number | null; readonly output: string }
+
+/** Runs a program of Node in the application to its end; `output` is both streams. */
+export async function run(app: string, args: readonly string[], env: object = {}): Promise<Ended> {
+  // No conditions or loaders of the process that runs the tests: these are users.
+  const { NODE_OPTIONS: _, NODE_ENV: __, ...own } = process.env
+  const child = spawn(process.execPath, args, { cwd: join(packed, app), env: { ...own, ...env } })
+  tidy({ stop: () => child.kill('SIGKILL') })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, output }))
+  })
+  return within(ended, `node ${args.join(' ')}`, PATIENCE_MS)
+}

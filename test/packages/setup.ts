@@ -1,0 +1,22 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { pack } from '../support/pack.ts'
+import { packed } from './packed.ts'
+
+/**
+ * Lays the packages out as `npm install` does, from their tarballs, with applications beside them. Everything else that
+ * they need is found further up, in the repository's own `node_modules`: no registry is asked.
+ */
+export default function setup(): () => void {
+  rmSync(packed, { recursive: true, force: true })
+  const tarballs = pack(join(packed, 'tarballs'))
+  for (const [name, tarball] of Object.entries(tarballs)) {
+    const target = join(packed, 'node_modules', '@broadcaster', name)
+    mkdirSync(target, { recursive: true })
+    const { status, stderr } = spawnSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', target])
+    if (status !== 0) throw new Error(`tar could not unpack ${tarball}: ${stderr}`)
+  }
+  cpSync(join(import.meta.dirname, 'apps'), packed, { recursive: true })
+  return () => rmSync(packed, { recursive: true, force: true })
+}
