@@ -28,7 +28,7 @@ export type ErrorCode =
   | 'serverError'
   /** `disconnect()`, or the end of a subscription, came before the answer. */
   | 'aborted'
-  /** A handler or a listener threw; `cause` is what it threw. */
+  /** A handler or a listener threw or rejected; `cause` is what it threw. */
   | 'handler'
   /** Something that was thrown and is none of these; `cause` is the thing. */
   | 'unknown'
@@ -46,7 +46,13 @@ export class BroadcasterError extends Error {
 
   /** Makes a BroadcasterError of anything that was thrown; one that is one already stays itself. */
   static from(thrown: unknown, code: ErrorCode = 'unknown'): BroadcasterError {
-    if (thrown instanceof BroadcasterError) return thrown
-    return new BroadcasterError(code, thrown instanceof Error ? thrown.message : String(thrown), thrown)
+    let message = 'something that has no words'
+    try {
+      if (thrown instanceof BroadcasterError) return thrown
+      message = thrown instanceof Error ? thrown.message : String(thrown)
+    } catch {
+      // An object without a prototype, say: whatever it is, it is the cause.
+    }
+    return new BroadcasterError(code, message, thrown)
   }
 }

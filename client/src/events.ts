@@ -1,22 +1,22 @@
 import { BroadcasterError } from './errors.ts'
 import type { Events } from './types.ts'
 
-export type Listener<Name extends keyof Events> = (...args: Events[Name]) => void
+export type Listener<Name extends keyof Events> = (...args: Events[Name]) => unknown
 
 interface Entry {
   // One map holds the listeners of every event; `on` and `emit` see to it that the arguments fit.
-  readonly listener: (...args: any[]) => void
+  readonly listener: (...args: any[]) => unknown
   readonly once: boolean
 }
 
-/** The listeners of a client. One that throws harms nobody: the `error` event tells of it. */
+/** The listeners of a client. One that throws or rejects harms nobody: the `error` event tells of it. */
 export interface Emitter {
   /** @returns the function that takes the listener away again; once more does nothing. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once?: boolean): () => void
   off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void
-  /** Tells that code of the application threw. */
-  failed(what: string, thrown: unknown): void
+  /** Calls code of the application. Nobody waits for it; what it throws or rejects with, `error` tells. */
+  call(what: string, code: () => unknown): void
 }
 
 export function makeEmitter(): Emitter {
@@ -43,18 +43,26 @@ export function makeEmitter(): Emitter {
       for (const entry of entries ?? []) {
         if (!events.get(name)?.includes(entry)) continue
         if (entry.once) remove(name, (other) => other === entry)
-        try {
-          entry.listener(...args)
-        } catch (thrown) {
-          if (name === 'error') console.error(thrown)
-          else emitter.failed(`A listener of '${name}' threw`, thrown)
-        }
+        const call = () => entry.listener(...args)
+        if (name === 'error') guard(call, console.error)
+        else emitter.call(`A listener of '${name}'`, call)
       }
     },
-    failed: (what, thrown) => {
-      const { message } = BroadcasterError.from(thrown)
-      emitter.emit('error', new BroadcasterError('handler', `${what}: ${message}`, thrown))
-    },
+    call: (what, code) =>
+      guard(code, (thrown) => {
+        const { message } = BroadcasterError.from(thrown)
+        emitter.emit('error', new BroadcasterError('handler', `${what} threw: ${message}`, thrown))
+      }),
   }
   return emitter
+}
+
+function guard(code: () => unknown, onFail: (thrown: unknown) => void): void {
+  try {
+    const result = code() as PromiseLike<unknown> | null | undefined
+    // Whoever made the promise, another frame or a library, a promise of our own has its end, even if its `then` throws.
+    if (typeof result?.then === 'function') new Promise((resolve) => resolve(result)).catch(onFail)
+  } catch (thrown) {
+    onFail(thrown)
+  }
 }

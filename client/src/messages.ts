@@ -21,23 +21,26 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
   const wake = () => {
     for (const resume of waiting.splice(0)) resume()
   }
+  // May come while subscribing.
   const end = (error: BroadcasterError | null) => {
     if (isOver) return
     isOver = true
     failure = error
-    subscription()
+    subscription?.()
     stopListening()
     wake()
   }
   const stopListening = emitter.on('disconnected', ({ error }) => end(error))
-  const subscription = subscribe(
+  let subscription: Subscription | undefined
+  subscription = subscribe(
     (_body, message) => {
       arrived.push(message)
       wake()
     },
     { onStatus: (status, error) => (status === 'refused' || status === 'error') && end(error) },
   )
-  if (subscription.status === 'refused' || subscription.status === 'error') end(subscription.error)
+  if (isOver) subscription()
+  else if (subscription.status === 'refused' || subscription.status === 'error') end(subscription.error)
 
   const next = async (): Promise<IteratorResult<Message, undefined>> => {
     for (;;) {
@@ -53,7 +56,12 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
     }
   }
   return {
-    next,
+    next: () => {
+      const result = next()
+      // It may be asked for before it is waited for.
+      result.catch(() => {})
+      return result
+    },
     return: async () => {
       arrived.length = 0
       end(null)

@@ -59,13 +59,15 @@ export function fetchOf(settings: Settings): FetchLike | undefined {
   return settings.fetch ?? globalThis.fetch
 }
 
-/** The address for a transport: a path belongs to the page's origin, and the scheme to the transport. */
+/** The address for a transport: a path is taken as the page takes every other, and the scheme is the transport's. */
 export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
+  // Of a frame that has no address of its own, and of a page with a `<base>`, the document knows. Workers have none.
+  const base: string | undefined = globalThis.document?.baseURI ?? globalThis.location?.href
   let url: URL
   try {
-    url = new URL(settings.url, globalThis.location?.href)
+    url = new URL(settings.url, base)
   } catch (error) {
-    const message = `'${settings.url}' is no whole URL, and there is no page that it could belong to`
+    const message = `'${settings.url}' is no whole URL, and there is no page that it could belong to (${base})`
     throw new BroadcasterError('options', message, error)
   }
   url.protocol = url.protocol.replace(/^(ws|http)/, scheme)

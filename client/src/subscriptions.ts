@@ -69,6 +69,10 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     channel.grace = undefined
     channel.listeners = [...channel.listeners, listener]
     sync(channel)
+    if (options.wasAway) {
+      const gap: Gap = { channel: name, reason: 'expired' }
+      queueMicrotask(() => call(channel, listener, () => options.onGap?.(gap)))
+    }
     return makeSubscription(channel, listener, () => removeListener(channel, listener))
   }
 
@@ -284,13 +288,8 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     emitter.emit('gap', gap)
   }
 
-  function call(channel: Channel, listener: Listener, call: () => void): void {
-    if (!listener.isActive) return
-    try {
-      call()
-    } catch (thrown) {
-      emitter.failed(`A handler of channel '${channel.name}' threw`, thrown)
-    }
+  function call(channel: Channel, listener: Listener, call: () => unknown): void {
+    if (listener.isActive) emitter.call(`A handler of channel '${channel.name}'`, call)
   }
 
   function refuse(channel: Channel, code: 'refused' | 'unsubscribed', reason: string): void {

@@ -131,7 +131,8 @@ export interface Message {
   readonly position?: Position
 }
 
-export type MessageHandler = (body: string, message: Message) => void
+/** May be async: the next message does not wait for it, and what it rejects with is an `error` event. */
+export type MessageHandler = (body: string, message: Message) => unknown
 
 /** Messages of a channel were missed, or may have been: fetch anew what you show of it. */
 export interface Gap {
@@ -151,9 +152,16 @@ export type SubscriptionStatus = 'subscribing' | 'subscribed' | 'refused' | 'err
 
 export interface SubscribeOptions {
   /** Messages of this channel were missed. */
-  onGap?(gap: Gap): void
+  onGap?(gap: Gap): unknown
   /** The subscription's status, or the error beside it, has changed. Not called for what it is at first. */
-  onStatus?(status: SubscriptionStatus, error: BroadcasterError | null): void
+  onStatus?(status: SubscriptionStatus, error: BroadcasterError | null): unknown
+  /**
+   * The subscription takes the place of one that ended some time ago: `onGap` is called, soon and with reason `expired`,
+   * for what was missed between the two.
+   *
+   * @default false
+   */
+  wasAway?: boolean
 }
 
 /** Call it to end the subscription; once more does nothing. */
@@ -212,7 +220,7 @@ export interface Events {
   /** The same, of one channel. */
   [oneChannel: `message:${string}`]: [body: string, message: Message]
   status: [change: StatusChange]
-  /** A handler or the `auth` function threw, or the server failed at something nobody waits for. */
+  /** A handler or the `auth` function threw or rejected, or the server failed at something nobody waits for. */
   error: [error: BroadcasterError]
   gap: [gap: Gap]
   disconnected: [event: Disconnected]

@@ -42,25 +42,32 @@ export class ChannelStore<Body> {
     const subscription = this.#client.subscribe(channel, this.#onMessage, {
       onGap: (gap) => this.#handlers.onGap?.(gap),
       onStatus: this.#onStatus,
+      wasAway: this.#wasAway,
     })
     this.#notify = notify
     // No need to notify: React looks at the state again once it has subscribed.
     this.#setStatus(subscription.status, subscription.error)
-    if (this.#wasAway) queueMicrotask(() => this.#handlers.onGap?.({ channel, reason: 'expired' }))
-    this.#wasAway = false
+    this.#lookWhetherAway()
 
     return () => {
       subscription()
       this.#notify = undefined
       this.#setStatus('subscribing', null)
       this.#idleState = this.#takeState('idle')
-      // StrictMode and hot reload are back at once and miss nothing. What was disabled, or an <Activity> that was
-      // hidden, is back later.
-      queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
+      this.#lookWhetherAway()
     }
   }
 
-  readonly #onMessage = (text: string, message: Message): void => {
+  /**
+   * StrictMode and hot reload are back at once and miss nothing. What was disabled, or an <Activity> that was hidden, is
+   * back later.
+   */
+  #lookWhetherAway(): void {
+    queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
+  }
+
+  // What a handler returns may be a promise: the client sees to its failure.
+  readonly #onMessage = (text: string, message: Message): unknown => {
     const { schema, onMessage, onError } = this.#handlers
     let body: Body
     try {
@@ -72,7 +79,7 @@ export class ChannelStore<Body> {
     const received: ReceivedMessage<Body> = { ...message, body, id: ++lastId }
     this.#latest = received
     onNextFrame(this.#showLatest)
-    onMessage?.(body, received)
+    return onMessage?.(body, received)
   }
 
   readonly #showLatest = (): void => {
@@ -80,10 +87,10 @@ export class ChannelStore<Body> {
     if (this.#latestIsRead) this.#notify?.()
   }
 
-  readonly #onStatus = (status: SubscriptionStatus, error: BroadcasterError | null): void => {
+  readonly #onStatus = (status: SubscriptionStatus, error: BroadcasterError | null): unknown => {
     this.#setStatus(status, error)
     this.#notify?.()
-    if (error && status !== 'subscribing') this.#handlers.onError?.(error)
+    return error && status !== 'subscribing' ? this.#handlers.onError?.(error) : undefined
   }
 
   #setStatus(status: SubscriptionStatus, error: BroadcasterError | null): void {

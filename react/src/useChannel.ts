@@ -36,17 +36,20 @@ export interface ChannelState<Body = string> {
   readonly latest: ReceivedMessage<Body> | null
 }
 
-/** All of these are read when they are needed: changing them from render to render costs nothing. */
+/**
+ * All of these are read when they are needed: changing them from render to render costs nothing. Handlers may be async:
+ * nothing waits for them, and what they reject with is an `error` event of the client, as what they throw is.
+ */
 export interface ChannelOptions<Body = string, Name = string> {
   /** Called for every message, in order, outside rendering. */
-  onMessage?: ((body: NoInfer<Body>, message: ReceivedMessage<NoInfer<Body>>) => void) | undefined
+  onMessage?: ((body: NoInfer<Body>, message: ReceivedMessage<NoInfer<Body>>) => unknown) | undefined
   /** Messages were missed: fetch anew what you show of the channel. */
-  onGap?: ((gap: Gap) => void) | undefined
+  onGap?: ((gap: Gap) => unknown) | undefined
   /**
    * The channel is `refused` or in `error`; or a message does not fit the `schema`, and is handed over as it came.
    * Without this, a message that does not fit is an `error` event of the client.
    */
-  onError?: ((error: BroadcasterError | SchemaError, message?: Message) => void) | undefined
+  onError?: ((error: BroadcasterError | SchemaError, message?: Message) => unknown) | undefined
   /**
    * `false` pauses: nothing is subscribed and the status is `idle`, but what has arrived stays. Messages of the
    * pause are missed, which `onGap` tells when it ends.

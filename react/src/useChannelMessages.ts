@@ -66,11 +66,11 @@ export function useChannelMessages<Name extends ChannelName, Body = string, Item
       // Without `select`, Item is the message itself.
       const item = select ? select(body, message) : (message as Item)
       list.add(item, limit, reduce)
-      onMessage?.(body, message)
+      return onMessage?.(body, message)
     },
     onGap: (gap) => {
       list.add(selectGap?.(gap), limit, reduce)
-      onGap?.(gap)
+      return onGap?.(gap)
     },
   })
   const messages = useSyncExternalStore(list.subscribe, list.get, list.get)
