@@ -187,14 +187,15 @@ export function makeConnection(
 
   async function credentials(): Promise<object> {
     const { auth, timeoutMs } = settings
-    if (typeof auth !== 'function') return auth
     let timer: Timer
     try {
       const isLate = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
       })
-      const data: unknown = await Promise.race([auth(), isLate])
+      const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), isLate]) : auth
       if (!isObject(data)) throw new TypeError('expected an object')
+      // What JSON can't say would throw where it is sent.
+      JSON.stringify(data)
       return data
     } catch (thrown) {
       const { message } = BroadcasterError.from(thrown)

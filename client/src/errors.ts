@@ -46,7 +46,7 @@ export class BroadcasterError extends Error {
 
   /** Makes a BroadcasterError of anything that was thrown; one that is one already stays itself. */
   static from(thrown: unknown, code: ErrorCode = 'unknown'): BroadcasterError {
-    let message = 'something that has no words'
+    let message: string = code
     try {
       if (thrown instanceof BroadcasterError) return thrown
       message = thrown instanceof Error ? thrown.message : String(thrown)

@@ -15,8 +15,11 @@ export interface Emitter {
   on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once?: boolean): () => void
   off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void
-  /** Calls code of the application. Nobody waits for it; what it throws or rejects with, `error` tells. */
-  call(what: string, code: () => unknown): void
+  /**
+   * Calls code of the application. Nobody waits for it; what it throws or rejects with, `error` tells, or the console
+   * where `what` is null.
+   */
+  call(what: string | null, code: () => unknown): void
 }
 
 export function makeEmitter(): Emitter {
@@ -43,26 +46,23 @@ export function makeEmitter(): Emitter {
       for (const entry of entries ?? []) {
         if (!events.get(name)?.includes(entry)) continue
         if (entry.once) remove(name, (other) => other === entry)
-        const call = () => entry.listener(...args)
-        if (name === 'error') guard(call, console.error)
-        else emitter.call(`A listener of '${name}'`, call)
+        emitter.call(name === 'error' ? null : `A listener of '${name}'`, () => entry.listener(...args))
       }
     },
-    call: (what, code) =>
-      guard(code, (thrown) => {
+    call: (what, code) => {
+      const onFail = (thrown: unknown) => {
+        if (what === null) return console.error(thrown)
         const { message } = BroadcasterError.from(thrown)
         emitter.emit('error', new BroadcasterError('handler', `${what} threw: ${message}`, thrown))
-      }),
+      }
+      try {
+        const result = code() as { then?: unknown } | null | undefined
+        // Whoever made the promise, another frame or a library, one of our own has its end, even if its `then` throws.
+        if (result?.then) new Promise((resolve) => resolve(result)).catch(onFail)
+      } catch (thrown) {
+        onFail(thrown)
+      }
+    },
   }
   return emitter
-}
-
-function guard(code: () => unknown, onFail: (thrown: unknown) => void): void {
-  try {
-    const result = code() as PromiseLike<unknown> | null | undefined
-    // Whoever made the promise, another frame or a library, a promise of our own has its end, even if its `then` throws.
-    if (typeof result?.then === 'function') new Promise((resolve) => resolve(result)).catch(onFail)
-  } catch (thrown) {
-    onFail(thrown)
-  }
 }

@@ -38,7 +38,10 @@ export function parseBody<Output>(schema: Schema<Output>, channel: string, body:
   }
   const result = schema['~standard'].validate(json)
   // Waiting for one message would put the next before it.
-  if (result instanceof Promise) throw new SchemaError(channel, 'a schema may not be asynchronous', [])
+  if ('then' in result) {
+    result.then(undefined, () => {}) // It has failed whatever it says.
+    throw new SchemaError(channel, 'a schema may not be asynchronous', [])
+  }
   if (!result.issues) return result.value
   throw new SchemaError(channel, result.issues.map(({ message }) => message).join('; '), result.issues)
 }
