@@ -18,5 +18,6 @@ export default function setup(): () => void {
     if (status !== 0) throw new Error(`tar could not unpack ${tarball}: ${stderr}`)
   }
   cpSync(join(import.meta.dirname, 'apps'), packed, { recursive: true })
+  cpSync(join(packed, 'legacy'), join(packed, 'node_modules', 'legacy-library'), { recursive: true })
   return () => rmSync(packed, { recursive: true, force: true })
 }

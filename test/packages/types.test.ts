@@ -8,15 +8,23 @@ const compiler = join(dirname(resolve('typescript/package.json')), 'bin', 'tsc')
 
 describe('TypeScript finds the types of all packages, and they fit each other', () => {
   it.each([
-    ['node16', 'node16', ['esm.mts', 'cjs.cts']],
-    ['nodenext', 'nodenext', ['esm.mts', 'cjs.cts']],
-    ['preserve', 'bundler', ['esm.mts', 'cjs.cts']],
-    ['esnext', 'bundler', ['esm.mts']],
-    ['commonjs', 'bundler', ['cjs.cts']],
-  ])('as module %s with resolution %s: %j', async (module, moduleResolution, files) => {
+    ['node16', 'node16'],
+    ['nodenext', 'nodenext'],
+    ['preserve', 'bundler'],
+  ])('in ES modules and CommonJS, as module %s with resolution %s', async (module, moduleResolution) => {
     const options = ['--module', module, '--moduleResolution', moduleResolution, '--target', 'es2022']
     // Declarations of others are not ours to judge, but what is found in ours is: TypeScript skips neither then.
-    const args = [compiler, '--strict', '--noEmit', '--types', 'node', ...options, ...files]
+    const args = [
+      compiler,
+      '--ignoreConfig',
+      '--strict',
+      '--noEmit',
+      '--types',
+      'node',
+      ...options,
+      'esm.mts',
+      'cjs.cts',
+    ]
     const { code, output } = await run('types', args)
     expect(code, output).toBe(0)
   })

@@ -1,0 +1,4 @@
+import { renderToString } from 'react-dom/server'
+import { element, isOne } from './entry.js'
+
+console.log(isOne, renderToString(element))
