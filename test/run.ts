@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findChromium } from './support/chromium.ts'
+import { pack } from './support/pack.ts'
 
 /**
  * `npm test`: format, lint, types, the packages as they are published, then all tests. Steps by name run only those:
@@ -13,7 +14,6 @@ type Counts = { readonly passed: number; readonly failed: number }
 type Step = { readonly name: string; readonly run: () => Promise<Counts> }
 
 const root = join(import.meta.dirname, '..')
-const packages = ['protocol', 'server', 'client', 'react']
 
 const steps: Step[] = [
   { name: 'format', run: () => command('npx', ['prettier', '--check', '.', '--log-level', 'warn']) },
@@ -53,20 +53,13 @@ async function main(names: string[]): Promise<number> {
 
 /** Builds and packs every package and looks at the result as a user's tools will. */
 async function checkPackages(): Promise<Counts> {
-  const built = await command('npm', ['run', 'build', '--silent'])
-  if (built.failed > 0) return built
   const dir = await mkdtemp(join(tmpdir(), 'broadcaster-pack-'))
   try {
-    let { passed, failed } = built
-    for (const name of packages) {
-      const packed = spawnSync('npm', ['pack', '-w', name, '--json', '--pack-destination', dir], {
-        cwd: root,
-      })
-      const [pack] = JSON.parse(String(packed.stdout)) as { filename: string }[]
-      const tarball = join(dir, pack!.filename)
+    let [passed, failed] = [0, 0]
+    for (const tarball of Object.values(pack(dir))) {
       for (const check of [
         ['publint', tarball, '--strict'],
-        ['attw', tarball, '--profile', 'esm-only'],
+        ['attw', tarball],
       ]) {
         const counts = await command('npx', check)
         passed += counts.passed
@@ -74,6 +67,9 @@ async function checkPackages(): Promise<Counts> {
       }
     }
     return { passed, failed }
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    return { passed: 0, failed: 1 }
   } finally {
     await rm(dir, { recursive: true, force: true })
   }

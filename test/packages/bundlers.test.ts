@@ -19,6 +19,18 @@ describe('a bundle has one of each class and context, though one library imports
       (outDir) => bundle({ entryPoints: [join(root, 'print.js')], outdir: outDir, platform, external }),
     ]),
     [
+      'esbuild with the conditions of Bun',
+      (outDir) =>
+        bundle({
+          entryPoints: [join(root, 'print.js')],
+          outdir: outDir,
+          platform: 'neutral',
+          mainFields: ['main'],
+          conditions: ['bun', 'node'],
+          external,
+        }),
+    ],
+    [
       'Vite for browsers',
       (outDir) =>
         build({

@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { run } from './packed.ts'
 
-const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
+const { resolve } = createRequire(import.meta.url)
+const jest = resolve('jest/bin/jest')
+const vitest = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
 
 describe('Jest, with nothing set up', () => {
   it.each([
@@ -15,5 +18,13 @@ describe('Jest, with nothing set up', () => {
     expect(code, output).toBe(0)
     // A timer or a socket that outlives its test.
     expect(output).not.toMatch(/did not exit|Cannot log after tests/)
+  })
+})
+
+describe('Vitest, with nothing set up', () => {
+  it('gives a test and a library that it uses the same modules', async () => {
+    const { code, output } = await run('vitest', [vitest, 'run', '--no-color'], { VITEST: undefined })
+    expect(code, output).toBe(0)
+    expect(output).toMatch(/Tests +1 passed/)
   })
 })
