@@ -37,7 +37,9 @@ export class BroadcasterClient {
   readonly #connection: Connection
 
   /**
-   * @param url where the server is mounted: a path of the page's origin, or an http(s):// or ws(s):// URL.
+   * @param url where the server is mounted: an http(s):// or ws(s):// URL, or a path, which is taken as the browser takes
+   * every other: by the page's `<base>` if it has one, in a frame of `srcdoc` or `about:blank` as in the page around it, in
+   * a worker by its script's address. A worker that was made from a Blob has none, and needs a whole URL.
    * @throws {BroadcasterError} `options`, when something is not as it should be.
    */
   constructor(url: string | URL, options: ClientOptions = {}) {

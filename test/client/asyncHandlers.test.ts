@@ -1,3 +1,4 @@
+// oxlint-disable unicorn/no-thenable -- they are what is tested
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { collect, connectWebSocket, hear, makeClient, until } from './scriptedServer.ts'

@@ -5,8 +5,10 @@ import type {
   FetchLike,
   Gap,
   Message,
+  MessageHandler,
   Snapshot,
   Status,
+  SubscribeOptions,
   WebSocketConstructor,
 } from '@broadcaster/client'
 import { describe, expect, expectTypeOf, it } from 'vitest'
@@ -24,6 +26,14 @@ describe('types', () => {
     // @ts-expect-error there is no such event
     client.on('connected', () => {})
     expectTypeOf(client.getSnapshot()).toEqualTypeOf<Snapshot>()
+  })
+
+  it('take handlers and listeners that are async, or return anything', () => {
+    expectTypeOf<ReturnType<MessageHandler>>().toBeUnknown()
+    expectTypeOf<(body: string) => Promise<void>>().toExtend<MessageHandler>()
+    expectTypeOf<(body: string) => number>().toExtend<MessageHandler>()
+    expectTypeOf<{ onGap: () => Promise<void>; onStatus: () => Promise<void> }>().toExtend<SubscribeOptions>()
+    new BroadcasterClient('/broadcast').on('status', async ({ to }) => to)
   })
 
   it('take the WebSocket of browsers and that of ws, and any fetch', () => {

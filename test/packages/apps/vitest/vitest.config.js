@@ -1,0 +1,2 @@
+// Nothing set up, and nothing looked for further up.
+export default {}
