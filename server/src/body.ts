@@ -1,25 +1,43 @@
+import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster/protocol'
 import type { Request } from 'express'
 
+/** What a body turned out to be, or the HTTP status that says why it can't be read. */
+export type Body = Parsed | 413 | 415 | 500
+
 /**
- * Reads the body of a request as text and calls back once: with it, or with the HTTP status that says why not. Polls are
- * small and many, and a parser for every kind of body would cost more than everything else that is done with them.
+ * Reads the body of a request and calls back once. Polls are small and many, and a parser for every kind of body would
+ * cost more than everything else that is done with them.
  */
-export function readBody(
-  req: Request,
-  maxBytes: number,
-  done: (text: string | null, status: number) => void,
-): void {
-  if (req.headers['content-encoding'] !== undefined) return done(null, 415)
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return done(null, 413)
+export function readBody(req: Request, maxBytes: number, done: (body: Body) => void): void {
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return done(413)
+  // An application that parses bodies itself has done so already. (Not `req.body`: Express 4 sets that in any case.)
+  if (req.readableEnded) return done(parsedBefore(req))
+  // Somebody else has had the first part of it.
+  if (req.readableDidRead) return void req.once('end', () => done(parsedBefore(req))).resume()
+  if (req.headers['content-encoding'] !== undefined) return done(415)
   const parts: Buffer[] = []
   let bytes = 0
-  req.on('data', (part: Buffer) => {
+  const onData = (data: Buffer | string) => {
+    // Text, if somebody has asked for it to be text.
+    const part = typeof data === 'string' ? Buffer.from(data, req.readableEncoding ?? 'utf8') : data
     bytes += part.length
-    if (bytes <= maxBytes) parts.push(part)
-  })
+    if (bytes <= maxBytes) return void parts.push(part)
+    // The rest may never end.
+    req.off('data', onData).off('end', onEnd)
+    done(413)
+  }
+  const onEnd = () => {
+    done(parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts))))
+  }
   // A request that breaks off never ends, and nobody is there to be answered.
-  req.on('end', () => {
-    if (bytes > maxBytes) return done(null, 413)
-    done(String(parts.length === 1 ? parts[0] : Buffer.concat(parts)), 200)
-  })
+  req.on('data', onData).on('end', onEnd)
+  // Somebody may have stopped it, and not have gone on.
+  req.resume()
+}
+
+/** What somebody else has made of the body; 500 if that is nothing. */
+function parsedBefore({ body }: Request): Body {
+  if (body === undefined) return 500
+  const text: unknown = Buffer.isBuffer(body) ? body.toString() : body
+  return typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
 }

@@ -1,4 +1,3 @@
-import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster/protocol'
 import express, {
   type Express,
   type NextFunction,
@@ -11,14 +10,16 @@ import type { PerMessageDeflateOptions } from 'ws'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
-import { readBody } from './body.ts'
+import { readBody, type Body } from './body.ts'
 import type { Authenticate } from './connection.ts'
 import { ClientDeparture } from './departure.ts'
+import type { Logger } from './logger.ts'
 import { Node, type Stats } from './node.ts'
 import { duration } from './optionChecks.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { allowCors, originCheck, type OriginCheck } from './origin.ts'
-import { UpgradeGate, type AttachableServer } from './upgrade.ts'
+import { UpgradeGate } from './upgrade.ts'
+import type { AttachableServer } from './upgrades.ts'
 import { WebSockets } from './websocket.ts'
 
 /** An Express application to be mounted with `app.use(path, broadcaster())`, and what the process does with it. */
@@ -92,11 +93,14 @@ class Server {
   readonly #upgrades: UpgradeGate
   readonly #checkOrigin: OriginCheck
   readonly #maxBytes: number
+  readonly #logger: Logger
+  #hasWarnedOfBody = false
   #closing: Promise<void> | null = null
 
   constructor(options: ResolvedOptions) {
     const { limits, logger } = options
     this.#maxBytes = finite(limits.messageBytes)
+    this.#logger = logger
     const node = new Node(options, backendFor(options))
     this.#node = node
     this.#webSockets = new WebSockets(node, options.timeout)
@@ -139,10 +143,11 @@ class Server {
   #route(app: Express): void {
     app.disable('x-powered-by')
     const serve: RequestHandler = (req, res, next) => {
+      if (!isMountPath(req)) return next()
       if (this.#upgrades.claim(req)) return this.#upgrade(req, res)
       if (req.method === 'POST') {
         return this.#checkOrigin(req, (isAllowed) => {
-          if (isAllowed) allowCors(req, res, () => this.#post(req, res))
+          if (isAllowed) allowCors(req, res, () => this.#post(req, res, next))
           else res.status(403).end()
         })
       }
@@ -156,6 +161,8 @@ class Server {
       res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
       res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
     })
+    // What is below the mount may be somebody else's.
+    app.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
     app.use((req, res, next) => {
       this.#checkOrigin(req, (isAllowed) => {
         if (isAllowed) allowCors(req, res, next)
@@ -166,7 +173,7 @@ class Server {
     app.use((req, res) => {
       if (req.method === 'OPTIONS') return res.status(204).end()
       if (req.method !== 'GET') return res.status(405).set('Allow', 'GET, POST, OPTIONS').end()
-      if (req.headers.upgrade?.toLowerCase() === 'websocket') return this.#upgrades.warnNotAttached(res)
+      if (this.#upgrades.isNotAttached(req)) return this.#upgrades.warnNotAttached(res)
       return res.status(400).type('text/plain').send('Bad Request')
     })
   }
@@ -178,7 +185,8 @@ class Server {
   #shortcut(app: Express, serve: RequestHandler): void {
     const { handle } = app as Handling
     ;(app as Handling).handle = (req, res, next) => {
-      const through: NextFunction = () => handle.call(app, req, res, next)
+      const through: NextFunction = (error?: unknown) =>
+        error === undefined ? handle.call(app, req, res, next) : next(error)
       // Without an application around us nobody has made anything of it.
       if (req.app === undefined) through()
       else serve(req, res, through)
@@ -186,7 +194,6 @@ class Server {
   }
 
   #upgrade(req: Request, res: Response): void {
-    if (req.path !== '/') return void res.status(404).end()
     this.#checkOrigin(req, (isAllowed) => {
       const isWelcome = !this.#node.isFull && !this.#node.isDraining
       const refusal = !isAllowed ? 403 : isWelcome ? null : 503
@@ -195,25 +202,31 @@ class Server {
     })
   }
 
-  #post(req: Request, res: Response): void {
-    // An application that parses bodies itself has done so already. (Not `req.body`: Express 4 sets that in any case.)
-    if (req.readableEnded) return void this.#answer(req, res, parseBody(req.body))
-    readBody(req, this.#maxBytes, (text, status) => {
-      if (text === null) res.status(status).end()
-      else void this.#answer(req, res, parseClientMessage(text))
+  #post(req: Request, res: Response, next: NextFunction): void {
+    readBody(req, this.#maxBytes, (body) => {
+      // What middleware has hung into the response may throw when it is written.
+      this.#answer(req, res, body).catch(next)
     })
   }
 
-  async #answer(req: Request, res: Response, parsed: Parsed): Promise<void> {
+  async #answer(req: Request, res: Response, parsed: Body): Promise<void> {
     // Gone while the application was thinking: nobody would tell, and nobody is there to wait for.
     if (res.destroyed) return
+    if (typeof parsed === 'number') {
+      if (parsed === 500) this.#warnBodyLost()
+      return void res.status(parsed).end()
+    }
     const departure = new ClientDeparture()
+    let isAnswered = false
     res.on('close', () => {
-      if (!res.writableFinished) departure.leave()
+      // Middleware with a limit of time may have answered in our place.
+      if (!isAnswered || !res.writableFinished) departure.leave()
     })
     const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
     const { status, body } = await this.#node.handle(parsed, authenticate, departure)
-    if (res.destroyed) return
+    if (res.destroyed || res.writableEnded) return
+    isAnswered = true
+    if (res.headersSent) return void res.end(body)
     const headers: Record<string, string | number> = {
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),
@@ -223,14 +236,23 @@ class Server {
     if (this.#node.isDraining) headers['Connection'] = 'close'
     res.writeHead(status, headers).end(body)
   }
+
+  #warnBodyLost(): void {
+    if (this.#hasWarnedOfBody) return
+    this.#hasWarnedOfBody = true
+    this.#logger.error(
+      {},
+      'The body of a long-poll request has been read by other middleware, which left nothing in req.body: mount the broadcaster before it',
+    )
+  }
 }
 
 /** What `app.use` calls of an application that is mounted; the types leave it out. */
 type Handling = Express & { handle: RequestHandler }
 
-function parseBody(body: unknown): Parsed {
-  const text = Buffer.isBuffer(body) ? body.toString() : body
-  return typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
+/** Both transports are served at the mount path, and nothing below it. */
+function isMountPath(req: Request): boolean {
+  return req.url === '/' || req.path === '/'
 }
 
 function backendFor(options: ResolvedOptions): Backend {

@@ -1,30 +1,17 @@
 import type { Application, Express, Request, Response } from 'express'
 import expressWs from 'express-ws'
 import { EventEmitter } from 'node:events'
-import { ServerResponse, type IncomingMessage, type Server as HttpServer } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import net from 'node:net'
 import type WebSocket from 'ws'
 import type { ServerOptions } from 'ws'
 import type { Logger } from './logger.ts'
-
-export type AttachableServer = HttpServer | HttpsServer
+import { Mounts } from './mounts.ts'
+import { PendingUpgrade } from './pendingUpgrade.ts'
+import { isWebSocketRequest, Upgrades, type AttachableServer } from './upgrades.ts'
 
 /** A WebSocket has opened, with the request that asked for it. */
 type OnOpen = (ws: WebSocket, req: IncomingMessage) => void
-
-/** An upgrade request on its way through the application's middleware. */
-interface Pending {
-  readonly socket: Duplex
-  readonly head: Buffer
-  readonly response: ServerResponse
-  /** Whether what middleware answers goes to the client. */
-  isAnswerable: boolean
-}
-
-/** Shared by all broadcasters of the process: the request comes out at the one that is mounted on its way. */
-const pending = new WeakMap<IncomingMessage, Pending>()
 
 /**
  * Leads WebSocket requests through the application's own middleware first, and completes the handshake only when they
@@ -36,12 +23,12 @@ const pending = new WeakMap<IncomingMessage, Pending>()
 export class UpgradeGate {
   readonly #gate = new EventEmitter()
   readonly #logger: Logger
-  readonly #attached = new WeakSet<AttachableServer>()
-  readonly #mounted: Mounted
+  readonly #mounts: Mounts
+  readonly #listening = new WeakSet<Application>()
   #hasWarned = false
 
   constructor(app: Express, wsOptions: ServerOptions, logger: Logger, onOpen: OnOpen) {
-    this.#mounted = app
+    this.#mounts = new Mounts(app)
     this.#logger = logger
     // The types ask for a server; of it, `ws` uses what an emitter has.
     const server = this.#gate as unknown as HttpServer
@@ -54,29 +41,28 @@ export class UpgradeGate {
 
   /** Takes the server's WebSocket requests for this application, and no others. */
   attach(server: AttachableServer): void {
-    if (this.#attached.has(server)) return
-    this.#attached.add(server)
-    server.on('upgrade', (req, socket, head) => this.#dispatch(server, req, socket, head))
+    Upgrades.of(server).add(this.#mounts)
   }
 
   /** A request has come out here: whether it is an upgrade. From now on an answer to it is ours to give. */
   claim(req: Request): boolean {
-    const upgrade = pending.get(req)
-    if (upgrade === undefined) return false
-    makeAnswerable(upgrade)
-    return true
+    this.#mounts.cameBy(req.baseUrl)
+    const upgrade = PendingUpgrade.of(req)
+    upgrade?.claim()
+    return upgrade !== undefined
   }
 
   /** Completes the handshake of a request that was {@link claim}ed. */
   accept(req: Request): void {
-    const { socket, head, response } = pending.get(req)!
-    pending.delete(req)
-    response.detachSocket(socket as Socket)
-    socket.off('error', destroySocket)
-    this.#gate.emit('upgrade', req, socket, head)
+    const handshake = PendingUpgrade.of(req)?.release()
+    if (handshake) this.#gate.emit('upgrade', req, handshake.socket, handshake.head)
   }
 
-  /** A WebSocket request came as an ordinary one: nobody listens to the server's upgrades. */
+  /** Whether a WebSocket request came as an ordinary one: nobody listens to the server's upgrades. */
+  isNotAttached(req: Request): boolean {
+    return isWebSocketRequest(req) && (req as { upgrade?: boolean }).upgrade !== true
+  }
+
   warnNotAttached(res: Response): void {
     if (!this.#hasWarned) {
       this.#hasWarned = true
@@ -90,62 +76,27 @@ export class UpgradeGate {
 
   /** `app.listen` of whatever application is the outermost one in the end makes the server. */
   #attachWhenListening(parent: Application): void {
-    const listen = parent.listen
-    parent.listen = ((...args: unknown[]) => {
-      const server = Reflect.apply(listen, parent, args) as HttpServer
-      this.attach(server)
-      return server
-    }) as Application['listen']
+    if (this.#listening.has(parent)) return
+    this.#listening.add(parent)
+    const attached = (listen: Application['listen']) =>
+      ((...args: unknown[]) => {
+        const server = Reflect.apply(listen, parent, args) as HttpServer
+        // Whatever has replaced `listen` may return something else.
+        if (server instanceof net.Server) this.attach(server)
+        return server
+      }) as Application['listen']
+    let listen = attached(parent.listen)
+    // express-ws replaces it.
+    Object.defineProperty(parent, 'listen', {
+      configurable: true,
+      enumerable: true,
+      get: () => listen,
+      set: (replacement: Application['listen']) => {
+        listen = attached(replacement)
+      },
+    })
     parent.on('mount', (grandparent) => this.#attachWhenListening(grandparent))
+    const { parent: grandparent } = parent as Application & { parent?: Application }
+    if (grandparent !== undefined) this.#attachWhenListening(grandparent)
   }
-
-  #dispatch(server: AttachableServer, req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (pending.has(req)) return
-    const paths = this.#paths()
-    if (paths !== null && !isUnderOne(paths, req)) return
-    // An error of the socket has nobody else to hear it while middleware is at work.
-    socket.on('error', destroySocket)
-    const response = new ServerResponse(req)
-    response.shouldKeepAlive = false
-    response.on('finish', endSocket)
-    const upgrade: Pending = { socket, head, response, isAnswerable: false }
-    pending.set(req, upgrade)
-    // Where our path isn't known the request has to find us. If others listen to upgrades too, one that does not find us
-    // is theirs, and what middleware says of it is not heard.
-    if (paths !== null || server.listenerCount('upgrade') === 1) makeAnswerable(upgrade)
-    server.emit('request', req, response)
-  }
-
-  /** The full paths that lead here; `null` if they can't be known: inside a Router, or with parameters. */
-  #paths(): string[] | null {
-    const { parent, mountpath } = this.#mounted
-    if (parent === undefined) return null
-    const paths = [mountpath].flat().map((path) => parent.path() + (path === '/' ? '' : path))
-    return paths.every((path) => PLAIN_PATH.test(path)) ? paths : null
-  }
-}
-
-/** What Express adds to an application that is mounted, and its types leave out. */
-type Mounted = Express & { readonly parent?: Application }
-
-const PLAIN_PATH = /^[^:*?+(){}[\],]*$/
-
-function isUnderOne(mounts: readonly string[], req: IncomingMessage): boolean {
-  const path = (req.url ?? '/').split('?', 1)[0]!.toLowerCase()
-  return mounts.some((mount) => path === mount.toLowerCase() || path.startsWith(`${mount.toLowerCase()}/`))
-}
-
-// No closures: they would keep the request for as long as the socket lives.
-function destroySocket(this: Duplex): void {
-  this.destroy()
-}
-
-function endSocket(this: ServerResponse): void {
-  this.socket?.end()
-}
-
-function makeAnswerable(upgrade: Pending): void {
-  if (upgrade.isAnswerable) return
-  upgrade.isAnswerable = true
-  upgrade.response.assignSocket(upgrade.socket as Socket)
 }

@@ -3,8 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { broadcaster } from '@broadcaster/server'
-import express from 'express'
+import type { Duplex } from 'node:stream'
+import { broadcaster, type Broadcaster } from '@broadcaster/server'
+import express, { type Express } from 'express'
+import expressWs from 'express-ws'
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { createServer as createViteServer, type ViteDevServer } from 'vite'
@@ -12,26 +14,62 @@ import { describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
+import { h2c, handshake, RawSocket, request } from '../support/rawSocket.ts'
 import { closeServer } from '../support/server.ts'
 import { transports, type Subject } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
-import { within } from '../support/waiting.ts'
+import { watchUncaught } from '../support/uncaught.ts'
+import { until, within } from '../support/waiting.ts'
 
-async function serve(prepare: (server: http.Server, app: express.Express) => Promise<void> | void) {
+type Neighbour = (server: http.Server, app: Express) => Promise<void> | void
+
+/** A server with a broadcaster and somebody else, who came before or after it. */
+async function serve(neighbour: Neighbour, { order = 'before', inRouter = false }: Arrangement = {}) {
   const app = express()
-  const live = broadcaster({ redis: false, pollTime: 20 })
-  app.use('/broadcast', live)
   const server = http.createServer(app)
+  const live = broadcaster({ redis: false, pollTime: 20 })
+  if (order === 'before') await neighbour(server, app)
+  // In a Router, nobody knows our path.
+  if (inRouter) app.use(express.Router().use('/broadcast', live))
+  else app.use('/broadcast', live)
   live.attach(server)
-  await prepare(server, app)
+  if (order === 'after') await neighbour(server, app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   tidy({ close: () => live.close().then(() => closeServer(server)) })
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const subject: Subject = {
-    url: `${origin}/broadcast`,
-    publish: (channel, body) => live.publish(channel, body),
+  return { origin, server, works: () => works(subject(live, `${origin}/broadcast`)) }
+}
+
+type Arrangement = { order?: 'before' | 'after'; inRouter?: boolean }
+
+const arrangements: [string, Arrangement][] = [
+  ['before us', { order: 'before' }],
+  ['after us', { order: 'after' }],
+  ['before us, in a Router', { order: 'before', inRouter: true }],
+  ['after us, in a Router', { order: 'after', inRouter: true }],
+]
+
+const subject = (live: Broadcaster, url: string): Subject => ({
+  url,
+  publish: (channel, body) => live.publish(channel, body),
+})
+
+/** What is sent to a WebSocket server that answers with `theirs: ` and the same. */
+async function echo(origin: string, path = '/theirs'): Promise<string> {
+  const socket = new WebSocket(origin.replace('http', 'ws') + path)
+  try {
+    const heard = new Promise<string>((resolve, reject) => {
+      socket.on('message', (data) => resolve(String(data))).on('error', reject)
+    })
+    socket.on('open', () => socket.send('hello'))
+    return await within(heard, 'their answer')
+  } finally {
+    socket.terminate()
   }
-  return { origin, works: () => works(subject) }
+}
+
+function answerEchoes(client: WebSocket): void {
+  client.on('message', (data) => client.send(`theirs: ${String(data)}`))
 }
 
 async function works(subject: Subject): Promise<void> {
@@ -44,21 +82,197 @@ async function works(subject: Subject): Promise<void> {
   }
 }
 
+/** Its types are those of another version of Express and of `ws`. */
+function withExpressWs(app: Express, opened: (client: WebSocket) => void, server?: http.Server): void {
+  const theirs = expressWs(app as unknown as expressWs.Application, server).app
+  theirs.ws('/theirs', (ws) => opened(ws as unknown as WebSocket))
+}
+
+/** Other WebSocket servers, as their own documentation has them; each tells of every socket that it has opened. */
+const webSocketServers: [string, (opened: (client: WebSocket) => void) => Neighbour][] = [
+  [
+    'ws with { server }',
+    (opened) => (server) => void new WebSocketServer({ server }).on('connection', opened),
+  ],
+  [
+    'ws with { server, path }',
+    (opened) => (server) => void new WebSocketServer({ server, path: '/theirs' }).on('connection', opened),
+  ],
+  [
+    'ws with noServer, which destroys what it does not know',
+    (opened) => (server) => {
+      const theirs = new WebSocketServer({ noServer: true })
+      server.on('upgrade', (request, socket, head) => {
+        if (request.url === '/theirs') theirs.handleUpgrade(request, socket, head, opened)
+        else socket.destroy()
+      })
+    },
+  ],
+  ['express-ws on the same application', (opened) => (server, app) => withExpressWs(app, opened, server)],
+]
+
 describe('on the same HTTP server', () => {
-  it.each(['websocket', 'polling'] as const)('Socket.IO keeps working over %s', async (transport) => {
-    const { origin, works } = await serve((server) => {
-      const theirs = tidy(new SocketIoServer(server))
-      theirs.on('connection', (socket) => socket.on('echo', (text, reply) => reply(`theirs: ${text}`)))
+  describe.each(webSocketServers)('%s', (_, neighbour) => {
+    it.each(arrangements)('%s, keeps what is its, and does not see what is ours', async (_, arrangement) => {
+      const uncaught = watchUncaught()
+      let opened = 0
+      const theirs = neighbour((client) => {
+        opened++
+        answerEchoes(client)
+      })
+      const { origin, works } = await serve(theirs, arrangement)
+      await works()
+      expect(opened).toBe(0)
+      expect(await echo(origin)).toBe('theirs: hello')
+      await works()
+      expect(await echo(origin)).toBe('theirs: hello')
+      expect(opened).toBe(2)
+      expect(uncaught).toEqual([])
     })
-    await works()
-    const client = io(origin, { transports: [transport], reconnection: false })
-    tidy({ close: () => client.disconnect() })
-    expect(await client.timeout(15_000).emitWithAck('echo', 'hello')).toBe('theirs: hello')
-    await works()
-    expect(await client.timeout(15_000).emitWithAck('echo', 'again')).toBe('theirs: again')
   })
 
-  it("Vite's hot module replacement keeps working", async () => {
+  it.each(['before', 'after'] as const)('express-ws and app.listen work, %s us', async (order) => {
+    const app = express()
+    const live = broadcaster({ redis: false, pollTime: 20 })
+    const theirs = () => withExpressWs(app, answerEchoes)
+    if (order === 'before') theirs()
+    app.use('/broadcast', live)
+    if (order === 'after') theirs()
+    const server = app.listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    tidy({ close: () => live.close().then(() => closeServer(server)) })
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await works(subject(live, `${origin}/broadcast`))
+    expect(await echo(origin)).toBe('theirs: hello')
+    await works(subject(live, `${origin}/broadcast`))
+  })
+
+  it('several broadcasters and somebody else are told apart', async () => {
+    const app = express()
+    const server = http.createServer(app)
+    const [news, chat, inRouter] = [1, 2, 3].map(() => broadcaster({ redis: false, pollTime: 20 }))
+    news!.attach(server)
+    new WebSocketServer({ server }).on('connection', answerEchoes)
+    app.use('/news', news!)
+    app.use('/chat', chat!)
+    app.use(express.Router().use('/api/live', inRouter!))
+    chat!.attach(server)
+    inRouter!.attach(server)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    tidy({
+      close: async () => {
+        for (const live of [news!, chat!, inRouter!]) await live.close()
+        await closeServer(server)
+      },
+    })
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await works(subject(news!, `${origin}/news`))
+    await works(subject(chat!, `${origin}/chat`))
+    await works(subject(inRouter!, `${origin}/api/live`))
+    expect(await echo(origin)).toBe('theirs: hello')
+    expect(await echo(origin, '/news/theirs'), 'below a mount is theirs').toBe('theirs: hello')
+  })
+
+  it.each(arrangements)(
+    'whoever listens %s sees each other upgrade once, as it came',
+    async (_, arrangement) => {
+      const seen: string[] = []
+      const { origin, works } = await serve((server) => {
+        server.on('upgrade', (req, socket, head) => {
+          seen.push(`${req.method} ${req.url} ${req.headers.upgrade} ${String(head)}`)
+          socket.end('HTTP/1.1 400 Theirs\r\n\r\n')
+        })
+      }, arrangement)
+      await works()
+      for (const text of [
+        handshake('/theirs?a=1'),
+        // Ours is `/broadcast`.
+        handshake('/broadcasting'),
+        handshake('/api/theirs'),
+        request('GET /broadcast', h2c),
+        request('POST /theirs', { ...h2c, Upgrade: 'custom' }),
+      ]) {
+        const raw = await RawSocket.open({ url: origin })
+        raw.write(text, 'head')
+        expect(await raw.readsTo('\r\n\r\n')).toBe('HTTP/1.1 400 Theirs\r\n\r\n')
+      }
+      expect(seen).toEqual([
+        'GET /theirs?a=1 websocket head',
+        'GET /broadcasting websocket head',
+        'GET /api/theirs websocket head',
+        'GET /broadcast h2c head',
+        'POST /theirs custom head',
+      ])
+    },
+  )
+
+  it.each(arrangements)('a socket that somebody %s lets lie may be reset', async (_, arrangement) => {
+    const uncaught = watchUncaught()
+    const lying: Duplex[] = []
+    const { origin, works } = await serve((server) => {
+      server.on('upgrade', (_req, socket) => void lying.push(socket))
+    }, arrangement)
+    for (const text of [handshake('/nowhere'), request('GET /nowhere', h2c)]) {
+      const raw = await RawSocket.open({ url: origin })
+      raw.write(text)
+      const socket = await until('the socket', () => lying.pop())
+      raw.reset()
+      await until('it to be gone', () => socket!.destroyed)
+    }
+    expect(uncaught).toEqual([])
+    await works()
+  })
+
+  it('middleware is not heard where a path is unknown and somebody else takes the request', async () => {
+    const { origin } = await serve(
+      (server, app) => {
+        new WebSocketServer({ server, path: '/theirs' }).on('connection', answerEchoes)
+        app.use('/theirs', (_req, res) => void res.sendStatus(401))
+      },
+      { inRouter: true },
+    )
+    expect(await echo(origin)).toBe('theirs: hello')
+  })
+
+  it('middleware that keeps silent where a path is unknown keeps nothing from somebody else', async () => {
+    const uncaught = watchUncaught()
+    const { origin, works } = await serve(
+      (server, app) => {
+        new WebSocketServer({ server, path: '/theirs' }).on('connection', answerEchoes)
+        // A proxy does that, whose target has upgraded.
+        app.use('/theirs', () => {})
+      },
+      { inRouter: true },
+    )
+    expect(await echo(origin)).toBe('theirs: hello')
+    await works()
+    expect(uncaught).toEqual([])
+  })
+
+  it.each(arrangements)('Socket.IO %s ends no handshake of ours that takes long', async (_, arrangement) => {
+    const { works } = await serve((server, app) => {
+      tidy(new SocketIoServer(server, { destroyUpgradeTimeout: 1 }))
+      app.use('/broadcast', (_req, _res, next) => void setTimeout(next, 50))
+    }, arrangement)
+    await works()
+  })
+
+  describe.each(arrangements)('%s', (_, arrangement) => {
+    it.each(['websocket', 'polling'] as const)('Socket.IO keeps working over %s', async (transport) => {
+      const { origin, works } = await serve((server) => {
+        const theirs = tidy(new SocketIoServer(server))
+        theirs.on('connection', (socket) => socket.on('echo', (text, reply) => reply(`theirs: ${text}`)))
+      }, arrangement)
+      await works()
+      const client = io(origin, { transports: [transport], reconnection: false })
+      tidy({ close: () => client.disconnect() })
+      expect(await client.timeout(15_000).emitWithAck('echo', 'hello')).toBe('theirs: hello')
+      await works()
+      expect(await client.timeout(15_000).emitWithAck('echo', 'again')).toBe('theirs: again')
+    })
+  })
+
+  it.each(arrangements)("Vite's hot module replacement keeps working %s", async (_, arrangement) => {
     const root = await mkdtemp(join(tmpdir(), 'broadcaster-vite-'))
     tidy({ close: () => rm(root, { recursive: true, force: true }) })
     await writeFile(join(root, 'index.html'), '<script type="module" src="/main.js"></script>')
@@ -73,8 +287,9 @@ describe('on the same HTTP server', () => {
         appType: 'spa',
       })
       tidy(vite)
-      app.use(vite.middlewares)
-    })
+      // Vite answers whatever comes to it, so it is to come last, as it is used.
+      server.on('listening', () => app.use(vite!.middlewares))
+    }, arrangement)
     await works()
     const client = await (await fetch(`${origin}/@vite/client`)).text()
     const token = /wsToken = "([^"]+)"/.exec(client)?.[1] ?? ''
@@ -88,24 +303,6 @@ describe('on the same HTTP server', () => {
     vite!.ws.send({ type: 'full-reload' })
     await within(reload, 'a reload')
     expect(heard[1]).toEqual({ type: 'full-reload' })
-    await works()
-  })
-
-  it('another WebSocket server keeps working, whichever came first', async () => {
-    const { origin, works } = await serve((server) => {
-      const theirs = new WebSocketServer({ noServer: true })
-      server.on('upgrade', (request, socket, head) => {
-        if (request.url !== '/theirs') return
-        theirs.handleUpgrade(request, socket, head, (client) => {
-          client.on('message', (data) => client.send(`theirs: ${String(data)}`))
-        })
-      })
-    })
-    const socket = new WebSocket(`${origin.replace('http', 'ws')}/theirs`)
-    tidy({ close: () => socket.terminate() })
-    const heard = new Promise((resolve) => socket.on('message', (data) => resolve(String(data))))
-    socket.on('open', () => socket.send('hello'))
-    expect(await within(heard, 'their answer')).toBe('theirs: hello')
     await works()
   })
 })

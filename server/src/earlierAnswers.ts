@@ -1,0 +1,30 @@
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/**
+ * Calls back when whatever was asked before on the same connection has been answered; never, if the connection ends before
+ * that or with it. Node has taken its hands off a connection that is to be upgraded: an earlier answer that waits for room
+ * is told of it here, and the connection's errors are taken.
+ */
+export function afterEarlierAnswers(socket: Duplex, then: () => void): void {
+  if (answerInFlight(socket) === null) return then()
+  const onDrain = () => {
+    const answer = answerInFlight(socket)
+    if (answer?.writableNeedDrain) answer.emit('drain')
+  }
+  const onError = () => socket.destroy()
+  const next = () => {
+    const answer = socket.writable ? answerInFlight(socket) : null
+    if (answer !== null) return void answer.once('close', next)
+    socket.off('drain', onDrain).off('error', onError)
+    if (socket.writable) then()
+    else socket.destroy()
+  }
+  socket.on('drain', onDrain).on('error', onError)
+  next()
+}
+
+/** Node keeps it there, and refuses a second one. No public name says as much. */
+function answerInFlight(socket: Duplex): ServerResponse | null {
+  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? null
+}

@@ -1,0 +1,275 @@
+import type { Express, Response } from 'express'
+import express from 'express'
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { h2c, handshake, RawSocket, request } from '../support/rawSocket.ts'
+import { startServer, type Setup, type TestServer } from '../support/server.ts'
+import { transports } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+import { watchUncaught } from '../support/uncaught.ts'
+import { until } from '../support/waiting.ts'
+import { refusedHandshake } from '../support/webSocketPeer.ts'
+
+async function worksStill(server: TestServer): Promise<void> {
+  for (const transport of transports) {
+    const channel = channelName()
+    const alice = await signIn(server, { transport })
+    await alice.subscribe(channel)
+    await server.publish(channel, 'hello')
+    expect(await alice.next()).toMatchObject({ body: 'hello' })
+    await alice.close()
+  }
+}
+
+const connections = (server: TestServer) =>
+  new Promise<number>((resolve, reject) =>
+    server.httpServer.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  )
+
+/** A route whose requests wait until the test answers them. */
+function waitingRoute(app: Express, path: string): Response[] {
+  const waiting: Response[] = []
+  app.get(path, (_req, res) => void waiting.push(res))
+  return waiting
+}
+
+describe('an upgrade behind a request that is still unanswered', () => {
+  async function start() {
+    const uncaught = watchUncaught()
+    let waiting: Response[] = []
+    const server = tidy(
+      await startServer({}, { before: (app) => void (waiting = waitingRoute(app, '/slow')) }),
+    )
+    const raw = await RawSocket.open(server)
+    const inFlight = (count: number) => until('the request to be waiting', () => waiting.length === count)
+    return { uncaught, waiting, server, raw, inFlight }
+  }
+
+  it('goes on when a poll has been answered', async () => {
+    const { uncaught, server, raw } = await start()
+    const channel = channelName()
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await alice.subscribe(channel)
+    const poll = JSON.stringify({ __type: 'poll', seq: '0', __token: alice.token })
+    raw.write(request('POST /broadcast', {}, poll), handshake('/broadcast'))
+    // Answered after the poll has come, or it would not be waiting.
+    await until('the poll', async () => {
+      await server.publish(channel, 'hello')
+      return raw.socket.bytesRead > 0
+    })
+    const answer = await raw.readsTo('}]')
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n\[\{.*"hello".*\}\]$/)
+    expect(await raw.status()).toBe(101)
+    expect(uncaught).toEqual([])
+    await worksStill(server)
+  })
+
+  it('goes on when all of several have been, in their order', async () => {
+    const { uncaught, waiting, server, raw, inFlight } = await start()
+    raw.write(request('GET /slow'), request('GET /slow'), handshake('/broadcast'))
+    await inFlight(2)
+    waiting[1]!.send('second')
+    waiting[0]!.send('first')
+    expect(await raw.readsTo('first')).toMatch(/^HTTP\/1\.1 200/)
+    expect(await raw.readsTo('second')).toMatch(/^HTTP\/1\.1 200/)
+    expect(await raw.status()).toBe(101)
+    expect(uncaught).toEqual([])
+    await worksStill(server)
+  })
+
+  it('goes on when an answer that had to wait for room is whole', async () => {
+    const { waiting, server, raw, inFlight } = await start()
+    raw.socket.pause()
+    raw.write(request('GET /slow'), handshake('/broadcast'))
+    await inFlight(1)
+    const piece = 'x'.repeat(1_000_000)
+    let left = 8
+    // As `pipe` does it: nothing more until there is room.
+    const write = () => {
+      while (left > 0) {
+        left--
+        if (!waiting[0]!.write(piece)) return void waiting[0]!.once('drain', write)
+      }
+      waiting[0]!.end('the end')
+    }
+    write()
+    expect(left, 'the answer waits').toBeGreaterThan(0)
+    raw.socket.resume()
+    expect((await raw.readsTo('the end')).length).toBeGreaterThan(8_000_000)
+    await raw.readsTo('\r\n0\r\n\r\n')
+    expect(await raw.status()).toBe(101)
+    await worksStill(server)
+  })
+
+  it('ends with the connection where an answer ends that', async () => {
+    const { uncaught, waiting, server, raw, inFlight } = await start()
+    raw.write(request('GET /slow'), handshake('/broadcast'))
+    await inFlight(1)
+    waiting[0]!.set('Connection', 'close').send('first')
+    expect(await raw.readsTo('first')).toMatch(/^HTTP\/1\.1 200/)
+    await raw.ended()
+    expect(uncaught).toEqual([])
+    await worksStill(server)
+  })
+
+  it('ends when the client breaks off', async () => {
+    const { uncaught, waiting, server, raw, inFlight } = await start()
+    raw.write(request('GET /slow'), handshake('/broadcast'))
+    await inFlight(1)
+    const closed = new Promise<void>((resolve) => waiting[0]!.on('close', () => resolve()))
+    raw.reset()
+    await closed
+    await until('nothing to be left', async () => (await connections(server)) === 0)
+    expect(uncaught).toEqual([])
+    await worksStill(server)
+  })
+
+  it.each([
+    ['to nowhere', handshake('/nowhere'), 404],
+    ['to HTTP/2', request('GET /broadcast/health', h2c), 200],
+  ])('%s is answered in its turn', async (_, upgrade, status) => {
+    const { uncaught, waiting, server, raw, inFlight } = await start()
+    raw.write(request('GET /slow'), upgrade)
+    await inFlight(1)
+    waiting[0]!.send('first')
+    expect(await raw.readsTo('first')).toMatch(/^HTTP\/1\.1 200/)
+    expect(await raw.status()).toBe(status)
+    expect(uncaught).toEqual([])
+    await worksStill(server)
+  })
+})
+
+describe('an upgrade that nobody wants', () => {
+  const start = async (setup?: Setup) => tidy(await startServer({}, setup))
+
+  it('to a WebSocket is answered by the application', async () => {
+    const server = await start({
+      before: (app) => app.get('/page', (req, res) => void res.send(`a page, with ${req.headers.upgrade}`)),
+    })
+    const { status, body } = await refusedHandshake({ ...server, url: `${server.origin}/nowhere` })
+    expect(status).toBe(404)
+    expect(body).toContain('Cannot GET /nowhere')
+    const page = await refusedHandshake({ ...server, url: `${server.origin}/page` })
+    expect(page).toMatchObject({ status: 200, body: 'a page, with websocket' })
+  })
+
+  it('to HTTP/2, as curl and Java begin, is an ordinary request: with a body, and others after it', async () => {
+    const server = await start({
+      before: (app) => app.post('/echo', express.text(), (req, res) => void res.send(`<${req.body}>`)),
+    })
+    const raw = await RawSocket.open(server)
+    const body = 'x'.repeat(300_000)
+    const text = request('POST /echo', { ...h2c, 'Content-Type': 'text/plain' }, body)
+    for (let at = 0; at < text.length; at += 100_000) raw.write(text.slice(at, at + 100_000))
+    expect(await raw.status()).toBe(413)
+    await raw.readsTo('</html>\n')
+
+    raw.write(request('POST /echo', { ...h2c, 'Content-Type': 'text/plain' }, 'hello'))
+    expect(await raw.status()).toBe(200)
+    await raw.readsTo('<hello>')
+    raw.write(request('POST /echo', { 'Content-Type': 'text/plain' }, 'again'))
+    expect(await raw.status()).toBe(200)
+    await raw.readsTo('<again>')
+    raw.write(request('GET /broadcast/health', h2c))
+    expect(await raw.status()).toBe(200)
+    raw.write(handshake('/broadcast'))
+    expect(await raw.status()).toBe(101)
+  })
+
+  it('to HTTP/2 may carry a poll', async () => {
+    const server = await start()
+    const raw = await RawSocket.open(server)
+    const text = request('POST /broadcast', h2c, '{"__type":"auth"}')
+    // In pieces: its head, a part of the body, the rest.
+    raw.write(text.slice(0, -17))
+    raw.write(text.slice(-17, -5))
+    const alice = await signIn(server, { transport: 'longpoll' })
+    raw.write(text.slice(-5))
+    expect(await raw.readsTo(']')).toMatch(/^HTTP\/1\.1 200[^]*"authOk"/)
+    await alice.close()
+  })
+
+  it('in chunks is read to its end', async () => {
+    const server = await start()
+    const raw = await RawSocket.open(server)
+    raw.write(request('POST /broadcast', { ...h2c, 'Transfer-Encoding': 'chunked' }))
+    raw.write('8\r\n{"__type\r\n', '9\r\n":"auth"}\r\n', '0\r\n\r\n')
+    expect(await raw.readsTo(']')).toMatch(/^HTTP\/1\.1 200[^]*"authOk"/)
+    raw.write(request('GET /broadcast/health'))
+    expect(await raw.status()).toBe(200)
+  })
+
+  it('that is a WebSocket with a body is no WebSocket', async () => {
+    const server = await start()
+    const raw = await RawSocket.open(server)
+    raw.write(handshake('/broadcast', { 'Content-Length': '5' }), 'hello')
+    expect(await raw.status()).toBe(400)
+    await raw.readsTo('Bad Request')
+    expect(server.logs.loud()).toEqual([])
+    raw.write(request('GET /broadcast/health'))
+    expect(await raw.status()).toBe(200)
+  })
+})
+
+describe('a connection that is reset', () => {
+  const next = () => new Promise((resolve) => setImmediate(resolve))
+
+  it.each<
+    [when: string, text: string, untilThen: (raw: RawSocket, started: () => boolean) => Promise<unknown>]
+  >([
+    ['with the last byte of a handshake', handshake('/broadcast'), next],
+    ['while middleware thinks', handshake('/broadcast'), (_, started) => until('middleware', started)],
+    ['right after the handshake', handshake('/broadcast'), (raw) => raw.status()],
+    ['while a refusal is written', handshake('/refused'), (_, started) => until('middleware', started)],
+    ['after a refusal', handshake('/refused'), (raw) => raw.status()],
+    ['with a handshake to nowhere', handshake('/nowhere'), next],
+    ['after a handshake to nowhere', handshake('/nowhere'), (raw) => raw.status()],
+    ['with an upgrade to HTTP/2', request('GET /nowhere', h2c), next],
+    ['after an upgrade to HTTP/2', request('GET /nowhere', h2c), (raw) => raw.status()],
+    [
+      'in the body of an upgrade to HTTP/2',
+      request('POST /nowhere', { ...h2c, 'Content-Length': '9' }),
+      next,
+    ],
+  ])('%s, is gone and does no harm', async (_, text, untilThen) => {
+    const uncaught = watchUncaught()
+    let started = 0
+    const server = tidy(
+      await startServer(
+        {},
+        {
+          before: (app) => {
+            app.use((_req, _res, next) => {
+              started++
+              setTimeout(next, 20)
+            })
+            app.use('/refused', (_req, res) => void res.status(403).send('x'.repeat(100_000)))
+          },
+        },
+      ),
+    )
+    for (let i = 0; i < 5; i++) {
+      const before = started
+      const raw = await RawSocket.open(server)
+      raw.write(text)
+      await untilThen(raw, () => started > before)
+      raw.reset()
+    }
+    await until('nothing to be left', async () => (await connections(server)) === 0)
+    expect((await server.broadcaster.stats()).node.webSockets).toBe(0)
+    await worksStill(server)
+    expect(uncaught).toEqual([])
+  })
+
+  it('does not stay open after a refusal, where the client does not close it', async () => {
+    const server = tidy(await startServer())
+    const raw = await RawSocket.open(server, { allowHalfOpen: true })
+    // What it sends too early is not read by anybody.
+    raw.write(handshake('/nowhere'), 'x'.repeat(1000))
+    expect(await raw.status()).toBe(404)
+    await until('nothing to be left', async () => (await connections(server)) === 0)
+  })
+})

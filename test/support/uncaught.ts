@@ -1,0 +1,12 @@
+import { onTestFinished } from 'vitest'
+
+/** What would have ended the process from here to the end of the test. */
+export function watchUncaught(): unknown[] {
+  const uncaught: unknown[] = []
+  const note = (error: unknown) => void uncaught.push(error)
+  process.on('uncaughtExceptionMonitor', note).on('unhandledRejection', note)
+  onTestFinished(() => {
+    process.off('uncaughtExceptionMonitor', note).off('unhandledRejection', note)
+  })
+  return uncaught
+}
