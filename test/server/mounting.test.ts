@@ -88,6 +88,13 @@ describe.each(transports)('mounting, over %s', (transport) => {
     await works(subject(live, `${await listenApp(outer, live)}/inner/broadcast`), transport)
   })
 
+  it('works in an application that was mounted before', async () => {
+    const [outer, inner, live] = [express(), express(), create()]
+    outer.use('/inner', inner)
+    inner.use('/broadcast', live)
+    await works(subject(live, `${await listenApp(outer, live)}/inner/broadcast`), transport)
+  })
+
   it('works on a server of your own, with attach', async () => {
     const app = express()
     const live = create()

@@ -1,0 +1,209 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { broadcaster, type Broadcaster } from '@broadcaster/server'
+import express, { type Express } from 'express'
+import express4 from 'express4'
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import { handshake, RawSocket, request } from '../support/rawSocket.ts'
+import { closeServer } from '../support/server.ts'
+import { transports, type Subject } from '../support/subject.ts'
+import { tidy } from '../support/tidy.ts'
+
+type Framework = typeof express
+
+/** Request targets, and whether they lead to the broadcaster. */
+type Targets = Record<string, boolean>
+
+/** How it is mounted, and where it is to be found then. */
+const mounts: [
+  what: string,
+  mount: (app: Express, live: Broadcaster, framework: Framework) => void,
+  Targets,
+][] = [
+  [
+    'at a path',
+    (app, live) => app.use('/broadcast', live),
+    {
+      '/broadcast': true,
+      '/broadcast/': true,
+      '/broadcast?a=/b': true,
+      '/BroadCast': true,
+      '/broadcasting': false,
+      '/broadcast/below': false,
+      '/below/broadcast': false,
+      '/%62roadcast': false,
+      '//broadcast': false,
+      '/': false,
+    },
+  ],
+  [
+    'at a path with a slash at its end',
+    (app, live) => app.use('/broadcast/', live),
+    { '/broadcast': true, '/broadcast/': true, '/broadcast/below': false },
+  ],
+  ['at the root', (app, live) => app.use(live), { '/': true, '/?a=b': true, '/below': false }],
+  [
+    'where case matters',
+    (app, live) => app.enable('case sensitive routing').use('/broadcast', live),
+    { '/broadcast': true, '/Broadcast': false },
+  ],
+  [
+    'at a path that is not ASCII',
+    (app, live) => app.use(encodeURI('/café'), live),
+    { '/caf%C3%A9': true, '/caf%c3%a9': true, '/cafe': false },
+  ],
+  [
+    'at a path with dots and dashes',
+    (app, live) => app.use('/v1.0/live-updates', live),
+    { '/v1.0/live-updates': true, '/v1x0/live-updates': false },
+  ],
+  ['at several paths', (app, live) => app.use(['/a', '/b/'], live), { '/a': true, '/b': true, '/c': false }],
+  [
+    'twice',
+    (app, live) => app.use('/a', live).use('/b', live),
+    { '/a': true, '/b': true, '/a/b': false, '/c': false },
+  ],
+  [
+    'at a pattern with parameters',
+    (app, live) => app.use('/:tenant/live', live),
+    { '/acme/live': true, '/acme/live/': true, '/live': false, '/acme/other': false },
+  ],
+  [
+    'at a RegExp',
+    (app, live) => app.use(/^\/(v1|v2)\/live/, live),
+    { '/v1/live': true, '/v2/live': true, '/v3/live': false },
+  ],
+  [
+    'at a path and a pattern',
+    (app, live) => app.use(['/live', '/:tenant/live'], live),
+    { '/live': true, '/acme/live': true, '/acme': false },
+  ],
+  [
+    'in a Router',
+    (app, live, framework) => app.use('/api', framework.Router().use('/live', live)),
+    { '/api/live': true, '/api': false, '/live': false },
+  ],
+  [
+    'in a Router with parameters',
+    (app, live, framework) => app.use('/:tenant', framework.Router().use('/live', live)),
+    { '/acme/live': true, '/acme': false },
+  ],
+  [
+    'in an application in an application',
+    (app, live, framework) => app.use('/outer', framework().use('/inner', framework().use('/live', live))),
+    { '/outer/inner/live': true, '/OUTER/inner/live': true, '/inner/live': false, '/live': false },
+  ],
+  [
+    'in an application that was mounted before',
+    (app, live, framework) => {
+      const inner = framework()
+      app.use('/inner/', inner)
+      inner.use('/live', live)
+    },
+    { '/inner/live': true, '/live': false },
+  ],
+  [
+    'in an application at several paths',
+    (app, live, framework) => app.use(['/a', '/b'], framework().use('/live', live)),
+    { '/a/live': true, '/b/live': true, '/c/live': false },
+  ],
+  [
+    'in an application in a Router',
+    (app, live, framework) =>
+      app.use('/api', framework.Router().use('/inner', framework().use('/live', live))),
+    { '/api/inner/live': true, '/inner/live': false, '/live': false },
+  ],
+]
+
+const THEIRS = 418
+
+/** An application on a server, beside somebody else who answers every upgrade that he sees. */
+async function serve(
+  mount: (app: Express, live: Broadcaster) => void,
+  framework: Framework,
+  isAlone: boolean,
+) {
+  const app = framework()
+  const live = broadcaster({ redis: false, pollTime: 20 })
+  mount(app, live)
+  const server = http.createServer(app)
+  live.attach(server)
+  if (!isAlone) {
+    server.on('upgrade', (_req, socket) => socket.end(`HTTP/1.1 ${THEIRS} Theirs\r\n\r\n`))
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  tidy({ close: () => live.close().then(() => closeServer(server)) })
+  return { live, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+async function statuses(at: { url: string }, target: string) {
+  const [socket, poll] = [await RawSocket.open(at), await RawSocket.open(at)]
+  socket.write(handshake(target))
+  poll.write(request(`POST ${target}`, {}, '{"__type":"auth"}'))
+  return { websocket: await socket.status(), longpoll: await poll.status() }
+}
+
+async function works(subject: Subject): Promise<void> {
+  for (const transport of transports) {
+    const channel = channelName()
+    const alice = await signIn(subject, { transport })
+    await alice.subscribe(channel)
+    await subject.publish(channel, 'hello')
+    expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'hello' })
+  }
+}
+
+describe.each([
+  ['Express 5', express],
+  ['Express 4', express4],
+] as const)('%s', (_, framework) => {
+  describe.each([
+    ['alone', true],
+    ['beside another WebSocket server', false],
+  ])('%s', (_, isAlone) => {
+    it.each(mounts)('leads both transports to where it is mounted: %s', async (_, mount, targets) => {
+      const at = await serve((app, live) => void mount(app, live, framework), framework, isAlone)
+      const here = { websocket: 101, longpoll: 200 }
+      const elsewhere = { websocket: isAlone ? 404 : THEIRS, longpoll: 404 }
+      for (const [target, isHere] of Object.entries(targets)) {
+        expect(await statuses(at, target), target).toEqual(isHere ? here : elsewhere)
+        // As a request to a proxy has it.
+        const absolute = `http://localhost${target}`
+        expect(await statuses(at, absolute), absolute).toEqual(isHere ? here : elsewhere)
+        const { live, url } = at
+        if (isHere) await works({ url: url + target, publish: (...message) => live.publish(...message) })
+      }
+    })
+
+    it('learns of a way that nobody has told of from the first request that comes by it', async () => {
+      const at = await serve(
+        (app, live) => void app.use('/known', live).use(framework.Router().use('/unknown', live)),
+        framework,
+        isAlone,
+      )
+      expect((await statuses(at, '/known')).websocket).toBe(101)
+      const socket = await RawSocket.open(at)
+      socket.write(handshake('/unknown'))
+      expect(await socket.status()).toBe(isAlone ? 101 : THEIRS)
+      // The client goes on with long-poll, and comes back.
+      expect((await statuses(at, '/unknown')).longpoll).toBe(200)
+      expect(await statuses(at, '/unknown')).toEqual({ websocket: 101, longpoll: 200 })
+    })
+
+    it.each(['/broadcast//', '/broadcast//below', '/a//broadcast', '/a//broadcast/'])(
+      'treats both transports alike at %s',
+      async (target) => {
+        const inner = framework()
+        const at = await serve(
+          (app, live) => void app.use('/broadcast', live).use('/a', inner.use('/broadcast', live)),
+          framework,
+          isAlone,
+        )
+        const { websocket, longpoll } = await statuses(at, target)
+        expect(websocket === 101).toBe(longpoll === 200)
+      },
+    )
+  })
+})
