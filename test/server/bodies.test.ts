@@ -1,0 +1,244 @@
+import express, {
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { handshake, RawSocket, request } from '../support/rawSocket.ts'
+import { startServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { watchUncaught } from '../support/uncaught.ts'
+import { until } from '../support/waiting.ts'
+
+// Other people's middleware, and what it does to a request or its response before they come to us.
+
+async function start(before: (app: Express) => void, options = {}) {
+  const uncaught = watchUncaught()
+  const server = tidy(await startServer(options, { before }))
+  return { uncaught, server, worksStill: async () => void (await signIn(server, { transport: 'longpoll' })) }
+}
+
+const auth = '{"__type":"auth","name":"Zoë 🦊"}'
+const head = request('POST /broadcast', { 'Content-Length': String(Buffer.byteLength(auth)) })
+
+/** Posts a body in pieces; the next one goes when the one before has been read. */
+async function postInPieces(server: { url: string }, pieces: Buffer[]) {
+  const raw = await RawSocket.open(server)
+  raw.socket.setNoDelay(true)
+  raw.write(head)
+  for (const piece of pieces) {
+    raw.write(piece)
+    // Another request, there and back: the piece has been seen by then.
+    await fetch(new URL('/', server.url))
+  }
+  return raw
+}
+
+/** Bytes, with a character of four of them in two pieces. */
+function pieces(): Buffer[] {
+  const bytes = Buffer.from(auth)
+  const inFox = bytes.indexOf(0xf0) + 2
+  return [bytes.subarray(0, 9), bytes.subarray(9, inFox), bytes.subarray(inFox)]
+}
+
+describe('the body of a request', () => {
+  it.each<[what: string, middleware: RequestHandler]>([
+    ['as it comes', (_req, _res, next) => next()],
+    ...(['utf8', 'latin1', 'hex', 'base64'] as const).map((encoding): [string, RequestHandler] => [
+      `as ${encoding}`,
+      (req, _res, next) => {
+        req.setEncoding(encoding)
+        next()
+      },
+    ]),
+    [
+      'beside somebody who listens too',
+      (req, _res, next) => {
+        req.on('data', () => {})
+        next()
+      },
+    ],
+    [
+      'beside a parser that has begun',
+      (req, res, next) => {
+        express.json({ type: () => true })(req, res, () => {})
+        next()
+      },
+    ],
+    [
+      'paused, by somebody who has to think',
+      (req, _res, next) => {
+        req.pause()
+        setTimeout(next, 20)
+      },
+    ],
+    ['parsed', express.json({ type: () => true })],
+    ['as text', express.text({ type: () => true })],
+    ['as a buffer', express.raw({ type: () => true })],
+    ['left alone by a parser of something else', express.json({ type: 'application/vnd.api+json' })],
+    [
+      'in a parser that has begun and has not ended',
+      (req, res, next) => {
+        req.once('data', () => next())
+        express.json({ type: () => true })(req, res, () => {})
+      },
+    ],
+    [
+      'as a stream, by somebody who leaves it in req.body',
+      async (req, _res, next) => {
+        let text = ''
+        for await (const part of req) text += String(part)
+        req.body = text
+        next()
+      },
+    ],
+  ])('is read in pieces: %s', async (_, middleware) => {
+    const seen: unknown[] = []
+    const canConnect = (auth: { name?: unknown }) => {
+      seen.push(auth.name)
+      return true
+    }
+    const { uncaught, server, worksStill } = await start((app) => app.use('/broadcast', middleware), {
+      canConnect,
+    })
+    const raw = await postInPieces(server, pieces())
+    expect(await raw.readsTo(']')).toMatch(/^HTTP\/1\.1 200[^]*"authOk"/)
+    // A stream that is read as text by others may have cut the fox in two itself.
+    expect(String(seen[0])).toMatch(/^Zoë /)
+    expect(uncaught).toEqual([])
+    await worksStill()
+  })
+
+  it.each<[what: string, read: RequestHandler]>([
+    ['as a stream', (req, _res, next) => void req.resume().on('end', () => next())],
+    ['in part', (req, _res, next) => void req.once('data', () => next())],
+    [
+      'by a parser that has failed',
+      (req, res, next) => express.json({ type: () => true, limit: 10 })(req, res, () => next()),
+    ],
+  ])('that somebody else has read, %s, is missed in the log, once', async (_, read) => {
+    let isReading = true
+    const { uncaught, server, worksStill } = await start((app) =>
+      app.use('/broadcast', (req, res, next) =>
+        isReading && req.method === 'POST' ? read(req, res, next) : next(),
+      ),
+    )
+    for (let i = 0; i < 3; i++) {
+      const raw = await postInPieces(server, pieces())
+      expect(await raw.status()).toBe(500)
+    }
+    expect(server.logs.loud('req.body')).toHaveLength(1)
+    expect(uncaught).toEqual([])
+    isReading = false
+    await worksStill()
+  })
+
+  it('that is too large is refused before it has come, and when it is', async () => {
+    const { server, worksStill } = await start(() => {}, { limits: { messageBytes: 1000 } })
+    const raw = await RawSocket.open(server)
+    raw.write(request('POST /broadcast', { 'Content-Length': '1001' }))
+    expect(await raw.status()).toBe(413)
+    const chunked = await RawSocket.open(server)
+    chunked.write(request('POST /broadcast', { 'Transfer-Encoding': 'chunked' }))
+    for (let i = 0; i < 2; i++) chunked.write(`258\r\n${'x'.repeat(600)}\r\n`)
+    expect(await chunked.status(), 'not waiting for its end').toBe(413)
+    await worksStill()
+  })
+
+  it.each(['/below', '/health', '//', '/%2e'])('to %s is none of ours', async (path) => {
+    const { server } = await start(() => {})
+    server.app.post('/broadcast/below', (_req, res) => void res.send('theirs'))
+    const raw = await RawSocket.open(server)
+    raw.write(request(`POST /broadcast${path}`, {}, '{"__type":"auth"}'))
+    expect(await raw.status()).toBe(path === '/below' ? 200 : 404)
+  })
+})
+
+describe('a response', () => {
+  it('that middleware has begun is ended', async () => {
+    const { uncaught, server } = await start((app) =>
+      app.use('/broadcast', (_req, res, next) => {
+        res.writeHead(200, { 'X-Theirs': 'yes' })
+        next()
+      }),
+    )
+    const answer = await fetch(server.url, { method: 'POST', body: '{"__type":"auth"}' })
+    expect(answer.headers.get('x-theirs')).toBe('yes')
+    expect(await answer.json()).toMatchObject([{ __type: 'authOk' }])
+    const raw = await RawSocket.open(server)
+    raw.write(handshake('/broadcast'))
+    expect(await raw.readsTo('\r\n\r\n')).toMatch(/^HTTP\/1\.1 200[^]*X-Theirs: yes/)
+    await raw.ended()
+    expect(uncaught).toEqual([])
+  })
+
+  it('that middleware has ended stays as it is', async () => {
+    const { uncaught, server } = await start((app) =>
+      app.use('/broadcast', (_req, res, next) => {
+        res.status(202).send('theirs')
+        next()
+      }),
+    )
+    const answer = await fetch(server.url, { method: 'POST', body: '{"__type":"auth"}' })
+    expect([answer.status, await answer.text()]).toEqual([202, 'theirs'])
+    const raw = await RawSocket.open(server)
+    raw.write(handshake('/broadcast'))
+    expect(await raw.readsTo('theirs')).toMatch(/^HTTP\/1\.1 202/)
+    await raw.ended()
+    expect(uncaught).toEqual([])
+  })
+
+  it('that a time limit gives in the place of a poll loses nothing that the poll had', async () => {
+    const limits: (() => void)[] = []
+    const { uncaught, server } = await start(
+      (app) =>
+        app.use('/broadcast', (_req, res, next) => {
+          limits.push(() => res.headersSent || res.status(503).send('too slow'))
+          next()
+        }),
+      { pollTime: 0 },
+    )
+    const channel = channelName()
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await alice.subscribe(channel)
+    const before = limits.length
+    const poll = alice.post({ __type: 'poll', seq: '1', __token: alice.token })
+    await until('the poll', () => limits.length > before)
+    limits.at(-1)!()
+    expect((await poll).status).toBe(503)
+    await server.publish(channel, 'hello')
+    // There and back: had the poll been waiting still, it would have had the message by now.
+    await fetch(new URL('/', server.url))
+    const { messages } = await alice.post({ __type: 'poll', seq: '2', __token: alice.token })
+    expect(messages).toMatchObject([{ __type: 'message', body: 'hello' }])
+    expect(uncaught).toEqual([])
+  })
+
+  it("whose writing throws, by middleware's doing, goes to the application's own error handler", async () => {
+    const { uncaught, server } = await start((app) =>
+      app.use('/broadcast', (_req, res, next) => {
+        const writeHead = res.writeHead.bind(res)
+        res.writeHead = ((...args: Parameters<typeof writeHead>) => {
+          if (res.statusCode === 500) return writeHead(...args)
+          throw new Error('a header that is none')
+        }) as typeof res.writeHead
+        next()
+      }),
+    )
+    const errors: unknown[] = []
+    server.app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
+      errors.push(error)
+      res.status(500).send('theirs')
+    })
+    const answer = await fetch(server.url, { method: 'POST', body: '{"__type":"auth"}' })
+    expect([answer.status, await answer.text()]).toEqual([500, 'theirs'])
+    expect(errors).toMatchObject([{ message: 'a header that is none' }])
+    expect(uncaught).toEqual([])
+  })
+})
