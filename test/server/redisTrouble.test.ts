@@ -93,7 +93,7 @@ const isUnhealthy = (server: TestServer) =>
   until('health 503', async () => (await health(server)).status === 503)
 
 describe.each(troubles)('a Redis that says $code', ({ code, args, begin, end, publishes }) => {
-  it('shows in health, is logged once, and live channels go on; when it is over, all is well', async () => {
+  it('S1: shows in health, is logged once, and live channels go on; when it is over, all is well', async () => {
     const redis = tidy(await startRedis(args === undefined ? {} : { args }))
     const cluster = tidy(await startNodes(2, { redis: redis.url }))
     const [server, other] = cluster.nodes as [TestServer, TestServer]
