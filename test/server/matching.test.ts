@@ -185,7 +185,7 @@ it('what is no control message does not end the process, whatever it calls itsel
   const types = ['__proto__', 'constructor', 'valueOf', 'hasOwnProperty', 'disconnect', 'unsubscribe']
   for (const type of types) {
     for (const match of ['[]', 'null', '"everyone"', '0']) {
-      await redis.cli('PUBLISH', 'nodes', `{"v":1,"type":"${type}","match":${match},"channel":"news"}`)
+      await node.publish('nodes', `{"v":1,"type":"${type}","match":${match},"channel":"news"}`)
     }
   }
   const channel = channelName()
