@@ -12,10 +12,13 @@ const PATIENCE_MS = 150_000
 export type Ended = { readonly code: number | null; readonly output: string }
 
 /** Runs a program of Node in the application to its end; `output` is both streams. */
-export async function run(app: string, args: readonly string[], env: object = {}): Promise<Ended> {
+export async function run(app: string, args: readonly string[]): Promise<Ended> {
   // No conditions or loaders of the process that runs the tests: these are users.
   const { NODE_OPTIONS: _, NODE_ENV: __, ...own } = process.env
-  const child = spawn(process.execPath, args, { cwd: join(packed, app), env: { ...own, ...env } })
+  const child = spawn(process.execPath, args, {
+    cwd: join(packed, app),
+    env: { ...own, NODE_NO_WARNINGS: '1' },
+  })
   tidy({ stop: () => child.kill('SIGKILL') })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
