@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Backend, BackendReceiver } from './backends/backend.ts'
 import { Beacons } from './beacons.ts'
 import { Channel, type Subscriber, type Waiter } from './channel.ts'
+import { channelStats, type ChannelStats } from './channelStats.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
 import { deferred } from './deferred.ts'
@@ -44,6 +45,7 @@ export interface Place {
 }
 
 const SWEEP_INTERVAL_MS = 1000
+
 /**
  * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
  * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link Waiter}s.
@@ -145,24 +147,9 @@ export class Hub {
     return this.#options.backend.publish(this.#nodeChannelOf(node), encodeControl(message))
   }
 
-  /** How many listen to each channel on this node. */
-  localSubscriptions(): Record<string, number> {
-    // Without a prototype, so that `__proto__` is a name like any other.
-    const counts = Object.create(null) as Record<string, number>
-    for (const channel of this.#channels.values()) {
-      const count = channel.subscribers.size + channel.waiters.size
-      if (count > 0) counts[channel.name] = count
-    }
-    return counts
-  }
-
-  logUsage(): { channels: number; messages: number; bytes: number } {
-    const usage = { channels: this.#channels.size, messages: 0, bytes: 0 }
-    for (const { log } of this.#channels.values()) {
-      usage.messages += log?.size ?? 0
-      usage.bytes += log?.bytes ?? 0
-    }
-    return usage
+  /** What {@link channelStats} says of the channels of this node. */
+  stats(): ChannelStats {
+    return channelStats(this.#channels.values())
   }
 
   /**

@@ -169,19 +169,17 @@ export class Node {
     ]).catch((error: unknown) => {
       throw BroadcasterError.from(error, 'brokerUnavailable')
     })
-    const log = this.#hub.logUsage()
+    const { localSubscriptions, ...channels } = this.#hub.stats()
     return {
       connections: this.#connections.authenticated + others + sessions,
-      localSubscriptions: this.#hub.localSubscriptions(),
+      localSubscriptions,
       node: {
         id: this.#hub.node,
         isListening: this.#hub.isListening,
         webSockets: this.#connections.authenticated,
         waitingPolls: this.#longPoll.waiting,
         lagging: this.#connections.lagging,
-        channels: log.channels,
-        logMessages: log.messages,
-        logBytes: log.bytes,
+        ...channels,
       },
     }
   }
