@@ -175,6 +175,7 @@ describe('an upgrade that nobody wants', () => {
     await raw.readsTo('<again>')
     raw.write(request('GET /broadcast/health', h2c))
     expect(await raw.status()).toBe(200)
+    await raw.readsTo('{"status":"ok"}')
     raw.write(handshake('/broadcast'))
     expect(await raw.status()).toBe(101)
   })
