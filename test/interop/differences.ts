@@ -7,7 +7,7 @@ import { expect } from 'vitest'
  */
 export type Difference = {
   readonly transcript: string
-  /** Body of the frame or request that is answered differently. */
+  /** Body of the frame or request that is answered differently; before it what the path has below the mount. */
   readonly to: string
   readonly original: unknown
   /** A message, an array of them, or a close code. */
@@ -110,4 +110,12 @@ export const differences: readonly Difference[] = [
     status: 401,
     why: noTrailing,
   })),
+  {
+    transcript: 'lp-odd-bodies',
+    to: '/anything?x=1{"__type":"auth"}',
+    original: [{ __type: 'authOk', __token: expect.any(String) }],
+    ours: [],
+    status: 404,
+    why: 'L10: what lies below the mount path belongs to the application',
+  },
 ]

@@ -125,8 +125,8 @@ class Player {
 
   #request(line: Line): void {
     const body = (line.body ?? '').replace(/<token\d*>/g, (token) => this.#tokens.get(token) ?? token)
-    this.#said.set(`http ${line.id}`, line.body ?? '')
     const path = line.path?.replace('/broadcaster/', '/') ?? ''
+    this.#said.set(`http ${line.id}`, path + (line.body ?? ''))
     this.#requests.set(line.id!, post(this.#server(line).url + path, body))
   }
 
