@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { holdEarlyData } from './earlyData.ts'
 
 /**
  * Calls back when whatever was asked before on the same connection has been answered; never, if the connection ends before
@@ -16,11 +17,15 @@ export function afterEarlierAnswers(socket: Duplex, then: () => void): void {
   const next = () => {
     const answer = socket.writable ? answerInFlight(socket) : null
     if (answer !== null) return void answer.once('close', next)
-    socket.off('drain', onDrain).off('error', onError)
-    if (socket.writable) then()
-    else socket.destroy()
+    socket.off('drain', onDrain)
+    putBack()
+    // The error that has ended the answer is still on its way.
+    if (!socket.writable) return void socket.destroy()
+    socket.off('error', onError)
+    then()
   }
   socket.on('drain', onDrain).on('error', onError)
+  const putBack = holdEarlyData(socket)
   next()
 }
 

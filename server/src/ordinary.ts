@@ -19,7 +19,9 @@ export function serveAsOrdinary(
   // An answer before this one has left the limit for idle connections behind, and the server would not know of it.
   ;(socket as Partial<Socket>).setTimeout?.(0)
   socket.unshift(Buffer.concat([text, head]))
-  server.emit(server instanceof tls.Server ? 'secureConnection' : 'connection', socket)
+  // Node's own, which is the first; others would see a connection open for every such request.
+  const [serve] = server.listeners(server instanceof tls.Server ? 'secureConnection' : 'connection')
+  Reflect.apply(serve!, server, [socket])
 }
 
 /** `null` if it can't be written down again: a lenient parser lets anything into a header. */

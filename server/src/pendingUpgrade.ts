@@ -1,6 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable, type Duplex } from 'node:stream'
+import { holdEarlyData } from './earlyData.ts'
 
 /** What is handed to a WebSocket server. */
 export interface Handshake {
@@ -16,6 +17,7 @@ export class PendingUpgrade {
   readonly #req: IncomingMessage
   readonly #handshake: Handshake
   readonly #response: ServerResponse
+  readonly #putBackEarlyData: () => void
   /** Where what middleware answers goes, while it is not for the client. */
   #unheard: Unheard | null = null
   #onGone: (() => void) | null = null
@@ -33,6 +35,7 @@ export class PendingUpgrade {
     pending.set(req, this)
     // The socket has nobody else to take its errors while middleware is at work.
     handshake.socket.on('error', destroy)
+    this.#putBackEarlyData = holdEarlyData(handshake.socket)
     if (notOurs === null) this.#answerTo(handshake.socket)
     else this.#answerToNobody(notOurs)
   }
@@ -63,6 +66,7 @@ export class PendingUpgrade {
     pending.delete(this.#req)
     this.#response.detachSocket(this.#handshake.socket as Socket)
     this.#handshake.socket.off('error', destroy)
+    this.#putBackEarlyData()
     return this.#handshake
   }
 
@@ -90,6 +94,7 @@ export class PendingUpgrade {
       pending.delete(this.#req)
       if (socket.destroyed) return
       socket.off('error', destroy)
+      this.#putBackEarlyData()
       // Express puts a request back into its first shape only where nobody has answered it.
       Object.assign(this.#req, { url, baseUrl: '', params: undefined })
       notOurs()

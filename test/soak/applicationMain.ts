@@ -1,0 +1,78 @@
+import type { Stats } from '@broadcaster/server'
+import {
+  startApplication,
+  type ApplicationSetup,
+  type BroadcasterName,
+  type Stranger,
+} from './application.ts'
+
+export type Ask =
+  | { readonly type: 'look' }
+  /** Collects garbage, and says what is left. */
+  | { readonly type: 'measure' }
+  /** Into the broadcaster that has no Redis. */
+  | { readonly type: 'publish'; readonly channel: string; readonly body: string }
+
+export type Look = {
+  readonly stats: Readonly<Record<BroadcasterName, Stats>>
+  readonly strangers: readonly Stranger[]
+  readonly faults: readonly string[]
+  readonly warnings: readonly string[]
+  readonly logged: Readonly<Record<string, number>>
+}
+
+export type Memory = { readonly heap: number; readonly external: number; readonly resident: number }
+
+// A process that ends as any would: nothing here hears of an uncaught exception or an unhandled rejection.
+const application = await startApplication(JSON.parse(process.argv[2]!) as ApplicationSetup)
+process.on('message', (ask: Ask) => void answer(ask))
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit())
+process.send!({ ports: application.ports })
+
+async function answer(ask: Ask): Promise<void> {
+  switch (ask.type) {
+    case 'look':
+      return void process.send!(await look())
+    case 'measure':
+      return void process.send!(await measure())
+    case 'publish':
+      return publish(ask.channel, ask.body)
+  }
+}
+
+async function publish(channel: string, body: string): Promise<void> {
+  const { memory, small } = application.broadcasters
+  try {
+    await memory.publish(channel, body)
+    await small.publish(channel, body)
+  } catch (error) {
+    // Some names can't be had. Anything else ends the process.
+    if ((error as { code?: unknown }).code !== 'invalidOption') throw error
+  }
+}
+
+async function look(): Promise<Look> {
+  const { broadcasters, noticed } = application
+  const stats = await Promise.all(
+    Object.entries(broadcasters).map(async ([name, each]) => [name, await each.stats()] as const),
+  )
+  return {
+    stats: Object.fromEntries(stats) as Look['stats'],
+    strangers: application.strangers(),
+    faults: noticed.faults,
+    warnings: noticed.warnings,
+    logged: noticed.logged,
+  }
+}
+
+/** Several times, since what one collection finds dead lets go of more only later: handles, weak references. */
+async function measure(): Promise<Memory> {
+  application.forgetSessions()
+  for (let i = 0; i < 5; i++) {
+    globalThis.gc!()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const { heapUsed, external, rss } = process.memoryUsage()
+  return { heap: heapUsed, external, resident: rss }
+}

@@ -1,0 +1,132 @@
+import { BroadcasterClient, type TransportName } from '@broadcaster/client'
+import { WebSocket } from 'ws'
+import { ChannelRecord } from '../chaos/record.ts'
+import { within } from '../support/waiting.ts'
+import { HEALTHY_HEADER } from './application.ts'
+
+/** How long a healthy client waits for anything: attacks make a small machine slow, and that is no fault. */
+const PATIENCE_MS = 60_000
+const headers = { [HEALTHY_HEADER]: '1' }
+
+/** One who does nothing wrong, and has to get every message of one channel. */
+export type HealthyClient = {
+  readonly record: ChannelRecord
+  /** How often it had to connect again. */
+  readonly reconnections: number
+  /** What it was told that it should not have been. */
+  readonly complaints: readonly string[]
+  stop(): Promise<void>
+}
+
+/** With our client. Resolves when it has the channel. */
+export async function healthyClient(
+  url: string,
+  mode: TransportName,
+  channel: string,
+): Promise<HealthyClient> {
+  const record = new ChannelRecord(`${mode} of ${new URL(url).pathname}`, channel)
+  const complaints: string[] = []
+  let reconnections = 0
+  const client = new BroadcasterClient(url, { mode, WebSocket, headers })
+  client.on('status', ({ from, to }) => {
+    if (from === 'reconnecting' && to === 'connected') reconnections += 1
+  })
+  client.on('error', (error) => complaints.push(`${record.client}: ${error.code}: ${error.message}`))
+  client.on('disconnected', ({ reason, error }) => {
+    if (error !== null) complaints.push(`${record.client}: disconnected: ${reason}`)
+  })
+  const subscription = client.subscribe(channel, (body) => record.hear(Number(body), Date.now()), {
+    onGap: ({ reason }) => record.gap(reason, Date.now()),
+  })
+  await within(subscription.ready, `${record.client} to have ${channel}`, PATIENCE_MS)
+  return {
+    record,
+    get reconnections() {
+      return reconnections
+    },
+    complaints,
+    stop: () => client.disconnect(),
+  }
+}
+
+/** The wire of the original in long-poll, which knows no gaps: everything has to come. */
+export async function healthyBasePeer(url: string, channel: string): Promise<HealthyClient> {
+  const record = new ChannelRecord(`base long-poll of ${new URL(url).pathname}`, channel)
+  const complaints: string[] = []
+  const ended = new AbortController()
+  const signal = ended.signal
+  const post = async (message: object) => {
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(message), headers, signal })
+    const text = await response.text()
+    if (response.status !== 200) throw new Error(`${response.status} ${text}`)
+    return JSON.parse(text) as { __type: string; __token?: string; channel?: string; body?: string }[]
+  }
+  const [{ __token } = {}] = await post({ __type: 'auth' })
+  const [answer] = await post({ __type: 'subscribe', channel, __token })
+  if (answer?.__type !== 'subscribeOk') throw new Error(`${record.client}: ${JSON.stringify(answer)}`)
+  const polling = (async () => {
+    for (let seq = 1; !signal.aborted; seq++) {
+      for (const { __type, body } of await post({ __type: 'poll', seq: String(seq), __token })) {
+        if (__type === 'message') record.hear(Number(body), Date.now())
+      }
+    }
+  })().catch((error: unknown) => {
+    if (!signal.aborted) complaints.push(`${record.client}: a poll failed: ${String(error)}`)
+  })
+  return {
+    record,
+    reconnections: 0,
+    complaints,
+    stop: () => {
+      ended.abort()
+      return polling
+    },
+  }
+}
+
+/** Asks for an ordinary page again and again. */
+export class Visitor {
+  readonly complaints: string[] = []
+  answered = 0
+  longestMs = 0
+  #isOver = false
+  /** Since when the oldest one under way has waited. */
+  readonly #waitingSince = new Set<number>()
+  readonly #done: Promise<unknown>
+
+  constructor(origins: readonly string[]) {
+    this.#done = Promise.all(origins.map((origin) => this.#visit(`${origin}/hello`)))
+  }
+
+  /** How long it has waited by now for what is under way. */
+  get waitingMs(): number {
+    const [oldest = Infinity] = this.#waitingSince
+    return Math.max(0, performance.now() - oldest)
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true
+    await this.#done
+  }
+
+  async #visit(url: string): Promise<void> {
+    while (!this.#isOver) {
+      const from = performance.now()
+      this.#waitingSince.add(from)
+      try {
+        const response = await fetch(url, { headers, signal: AbortSignal.timeout(PATIENCE_MS) })
+        const text = await response.text()
+        if (text !== 'hello') this.complaints.push(`${url}: ${response.status} ${text}`)
+        this.answered += 1
+      } catch (error) {
+        this.complaints.push(`${url}: ${String(error)} ${String((error as Error).cause ?? '')}`)
+        // An application that is gone answers nobody any more.
+        return
+      } finally {
+        this.#waitingSince.delete(from)
+      }
+      this.longestMs = Math.max(this.longestMs, performance.now() - from)
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import type { Look, Memory } from './applicationMain.ts'
+import type { AttackCounts, Attackers } from './attacker.ts'
+import type { HealthyClient, Visitor } from './healthy.ts'
+import type { Publishing } from './publishing.ts'
+
+export type Report = AttackCounts & {
+  readonly seed: number
+  readonly seconds: number
+  /** Until something was amiss; `null` if nothing was before the end. */
+  readonly secondsToBreach: number | null
+  /** Of others than the healthy. */
+  readonly noise: number
+  readonly published: number
+  /** To the healthy. */
+  readonly deliveries: number
+  readonly reconnections: number
+  readonly pagesAnswered: number
+  readonly longestPageMs: number
+  /** After the warm-up and in the end. */
+  readonly memory: readonly Memory[]
+  readonly logged: Readonly<Record<string, number>>
+  /** What was not borne, in words. */
+  readonly breaches: readonly string[]
+  /** What to look at where there are some: the last attacks, and what the process has written. */
+  readonly evidence: string
+}
+
+export type Outcome = {
+  readonly seed: number
+  readonly seconds: number
+  readonly secondsToBreach: number | null
+  readonly attackers: Attackers
+  readonly healthy: readonly HealthyClient[]
+  /** Whether the healthy have had the time to hear everything. */
+  readonly isWhole: boolean
+  readonly visitor: Visitor
+  readonly publishing: Publishing
+  readonly memory: readonly Memory[]
+  /** How much the heap may have grown, in bytes. */
+  readonly margin: number
+  /** The last look at the application; `null` if it is gone. */
+  readonly look: Look | null
+  readonly death: string | null
+  readonly output: string
+  /** What has ended it early. */
+  readonly breach: string | null
+}
+
+export function asReport(outcome: Outcome): Report {
+  const { attackers, healthy, visitor, publishing, memory, margin, look, death, output } = outcome
+  const breaches = [...new Set([death, outcome.breach].filter((breach) => breach !== null))]
+  for (const fault of look?.faults ?? []) breaches.push(`A fault of ours: ${fault}`)
+  for (const warning of look?.warnings ?? []) breaches.push(`A warning: ${warning}`)
+  if (death === null) breaches.push(...visitor.complaints, ...healthy.flatMap(({ complaints }) => complaints))
+  if (outcome.isWhole) breaches.push(...healthy.flatMap(({ record }) => missed(record.data, publishing.last)))
+  const [before, after] = memory
+  if (before !== undefined && after !== undefined && after.heap > before.heap + margin) {
+    breaches.push(`The heap has grown from ${mib(before.heap)} to ${mib(after.heap)}`)
+  }
+  return {
+    ...attackers.counts,
+    seed: outcome.seed,
+    seconds: outcome.seconds,
+    secondsToBreach: outcome.secondsToBreach,
+    noise: publishing.noise,
+    published: publishing.last,
+    deliveries: healthy.reduce((sum, { record }) => sum + record.last, 0),
+    reconnections: healthy.reduce((sum, { reconnections }) => sum + reconnections, 0),
+    pagesAnswered: visitor.answered,
+    longestPageMs: visitor.longestMs,
+    memory,
+    logged: look?.logged ?? {},
+    breaches,
+    evidence: `The last attacks:\n${attackers.recent.join('\n')}\n\nThe application's output:\n${output}`,
+  }
+}
+
+function missed(
+  { client, last, jumps, gaps, duplicated, outOfOrder }: HealthyClient['record']['data'],
+  published: number,
+): string[] {
+  return [
+    ...(last < published ? [`${client} heard up to ${last} of ${published}`] : []),
+    ...jumps.map(({ after, to }) => `${client} heard nothing between ${after} and ${to}`),
+    ...gaps.map(({ reason, after }) => `${client} was told of a gap (${reason}) after ${after}`),
+    ...[...duplicated, ...outOfOrder].map(({ number, last }) => `${client} heard ${number} after ${last}`),
+  ]
+}
+
+export function table(title: string, report: Report): string {
+  const { memory } = report
+  const rows: [string, string | number][] = [
+    ['attackers’ connections', report.connections],
+    ['bytes sent by them', report.bytesSent],
+    ...named('attack', report.attacks),
+    ...named('ended by', report.endings),
+    ...named('answered with', report.answers),
+    ['messages published beside', report.noise],
+    ['messages to the healthy', report.published],
+    ['deliveries to the healthy', report.deliveries],
+    ['reconnections of the healthy', report.reconnections],
+    ['pages answered meanwhile', report.pagesAnswered],
+    ['longest wait for one', `${Math.round(report.longestPageMs)} ms`],
+    ...(['heap', 'external', 'resident'] as const).map((kind): [string, string] => [
+      `memory: ${kind}`,
+      memory.map((measured) => mib(measured[kind])).join(' → '),
+    ]),
+    ...named('logged:', report.logged),
+  ]
+  const shown = rows.map(([name, value]) => [
+    name,
+    typeof value === 'number' ? value.toLocaleString('en') : value,
+  ])
+  const width = Math.max(...shown.map(([name]) => name!.length))
+  return [title, ...shown.map(([name, value]) => `  ${name!.padEnd(width)}  ${value}`)].join('\n')
+}
+
+function named(what: string, counts: Readonly<Record<string, number>>): [string, number][] {
+  return Object.entries(counts).map(([name, count]) => [`${what} ${name}`, count])
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+}

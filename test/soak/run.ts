@@ -1,0 +1,153 @@
+import { startRedis } from '../support/redis.ts'
+import { until } from '../support/waiting.ts'
+import type { Memory } from './applicationMain.ts'
+import { ApplicationProcess } from './applicationProcess.ts'
+import { Attackers } from './attacker.ts'
+import type { AttackKind } from './attacks.ts'
+import { becomesCalm } from './calm.ts'
+import { healthyBasePeer, healthyClient, Visitor, type HealthyClient } from './healthy.ts'
+import type { NeighbourName } from './neighbours.ts'
+import { HEALTHY_CHANNEL, Publishing } from './publishing.ts'
+import { asReport, type Report } from './report.ts'
+
+export type SoakOptions = {
+  readonly seed: number
+  /** How long it is attacked, after the warm-up. */
+  readonly seconds: number
+  /** Attacks of the same kind before memory is measured for the first time: what is made once has been made then. */
+  readonly warmUpSeconds: number
+  /** Connections of attackers at a time. */
+  readonly concurrency: number
+  readonly neighbours: readonly NeighbourName[]
+  /** Only these kinds. */
+  readonly only?: readonly AttackKind[]
+  /** The number of the first attack, to begin shortly before what has failed. */
+  readonly from?: number
+  readonly log?: (line: string) => void
+}
+
+/** What more there may be in the heap in the end: caches, and what the engine has compiled since. */
+const MARGIN_BYTES = 8 * 1024 * 1024
+const PATIENCE_MS = 60_000
+/** A page that takes longer shows that the server has more to do than it can. */
+const BUSY_MS = 300
+
+/** Starts an application, attacks it, and says how it was borne. */
+export async function runSoak(options: SoakOptions): Promise<Report> {
+  const redis = await startRedis()
+  try {
+    const application = await ApplicationProcess.start({ redis: redis.url, neighbours: options.neighbours })
+    try {
+      return await new Soak(options, redis.url, application).run()
+    } finally {
+      await application.stop()
+    }
+  } finally {
+    await redis.stop()
+  }
+}
+
+class Soak {
+  readonly #options: SoakOptions
+  readonly #application: ApplicationProcess
+  readonly #origins: readonly string[]
+  readonly #attackers: Attackers
+  readonly #publishing: Publishing
+  readonly #visitor: Visitor
+  readonly #healthy: HealthyClient[] = []
+  /** After the warm-up, and in the end. */
+  readonly #memory: Memory[] = []
+
+  constructor(options: SoakOptions, redisUrl: string, application: ApplicationProcess) {
+    this.#options = options
+    this.#application = application
+    this.#origins = application.ports.map((port) => `http://127.0.0.1:${port}`)
+    this.#publishing = new Publishing(redisUrl, application, options.seed)
+    this.#visitor = new Visitor(this.#origins)
+    this.#attackers = new Attackers({
+      ...options,
+      ports: application.ports,
+      isBusy: () => this.#visitor.waitingMs > BUSY_MS,
+    })
+  }
+
+  async run(): Promise<Report> {
+    const { log = () => {}, seconds, warmUpSeconds, seed } = this.#options
+    const startedAt = performance.now()
+    const elapsed = () => (performance.now() - startedAt) / 1000
+    let breach: string | null = null
+    let secondsToBreach: number | null = null
+    try {
+      await this.#application.whileAlive(this.#subscribe())
+      log(`${this.#healthy.length} healthy clients are subscribed`)
+      await this.#attack(warmUpSeconds)
+      log(`warm after ${this.#attackers.counts.connections} connections`)
+      await this.#attack(seconds)
+      await this.#application.whileAlive(this.#hearAll())
+    } catch (error) {
+      breach = (error as Error).message
+      secondsToBreach = elapsed()
+    }
+    const look = this.#application.death === null ? await this.#application.look() : null
+    // Those who have nobody to hear from any more are not asked what they have heard.
+    const isWhole = this.#application.death === null && (breach === null || (await this.#hearsAll()))
+    this.#publishing.close()
+    await Promise.all([this.#visitor.stop(), ...this.#healthy.map((client) => client.stop())])
+    return asReport({
+      seed,
+      seconds: elapsed(),
+      secondsToBreach,
+      attackers: this.#attackers,
+      healthy: this.#healthy,
+      isWhole,
+      visitor: this.#visitor,
+      publishing: this.#publishing,
+      memory: this.#memory,
+      margin: MARGIN_BYTES,
+      look,
+      death: this.#application.death,
+      output: this.#application.output,
+      breach,
+    })
+  }
+
+  /** Each server has healthy clients, and so has each way in. */
+  async #subscribe(): Promise<void> {
+    const [first] = this.#origins
+    const clients = [
+      ...this.#origins.map((origin) => healthyClient(`${origin}/live`, 'websocket', HEALTHY_CHANNEL)),
+      healthyClient(`${first}/live`, 'longpoll', HEALTHY_CHANNEL),
+      healthyBasePeer(`${first}/live`, HEALTHY_CHANNEL),
+      healthyClient(`${first}/memory`, 'websocket', HEALTHY_CHANNEL),
+      healthyClient(`${first}/wrapped/memory`, 'longpoll', HEALTHY_CHANNEL),
+    ]
+    this.#healthy.push(...(await Promise.all(clients)))
+    this.#publishing.startStream()
+  }
+
+  /** Until nothing is left of it, and measures memory then. */
+  async #attack(seconds: number): Promise<void> {
+    const endsAt = performance.now() + seconds * 1000
+    this.#publishing.startNoise()
+    await this.#attackers.run(() => this.#application.death !== null || performance.now() > endsAt)
+    this.#publishing.stopNoise()
+    this.#attackers.leave()
+    await becomesCalm(this.#application, this.#healthy, this.#attackers)
+    this.#memory.push(await this.#application.measure())
+  }
+
+  async #hearAll(): Promise<void> {
+    this.#publishing.stopStream()
+    const { last } = this.#publishing
+    await until(
+      `the healthy to have ${last} messages`,
+      () => this.#healthy.every(({ record }) => record.last >= last),
+      { ms: PATIENCE_MS },
+    )
+  }
+
+  async #hearsAll(): Promise<boolean> {
+    await this.#hearAll().catch(() => {})
+    return true
+  }
+}
