@@ -65,12 +65,17 @@ export async function startApplication({ redis, neighbours: names }: Application
       sockets.set(socket, { isHealthy: false, port: socket.remotePort ?? 0, asked: 'nothing' })
       socket.on('close', () => sockets.delete(socket))
     })
-    return { server, neighbour: neighbours[name] as Neighbour }
+    return { name, server, neighbour: neighbours[name] as Neighbour }
   })
   for (const { server, neighbour } of servers) neighbour.before?.(server, app)
   addRoutes(app)
   mount(app, broadcasters)
-  for (const { server } of servers) for (const each of Object.values(broadcasters)) each.attach(server)
+  const { routed, ...known } = broadcasters
+  for (const { server, name } of servers) {
+    for (const each of Object.values(known)) each.attach(server)
+    // Where that is not attached, the paths of all are known, and what is elsewhere is nobody's.
+    if (name !== 'none') routed.attach(server)
+  }
   for (const { server, neighbour } of servers) neighbour.after?.(server, app)
   app.use(errorHandler(noticed))
   for (const { server } of servers) {
