@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { handshake, h2c, RawSocket, request } from '../support/rawSocket.ts'
 import { startServer, type Setup, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
-import { watchUncaught } from '../support/uncaught.ts'
 import { until } from '../support/waiting.ts'
 
 // Frames as a client sends them that does not wait for the handshake's answer.
@@ -70,20 +69,6 @@ describe('a client that has said more before its upgrade was answered', () => {
     stopped[0]!()
     await raw.readsTo('101 Switching Protocols')
     await raw.readsTo('authOk')
-  })
-})
-
-describe('a client that resets the connection', () => {
-  it('ends no process when the answer before its upgrade finds out', async () => {
-    const uncaught = watchUncaught()
-    const { server, held, raw } = await start()
-    raw.write(request('GET /held'), handshake('/broadcast'))
-    await until('the request', () => held.length === 1)
-    // The server has not looked at the socket again when it writes the answer.
-    raw.socket.once('close', () => held[0]!.end('too late'))
-    raw.reset()
-    await untilAlone(server)
-    expect(uncaught).toEqual([])
   })
 })
 
