@@ -98,9 +98,10 @@ function makeBroadcasters(redis: string, { logger }: Noticed): Record<Broadcaste
     canConnect,
     canSubscribe,
     logger,
-    timeout: 4000,
+    // Short enough to wait for their end, longer than a busy machine stands still.
+    timeout: 8000,
     pollTime: 50,
-    recovery: { window: 6000 },
+    recovery: { window: 10_000 },
     limits: {
       messageBytes: 64 * 1024,
       authBytes: 4096,
