@@ -53,6 +53,7 @@ sentinel failover-timeout ${NAME} 4000
       for (const redis of [master, replica]) await redis.stop()
       await rm(dir, { recursive: true, force: true, maxRetries: 3 })
     })
+    await until('the Sentinel to answer', () => sentinel.#cli('PING').then(Boolean, () => false))
     await sentinel.#untilReplicated()
     return sentinel
   }
