@@ -39,6 +39,15 @@ export interface SessionSubscribeOptions {
   readonly poller: string
 }
 
+export interface SessionSubscribed {
+  /** The position that holds now. */
+  readonly position: Position
+  /** The session's poll. */
+  readonly poller: string
+  /** It did not have the channel before. */
+  readonly isNew: boolean
+}
+
 /**
  * Under which a session is known to nodes and to Redis: whoever sees the keys there (`KEYS`, keyspace notifications, a
  * monitor) can't take it over, since only its client has the token.
@@ -66,22 +75,22 @@ export interface SessionStore {
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean>
   /**
-   * Adds a channel; where it is subscribed already its position stays, unless `replace`. Returns the position
-   * that holds now and the session's poll, or why it can't be.
+   * Adds a channel, and prolongs the session; where it is subscribed already its position stays, unless `replace`. Returns
+   * what holds now, or why it can't be.
    */
   subscribe(
     id: string,
     channel: string,
     position: Position,
     options: SessionSubscribeOptions,
-  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'>
+  ): Promise<SessionSubscribed | 'gone' | 'full'>
   /** Returns the session's poll, or `null` if there is no such session. */
   unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null>
   /** Ends the session; returns its poll. */
   end(id: string): Promise<string | null>
   /** How many sessions live, on all nodes together. */
   count(): Promise<number>
-  /** All living sessions, a few at a time. */
+  /** All living sessions, a few at a time: each that is there from the call to the end of it, whatever clocks say. */
   all(): AsyncIterable<readonly [id: string, session: Session]>
 }
 

@@ -16,9 +16,9 @@ export type NodeProcess = Subject & {
   resume(): void
 }
 
-/** A node in a process of its own. Options have to be JSON. */
+/** A node in a process of its own, whose clock may be `clockMs` off. Options have to be JSON. */
 export async function startNodeProcess(
-  options: BroadcasterOptions & { readonly redis: string; readonly port?: number },
+  options: BroadcasterOptions & { readonly redis: string; readonly port?: number; readonly clockMs?: number },
 ): Promise<NodeProcess> {
   const main = join(import.meta.dirname, 'nodeMain.ts')
   const args = ['--conditions=@broadcaster/source', '--import', 'tsx', main, JSON.stringify(options)]

@@ -9,6 +9,7 @@ import {
   type SessionAnswer,
   type SessionIdentity,
   type SessionStore,
+  type SessionSubscribed,
   type SessionSubscribeOptions,
 } from '../sessions.ts'
 import { throughUtf8 } from '../text.ts'
@@ -143,14 +144,15 @@ export class MemorySessions implements SessionStore {
     channel: string,
     position: Position,
     { replace, maxChannels, poller }: SessionSubscribeOptions,
-  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
+  ): Promise<SessionSubscribed | 'gone' | 'full'> {
     const stored = this.#find(id)
     if (stored === undefined) return 'gone'
     const isNew = !stored.channels.has(channel)
     if (isNew && stored.channels.size >= maxChannels) return 'full'
     if (isNew || replace) stored.channels.set(channel, position)
     stored.poller ??= poller
-    return { position: stored.channels.get(channel)!, poller: stored.poller }
+    stored.expiresAt = Math.max(stored.expiresAt, Date.now() + this.#life.idleMs)
+    return { position: stored.channels.get(channel)!, poller: stored.poller, isNew }
   }
 
   async unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null> {

@@ -97,7 +97,7 @@ export class RedisBackend implements Backend {
     }
     // Each node of a cluster has an order of its own.
     this.isOrdered = !this.#subscriber.client.isCluster
-    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs)
+    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, this.#data.client.isCluster)
   }
 
   get isConnected(): boolean {

@@ -34,11 +34,8 @@ const COMMANDS = [
   'sadd',
   'srem',
   'smembers',
-  'zadd',
   'zrem',
-  'zcount',
   'zrangebyscore',
-  'zremrangebyscore',
 ] as const
 
 /** What Redis says to a connection that it does not take. */

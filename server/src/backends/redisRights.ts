@@ -44,6 +44,7 @@ export const dataSteps = ({ namespace }: Names): Step[] => {
   return [
     ['eval', 'return 1', 1, hash!],
     ['evalsha', '0'.repeat(40), 1, hash!],
+    ['time'],
     ['hset', hash!, 'field', ''],
     ['pexpire', hash!, 1000],
     ['pttl', hash!],
@@ -56,7 +57,6 @@ export const dataSteps = ({ namespace }: Names): Step[] => {
     ['zadd', sorted!, 0, 'member'],
     ['zcount', sorted!, 0, 1],
     ['zrangebyscore', sorted!, 0, 1],
-    ['zremrangebyscore', sorted!, 0, 1],
     ['zrem', sorted!, 'member'],
     ['sadd', set!, 'member'],
     ['smembers', set!],

@@ -7,29 +7,54 @@ import {
   type SessionIdentity,
   type SessionLife,
   type SessionStore,
+  type SessionSubscribed,
   type SessionSubscribeOptions,
 } from '../sessions.ts'
 import { wasCutOff, type Commands } from './redisConnection.ts'
 
 /**
  * A session is one hash, so that all of it expires together: `identity`, `poller` and `answer`, and a field for each
- * channel. A sorted set of their ids by time of expiry tells how many there are, without a counter that a crash leaves
- * wrong.
+ * channel. A sorted set of their ids by time of expiry tells which there are, without a counter that a crash leaves
+ * wrong. Whom a revocation means is looked for in it, so a session is noted there in the very step that makes or prolongs
+ * it, by the clock by which the session expires: Redis' own.
+ *
+ * A Cluster has hash and set on different servers, which no script reaches together. A common hash tag would put all
+ * sessions on one of them, and end those that live when it is introduced: there, the set is written in a step of its
+ * own, and by its own server's clock.
  */
 const CHANNEL_FIELD = 'channel:'
+
+/**
+ * KEYS: session, set of sessions. The life is the last but one argument, the id the last. What is long over goes as others come, a
+ * little at a time: the set may be of a time when nothing trimmed it.
+ */
+const NOTE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lifeMs = tonumber(ARGV[#ARGV - 1])
+local set = KEYS[#KEYS]
+redis.call('ZADD', set, string.format('%.0f', now + lifeMs), ARGV[#ARGV])
+local long = string.format('%.0f', now - 2 * lifeMs)
+local over = redis.call('ZRANGEBYSCORE', set, '-inf', long, 'LIMIT', 0, 100)
+if #over > 0 then redis.call('ZREM', set, unpack(over)) end`
+
+const note = `if KEYS[2] then${NOTE.replaceAll('\n', '\n  ')}
+end`
 
 const scripts = {
   create: `
 redis.call('HSET', KEYS[1], 'identity', ARGV[1])
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+${note}`,
 
   beginPoll: `
 local session = redis.call('HGETALL', KEYS[1])
 if #session == 0 then return false end
 redis.call('HSET', KEYS[1], 'poller', ARGV[1])
-local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3])
-if isProlonged then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return { session, isProlonged and 1 or 0 }`,
+if redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return { session, 0 } end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+${note}
+return { session, 1 }`,
 
   commitAnswer: `
 if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
@@ -47,9 +72,14 @@ if isNew then
   if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[3]) then return 'full' end
 end
 if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-if redis.call('HEXISTS', KEYS[1], 'poller') == 0 then redis.call('HSET', KEYS[1], 'poller', ARGV[6]) end
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
-return redis.call('HMGET', KEYS[1], ARGV[1], 'poller')`,
+if redis.call('HEXISTS', KEYS[1], 'poller') == 0 then redis.call('HSET', KEYS[1], 'poller', ARGV[5]) end
+local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[6])
+if isProlonged then
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  ${note}
+end
+local known = redis.call('HMGET', KEYS[1], ARGV[1], 'poller')
+return { known[1], known[2], isNew and 1 or 0, isProlonged and 1 or 0 }`,
 
   unsubscribe: `
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return false end
@@ -59,10 +89,21 @@ return { redis.call('HGET', KEYS[1], 'poller') }`,
   end: `
 local poller = redis.call('HGET', KEYS[1], 'poller')
 redis.call('DEL', KEYS[1])
+if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end
 return poller`,
+
+  /** KEYS: set of sessions. */
+  note: NOTE,
+
+  count: `
+local time = redis.call('TIME')
+return redis.call('ZCOUNT', KEYS[1], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), '+inf')`,
 }
 
-type Scripts = Record<keyof typeof scripts, (key: string, ...args: (string | number)[]) => Promise<unknown>>
+type Scripts = Record<
+  keyof typeof scripts,
+  (keys: readonly string[], ...args: (string | number)[]) => Promise<unknown>
+>
 
 /** Sessions read at a time when all are asked for. */
 const PAGE = 200
@@ -72,9 +113,11 @@ export class RedisSessions implements SessionStore {
   readonly #run: Scripts
   readonly #namespace: string
   readonly #life: SessionLife
+  readonly #isCluster: boolean
 
-  constructor(redis: Commands, namespace: string, timeoutMs: number) {
+  constructor(redis: Commands, namespace: string, timeoutMs: number, isCluster: boolean) {
     this.#redis = redis
+    this.#isCluster = isCluster
     this.#namespace = namespace
     this.#life = sessionLife(timeoutMs)
     this.#run = Object.fromEntries(
@@ -83,10 +126,10 @@ export class RedisSessions implements SessionStore {
   }
 
   async create(id: string, identity: SessionIdentity): Promise<void> {
-    await Promise.all([
-      this.#run.create(this.#key(id), JSON.stringify(identity), this.#life.idleMs),
-      this.#noteExpiry(id, this.#life.idleMs),
-    ])
+    const { idleMs } = this.#life
+    // Noted before it is there: a session that is in no list is not found by those who look for it.
+    if (this.#isCluster) await this.#note(id, idleMs)
+    await this.#run.create(this.#keys(id), JSON.stringify(identity), idleMs, idleMs, id)
   }
 
   async read(id: string): Promise<Session | null> {
@@ -97,11 +140,10 @@ export class RedisSessions implements SessionStore {
     const { pollingMs } = this.#life
     // Polls may be many a second; a life that has hardly begun need not begin anew.
     const enoughMs = Math.ceil(pollingMs * 0.75)
-    const reply = await this.#run.beginPoll(this.#key(id), poller, pollingMs, enoughMs)
+    const reply = await this.#run.beginPoll(this.#keys(id), poller, enoughMs, pollingMs, pollingMs, id)
     if (reply === null) return null
     const [fields, isProlonged] = reply as [string[], number]
-    // Only for the count: no poll waits for it, and the next one makes up for it.
-    if (isProlonged === 1) this.#noteExpiry(id, pollingMs).catch(() => {})
+    if (isProlonged === 1) await this.#noteProlonged(id, pollingMs)
     return parseSession(pairs(fields))
   }
 
@@ -115,7 +157,7 @@ export class RedisSessions implements SessionStore {
       CHANNEL_FIELD + channel,
       position,
     ])
-    return (await this.#run.commitAnswer(this.#key(id), poller, JSON.stringify(answer), ...fields)) === 1
+    return (await this.#run.commitAnswer([this.#key(id)], poller, JSON.stringify(answer), ...fields)) === 1
   }
 
   async subscribe(
@@ -123,42 +165,45 @@ export class RedisSessions implements SessionStore {
     channel: string,
     position: Position,
     { replace, maxChannels, poller }: SessionSubscribeOptions,
-  ): Promise<{ position: Position; poller: string } | 'gone' | 'full'> {
+  ): Promise<SessionSubscribed | 'gone' | 'full'> {
+    const { idleMs } = this.#life
     const reply = await this.#run.subscribe(
-      this.#key(id),
+      this.#keys(id),
       CHANNEL_FIELD + channel,
       position,
       Number.isFinite(maxChannels) ? maxChannels : Number.MAX_SAFE_INTEGER,
       replace ? 1 : 0,
-      this.#life.idleMs,
       poller,
+      idleMs,
+      idleMs,
+      id,
     )
     if (reply === 'gone' || reply === 'full') return reply
-    const [known, last] = reply as [Position, string]
-    return { position: known, poller: last }
+    const [known, last, isNew, isProlonged] = reply as [Position, string, number, number]
+    if (isProlonged === 1) await this.#noteProlonged(id, idleMs)
+    return { position: known, poller: last, isNew: isNew === 1 }
   }
 
   async unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null> {
-    const reply = await this.#run.unsubscribe(this.#key(id), CHANNEL_FIELD + channel)
+    const reply = await this.#run.unsubscribe([this.#key(id)], CHANNEL_FIELD + channel)
     return reply === null ? null : { poller: first(reply) }
   }
 
   async end(id: string): Promise<string | null> {
-    const [poller] = await Promise.all([this.#run.end(this.#key(id)), this.#redis.zrem(this.#expiryKey, id)])
+    const [poller] = await Promise.all([
+      this.#run.end(this.#keys(id), id),
+      this.#isCluster ? this.#redis.zrem(this.#setKey, id) : null,
+    ])
     return poller as string | null
   }
 
   async count(): Promise<number> {
-    const now = Date.now()
-    const [, count] = await Promise.all([
-      this.#redis.zremrangebyscore(this.#expiryKey, '-inf', now),
-      this.#redis.zcount(this.#expiryKey, now, '+inf'),
-    ])
-    return count
+    return (await this.#run.count([this.#setKey])) as number
   }
 
   async *all(): AsyncIterable<readonly [string, Session]> {
-    const ids = await this.#redis.zrangebyscore(this.#expiryKey, Date.now(), '+inf')
+    // Those too whose time is over by the note: whether they live, they say themselves.
+    const ids = await this.#redis.zrangebyscore(this.#setKey, '-inf', '+inf')
     for (let i = 0; i < ids.length; i += PAGE) {
       const page = ids.slice(i, i + PAGE)
       const sessions = await Promise.all(page.map((id) => this.read(id)))
@@ -166,15 +211,25 @@ export class RedisSessions implements SessionStore {
     }
   }
 
-  async #noteExpiry(id: string, lifeMs: number): Promise<void> {
-    await this.#redis.zadd(this.#expiryKey, Date.now() + lifeMs, id)
+  async #note(id: string, lifeMs: number): Promise<void> {
+    await this.#run.note([this.#setKey], lifeMs, id)
+  }
+
+  /** One that fails is made up for by the next, before the older note is thrown away. */
+  async #noteProlonged(id: string, lifeMs: number): Promise<void> {
+    if (this.#isCluster) await this.#note(id, lifeMs).catch(() => {})
+  }
+
+  /** What a script for one session may touch. */
+  #keys(id: string): readonly string[] {
+    return this.#isCluster ? [this.#key(id)] : [this.#key(id), this.#setKey]
   }
 
   #key(id: string): string {
     return `${this.#namespace}session:${id}`
   }
 
-  get #expiryKey(): string {
+  get #setKey(): string {
     return `${this.#namespace}sessions`
   }
 }
@@ -210,26 +265,26 @@ function first(reply: unknown): string | null {
 function script(redis: Commands, lua: string): Scripts[keyof Scripts] {
   const hash = createHash('sha1').update(lua).digest('hex')
   let isKnown = false
-  const run: Scripts[keyof Scripts] = async (key, ...args) => {
+  const run: Scripts[keyof Scripts] = async (keys, ...args) => {
     // Whatever is sent a second time comes after what was sent meanwhile: polls would be begun in another order.
     if (isKnown) {
       try {
-        return await redis.evalsha(hash, 1, key, ...args)
+        return await redis.evalsha(hash, keys.length, ...keys, ...args)
       } catch (error) {
         if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
         isKnown = false
       }
     }
-    const reply = await redis.eval(lua, 1, key, ...args)
+    const reply = await redis.eval(lua, keys.length, ...keys, ...args)
     isKnown = true
     return reply
   }
-  return async (key, ...args) => {
+  return async (keys, ...args) => {
     try {
-      return await run(key, ...args)
+      return await run(keys, ...args)
     } catch (error) {
       if (!wasCutOff(error) || lua === scripts.end) throw error
-      return run(key, ...args)
+      return run(keys, ...args)
     }
   }
 }
