@@ -31,3 +31,8 @@ export function nodeUnavailable(): Answer {
 export function expired(): Answer {
   return answer(401, { __type: 'authError', reason: reasons.authExpected })
 }
+
+/** No such channel for this client. */
+export function channelRefused(channel: string, reason: string = reasons.channelRefused): Answer {
+  return answer(200, { __type: 'subscribeError', channel, reason })
+}

@@ -18,6 +18,7 @@ import { Node, type Stats } from './node.ts'
 import { duration } from './optionChecks.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { allowCors, originCheck, type OriginCheck } from './origin.ts'
+import type { Moment } from './revocations.ts'
 import { UpgradeGate } from './upgrade.ts'
 import type { AttachableServer } from './upgrades.ts'
 import { WebSockets } from './websocket.ts'
@@ -194,8 +195,11 @@ class Server {
   }
 
   #upgrade(req: Request, res: Response): void {
+    const { revocations } = this.#node
+    const begun = revocations.now
     this.#checkOrigin(req, (isAllowed) => {
-      const isWelcome = !this.#node.isFull && !this.#node.isDraining
+      const isOfBefore = revocations.hasDisconnectedAnybody(begun)
+      const isWelcome = !this.#node.isFull && !this.#node.isDraining && !isOfBefore
       const refusal = !isAllowed ? 403 : isWelcome ? null : 503
       if (refusal === null) this.#upgrades.accept(req)
       else res.status(refusal).end()
@@ -203,13 +207,15 @@ class Server {
   }
 
   #post(req: Request, res: Response, next: NextFunction): void {
+    // Before the body, which may take its time.
+    const begun = this.#node.revocations.now
     readBody(req, this.#maxBytes, (body) => {
       // What middleware has hung into the response may throw when it is written.
-      this.#answer(req, res, body).catch(next)
+      this.#answer(req, res, body, begun).catch(next)
     })
   }
 
-  async #answer(req: Request, res: Response, parsed: Body): Promise<void> {
+  async #answer(req: Request, res: Response, parsed: Body, begun: Moment): Promise<void> {
     // Gone while the application was thinking: nobody would tell, and nobody is there to wait for.
     if (res.destroyed) return
     if (typeof parsed === 'number') {
@@ -223,7 +229,7 @@ class Server {
       if (!isAnswered || !res.writableFinished) departure.leave()
     })
     const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
-    const { status, body } = await this.#node.handle(parsed, authenticate, departure)
+    const { status, body } = await this.#node.handle(parsed, authenticate, departure, begun)
     if (res.destroyed || res.writableEnded) return
     isAnswered = true
     if (res.headersSent) return void res.end(body)

@@ -13,11 +13,12 @@ import {
 import { readAuthData, type Access, type AccessAnswer } from './access.ts'
 import type { Channel, Subscriber } from './channel.ts'
 import { Deadline } from './deadline.ts'
-import { messageFrame, replayText, textFrame, type FrameFormat } from './frames.ts'
+import { messageFrame, subscribedText, textFrame, type FrameFormat } from './frames.ts'
 import { ChannelRefused } from './errors.ts'
 import type { Hub, Place } from './hub.ts'
 import type { Limits } from './options.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
+import type { Moment, Revocations } from './revocations.ts'
 
 /** The wire under a connection. */
 export interface Link {
@@ -37,6 +38,7 @@ export type Authenticate = (auth: Record<string, unknown>) => Promise<AccessAnsw
 export interface ConnectionHost {
   readonly hub: Hub
   readonly access: Access
+  readonly revocations: Revocations
   readonly limits: Limits
   /** How long Redis may take to confirm, in ms. */
   readonly brokerTimeoutMs: number
@@ -152,9 +154,14 @@ export class Connection implements Subscriber {
     this.#host.closed(this)
   }
 
-  /** The server takes the channel away. */
+  /** The server cuts off those whose context matches, and who this is nobody knows yet: it comes back with a new request. */
+  endUnknown(): void {
+    if (this.#state === 'new') this.close('restart')
+  }
+
+  /** The server takes the channel away. One that is not confirmed yet is asked for again. */
   revoke(name: string, reason: string = reasons.unsubscribedByServer): void {
-    if (!this.#channels.has(name)) return
+    if (!this.#channels.get(name)) return
     this.#unsubscribe(name)
     if (this.format.positions) this.#send({ __type: 'unsubscribed', channel: name, reason })
   }
@@ -238,9 +245,13 @@ export class Connection implements Subscriber {
     this.#state = 'authenticating'
     const data = readAuthData(auth, this.#host.limits.authBytes)
     if (data === null) return this.#refuse(reasons.authTooLarge)
+    const { revocations } = this.#host
+    const begun = revocations.now
     const answer = await authenticate(data)
     if (this.#isClosed()) return
     if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
+    // Not asked again here: the request, with what middleware has read for it, is of before.
+    if (revocations.hasDisconnected(begun, answer.context)) return this.close('restart')
     this.#stopAuthTimer()
     this.#auth = answer.auth
     this.context = answer.context
@@ -256,51 +267,72 @@ export class Connection implements Subscriber {
     for (const text of early) this.receive(text)
   }
 
-  async #subscribe({ channel: name, position }: Subscribe): Promise<void> {
-    const { hub, access, limits, brokerTimeoutMs } = this.#host
+  async #subscribe(message: Subscribe): Promise<void> {
+    const { revocations } = this.#host
+    for (const isLast of [false, true]) {
+      const begun = revocations.now
+      if (!(await this.#trySubscribe(message, begun))) return
+      // Taken away while it was under way: `canSubscribe` may have answered before. It is asked again, once.
+      if (isLast) return this.#refuseChannel(message.channel, reasons.channelRefused)
+    }
+  }
+
+  /** Returns whether the channel has been taken away meanwhile: then nothing was answered. */
+  async #trySubscribe({ channel: name, position }: Subscribe, begun: Moment): Promise<boolean> {
+    const { hub, access, limits, brokerTimeoutMs, revocations } = this.#host
+    const isTaken = (): boolean => revocations.hasTaken(begun, this.context, name)
     const refusal = await access.refusal(name, this.#auth, this.context)
-    if (this.#isClosed()) return
-    if (refusal !== null) return this.#refuseChannel(name, refusal)
+    if (this.#isClosed()) return false
+    if (isTaken()) return true
+    if (refusal !== null) {
+      this.#refuseChannel(name, refusal)
+      return false
+    }
     const held = this.#channels.get(name)
     if (held) {
       // Up to where it was written, which is not the head for one that lags.
       hub.flush()
       const head = this.#places?.get(held) ?? hub.headOf(held)
-      return this.#confirm({ channel: held, head, missed: [], gap: null }, false)
+      this.#confirm({ channel: held, head, missed: [], gap: null }, false)
+      return false
     }
     if (this.#channels.size >= limits.channelsPerConnection) {
-      return this.#refuseChannel(name, reasons.tooManyChannels)
+      this.#refuseChannel(name, reasons.tooManyChannels)
+      return false
     }
     const isResuming = this.format.positions && position !== undefined
     const since = isResuming ? parsePosition(position) : null
     // Takes its place among `channelsPerConnection` while Redis confirms.
     this.#channels.set(name, null)
+    let isTooLate = false
     try {
       await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (place) => {
-        if (this.#isClosed()) return
+        isTooLate = this.#isClosed() || isTaken()
+        if (isTooLate) return
         this.#channels.set(name, place.channel)
         this.#confirm(isResuming && since === null ? { ...place, gap: 'expired' } : place, isResuming)
       })
-      if (this.#isClosed()) hub.unsubscribe(this, name)
+      if (isTooLate) {
+        hub.unsubscribe(this, name)
+        this.#channels.delete(name)
+      }
+      return isTooLate && !this.#isClosed()
     } catch (error) {
-      if (this.#isClosed()) return
+      if (this.#isClosed()) return false
       this.#channels.delete(name)
-      if (error instanceof ChannelRefused) return this.#refuseChannel(name, reasons.channelRefused)
-      this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
+      if (error instanceof ChannelRefused) this.#refuseChannel(name, reasons.channelRefused)
+      else this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
+      return false
     }
   }
 
   #confirm({ channel, head, missed, gap }: Place, isResuming: boolean): void {
     if (this.#places !== null) this.#places.set(channel, head)
-    const ok = `{"__type":"subscribeOk","channel":${channel.nameJson}`
-    if (!this.format.positions) return this.#link.write(textFrame(`${ok}}`))
-    const recovered = !isResuming
-      ? ''
-      : gap === null
-        ? ',"recovered":true'
-        : `,"recovered":false,"reason":"${gap}"`
-    const messages = missed.length === 0 ? '' : `,"messages":${replayText(missed)}`
-    this.write(textFrame(`${ok},"position":"${formatPosition(head)}"${recovered}${messages}}`))
+    if (!this.format.positions) {
+      return this.#link.write(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
+    }
+    const position = formatPosition(head)
+    this.write(textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)))
   }
 
   #unsubscribe(name: string): void {

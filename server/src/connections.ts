@@ -54,6 +54,11 @@ export class Connections {
     }
   }
 
+  /** Ends those of whom nobody knows yet who they are. */
+  endUnknown(): void {
+    for (const connection of this.#all) connection.endUnknown()
+  }
+
   /** Asks all clients to move to another node, one after the other in no order, over `ms`. */
   async drain(ms: number): Promise<void> {
     const connections = [...this.#all].sort(() => Math.random() - 0.5)

@@ -38,6 +38,11 @@ export class BroadcasterError extends Error {
   }
 }
 
+/** What was asked of the broker has taken too long. */
+export function unconfirmed(): BroadcasterError {
+  return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
+}
+
 /** Whether the broker is there, and says no. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof BroadcasterError && error.code === 'brokerRefused'

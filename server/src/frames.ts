@@ -1,4 +1,4 @@
-import type { ServerMessage } from '@broadcaster/protocol'
+import type { GapReason, ServerMessage } from '@broadcaster/protocol'
 import { constants, deflateRawSync } from 'node:zlib'
 import type { Entry } from './log.ts'
 import { formatPosition } from './position.ts'
@@ -79,7 +79,27 @@ export function entryText(entry: Entry, channelJson: string, withPosition: boole
   return withPosition ? `${text},"position":"${formatPosition(entry)}"}` : `${text}}`
 }
 
+/**
+ * `subscribeOk` with its additions, as JSON text: `resumed` is what became of the position that the client came with, if it
+ * came with one.
+ */
+export function subscribedText(
+  channelJson: string,
+  position: string,
+  missed: readonly Entry[],
+  resumed: { readonly gap: GapReason | null } | null,
+): string {
+  const recovered =
+    resumed === null
+      ? ''
+      : resumed.gap === null
+        ? ',"recovered":true'
+        : `,"recovered":false,"reason":"${resumed.gap}"`
+  const messages = missed.length === 0 ? '' : `,"messages":${replayText(missed)}`
+  return `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}${messages}}`
+}
+
 /** The entries of a replay, as the JSON text of `subscribeOk`'s `messages`. */
-export function replayText(entries: readonly Entry[]): string {
+function replayText(entries: readonly Entry[]): string {
   return `[${entries.map((entry) => `[${entry.json},"${formatPosition(entry)}"]`).join(',')}]`
 }

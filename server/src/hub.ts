@@ -7,7 +7,7 @@ import { channelStats, type ChannelStats } from './channelStats.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 import type { Deadline } from './deadline.ts'
 import { deferred } from './deferred.ts'
-import { BroadcasterError, ChannelRefused } from './errors.ts'
+import { BroadcasterError, ChannelRefused, unconfirmed } from './errors.ts'
 import { FanOut } from './fanout.ts'
 import type { Compression } from './frames.ts'
 import type { Entry, LogLimits } from './log.ts'
@@ -231,6 +231,12 @@ export class Hub {
     })
   }
 
+  /** Resolves when everything that was published before has come in. @throws {BroadcasterError} `brokerUnavailable` */
+  async caughtUp(deadline: Deadline): Promise<void> {
+    if (!this.#beacons.isRefused) await deadline.wait(this.#beacons.fresh())
+    if (this.#beacons.isRefused || deadline.isOver) throw unconfirmed()
+  }
+
   /** Up to where the channel has been delivered to its listeners. */
   headOf(channel: Channel): Position {
     if (channel.state === 'live') return channel.head(this.#beacons.current)
@@ -355,7 +361,7 @@ export class Hub {
       for (;;) {
         const gap = await this.#recovery.locate(channel, since, deadline, isOfSession)
         if (channel.isRefused) throw new ChannelRefused(name)
-        if (deadline.isOver || this.#membership.isHopeless(channel)) throw unavailable()
+        if (deadline.isOver || this.#membership.isHopeless(channel)) throw unconfirmed()
         // Something may have come between the answer and now.
         const holds =
           channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))
@@ -388,8 +394,4 @@ export class Hub {
   #nodeChannelOf(node: string): string {
     return `${this.#options.controlNamespace}node:${node}`
   }
-}
-
-function unavailable(): BroadcasterError {
-  return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
 }

@@ -8,28 +8,28 @@ import {
 } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import { readAuthData, type Access } from './access.ts'
-import { answer, empty, expired, repeated, type Answer } from './answers.ts'
+import { answer, channelRefused, empty, expired, nodeUnavailable, repeated, type Answer } from './answers.ts'
 import { readClientName, readGeneration, type Authenticate } from './connection.ts'
 import type { ControlMessage } from './control.ts'
 import { Deadline } from './deadline.ts'
 import type { Departure } from './departure.ts'
 import { ChannelRefused } from './errors.ts'
-import { replayText } from './frames.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
 import { isMatch, type Match } from './match.ts'
 import type { Limits } from './options.ts'
 import { Poll, type PollHost } from './poll.ts'
-import { formatPosition, parsePosition } from './position.ts'
+import type { Moment, Revocations } from './revocations.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
+import { SessionChannels } from './sessionChannels.ts'
 import { sessionId, sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
 import { Undelivered } from './undelivered.ts'
-import { isUtf8 } from './text.ts'
 
 export interface LongPollHost {
   readonly hub: Hub
   readonly sessions: SessionStore
   readonly access: Access
+  readonly revocations: Revocations
   readonly limits: Limits
   readonly logger: Logger
   readonly timeoutMs: number
@@ -56,6 +56,7 @@ export class LongPoll {
   /** The newest poll of each client that gave itself a name. */
   readonly #newest = new Map<string, Poll>()
   readonly #undelivered = new Undelivered()
+  readonly #channels: SessionChannels
   readonly #pollHost: PollHost
   readonly #life: SessionLife
   #lastPoll = 0
@@ -63,6 +64,7 @@ export class LongPoll {
   constructor(host: LongPollHost) {
     this.#host = host
     this.#life = sessionLife(host.timeoutMs)
+    this.#channels = new SessionChannels(host, this.#undelivered, (message) => this.control(message))
     this.#pollHost = {
       hub: host.hub,
       maxAnswerBytes: host.limits.answerBytes,
@@ -75,18 +77,23 @@ export class LongPoll {
     return this.#polls.size
   }
 
-  /** Serves one request. */
-  async handle(parsed: Parsed, authenticate: Authenticate, departure: Departure): Promise<Answer> {
+  /** Serves one request, which has begun at that moment. */
+  async handle(
+    parsed: Parsed,
+    authenticate: Authenticate,
+    departure: Departure,
+    begun: Moment,
+  ): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     const id = token === undefined ? null : sessionId(token)
     const message = parsed.kind === 'message' ? parsed.message : null
     try {
       if (id === null) {
-        return message?.__type === 'auth' ? await this.#authenticate(message, authenticate) : expired()
+        return message?.__type === 'auth' ? await this.#authenticate(message, authenticate, begun) : expired()
       }
       switch (message?.__type) {
         case 'auth':
-          if ((await this.#read(id)) === null) return await this.#authenticate(message, authenticate)
+          if ((await this.#read(id)) === null) return await this.#authenticate(message, authenticate, begun)
           return answer(200, { __type: 'unknown' })
         case 'poll':
           return await this.#poll(id, message, departure)
@@ -98,7 +105,7 @@ export class LongPoll {
           return await this.#other(id, parsed)
       }
     } catch (error) {
-      if (error instanceof ChannelRefused) return refused(error.channel)
+      if (error instanceof ChannelRefused) return channelRefused(error.channel)
       // Nothing was done that the client may not ask for again. With Redis away or unable it is no news, and logged already.
       const { hub } = this.#host
       const isNews = hub.isListening && hub.trouble === null
@@ -148,22 +155,18 @@ export class LongPoll {
   /** Ends a session, on whatever node its poll waits. */
   async endSession(id: string): Promise<void> {
     const poller = await this.#host.sessions.end(id)
-    await this.#tellPoller(poller, { type: 'endSession', session: id })
+    await this.#channels.tellPoller(poller, { type: 'endSession', session: id })
+  }
+
+  /** Takes the channel from all sessions whose context matches. */
+  revoke(match: Match, channel: string): Promise<void> {
+    return this.#channels.revoke(match, channel)
   }
 
   /** Ends all sessions whose context matches. */
   async endSessions(match: Match): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
       if (isMatch(match, session.context)) await this.endSession(id)
-    }
-  }
-
-  /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
-  async revoke(match: Match, channel: string): Promise<void> {
-    for await (const [id, session] of this.#host.sessions.all()) {
-      if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
-      const reply = await this.#host.sessions.unsubscribe(id, channel)
-      await this.#endPoll(id, reply?.poller ?? null, null)
     }
   }
 
@@ -185,8 +188,8 @@ export class LongPoll {
 
   // -- requests
 
-  async #authenticate(auth: Auth, authenticate: Authenticate): Promise<Answer> {
-    const { sessions, limits, recovery } = this.#host
+  async #authenticate(auth: Auth, authenticate: Authenticate, begun: Moment): Promise<Answer> {
+    const { hub, revocations, sessions, limits, recovery } = this.#host
     const data = readAuthData(auth, limits.authBytes)
     if (data === null) return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
     const access = await authenticate(data)
@@ -200,58 +203,25 @@ export class LongPoll {
       client: readClientName(auth),
       generation: readGeneration(auth),
     })
+    // Whoever looked for it in the store may have come too early, and what he said of it may be on its way still.
+    await hub.caughtUp(this.#deadline())
+    if (revocations.hasDisconnected(begun, access.context)) {
+      await sessions.end(sessionId(token))
+      // The client asks anew, with a request that is not of before.
+      return nodeUnavailable()
+    }
     this.#host.authenticated(auth)
     const ok = { __type: 'authOk', __token: token } as const
     return answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok)
   }
 
-  async #subscribe(id: string, { channel, position }: Subscribe): Promise<Answer> {
-    const { hub, sessions, access, limits } = this.#host
+  async #subscribe(id: string, message: Subscribe): Promise<Answer> {
     const session = await this.#read(id)
-    if (session === null) return expired()
-    const refusal = await access.refusal(channel, session.auth, session.context)
-    if (refusal !== null) return answer(200, { __type: 'subscribeError', channel, reason: refusal })
-    const isVersioned = session.version > 0
-    const isResuming = isVersioned && position !== undefined
-    const since = isResuming ? parsePosition(position) : null
-    const reader = this.#undelivered.reader(id, this.#life.idleMs)
-    const place = await hub.read(channel, since, this.#deadline(), (held, head) => {
-      // Where it was subscribed already, it may lack what came before.
-      if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
-    })
-    const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
-      replace: isResuming,
-      maxChannels: limits.channelsPerConnection,
-      poller: `${hub.node}/0`,
-    })
-    if (reply === 'gone') {
-      this.#undelivered.end(id)
-      return expired()
-    }
-    if (reply === 'full') {
-      reader.forget(channel)
-      return answer(200, { __type: 'subscribeError', channel, reason: reasons.tooManyChannels })
-    }
-    // Where it was subscribed already, be it while this request was at work, its place has not moved.
-    const from = reply.position
-    await this.#changePoll(id, reply.poller, channel, from)
-    if (!isVersioned) return answer(200, { __type: 'subscribeOk', channel })
-    const gap = isResuming && since === null ? 'expired' : place.gap
-    const recovered = !isResuming
-      ? ''
-      : gap === null
-        ? ',"recovered":true'
-        : `,"recovered":false,"reason":"${gap}"`
-    const messages = place.missed.length === 0 ? '' : `,"messages":${replayText(place.missed)}`
-    const name = JSON.stringify(channel)
-    return {
-      status: 200,
-      body: `[{"__type":"subscribeOk","channel":${name},"position":"${from}"${recovered}${messages}}]`,
-    }
+    return session === null ? expired() : this.#channels.subscribe(id, session, message)
   }
 
   async #unsubscribe(id: string, channel: string): Promise<Answer> {
-    if ((await this.#read(id)) === null || !(await this.#removeChannel(id, channel))) return expired()
+    if ((await this.#read(id)) === null || !(await this.#channels.remove(id, channel))) return expired()
     return answer(200, { __type: 'unsubscribeOk', channel })
   }
 
@@ -289,7 +259,7 @@ export class LongPoll {
         this.#newest.set(client, poll)
       }
       // On this node it has been ended already.
-      if (nodeOf(session.poller) !== hub.node) await this.#endPoll(id, session.poller, message.seq)
+      if (nodeOf(session.poller) !== hub.node) await this.#channels.endPoll(id, session.poller, message.seq)
       const revoked = revokedChannels(session, message)
       if (revoked.length > 0) return answer(200, ...revoked)
       const places = startingPlaces(session, message)
@@ -357,44 +327,7 @@ export class LongPoll {
     return this.#host.isFenced(client, generation)
   }
 
-  async #removeChannel(id: string, channel: string): Promise<boolean> {
-    // Nobody has it; to Redis it would be another channel's name.
-    if (!isUtf8(channel)) return true
-    const reply = await this.#host.sessions.unsubscribe(id, channel)
-    if (reply === null) return false
-    this.#undelivered.forget(id, channel)
-    await this.#changePoll(id, reply.poller, channel, null)
-    return true
-  }
-
-  async #endPoll(id: string, poller: string | null, seq: string | null): Promise<void> {
-    if (poller !== null) await this.#tellPoller(poller, { type: 'endPoll', session: id, poll: poller, seq })
-  }
-
-  async #changePoll(
-    id: string,
-    poller: string | null,
-    channel: string,
-    position: string | null,
-  ): Promise<void> {
-    if (poller !== null) {
-      await this.#tellPoller(poller, { type: 'pollChannel', session: id, poll: poller, channel, position })
-    }
-  }
-
-  /** Tells the node where the session's poll waits, or has waited. */
-  async #tellPoller(poller: string | null, message: ControlMessage): Promise<void> {
-    const node = nodeOf(poller)
-    if (node === null) return
-    if (node === this.#host.hub.node) this.control(message)
-    else await this.#host.hub.publishToNode(node, message)
-  }
-
   #deadline(): Deadline {
     return new Deadline(this.#host.brokerTimeoutMs)
   }
-}
-
-function refused(channel: string): Answer {
-  return answer(200, { __type: 'subscribeError', channel, reason: reasons.channelRefused })
 }

@@ -22,6 +22,7 @@ import { LongPoll } from './longpoll.ts'
 import { readMatch } from './match.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
 import { toPayload } from './payload.ts'
+import { Revocations, type Moment } from './revocations.ts'
 import { sessionId, sessionLife } from './sessions.ts'
 import { isUtf8 } from './text.ts'
 
@@ -57,6 +58,7 @@ export interface Stats {
 /** One node, without the wires: everything behind Express, `ws` and Redis. */
 export class Node {
   readonly access: Access
+  readonly revocations = new Revocations()
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #hub: Hub
@@ -95,6 +97,7 @@ export class Node {
       hub: this.#hub,
       sessions: backend.sessions,
       access: this.access,
+      revocations: this.revocations,
       limits,
       logger,
       timeoutMs: timeout,
@@ -108,6 +111,7 @@ export class Node {
     this.#connectionHost = {
       hub: this.#hub,
       access: this.access,
+      revocations: this.revocations,
       limits,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
@@ -148,13 +152,13 @@ export class Node {
     return connection
   }
 
-  /** A long-poll request has come. */
-  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure): Promise<Answer> {
+  /** A long-poll request has come, and had begun at that moment. */
+  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure, begun: Moment): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
     const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
     return isRefused
       ? Promise.resolve(nodeUnavailable())
-      : this.#longPoll.handle(parsed, authenticate, departure)
+      : this.#longPoll.handle(parsed, authenticate, departure, begun)
   }
 
   async publish(channel: string, body: unknown): Promise<void> {
@@ -238,8 +242,11 @@ export class Node {
       case 'fence':
         return this.#fenced(message.client, message.generation)
       case 'disconnect':
+        this.revocations.disconnected(message.match)
+        this.#connections.endUnknown()
         return this.#connections.forEach(message.match, (connection) => connection.close('disconnected'))
       case 'unsubscribe':
+        this.revocations.unsubscribed(message.match, message.channel)
         return this.#connections.forEach(message.match, (connection) => connection.revoke(message.channel))
       default:
         return this.#longPoll.control(message)

@@ -62,6 +62,7 @@ export class SimulatedNode {
       parseClientMessage(body),
       (auth) => this.#node.access.connect(auth, noRequest),
       gone,
+      this.#node.revocations.now,
     )
   }
 
