@@ -21,7 +21,7 @@ import type { Limits } from './options.ts'
 import { Poll, type PollHost } from './poll.ts'
 import type { Moment, Revocations } from './revocations.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
-import { SessionChannels } from './sessionChannels.ts'
+import { lookAgain, SessionChannels } from './sessionChannels.ts'
 import { sessionId, sessionLife, type Session, type SessionLife, type SessionStore } from './sessions.ts'
 import { Undelivered } from './undelivered.ts'
 
@@ -189,7 +189,7 @@ export class LongPoll {
   // -- requests
 
   async #authenticate(auth: Auth, authenticate: Authenticate, begun: Moment): Promise<Answer> {
-    const { hub, revocations, sessions, limits, recovery } = this.#host
+    const { revocations, sessions, limits, recovery } = this.#host
     const data = readAuthData(auth, limits.authBytes)
     if (data === null) return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
     const access = await authenticate(data)
@@ -203,13 +203,16 @@ export class LongPoll {
       client: readClientName(auth),
       generation: readGeneration(auth),
     })
-    // Whoever looked for it in the store may have come too early, and what he said of it may be on its way still.
-    await hub.caughtUp(this.#deadline())
-    if (revocations.hasDisconnected(begun, access.context)) {
-      await sessions.end(sessionId(token))
+    const id = sessionId(token)
+    const isCutOff = (): boolean => revocations.hasDisconnected(begun, access.context)
+    if (isCutOff()) {
+      await sessions.end(id)
       // The client asks anew, with a request that is not of before.
       return nodeUnavailable()
     }
+    lookAgain(this.#host, async () => {
+      if (isCutOff()) await this.endSession(id)
+    })
     this.#host.authenticated(auth)
     const ok = { __type: 'authOk', __token: token } as const
     return answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok)

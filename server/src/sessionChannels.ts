@@ -27,32 +27,29 @@ export class SessionChannels {
   }
 
   async subscribe(id: string, session: Session, message: Subscribe): Promise<Answer> {
-    const { hub, access, revocations } = this.#host
+    const { access, revocations } = this.#host
     const { channel } = message
-    let isNew = false
     for (const isLast of [false, true]) {
       const begun = revocations.now
+      const isTaken = (): boolean => revocations.hasTaken(begun, session.context, channel)
       const refusal = await access.refusal(channel, session.auth, session.context)
-      if (refusal !== null) {
-        if (isNew) await this.remove(id, channel)
-        return channelRefused(channel, refusal)
-      }
-      const added = await this.#addChannel(id, session, message)
-      isNew ||= added.isNew
-      if (isNew) {
-        // As for a session: whoever took it from those who had it may have come too early.
-        await hub.caughtUp(this.#deadline()).catch(async (error: unknown) => {
-          await this.remove(id, channel)
-          throw error
-        })
-      }
-      // Had it the channel before, it has lost it again.
-      if (!isNew || !revocations.hasTaken(begun, session.context, channel)) {
-        if (added.poller !== null) await this.#changePoll(id, added.poller, channel, added.position)
-        return added.answer
+      const isTooLate = isTaken()
+      if (refusal !== null && !isTooLate) return channelRefused(channel, refusal)
+      if (!isTooLate) {
+        const added = await this.#addChannel(id, session, message)
+        if (!isTaken() || !added.isNew) {
+          if (added.isNew) {
+            lookAgain(this.#host, async () => {
+              if (isTaken()) await this.#take(id, channel)
+            })
+          }
+          if (added.poller !== null) await this.#changePoll(id, added.poller, channel, added.position)
+          return added.answer
+        }
+        await this.#take(id, channel)
       }
       // Taken away meanwhile: `canSubscribe` may have answered before. It is asked again, once.
-      if (isLast) await this.remove(id, channel)
+      if (isLast) break
     }
     return channelRefused(channel)
   }
@@ -103,9 +100,14 @@ export class SessionChannels {
   async revoke(match: Match, channel: string): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
       if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
-      const reply = await this.#host.sessions.unsubscribe(id, channel)
-      await this.endPoll(id, reply?.poller ?? null, null)
+      await this.#take(id, channel)
     }
+  }
+
+  /** Its client learns of it at the next poll. */
+  async #take(id: string, channel: string): Promise<void> {
+    const reply = await this.#host.sessions.unsubscribe(id, channel)
+    await this.endPoll(id, reply?.poller ?? null, null)
   }
 
   /** `seq` is that of the poll that ends it, if one does. */
@@ -135,6 +137,17 @@ export class SessionChannels {
   #deadline(): Deadline {
     return new Deadline(this.#host.brokerTimeoutMs)
   }
+}
+
+/**
+ * Whoever looked through the store for what is revoked may have come a moment before what was made there just now, and what
+ * he has said of it may be on its way to this node still: it has come in when everything of before has.
+ */
+export function lookAgain({ hub, logger }: LongPollHost, look: () => Promise<void>): void {
+  void hub
+    .caughtUp()
+    .then(look)
+    .catch((error: unknown) => logger.error({ err: error }, 'What was revoked could not be taken away'))
 }
 
 /** What became of a request for a channel; without a poll, the session has not got it. */
