@@ -5,6 +5,11 @@ import { isRefusal } from './errors.ts'
 import { isSameRun, makeBeacon, timeOfBeacon } from './position.ts'
 
 const RETRY_MS = 500
+/**
+ * How far a beacon may be ahead of our clock and of the broker's. The broker makes none that is a day ahead (see its script);
+ * nobody ignores one that it has made.
+ */
+const MAX_AHEAD_MS = 2 * 86_400_000
 
 /**
  * The numbers from which all nodes count messages alike. A beacon is a message like any other, so in every node's order
@@ -20,6 +25,11 @@ export class Beacons {
   #unsent: (() => void)[] = []
   /** The broker is there, and makes no beacons. */
   #isRefused = false
+  /** The broker makes numbers below the current one again: that was never its own, or of a clock that was days off. */
+  #isDisowned = false
+  /** How far the broker's clock is ahead of ours. */
+  #brokerAheadMs = 0
+  #hasWarned = false
   #isClosed = false
   readonly #ownRun = randomInt(1024)
 
@@ -48,8 +58,13 @@ export class Beacons {
 
   /** A beacon has come. Returns whether it is ahead of all before it, and from now on the current one. */
   advance(n: number): boolean {
+    if (!this.#isBelievable(n)) {
+      this.#doubt(n)
+      return false
+    }
     if (!this.#isAhead(n)) return false
     this.#current = n
+    this.#isDisowned = false
     return true
   }
 
@@ -85,19 +100,39 @@ export class Beacons {
 
   /** Of another run than the current one: then nothing of that comes any more. */
   #isAhead(n: number): boolean {
-    return n > this.#current || !isSameRun(n, this.#current)
+    return n > this.#current || !isSameRun(n, this.#current) || this.#isDisowned
+  }
+
+  #isBelievable(n: number): boolean {
+    return timeOfBeacon(n) <= Date.now() + Math.max(0, this.#brokerAheadMs) + MAX_AHEAD_MS
+  }
+
+  #doubt(n: number): void {
+    if (!this.#hasWarned) {
+      const text =
+        'A beacon that can not be right was ignored: somebody else publishes on the control channel'
+      this.#logger.warn({ beacon: n }, text)
+    }
+    this.#hasWarned = true
+    // It may be our clock that is wrong: the broker tells what its own says.
+    void this.fresh()
   }
 
   #send(resolve: () => void): void {
     if (this.#isClosed) return resolve()
     const before = this.#current
     this.#backend.beacon(before).then(
-      (n) => {
+      ({ n, nowMs }) => {
+        const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
+        this.#brokerAheadMs = nowMs - Date.now()
+        if (isSameRun(n, before) && n <= before && this.#current === before) this.#isDisowned = true
         this.#isRefused = false
         if (this.#isClosed) return resolve()
         const isOver = !isSameRun(n, this.#current) && !isSameRun(before, this.#current)
-        // The broker ended when it had just sent it, and another run has begun since.
-        if (isOver) this.#send(resolve)
+        // It may have come already, and have been ignored for what is known only now.
+        const isIgnored = this.#isAhead(n) && !wasAwaited
+        // Or the broker ended when it had just sent it, and another run has begun since.
+        if (isOver || isIgnored) this.#send(resolve)
         else if (this.#isAhead(n)) this.#waiters.push({ n, resolve })
         else resolve()
       },

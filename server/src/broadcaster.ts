@@ -40,7 +40,8 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    * not sent again: it may have been published already. (On a Redis Cluster, ioredis may send it again.)
    *
    * @throws {BroadcasterError} `brokerUnavailable`, if Redis is away: nothing was published, or nobody can say, which the
-   * message tells. `brokerRefused`, if Redis says no. `invalidOption`, if the body is no JSON or the channel no name.
+   * message tells. `brokerRefused`, if Redis says no. `invalidOption`, if the body is no JSON, the channel no name, or reserved: the
+   * control channel, what begins with `controlNamespace`, and Redis' own.
    */
   publish(channel: string, body: unknown): Promise<void>
   stats(): Promise<Stats>

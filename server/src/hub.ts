@@ -287,7 +287,8 @@ export class Hub {
       return
     }
     // Nobody stays connected from one run of a broker to the next; if one did, what it has is of another order now.
-    if (!isSameRun(before, beacon)) this.#renumber(before)
+    // Nor does it go back, unless it has disowned what was before.
+    if (!isSameRun(before, beacon) || beacon < before) this.#renumber(before)
     this.#membership.beginConfirmed()
     this.#beacons.reached()
   }

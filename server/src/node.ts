@@ -163,6 +163,10 @@ export class Node {
 
   async publish(channel: string, body: unknown): Promise<void> {
     checkChannel('publish', channel)
+    if (this.#hub.isReserved(channel)) {
+      const text = `publish(): ${channel} is reserved: whoever publishes there speaks as one of the nodes, or as Redis`
+      throw new BroadcasterError('invalidOption', text)
+    }
     await this.#backend.publish(channel, toPayload(body))
   }
 

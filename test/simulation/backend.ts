@@ -1,4 +1,4 @@
-import type { Backend, BackendReceiver } from '../../server/src/backends/backend.ts'
+import type { Backend, BackendReceiver, Beacon } from '../../server/src/backends/backend.ts'
 import { BroadcasterError } from '../../server/src/errors.ts'
 import type { Broker } from './broker.ts'
 import { Commands } from './commands.ts'
@@ -128,7 +128,7 @@ export class SimulatedBackend implements Backend {
     return this.#commands.run(() => this.#broker.publish(channel, body))
   }
 
-  beacon(floor: number): Promise<number> {
+  beacon(floor: number): Promise<Beacon> {
     return this.#commands.run(() => this.#broker.beacon(floor))
   }
 

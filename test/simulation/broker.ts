@@ -1,5 +1,6 @@
 // The simulation runs the server's core as it is, which is not what the package exports: hence the relative imports here
 // and in the other files of this folder.
+import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memory.ts'
 import { encodeControl } from '../../server/src/control.ts'
 import { makeBeacon, timeOfBeacon } from '../../server/src/position.ts'
@@ -81,14 +82,14 @@ export class Broker {
   }
 
   /** As the script of the Redis backend does it. */
-  beacon(floor: number): number {
+  beacon(floor: number): Beacon {
     const now = Date.now() + this.#clockMs
     const n = makeBeacon(Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1), this.#run)
     if (this.#world.random.chance(0.7)) this.#replicated = n
     this.#beacon = n
     const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', n }))
     this.#world.trace?.add('broker', `beacon ${n} (floor ${floor}) to ${receivers}`)
-    return n
+    return { n, nowMs: now }
   }
 
   /** The server dies, and it or its replica comes back. */

@@ -10,6 +10,12 @@ export interface BackendReceiver {
   down(error: Error): void
 }
 
+/** A beacon that was made, and what the broker's clock said. */
+export interface Beacon {
+  readonly n: number
+  readonly nowMs: number
+}
+
 /**
  * Where messages come from. All subscriptions of a backend see one order, and a `subscribe` that has resolved sees
  * everything published after that.
@@ -52,11 +58,12 @@ export interface Backend {
 
   /**
    * Makes the next beacon number (see `makeBeacon`), of this run of the broker, greater than `floor` and than every number
-   * before, publishes it on the control channel in the same step (see `control.ts`), and resolves with it.
+   * before, publishes it on the control channel in the same step (see `control.ts`), and resolves with it. A `floor` that can't be
+   * right is not believed: then the number is below it.
    *
    * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
    */
-  beacon(floor: number): Promise<number>
+  beacon(floor: number): Promise<Beacon>
 
   /** Notes how many connections this node has, for {@link connections} of every node, until `ttlMs` from now. */
   report(node: string, connections: number, ttlMs: number): Promise<void>

@@ -13,7 +13,7 @@ import {
   type SessionSubscribeOptions,
 } from '../sessions.ts'
 import { throughUtf8 } from '../text.ts'
-import type { Backend, BackendReceiver } from './backend.ts'
+import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 
 /** One process, no services: what `redis: false` uses. */
 export class MemoryBackend implements Backend {
@@ -59,11 +59,12 @@ export class MemoryBackend implements Backend {
     return 1
   }
 
-  async beacon(floor: number): Promise<number> {
-    const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, Date.now())
+  async beacon(floor: number): Promise<Beacon> {
+    const nowMs = Date.now()
+    const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, nowMs)
     this.#beacon = makeBeacon(ms, this.#run)
     await this.publish(this.#controlChannel, encodeControl({ type: 'beacon', n: this.#beacon }))
-    return this.#beacon
+    return { n: this.#beacon, nowMs }
   }
 
   async report(): Promise<void> {}

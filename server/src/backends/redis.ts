@@ -3,7 +3,7 @@ import { runSaltOf } from '../controlChannel.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
-import type { Backend, BackendReceiver } from './backend.ts'
+import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
 import { isDenied, isRefusal, isReply, troubleOf } from './redisReplies.ts'
 import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
@@ -30,19 +30,26 @@ const MAX_REFUSED_TOLD = 100
  * Makes the next beacon and publishes it in one step, so that all nodes see beacons in the order of their numbers: a time in
  * ms, behind it ten bits of the identity of this run of Redis (see `position.ts`). The clock keeps numbers from going
  * back when the key is lost (a restart, a failover), `floor` when the clock does. Whoever may not ask for INFO has no run.
+ *
+ * Numbers run ahead of the clock only by what a clock was set back, and by 1 ms for each beacon over a thousand a second. No
+ * mistake about time zones makes a day; who is further ahead was told so by somebody else, or by a clock that was days off, and
+ * would stay ahead for ever. The key and the floor are not believed then, and nodes hear it from the number that they get.
  */
 const BEACON_SCRIPT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = math.floor(tonumber(redis.call('GET', KEYS[1]) or '0') / 1024)
-local ms = math.max(now, last + 1, math.floor(tonumber(ARGV[1]) / 1024) + 1)
+local function believed(number)
+  local ms = type(number) == 'string' and math.floor((tonumber(number) or 0) / 1024) or 0
+  return ms <= now + 86400000 and ms or 0
+end
+local ms = math.max(now, believed(redis.pcall('GET', KEYS[1])) + 1, believed(ARGV[1]) + 1)
 local info = redis.pcall('INFO', 'server')
 local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '0'
 local run = (tonumber(id, 16) + tonumber(ARGV[5])) % 1024
 local number = string.format('%.0f', ms * 1024 + run)
 redis.call('SET', KEYS[1], number)
 redis.call('PUBLISH', ARGV[2], ARGV[3] .. number .. ARGV[4])
-return number`
+return { number, string.format('%.0f', now) }`
 
 /** Redis through ioredis: three connections, to subscribe, to publish, and for data. */
 export class RedisBackend implements Backend {
@@ -156,14 +163,16 @@ export class RedisBackend implements Backend {
     }
   }
 
-  async beacon(floor: number): Promise<number> {
+  async beacon(floor: number): Promise<Beacon> {
     const { controlNamespace, controlChannel } = this.#options
     const [before, after] = beaconTemplate
     const key = `${controlNamespace}beacon`
     const salt = runSaltOf(controlChannel, controlNamespace)
     try {
       const { commands } = this.#publisher
-      return Number(await commands.eval(BEACON_SCRIPT, 1, key, floor, controlChannel, before, after, salt))
+      const args = [floor, controlChannel, before, after, salt]
+      const [n, nowMs] = (await commands.eval(BEACON_SCRIPT, 1, key, ...args)) as [string, string]
+      return { n: Number(n), nowMs: Number(nowMs) }
     } catch (error) {
       throw failure(error)
     }

@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import { startNodeProcess } from '../support/nodeProcess.ts'
+import { startRedis } from '../support/redis.ts'
+import { startNodes, startServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+
+const DAY = 86_400_000
+/** As a beacon's number of a run that nobody knows. */
+const beaconAt = (ms: number) => ms * 1024
+const LAST = Number.MAX_SAFE_INTEGER
+
+describe('publish()', () => {
+  it.each([
+    ['the control channel', 'broadcaster', {}],
+    ['a control channel with a name of its own', 'mine', { controlChannel: 'mine' }],
+    ["a node's channel", 'bc:node:5', {}],
+    ['what begins with the namespace', 'app:x', { controlNamespace: 'app:' }],
+    ["Redis' own names", '__keyevent@0__:set', {}],
+    ['those of its sentinels', '__sentinel__:hello', {}],
+  ])('refuses %s', async (_, channel, options) => {
+    const redis = tidy(await startRedis())
+    for (const server of [
+      tidy(await startServer(options)),
+      tidy(await startServer({ redis: redis.url, ...options })),
+    ]) {
+      const match = { v: 1, type: 'disconnect', match: {} }
+      const alice = await signIn(server, { transport: 'websocket' })
+      await expect(server.broadcaster.publish(channel, match)).rejects.toMatchObject({
+        code: 'invalidOption',
+        message: expect.stringContaining('reserved'),
+      })
+      await alice.hearsNothing()
+    }
+  })
+
+  it('takes names that only look like them', async () => {
+    const server = tidy(await startServer())
+    const alice = await signIn(server, { transport: 'websocket' })
+    for (const channel of ['broadcaster:5', 'bc', 'b:c', '__proto__', '__keys', 'Broadcaster']) {
+      await alice.subscribe(channel)
+      await server.broadcaster.publish(channel, 'hello')
+      expect(await alice.next()).toMatchObject({ channel, body: 'hello' })
+    }
+  })
+})
+
+describe('a beacon that can not be right', () => {
+  it.each([
+    ['near 2^53', LAST],
+    ['a week ahead', beaconAt(Date.now() + 7 * DAY)],
+  ])('%s is ignored, and told of once: nodes go on, and fresh ones start', async (_, n) => {
+    const redis = tidy(await startRedis())
+    const cluster = tidy(await startNodes(2, { redis: redis.url }))
+    const channel = channelName()
+    const peers = await Promise.all(
+      cluster.nodes.map((node) => signIn(node, { transport: 'websocket', auth: { __v: 1 } })),
+    )
+    for (const peer of peers) await peer.subscribe(channel)
+    for (let i = 0; i < 3; i++) {
+      await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n: n - i }))
+    }
+    // As old versions did, which took the number for their own.
+    await redis.cli('SET', 'bc:beacon', String(n))
+    const fresh = tidy(await startServer({ redis: redis.url }))
+    peers.push(await signIn(fresh, { transport: 'websocket', auth: { __v: 1 } }))
+    for (const peer of peers) {
+      expect(await peer.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    }
+    await peers[2]!.subscribe(channel)
+    await cluster.publish(channel, 'hello')
+    const heard = await Promise.all(peers.map((peer) => peer.next()))
+    expect(heard[0]).toMatchObject({ __type: 'message', body: 'hello' })
+    for (const message of heard) expect(message, 'the same position everywhere, and no gap').toEqual(heard[0])
+    const healed = Number(await redis.cli('GET', 'bc:beacon'))
+    expect(Math.abs(healed / 1024 - Date.now())).toBeLessThan(DAY)
+    for (const { logs } of cluster.nodes) {
+      expect(logs.loud('A beacon that can not be right')).toHaveLength(1)
+    }
+  })
+
+  it.each(['nan', 'inf', '-inf', '1e300', '-5', 'nonsense', ''])(
+    'in Redis (%j) is made one that is',
+    async (value) => {
+      const redis = tidy(await startRedis())
+      await redis.cli('SET', 'bc:beacon', value)
+      const server = tidy(await startServer({ redis: redis.url }))
+      const alice = await signIn(server, { transport: 'websocket' })
+      expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    },
+  )
+
+  it('in Redis, of another type, is made one that is', async () => {
+    const redis = tidy(await startRedis())
+    await redis.cli('LPUSH', 'bc:beacon', 'x')
+    const server = tidy(await startServer({ redis: redis.url }))
+    const alice = await signIn(server, { transport: 'websocket' })
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+})
+
+describe('a beacon that may be right', () => {
+  it('is believed half a day ahead of the clock: numbers never go back', async () => {
+    const redis = tidy(await startRedis())
+    const ahead = beaconAt(Date.now() + DAY / 2)
+    await redis.cli('SET', 'bc:beacon', String(ahead))
+    const server = tidy(await startServer({ redis: redis.url }))
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channelName())
+    expect(Number(await redis.cli('GET', 'bc:beacon'))).toBeGreaterThan(ahead)
+    expect(server.logs.loud()).toEqual([])
+  })
+
+  it('is believed though the clock of the node is a week behind that of Redis', async () => {
+    const redis = tidy(await startRedis())
+    const node = await startNodeProcess({ redis: redis.url, clockMs: -7 * DAY })
+    tidy({ stop: () => node.stop() })
+    const server = tidy(await startServer({ redis: redis.url }))
+    const alice = await signIn(node, { transport: 'websocket', auth: { __v: 1 } })
+    const bob = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    const channel = channelName()
+    for (const peer of [alice, bob]) {
+      expect(await peer.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
+    }
+    await server.publish(channel, 'hello')
+    expect(await alice.next()).toEqual(await bob.next())
+  })
+
+  it('goes back when those before it were days ahead: clients are told of a gap, and all is well', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    const { position } = await alice.subscribe(channel)
+    const [beacon] = (position as string).split('.')
+    // The same run, a day and a half ahead: as if the clock of Redis had been.
+    const n = Number.parseInt(beacon!, 36) + 1.5 * DAY * 1024
+    await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n }))
+    const bob = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    await until('the numbers to be of the clock again', async () => {
+      const answer = await bob.subscribe(channelName())
+      const [now] = (answer['position'] as string).split('.')
+      return Number.parseInt(now!, 36) < n
+    })
+    await server.publish(channel, 'hello')
+    const heard = [await alice.next()]
+    while (heard.at(-1)!['body'] !== 'hello') heard.push(await alice.next())
+    expect(heard.slice(0, -1).every(({ __type }) => __type === 'gap')).toBe(true)
+  })
+})
