@@ -112,7 +112,7 @@ describe('positions over a restart of Redis that has lost its numbers', () => {
   it('R8: never go back, and are the same on all nodes again, those included that begin then', async () => {
     const redis = tidy(await startRedis())
     // Beacons that are ahead of the clock: after the restart only the nodes can keep them from going back.
-    await redis.cli('SET', 'bc:beacon', String(Date.now() + 86_400_000))
+    await redis.cli('SET', 'bc:beacon', String((Date.now() + 43_200_000) * 1024))
     const old = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const come = (server: TestServer) => signIn(server, { transport: 'websocket', auth: { __v: 1 } })
@@ -155,12 +155,12 @@ describe('positions over a restart of Redis that has lost its numbers', () => {
 
   it('R8: are the same on all nodes when the key was deleted while they ran', async () => {
     const redis = tidy(await startRedis())
-    await redis.cli('SET', 'bc:beacon', String(Date.now() + 86_400_000))
+    await redis.cli('SET', 'bc:beacon', String((Date.now() + 43_200_000) * 1024))
     const old = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const alice = await Visitor.come(old.url, channel, { mode: 'websocket' })
     await redis.cli('DEL', 'bc:beacon')
-    // Begins with the numbers of the clock, which are a day behind.
+    // Begins with the numbers of the clock, which are half a day behind.
     const young = tidy(await startServer({ redis: redis.url }))
     const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })
     for (const body of numbers(20)) await old.publish(channel, body)
