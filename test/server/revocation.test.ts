@@ -66,7 +66,7 @@ async function heard(cluster: TestCluster): Promise<void> {
   }
 }
 
-describe('a client whose canConnect is thinking while it is cut off', () => {
+describe('A4: a client whose canConnect is thinking while it is cut off', () => {
   const setUp = async () => {
     const thinker = new Thinker<{ user: unknown } | false>()
     const banned = new Set<unknown>()
@@ -156,7 +156,7 @@ describe('a request that had begun before disconnect()', () => {
   })
 })
 
-describe('a channel that is taken away while canSubscribe is thinking', () => {
+describe('A4: a channel that is taken away while canSubscribe is thinking', () => {
   const setUp = async (transport: (typeof transports)[number], auth: object) => {
     const thinker = new Thinker<boolean>()
     const allowed = new Set(['secret'])
