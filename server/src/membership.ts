@@ -4,7 +4,7 @@ import type { Channel } from './channel.ts'
 import { isRefusal } from './errors.ts'
 import type { Logger } from './logger.ts'
 
-/** Channels in one SUBSCRIBE: a node with very many must not block Redis for all others. */
+/** Channels in one SUBSCRIBE or UNSUBSCRIBE: a node with very many must not block Redis for all others. */
 const SUBSCRIBE_BATCH = 500
 /** How long the broker has, after it could not, until it is asked again. */
 const RETRY_MS = 500
@@ -66,9 +66,11 @@ export class Membership {
   leave(channels: readonly Channel[]): void {
     for (const channel of channels) this.#confirmed.delete(channel)
     if (channels.length === 0 || !this.#isUp) return
-    this.#host.backend.unsubscribe(channels.map(({ name }) => name)).catch((error: unknown) => {
-      this.#host.logger.debug({ err: error }, 'Unsubscribing was interrupted')
-    })
+    for (const names of inBatches(channels.map(({ name }) => name))) {
+      this.#host.backend.unsubscribe(names).catch((error: unknown) => {
+        this.#host.logger.debug({ err: error }, 'Unsubscribing was interrupted')
+      })
+    }
   }
 
   /** Channels that are confirmed already have to count anew. */
@@ -113,8 +115,7 @@ export class Membership {
   }
 
   async #subscribe(channels: readonly Channel[], epoch: number): Promise<void> {
-    for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
-      const batch = channels.slice(i, i + SUBSCRIBE_BATCH)
+    for (const batch of inBatches(channels)) {
       const isHeld = (channel: Channel): boolean => this.#host.channels.get(channel.name) === channel
       // When it has to be asked again, some may have been let go.
       const refused = await this.#ask(() => batch.filter(isHeld).map(({ name }) => name), epoch)
@@ -161,6 +162,12 @@ export class Membership {
       this.#host.begin(joined)
     }
   }
+}
+
+function inBatches<T>(items: readonly T[]): T[][] {
+  const batches: T[][] = []
+  for (let i = 0; i < items.length; i += SUBSCRIBE_BATCH) batches.push(items.slice(i, i + SUBSCRIBE_BATCH))
+  return batches
 }
 
 function pause(): Promise<void> {
