@@ -49,7 +49,9 @@ export function readClientMessage(value: unknown): Parsed {
       if (typeof channel !== 'string') return { kind: 'noChannel', type, token }
       if (type === 'unsubscribe') return { kind: 'message', message: { __type: type, channel }, token }
       const message =
-        typeof position === 'string' ? { __type: type, channel, position } : { __type: type, channel }
+        typeof position === 'string'
+          ? { __type: type, channel, position: readPosition(position) }
+          : { __type: type, channel }
       return { kind: 'message', message, token }
     }
     case 'poll': {
@@ -79,6 +81,15 @@ function asString(value: unknown): string {
 function readPositions(value: unknown): Record<string, Position> | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   return Object.fromEntries(
-    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    Object.entries(value).flatMap(([channel, position]): [string, Position][] =>
+      typeof position === 'string' ? [[channel, readPosition(position)]] : [],
+    ),
   )
 }
+
+/** Longer than any server makes them, it is one that can't be read: not worth keeping until somebody has tried. */
+function readPosition(position: string): Position {
+  return position.length > MAX_POSITION ? '' : position
+}
+
+const MAX_POSITION = 64

@@ -18,6 +18,7 @@ import { ChannelRefused } from './errors.ts'
 import type { Hub, Place } from './hub.ts'
 import type { Limits } from './options.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
+import { Requests, type Requested } from './requests.ts'
 import type { Moment, Revocations } from './revocations.ts'
 
 /** The wire under a connection. */
@@ -27,8 +28,11 @@ export interface Link {
   write(frames: Buffer): void
   /** Bytes that were written and have not left the process. */
   readonly bufferedBytes: number
-  /** Calls back once, when all of that has left. */
+  /** Calls back once, when all of that has left. One callback at a time: those that come meanwhile are dropped. */
   onDrained(callback: () => void): void
+  /** Reads nothing more from the client, up to {@link resume}; what has left the network already may still come. */
+  pause(): void
+  resume(): void
   close(code: number, reason: string): void
 }
 
@@ -58,7 +62,7 @@ const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
 ]
 
 /** One WebSocket client: authenticates it, and keeps its subscriptions. */
-export class Connection implements Subscriber {
+export class Connection implements Subscriber, Requested {
   batch: Channel | Channel[] | null = null
   isLagging = false
   format: FrameFormat = formats[0]
@@ -69,24 +73,21 @@ export class Connection implements Subscriber {
 
   readonly #host: ConnectionHost
   readonly #link: Link
+  readonly #requests: Requests
   /** `null` while Redis has not confirmed it yet. */
   readonly #channels = new Map<string, Channel | null>()
-  /** The work at hand for each channel, so that answers about one come in order. */
-  #queues: Map<string, Promise<void>> | null = null
   /** While lagging: up to where each channel was written. */
   #places: Map<Channel, Position> | null = null
   #state: 'new' | 'authenticating' | 'open' | 'closed' = 'new'
   #auth: Record<string, unknown> = {}
-  /** Frames that came while `canConnect` was thinking. */
-  #early: string[] | null = null
   #authTimer: NodeJS.Timeout | null
-  #pendingRequests = 0
   /** Asks the application, with the request that opened the connection: let go as soon as it has had it. */
   #authenticate: Authenticate | null
 
   constructor(host: ConnectionHost, link: Link, authenticate: Authenticate) {
     this.#host = host
     this.#link = link
+    this.#requests = new Requests(link, host.limits, this)
     this.#authenticate = authenticate
     const { authTimeout } = host.limits
     this.#authTimer = Number.isFinite(authTimeout)
@@ -98,13 +99,24 @@ export class Connection implements Subscriber {
     return this.#state === 'open'
   }
 
+  get isAuthenticating(): boolean {
+    return this.#state === 'authenticating'
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
   /** A frame has come. */
   receive(text: string): void {
     if (this.#state === 'closed') return
-    if (this.#state === 'authenticating') {
-      this.#early ??= []
-      if (this.#early.push(text) > this.#maxPending) this.close('badMessage', 'Too many requests')
-      return
+    if (!this.#requests.receive(text)) this.close('badMessage', 'Too many requests')
+  }
+
+  take(text: string): void {
+    const { authBytes } = this.#host.limits
+    if (this.#state === 'new' && text.length > authBytes + ENVELOPE_BYTES) {
+      return this.#refuse(reasons.authTooLarge)
     }
     const parsed = parseClientMessage(text)
     if (parsed.kind === 'bad') return this.close('badMessage', parsed.reason)
@@ -120,9 +132,9 @@ export class Connection implements Subscriber {
     }
     switch (message?.__type) {
       case 'subscribe':
-        return this.#inOrder(message.channel, () => this.#subscribe(message))
+        return this.#requests.inOrder(message.channel, () => this.#subscribe(message))
       case 'unsubscribe':
-        return this.#inOrder(message.channel, async () => {
+        return this.#requests.inOrder(message.channel, async () => {
           this.#unsubscribe(message.channel)
           this.#send({ __type: 'unsubscribeOk', channel: message.channel })
         })
@@ -151,6 +163,7 @@ export class Connection implements Subscriber {
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
     this.#places = null
+    this.#requests.end()
     this.#host.closed(this)
   }
 
@@ -170,7 +183,7 @@ export class Connection implements Subscriber {
 
   write(frames: Buffer): void {
     this.#link.write(frames)
-    if (this.#link.bufferedBytes > this.#host.limits.bufferedBytes) this.#lag()
+    if (this.#isFull) this.#lag()
   }
 
   gap(channel: Channel, reason: GapReason): void {
@@ -188,7 +201,7 @@ export class Connection implements Subscriber {
   /** Goes on from the logs, as far as the buffer's limit allows. */
   catchUp(): void {
     if (this.#places === null) return
-    if (this.#link.bufferedBytes > 0) return this.#link.onDrained(() => this.catchUp())
+    if (this.#link.bufferedBytes > 0) return this.#waitForRoom()
     // What is pending is in the logs already.
     this.#host.hub.flush()
     let hasAll = true
@@ -197,7 +210,7 @@ export class Connection implements Subscriber {
         hasAll = false
         continue
       }
-      if (!this.#readOn(channel, place)) return
+      if (!this.#readLog(channel, place)) return
     }
     if (!hasAll) return
     this.#places = null
@@ -205,7 +218,7 @@ export class Connection implements Subscriber {
   }
 
   /** Writes what the channel has after `place`; false if the buffer is full before the end. */
-  #readOn(channel: Channel, place: Position): boolean {
+  #readLog(channel: Channel, place: Position): boolean {
     const log = channel.log!
     const isGap = !log.covers(place)
     if (isGap) this.gap(channel, log.startReason)
@@ -213,8 +226,8 @@ export class Connection implements Subscriber {
     for (const entry of log.after(isGap ? log.start : place)) {
       this.#link.write(channel.frame(entry, this.format))
       this.#places.set(channel, entry)
-      if (this.#link.bufferedBytes > this.#host.limits.bufferedBytes) {
-        this.#link.onDrained(() => this.catchUp())
+      if (this.#isFull) {
+        this.#waitForRoom()
         return false
       }
     }
@@ -234,7 +247,19 @@ export class Connection implements Subscriber {
     }
     this.isLagging = true
     this.#places = places
-    this.#link.onDrained(() => this.catchUp())
+    this.#waitForRoom()
+  }
+
+  get #isFull(): boolean {
+    return this.#link.bufferedBytes > this.#host.limits.bufferedBytes
+  }
+
+  #waitForRoom(): void {
+    this.#link.onDrained(() => {
+      // Before what was missed, which may be without end: they may want less of it.
+      this.#requests.drained()
+      this.catchUp()
+    })
   }
 
   // -- requests
@@ -248,7 +273,7 @@ export class Connection implements Subscriber {
     const { revocations } = this.#host
     const begun = revocations.now
     const answer = await authenticate(data)
-    if (this.#isClosed()) return
+    if (this.isClosed) return
     if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
     // Not asked again here: the request, with what middleware has read for it, is of before.
     if (revocations.hasDisconnected(begun, answer.context)) return this.close('restart')
@@ -262,9 +287,7 @@ export class Connection implements Subscriber {
     this.#state = 'open'
     this.#send(hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
     this.#host.authenticated(auth, this)
-    const early = this.#early ?? []
-    this.#early = null
-    for (const text of early) this.receive(text)
+    this.#requests.goOn()
   }
 
   async #subscribe(message: Subscribe): Promise<void> {
@@ -282,7 +305,7 @@ export class Connection implements Subscriber {
     const { hub, access, limits, brokerTimeoutMs, revocations } = this.#host
     const isTaken = (): boolean => revocations.hasTaken(begun, this.context, name)
     const refusal = await access.refusal(name, this.#auth, this.context)
-    if (this.#isClosed()) return false
+    if (this.isClosed) return false
     if (isTaken()) return true
     if (refusal !== null) {
       this.#refuseChannel(name, refusal)
@@ -307,18 +330,19 @@ export class Connection implements Subscriber {
     let isTooLate = false
     try {
       await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (place) => {
-        isTooLate = this.#isClosed() || isTaken()
+        isTooLate = this.isClosed || isTaken()
         if (isTooLate) return
         this.#channels.set(name, place.channel)
-        this.#confirm(isResuming && since === null ? { ...place, gap: 'expired' } : place, isResuming)
+        const isUnreadable = isResuming && since === null
+        this.#confirm(this.#withRoom(isUnreadable ? { ...place, gap: 'expired' } : place, since), isResuming)
       })
       if (isTooLate) {
         hub.unsubscribe(this, name)
         this.#channels.delete(name)
       }
-      return isTooLate && !this.#isClosed()
+      return isTooLate && !this.isClosed
     } catch (error) {
-      if (this.#isClosed()) return false
+      if (this.isClosed) return false
       this.#channels.delete(name)
       if (error instanceof ChannelRefused) this.#refuseChannel(name, reasons.channelRefused)
       else this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
@@ -326,13 +350,22 @@ export class Connection implements Subscriber {
     }
   }
 
+  /** Who has no room for what it missed is given it as any slow reader: from the log, later. */
+  #withRoom(place: Place, since: Position | null): Place {
+    if (since === null || place.missed.length === 0 || !this.#isFull) return place
+    this.#lag()
+    return { ...place, head: since, missed: [] }
+  }
+
   #confirm({ channel, head, missed, gap }: Place, isResuming: boolean): void {
+    if (this.isClosed) return
     if (this.#places !== null) this.#places.set(channel, head)
     if (!this.format.positions) {
-      return this.#link.write(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
+      return this.#answer(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
     }
     const position = formatPosition(head)
-    this.write(textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)))
+    this.#answer(textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)))
+    if (this.#isFull) this.#lag()
   }
 
   #unsubscribe(name: string): void {
@@ -342,26 +375,7 @@ export class Connection implements Subscriber {
     if (!channel || this.#places === null) return
     this.#places.delete(channel)
     // It may have been the one that the others were waiting for.
-    this.#link.onDrained(() => this.catchUp())
-  }
-
-  /** Requests about one channel one after the other, those about others meanwhile. */
-  #inOrder(channel: string, request: () => Promise<void>): void {
-    if (++this.#pendingRequests > this.#maxPending) return this.close('badMessage', 'Too many requests')
-    const run = async (): Promise<void> => {
-      if (!this.#isClosed()) await request()
-      this.#pendingRequests -= 1
-      if (this.#pendingRequests === 0) this.#queues = null
-      else if (this.#queues?.get(channel) === queue) this.#queues.delete(channel)
-    }
-    this.#queues ??= new Map()
-    const earlier = this.#queues.get(channel)
-    const queue = earlier === undefined ? run() : earlier.then(run)
-    this.#queues.set(channel, queue)
-  }
-
-  get #maxPending(): number {
-    return 2 * this.#host.limits.channelsPerConnection
+    this.#waitForRoom()
   }
 
   #refuse(reason: string): void {
@@ -374,11 +388,13 @@ export class Connection implements Subscriber {
   }
 
   #send(message: ServerMessage): void {
-    if (this.#state !== 'closed') this.#link.write(messageFrame(message))
+    if (this.#state !== 'closed') this.#answer(messageFrame(message))
   }
 
-  #isClosed(): boolean {
-    return this.#state === 'closed'
+  /** Over the buffer's limit, the client is not read from until it has read. */
+  #answer(frame: Buffer): void {
+    this.#link.write(frame)
+    if (this.#requests.answered(frame.length)) this.#waitForRoom()
   }
 
   #stopAuthTimer(): void {
@@ -386,6 +402,9 @@ export class Connection implements Subscriber {
     this.#authTimer = null
   }
 }
+
+/** What a first frame may have beside the auth data: the reserved keys. */
+const ENVELOPE_BYTES = 4096
 
 const MAX_CLIENT_NAME = 64
 

@@ -200,7 +200,8 @@ export interface Limits {
    */
   authTimeout: number
   /**
-   * Bytes that may wait for one slow reader. Beyond: it is served from the log when it has caught up.
+   * Bytes that may wait for one slow reader: of messages, and of answers to what it asks for. Beyond: it is served from the log,
+   * and what it asks for is read, when it has caught up.
    *
    * @default 1 MiB
    */

@@ -61,6 +61,8 @@ class WebSocketLink implements Link {
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
+  /** `null` while the client is read from. */
+  #readOn: (() => void) | null = null
   /** What had come from the client at the last ping, in bytes; `null` before the first. */
   #readAtPing: number | null = null
 
@@ -86,6 +88,21 @@ class WebSocketLink implements Link {
       this.#isAwaitingDrain = false
       callback()
     })
+  }
+
+  pause(): void {
+    if (this.#readOn !== null) return
+    // `ws` reads on by itself when it has inflated what it had; once it is closing, nobody is to keep it from the end.
+    const stay = () => {
+      if (this.#ws.readyState === OPEN) this.#socket.pause()
+    }
+    this.#readOn = () => this.#socket.off('resume', stay).resume()
+    this.#socket.pause().on('resume', stay)
+  }
+
+  resume(): void {
+    this.#readOn?.()
+    this.#readOn = null
   }
 
   close(code: number, reason: string): void {

@@ -44,6 +44,18 @@ describe('parsing what a client sent', () => {
       '{"__type":"poll","positions":{"a":"p","b":5}}',
       message({ __type: 'poll', seq: '', positions: { a: 'p' } }),
     ],
+    [
+      `{"__type":"subscribe","channel":"a","position":"${'p'.repeat(64)}"}`,
+      message({ __type: 'subscribe', channel: 'a', position: 'p'.repeat(64) }),
+    ],
+    [
+      `{"__type":"subscribe","channel":"a","position":"${'p'.repeat(65)}"}`,
+      message({ __type: 'subscribe', channel: 'a', position: '' }),
+    ],
+    [
+      `{"__type":"poll","positions":{"a":"${'p'.repeat(65)}"}}`,
+      message({ __type: 'poll', seq: '', positions: { a: '' } }),
+    ],
     ['{"__type":"poll","positions":["p"]}', message({ __type: 'poll', seq: '' })],
     ['{"__type":"poll","positions":null}', message({ __type: 'poll', seq: '' })],
   ])('reads %s', (text, parsed) => {

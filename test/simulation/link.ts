@@ -43,6 +43,10 @@ export class SimulatedLink implements Link {
     else setImmediate(drained)
   }
 
+  // Everything that the client sends is under way already.
+  pause(): void {}
+  resume(): void {}
+
   close(code: number, reason: string): void {
     if (this.#isClosing) return
     this.#isClosing = true
