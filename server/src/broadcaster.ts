@@ -6,13 +6,13 @@ import express, {
   type Response,
 } from 'express'
 import { constants } from 'node:buffer'
-import type { PerMessageDeflateOptions } from 'ws'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
 import { readBody, type Body } from './body.ts'
 import type { Authenticate } from './connection.ts'
 import { ClientDeparture } from './departure.ts'
+import { withoutContext } from './inflate.ts'
 import type { Logger } from './logger.ts'
 import { Node, type Stats } from './node.ts'
 import { duration } from './optionChecks.ts'
@@ -280,14 +280,6 @@ function backendFor(options: ResolvedOptions): Backend {
     )
   }
   return backend
-}
-
-/** A frame that all share can't depend on what each was sent before. */
-function withoutContext(
-  option: boolean | PerMessageDeflateOptions | undefined,
-): false | PerMessageDeflateOptions {
-  if (option === undefined || option === false) return false
-  return { ...(option === true ? {} : option), serverNoContextTakeover: true, clientNoContextTakeover: true }
 }
 
 /** What a message can be at most in any case: Node makes no text of more, and `ws` counts in 32 bits. */

@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { startServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+
+describe('W8: a compressed frame over messageBytes closes with 1009, after which no client comes back with the same', () => {
+  const hex = randomBytes(150_000).toString('hex')
+  it.each<[string, string]>([
+    ['a little over, much repeated', ' '.repeat(262_145)],
+    ['far over, much repeated', ' '.repeat(20_000_000)],
+    ['a little over, hardly repeated', hex],
+    ['far over, repeated from afar', hex.slice(0, 30_000).repeat(100)],
+  ])('%s', async (_, text) => {
+    const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
+    const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })
+    await peer.auth()
+    await peer.send(text)
+    expect((await peer.closed).code).toBe(1009)
+  })
+
+  it('in pieces that are small each', async () => {
+    const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
+    const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })
+    await peer.auth()
+    for (let i = 0; i < 10; i++) peer.socket.send(' '.repeat(100_000), { fin: false })
+    expect((await peer.closed).code).toBe(1009)
+  })
+
+  it('one within it is read, and so is the next', async () => {
+    const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
+    const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })
+    await peer.auth()
+    for (let i = 0; i < 20; i++) {
+      await peer.send(`{"__type":"unsubscribe","channel":"${i}"${' '.repeat(200_000)}}`)
+      expect(await peer.next()).toEqual({ __type: 'unsubscribeOk', channel: String(i) })
+    }
+  })
+})
