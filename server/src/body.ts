@@ -2,7 +2,10 @@ import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster
 import type { Request } from 'express'
 
 /** What a body turned out to be, or the HTTP status that says why it can't be read. */
-export type Body = Parsed | 413 | 415 | 500
+export type Body = Parsed | 408 | 413 | 415 | 500
+
+/** How long a body may take, in ms. */
+const BODY_MS = 10_000
 
 /**
  * Reads the body of a request and calls back once. Polls are small and many, and a parser for every kind of body would
@@ -22,13 +25,19 @@ export function readBody(req: Request, maxBytes: number, done: (body: Body) => v
     const part = typeof data === 'string' ? Buffer.from(data, req.readableEncoding ?? 'utf8') : data
     bytes += part.length
     if (bytes <= maxBytes) return void parts.push(part)
-    // The rest may never end.
-    req.off('data', onData).off('end', onEnd)
-    done(413)
+    giveUp(413)
   }
   const onEnd = () => {
+    clearTimeout(timer)
     done(parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts))))
   }
+  /** The rest may never end. */
+  const giveUp = (status: 408 | 413) => {
+    clearTimeout(timer)
+    req.off('data', onData).off('end', onEnd)
+    done(status)
+  }
+  const timer = setTimeout(giveUp, BODY_MS, 408)
   // A request that breaks off never ends, and nobody is there to be answered.
   req.on('data', onData).on('end', onEnd)
   // Somebody may have stopped it, and not have gone on.

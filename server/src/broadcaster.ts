@@ -196,11 +196,21 @@ class Server {
   }
 
   #upgrade(req: Request, res: Response): void {
-    const { revocations } = this.#node
+    const node = this.#node
+    const { revocations } = node
     const begun = revocations.now
+    let isUnderWay = true
+    const decided = () => {
+      if (isUnderWay) node.sockets -= 1
+      isUnderWay = false
+    }
+    node.sockets += 1
+    req.socket.once('close', decided)
     this.#checkOrigin(req, (isAllowed) => {
+      req.socket.off('close', decided)
+      decided()
       const isOfBefore = revocations.hasDisconnectedAnybody(begun)
-      const isWelcome = !this.#node.isFull && !this.#node.isDraining && !isOfBefore
+      const isWelcome = !node.isFull && !node.isDraining && !isOfBefore
       const refusal = !isAllowed ? 403 : isWelcome ? null : 503
       if (refusal === null) this.#upgrades.accept(req)
       else res.status(refusal).end()
@@ -221,6 +231,8 @@ class Server {
     if (res.destroyed) return
     if (typeof parsed === 'number') {
       if (parsed === 500) this.#warnBodyLost()
+      // The rest of it may still come.
+      if (parsed === 408) res.set('Connection', 'close')
       return void res.status(parsed).end()
     }
     const departure = new ClientDeparture()

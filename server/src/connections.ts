@@ -12,11 +12,6 @@ export class Connections {
   /** The newest connection of each client that gave itself a name. */
   readonly #newest = new Map<string, Connection>()
 
-  /** All of them, those included that have not authenticated yet. */
-  get size(): number {
-    return this.#all.size
-  }
-
   get authenticated(): number {
     return this.#count((connection) => connection.isOpen)
   }

@@ -68,6 +68,8 @@ export class Node {
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
+  /** Sockets that are taken: whose handshake is under way, those of connections, and closed ones until they are gone. */
+  sockets = 0
 
   constructor(options: ResolvedOptions, backend: Backend) {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
@@ -137,7 +139,7 @@ export class Node {
 
   /** No more WebSockets and no more polls than `limits.connections`. */
   get isFull(): boolean {
-    return this.#connections.size + this.#longPoll.waiting >= this.#options.limits.connections
+    return this.sockets + this.#longPoll.waiting >= this.#options.limits.connections
   }
 
   /** @throws {BroadcasterError} `brokerRefused` */

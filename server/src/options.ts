@@ -188,7 +188,8 @@ export interface Limits {
    */
   answerBytes: number
   /**
-   * WebSocket connections and waiting polls on this node. Beyond: HTTP 503.
+   * WebSocket connections and waiting polls on this node, those included that have not authenticated or are closed and not gone
+   * yet. Beyond: HTTP 503.
    *
    * @default 50_000
    */

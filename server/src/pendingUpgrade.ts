@@ -65,13 +65,19 @@ export class PendingUpgrade {
     }
     pending.delete(this.#req)
     this.#response.detachSocket(this.#handshake.socket as Socket)
-    this.#handshake.socket.off('error', destroy)
+    this.#handshake.socket.off('error', destroy).off('close', this.#onClose)
+    clearTimeout(this.#deadline)
     this.#putBackEarlyData()
     return this.#handshake
   }
 
   #answerTo(socket: Duplex): void {
-    this.#response.on('finish', endSocket)
+    this.#response.on('prefinish', limitReading).on('finish', endSocket)
+    // As if the client had left: middleware that answers after all must not find an answer there.
+    this.#deadline = setTimeout(() => {
+      if (!this.#response.headersSent) socket.destroy()
+    }, HANDSHAKE_MS)
+    socket.once('close', this.#onClose)
     this.#response.assignSocket(socket as Socket)
   }
 
@@ -105,6 +111,8 @@ export class PendingUpgrade {
     this.#response.assignSocket(unheard as unknown as Socket)
   }
 
+  readonly #onClose = () => clearTimeout(this.#deadline)
+
   #stopWaiting(): void {
     clearTimeout(this.#deadline)
     this.#unheard = null
@@ -114,6 +122,10 @@ export class PendingUpgrade {
 }
 
 const SILENCE_MS = 3_000
+/** How long middleware may think of a handshake, in ms. Clients have given up by then. */
+const HANDSHAKE_MS = 10_000
+/** How long a client may take for a refusal, in ms: it has nothing else to read. */
+const READING_MS = 5_000
 
 /** In the place of a connection: what is written to it is gone. */
 class Unheard extends Writable {
@@ -130,6 +142,12 @@ class Unheard extends Writable {
 // Not closures: they would keep the request for as long as the socket lives.
 function destroy(this: Duplex): void {
   this.destroy()
+}
+
+/** Also of one that reads nothing. */
+function limitReading(this: ServerResponse): void {
+  const { socket } = this
+  setTimeout(() => socket?.destroy(), READING_MS).unref()
 }
 
 /** As Node does it after a last answer: also where the other side keeps the connection open. */

@@ -4,45 +4,69 @@ import type WebSocket from 'ws'
 import type { Authenticate, Connection, Link } from './connection.ts'
 import type { Node } from './node.ts'
 
-/** The WebSocket transport: sockets that the handshake has made, and the sweep that finds the dead ones. */
+/** How often is looked for clients that leave a close unanswered, in ms. `ws` itself would wait for 30 s. */
+const CLOSE_SWEEP_MS = 2500
+
+/** The WebSocket transport: sockets that the handshake has made, and the sweeps that find the dead ones. */
 export class WebSockets {
   readonly #node: Node
   readonly #links = new Map<WebSocket, WebSocketLink>()
   readonly #sweeper: NodeJS.Timeout
+  readonly #closeSweeper: NodeJS.Timeout
+  #isStopped = false
   // Shared by all sockets: one of each for every connection would be most of what an idle one costs.
   readonly #onMessage: (this: WebSocket, data: WebSocket.RawData) => void
+  readonly #onSign: (this: WebSocket) => void
   readonly #onClose: (this: WebSocket) => void
 
-  /** A connection from which nothing came for two intervals is dropped. */
+  /** A connection from which no whole frame came for two intervals is dropped. */
   constructor(node: Node, pingIntervalMs: number) {
     this.#node = node
     const links = this.#links
     this.#onMessage = function (data) {
-      links.get(this)!.connection.receive(asText(data))
+      const link = links.get(this)!
+      link.isHeard = true
+      link.connection.receive(asText(data))
+    }
+    this.#onSign = function () {
+      links.get(this)!.isHeard = true
     }
     this.#onClose = function () {
       links.get(this)!.connection.ended()
       links.delete(this)
+      node.sockets -= 1
     }
     this.#sweeper = setInterval(() => this.#sweep(), pingIntervalMs)
     this.#sweeper.unref()
+    this.#closeSweeper = setInterval(() => this.#sweepClosing(), CLOSE_SWEEP_MS)
+    this.#closeSweeper.unref()
   }
 
   accept(ws: WebSocket, req: Request): void {
     const link = new WebSocketLink(ws, req.socket, takesSharedCompression(ws, req))
     link.connection = this.#node.connect(link, authenticateWith(this.#node, req))
     this.#links.set(ws, link)
+    this.#node.sockets += 1
     ws.on('message', this.#onMessage)
+    ws.on('ping', this.#onSign)
+    ws.on('pong', this.#onSign)
     ws.on('error', onError)
     ws.on('close', this.#onClose)
   }
 
   stop(): void {
     clearInterval(this.#sweeper)
+    // Not the other: it is now that most of them are closing.
+    this.#isStopped = true
   }
 
   #sweep(): void {
     for (const link of this.#links.values()) link.ping()
+  }
+
+  #sweepClosing(): void {
+    for (const link of this.#links.values()) link.endIfClosing()
+    if (this.#isStopped && this.#links.size === 0) clearInterval(this.#closeSweeper)
   }
 }
 
@@ -57,14 +81,17 @@ function onError(): void {}
 /** Our frames go to the socket itself, many in one write; `ws` writes no data frames, so none come between. */
 class WebSocketLink implements Link {
   connection!: Connection
+  /** Whether a frame has come since the last ping: all of one, since bits of one may come for ever. */
+  isHeard = true
   readonly isCompressing: boolean
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
   /** `null` while the client is read from. */
   #readOn: (() => void) | null = null
-  /** What had come from the client at the last ping, in bytes; `null` before the first. */
-  #readAtPing: number | null = null
+  /** What had left for the client at the last ping, in bytes. */
+  #sentAtPing = -1
+  #wasClosing = false
 
   constructor(ws: WebSocket, socket: Socket, isCompressing: boolean) {
     this.#ws = ws
@@ -101,8 +128,11 @@ class WebSocketLink implements Link {
   }
 
   resume(): void {
-    this.#readOn?.()
+    if (this.#readOn === null) return
+    this.#readOn()
     this.#readOn = null
+    // Nobody has listened until now.
+    this.isHeard = true
   }
 
   close(code: number, reason: string): void {
@@ -111,14 +141,30 @@ class WebSocketLink implements Link {
 
   /** Ends the connection instead, if nothing has come since the last one: not even the answer to it. */
   ping(): void {
-    const { bytesRead } = this.#socket
-    if (bytesRead === this.#readAtPing) return this.#ws.terminate()
-    this.#readAtPing = bytesRead
+    if (!this.isHeard && !this.#isReading()) return this.#ws.terminate()
+    this.isHeard = false
     if (this.#ws.readyState === OPEN) this.#ws.ping()
+  }
+
+  /** Whether a client that is not read from is there: it takes what it is sent, or there is nothing for it to take. */
+  #isReading(): boolean {
+    if (this.#readOn === null) return false
+    const sent = this.#socket.bytesWritten - this.#socket.writableLength
+    const isReading = sent !== this.#sentAtPing || this.#socket.writableLength === 0
+    this.#sentAtPing = sent
+    return isReading
+  }
+
+  /** Ends the connection if it was closing the last time already, whoever has closed it and why. */
+  endIfClosing(): void {
+    const isClosing = this.#ws.readyState === CLOSING
+    if (isClosing && this.#wasClosing) this.#ws.terminate()
+    this.#wasClosing = isClosing
   }
 }
 
 const OPEN = 1
+const CLOSING = 2
 const NOTHING = Buffer.alloc(0)
 
 /** Negotiated, and without a demand for a smaller window, which the frames that all share don't have. */
