@@ -98,7 +98,8 @@ export class Requests {
     this.#answerBytes += bytes
     if (this.#answerBytes <= this.#limits.bufferedBytes) return false
     if (this.#link.bufferedBytes > this.#limits.bufferedBytes) return true
-    this.#answerBytes = 0
+    // It has read the others.
+    this.#answerBytes = this.#link.bufferedBytes
     return false
   }
 

@@ -146,7 +146,7 @@ class WebSocketLink implements Link {
     if (this.#ws.readyState === OPEN) this.#ws.ping()
   }
 
-  /** Whether a client that is not read from is there: it takes what it is sent, or there is nothing for it to take. */
+  /** Whether a client that is not read from is there: it has taken what was written at once, or has nothing to take. */
   #isReading(): boolean {
     if (this.#readOn === null) return false
     const sent = this.#socket.bytesWritten - this.#socket.writableLength
