@@ -15,26 +15,13 @@ import type { Channel, Subscriber } from './channel.ts'
 import { Deadline } from './deadline.ts'
 import { messageFrame, subscribedText, textFrame, type FrameFormat } from './frames.ts'
 import { ChannelRefused } from './errors.ts'
+import { readClientName, readGeneration } from './clientName.ts'
 import type { Hub, Place } from './hub.ts'
+import type { Link } from './link.ts'
 import type { Limits } from './options.ts'
 import { formatPosition, parsePosition, type Position } from './position.ts'
 import { Requests, type Requested } from './requests.ts'
 import type { Moment, Revocations } from './revocations.ts'
-
-/** The wire under a connection. */
-export interface Link {
-  /** Whether the client takes compressed frames. */
-  readonly isCompressing: boolean
-  write(frames: Buffer): void
-  /** Bytes that were written and have not left the process. */
-  readonly bufferedBytes: number
-  /** Calls back once, when all of that has left. One callback at a time: those that come meanwhile are dropped. */
-  onDrained(callback: () => void): void
-  /** Reads nothing more from the client, up to {@link resume}; what has left the network already may still come. */
-  pause(): void
-  resume(): void
-  close(code: number, reason: string): void
-}
 
 export type Authenticate = (auth: Record<string, unknown>) => Promise<AccessAnswer>
 
@@ -405,13 +392,3 @@ export class Connection implements Subscriber, Requested {
 
 /** What a first frame may have beside the auth data: the reserved keys. */
 const ENVELOPE_BYTES = 4096
-
-const MAX_CLIENT_NAME = 64
-
-export function readClientName({ __client: name }: Auth): string | null {
-  return typeof name === 'string' && name !== '' && name.length <= MAX_CLIENT_NAME ? name : null
-}
-
-export function readGeneration({ __generation: generation }: Auth): number {
-  return Number.isSafeInteger(generation) && generation! >= 0 ? generation! : 0
-}

@@ -2,14 +2,9 @@ import type { Auth, Parsed } from '@broadcaster/protocol'
 import { Access } from './access.ts'
 import { nodeUnavailable, type Answer } from './answers.ts'
 import type { Backend } from './backends/backend.ts'
-import {
-  Connection,
-  readClientName,
-  readGeneration,
-  type Authenticate,
-  type ConnectionHost,
-  type Link,
-} from './connection.ts'
+import { Connection, type Authenticate, type ConnectionHost } from './connection.ts'
+import { readClientName, readGeneration } from './clientName.ts'
+import type { Link } from './link.ts'
 import { Connections } from './connections.ts'
 import type { ControlMessage } from './control.ts'
 import { BroadcasterError } from './errors.ts'

@@ -1,4 +1,4 @@
-import type { Link } from './connection.ts'
+import type { Link } from './link.ts'
 import type { Limits } from './options.ts'
 
 /** What may have left the network before a client that is not read any more feels it, in bytes. */

@@ -1,7 +1,8 @@
 import type { Request } from 'express'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
-import type { Authenticate, Connection, Link } from './connection.ts'
+import type { Authenticate, Connection } from './connection.ts'
+import type { Link } from './link.ts'
 import type { Node } from './node.ts'
 
 /** How often is looked for clients that leave a close unanswered, in ms. `ws` itself would wait for 30 s. */

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
-import type { Connection, Link } from '../../server/src/connection.ts'
+import type { Connection } from '../../server/src/connection.ts'
+import type { Link } from '../../server/src/link.ts'
 import { Node } from '../../server/src/node.ts'
 import { resolveOptions, type BroadcasterOptions } from '../../server/src/options.ts'
 import { parseClientMessage } from '@broadcaster/protocol'

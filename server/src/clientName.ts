@@ -1,0 +1,12 @@
+import type { Auth } from '@broadcaster/protocol'
+
+const MAX_CLIENT_NAME = 64
+
+/** The name that a client gave itself, by which its newer connection ends its older one; `null` if it has none. */
+export function readClientName({ __client: name }: Auth): string | null {
+  return typeof name === 'string' && name !== '' && name.length <= MAX_CLIENT_NAME ? name : null
+}
+
+export function readGeneration({ __generation: generation }: Auth): number {
+  return Number.isSafeInteger(generation) && generation! >= 0 ? generation! : 0
+}

@@ -1,0 +1,14 @@
+/** The wire under a connection. */
+export interface Link {
+  /** Whether the client takes compressed frames. */
+  readonly isCompressing: boolean
+  write(frames: Buffer): void
+  /** Bytes that were written and have not left the process. */
+  readonly bufferedBytes: number
+  /** Calls back once, when all of that has left. One callback at a time: those that come meanwhile are dropped. */
+  onDrained(callback: () => void): void
+  /** Reads nothing more from the client, up to {@link resume}; what has left the network already may still come. */
+  pause(): void
+  resume(): void
+  close(code: number, reason: string): void
+}
