@@ -87,6 +87,9 @@ function missed(
   ]
 }
 
+/** A log line may be long. */
+const LONGEST_NAME = 100
+
 export function table(title: string, report: Report): string {
   const { memory } = report
   const rows: [string, string | number][] = [
@@ -108,7 +111,7 @@ export function table(title: string, report: Report): string {
     ...named('logged:', report.logged),
   ]
   const shown = rows.map(([name, value]) => [
-    name,
+    name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name,
     typeof value === 'number' ? value.toLocaleString('en') : value,
   ])
   const width = Math.max(...shown.map(([name]) => name!.length))
