@@ -140,7 +140,8 @@ export function channels(subject: Subject): void {
         const alice = await signIn()
         const reason = 'Channel refused'
         expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeError', channel, reason })
-        await subject.publish(channel, 'not for alice')
+        // A server that is its own publisher may refuse it too.
+        await subject.publish(channel, 'not for alice').catch(() => {})
         await alice.hearsNothing()
       },
     )
