@@ -190,7 +190,8 @@ export class Poll implements Waiter {
       this.#host.maxAnswerBytes,
     )
     const given = messages.slice(0, count)
-    for (const { channel, entry } of given) this.delivered[channel.name] = formatPosition(entry)
+    const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
+    for (const [channel, entry] of last) this.delivered[channel.name] = formatPosition(entry)
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 
