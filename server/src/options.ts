@@ -1,8 +1,8 @@
 import type { Request } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { ServerOptions as WebSocketOptions } from 'ws'
-import type { ConnectAnswer } from './access.ts'
-import { controlChannelFor } from './controlChannel.ts'
+import type { ConnectAnswer } from './clients/access.ts'
+import { controlChannelFor } from './backends/controlChannel.ts'
 import { consoleLogger, type Logger } from './logger.ts'
 import {
   amounts,
@@ -13,9 +13,9 @@ import {
   duration,
   invalid,
   name,
-} from './optionChecks.ts'
-import { readOrigins, type AllowedOrigins } from './originList.ts'
-import { checkRedis } from './redisTarget.ts'
+} from './input/optionChecks.ts'
+import { readOrigins, type AllowedOrigins } from './input/originList.ts'
+import { checkRedis } from './input/redisTarget.ts'
 
 /** Where Redis is: a URL, ioredis options, or an ioredis instance, whose settings are taken for our own connections. */
 export type RedisTarget = string | RedisOptions | Redis | Cluster

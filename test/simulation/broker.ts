@@ -2,8 +2,8 @@
 // and in the other files of this folder.
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memory.ts'
-import { encodeControl } from '../../server/src/control.ts'
-import { makeBeacon, timeOfBeacon } from '../../server/src/position.ts'
+import { encodeControl } from '../../server/src/control/control.ts'
+import { makeBeacon, timeOfBeacon } from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
 import { short } from './trace.ts'

@@ -1,4 +1,4 @@
-import type { Link } from '../../server/src/link.ts'
+import type { Link } from '../../server/src/websocket/link.ts'
 import type { World } from './world.ts'
 
 /** What the server writes, in order. */

@@ -1,4 +1,4 @@
-import type { SessionStore } from '../../server/src/sessions.ts'
+import type { SessionStore } from '../../server/src/backends/sessions.ts'
 import type { Commands } from './commands.ts'
 
 type Step = Exclude<keyof SessionStore, 'all'>

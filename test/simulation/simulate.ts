@@ -1,4 +1,4 @@
-import type { Connection } from '../../server/src/connection.ts'
+import type { Connection } from '../../server/src/websocket/connection.ts'
 import { BaseLongPollClient } from './baseLongPoll.ts'
 import { BaseSocketClient } from './baseSocket.ts'
 import { Broker } from './broker.ts'

@@ -1,5 +1,5 @@
 import type { WebSocketLike } from '@broadcaster/client'
-import type { Connection } from '../../server/src/connection.ts'
+import type { Connection } from '../../server/src/websocket/connection.ts'
 import type { Attached, SimulatedNode } from './cluster.ts'
 import { SimulatedLink, type Written } from './link.ts'
 import { Pipe } from './pipe.ts'

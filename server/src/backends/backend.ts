@@ -1,4 +1,4 @@
-import type { SessionStore } from '../sessions.ts'
+import type { SessionStore } from './sessions.ts'
 
 /** What a backend tells the hub. */
 export interface BackendReceiver {

@@ -1,8 +1,8 @@
 import type { Position } from '@broadcaster/protocol'
 import { randomInt } from 'node:crypto'
-import { encodeControl } from '../control.ts'
+import { encodeControl } from '../control/control.ts'
 import { BroadcasterError } from '../errors.ts'
-import { makeBeacon, timeOfBeacon } from '../position.ts'
+import { makeBeacon, timeOfBeacon } from '../channels/position.ts'
 import {
   sessionLife,
   type Session,
@@ -11,8 +11,8 @@ import {
   type SessionStore,
   type SessionSubscribed,
   type SessionSubscribeOptions,
-} from '../sessions.ts'
-import { throughUtf8 } from '../text.ts'
+} from './sessions.ts'
+import { throughUtf8 } from '../input/text.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 
 /** One process, no services: what `redis: false` uses. */

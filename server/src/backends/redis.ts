@@ -1,5 +1,5 @@
-import { beaconTemplate } from '../control.ts'
-import { runSaltOf } from '../controlChannel.ts'
+import { beaconTemplate } from '../control/control.ts'
+import { runSaltOf } from './controlChannel.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'

@@ -9,7 +9,7 @@ import {
   type SessionStore,
   type SessionSubscribed,
   type SessionSubscribeOptions,
-} from '../sessions.ts'
+} from './sessions.ts'
 import { wasCutOff, type Commands } from './redisConnection.ts'
 
 /**

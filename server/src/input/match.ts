@@ -1,0 +1,70 @@
+import { BroadcasterError } from '../errors.ts'
+import { describe, isPlainObject } from './json.ts'
+
+/** What a context has to have, as JSON. The empty one is everyone's. */
+export type Match = Readonly<Record<string, unknown>>
+
+/**
+ * Reads what `disconnect` and `unsubscribe` were given. It goes to other nodes as JSON and is compared with contexts that are
+ * JSON, so what JSON would leave out or make something else of is refused: `{ user: undefined }` would be everyone.
+ *
+ * @throws {BroadcasterError} `invalidOption`
+ */
+export function readMatch(method: string, given: unknown): Match {
+  if (given === 'everyone') return {}
+  const invalid = (problem: string, cause?: unknown): BroadcasterError =>
+    new BroadcasterError(
+      'invalidOption',
+      `${method}(): expected an object whose values contexts are compared with, or 'everyone'; ${problem}`,
+      cause === undefined ? {} : { cause },
+    )
+  if (typeof given !== 'object' || given === null) throw invalid(`got ${describe(given)}`)
+  let text: string
+  try {
+    // What a Date and others with a `toJSON` say of themselves has taken their place already.
+    text = JSON.stringify(given, (key, value: unknown) => {
+      if (!isJson(value)) throw invalid(`${key === '' ? 'it' : key} is ${describe(value)}`)
+      return value
+    })
+  } catch (error) {
+    throw error instanceof BroadcasterError ? error : invalid((error as Error).message, error)
+  }
+  const match: unknown = JSON.parse(text)
+  if (!isPlainObject(match)) throw invalid(`got ${describe(match)}`)
+  if (Object.keys(match).length === 0) throw invalid('an empty object would be everyone')
+  return match
+}
+
+/** Whether the context has everything that `match` has. */
+export function isMatch(match: Match, context: unknown): boolean {
+  return Object.keys(match).every((key) => hasPart(match, context, key))
+}
+
+/** Objects by their keys, lists item by item, everything else by being the same. */
+function isAlike(pattern: unknown, value: unknown): boolean {
+  if (typeof pattern !== 'object' || pattern === null) return pattern === value
+  if (typeof value !== 'object' || value === null || Array.isArray(pattern) !== Array.isArray(value))
+    return false
+  if (Array.isArray(pattern) && pattern.length !== (value as unknown[]).length) return false
+  return Object.keys(pattern).every((key) => hasPart(pattern, value, key))
+}
+
+function hasPart(pattern: object, value: unknown, key: string): boolean {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false
+  return isAlike((pattern as Match)[key], (value as Match)[key])
+}
+
+/** Whether it is what JSON can say, without a look at what is in it. */
+function isJson(value: unknown): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return Number.isFinite(value)
+    case 'object':
+      return value === null || Array.isArray(value) || isPlainObject(value)
+    default:
+      return false
+  }
+}

@@ -1,0 +1,123 @@
+import type { ServerOptions as WebSocketOptions } from 'ws'
+import { BroadcasterError } from '../errors.ts'
+import { describe } from './json.ts'
+import type { Logger } from '../logger.ts'
+import type { ReservedWebSocketOption } from '../options.ts'
+import { isUtf8 } from './text.ts'
+
+// Of each: what it expects, and throws `invalidOption` where it got something else.
+
+export function invalid(option: string, expected: string, got: unknown): BroadcasterError {
+  return new BroadcasterError('invalidOption', `Option ${option}: expected ${expected}, got ${describe(got)}`)
+}
+
+/** Timers know no longer time: what is longer would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1
+
+/** The options themselves: an object in which every key is known, and none is `null`. */
+export function checkKeys(options: unknown, known: ReadonlySet<string>): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const hint = typeof options === 'string' ? '; the path goes to app.use(path, broadcaster())' : ''
+    throw new BroadcasterError(
+      'invalidOption',
+      `broadcaster(): expected an object of options, got ${describe(options)}${hint}`,
+    )
+  }
+  if ('listen' in options && typeof options.listen === 'function') {
+    throw new BroadcasterError(
+      'invalidOption',
+      'broadcaster(): expected an object of options, got a server; give it to attach(server)',
+    )
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (!known.has(key)) throw invalid(key, `one of ${[...known].join(', ')}`, key)
+    // Not the default: who has written it down has meant something.
+    if (value === null) throw invalid(key, 'a value, or undefined for the default', null)
+  }
+}
+
+/** Counts, bytes and durations: whole, above 0. `Infinity` is no limit. */
+export function amounts<T extends object>(option: string, defaults: T, given: unknown): T {
+  const merged = { ...defaults }
+  if (given === undefined) return merged
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const keys = Object.keys(defaults).join(', ')
+    const orFalse = option === 'recovery' ? ', or false; it is on by default' : ''
+    throw invalid(option, `an object with some of ${keys}${orFalse}`, given)
+  }
+  for (const [key, value] of Object.entries(given)) {
+    if (!Object.hasOwn(defaults, key))
+      throw invalid(`${option}.${key}`, `one of ${Object.keys(defaults).join(', ')}`, key)
+    if (value === undefined) continue
+    if (value !== Infinity && !isAmount(value))
+      throw invalid(`${option}.${key}`, 'a whole number above 0, or Infinity', value)
+    Object.assign(merged, { [key]: value })
+  }
+  return merged
+}
+
+/** A time that a timer waits for, or Redis. */
+export function duration(option: string, value: unknown): number {
+  if (!isAmount(value) || value > LONGEST_MS)
+    throw invalid(option, `whole ms above 0, up to ${LONGEST_MS}`, value)
+  return value
+}
+
+function isAmount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0
+}
+
+export function callback<F>(option: string, value: F | undefined): F | undefined {
+  if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
+  return value
+}
+
+export function checkLogger(logger: Logger): void {
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger[level] !== 'function') throw invalid(`logger.${level}`, 'a function', logger[level])
+  }
+}
+
+export function name(option: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '' || !isUtf8(value))
+    throw invalid(option, 'a string that is not empty, and that UTF-8 can carry', value)
+  return value
+}
+
+const WEBSOCKET_OPTIONS = new Set<string>([
+  'perMessageDeflate',
+  'handleProtocols',
+  'skipUTF8Validation',
+  'autoPong',
+  'allowSynchronousEvents',
+  'WebSocket',
+] satisfies (keyof WebSocketOptions)[])
+
+/** What is said of those that have another name here. */
+const INSTEAD: Record<ReservedWebSocketOption, string> = {
+  server: 'attach(server)',
+  noServer: 'attach(server)',
+  path: 'app.use(path, broadcaster())',
+  port: 'app.listen(port)',
+  host: 'app.listen(port, host)',
+  backlog: 'app.listen()',
+  verifyClient: 'canConnect, checkOrigin, or middleware before this one',
+  clientTracking: 'stats()',
+  maxPayload: 'limits.messageBytes',
+}
+
+export function checkWebSocket(options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalid('webSocket', 'an object of options for ws', options)
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const option = `webSocket.${key}`
+    if (Object.hasOwn(INSTEAD, key))
+      throw invalid(option, `${INSTEAD[key as ReservedWebSocketOption]} in its place`, value)
+    if (!WEBSOCKET_OPTIONS.has(key)) throw invalid(option, `one of ${[...WEBSOCKET_OPTIONS].join(', ')}`, key)
+  }
+  const { perMessageDeflate, handleProtocols } = options as WebSocketOptions
+  if (perMessageDeflate === null || !['undefined', 'boolean', 'object'].includes(typeof perMessageDeflate))
+    throw invalid('webSocket.perMessageDeflate', 'true, false or an object', perMessageDeflate)
+  callback('webSocket.handleProtocols', handleProtocols)
+}

@@ -1,0 +1,98 @@
+import type { BroadcasterError } from '../errors.ts'
+import { describe } from './json.ts'
+import { invalid } from './optionChecks.ts'
+
+/** What ioredis does not know, and would connect to localhost without a word; with what says the same to it. */
+const NOT_OF_IOREDIS: Record<string, string> = {
+  url: 'the URL itself',
+  uri: 'the URL itself',
+  socket: 'host, port, path and tls beside the others',
+  database: 'db',
+  hostname: 'host',
+  user: 'username',
+  pass: 'password',
+  nodes: 'an instance: new Cluster([...])',
+  rootNodes: 'an instance: new Cluster([...])',
+  legacyMode: 'nothing in its place',
+  disableOfflineQueue: 'nothing in its place',
+  commandsQueueMaxLength: 'nothing in its place',
+  pingInterval: 'nothing in its place',
+  RESP: 'protocol',
+}
+
+const EXPECTED = 'a redis:// or rediss:// URL, ioredis options or an ioredis instance'
+
+/** @throws {BroadcasterError} `invalidOption`, for what ioredis can't connect to, or would misunderstand. */
+export function checkRedis(option: string, target: unknown): void {
+  if (typeof target === 'string') return checkUrl(option, target)
+  if (typeof target !== 'object' || target === null) throw invalid(option, EXPECTED, target)
+  if (isIoredis(target)) return
+  if (target instanceof URL) throw invalid(option, 'the URL as a string: url.href', target)
+  if (Array.isArray(target)) throw invalid(option, `${EXPECTED}; of a Cluster, new Cluster([...])`, target)
+  if (isPromise(target)) throw invalid(option, `${EXPECTED}, which has to be awaited first`, target)
+  if (isClient(target)) {
+    throw invalid(
+      option,
+      `${EXPECTED}; another library's client can't be used, as that of createClient() of node-redis`,
+      target,
+    )
+  }
+  checkOptions(option, target)
+}
+
+/** Not `instanceof`: it may come from another copy of ioredis. */
+function isIoredis(target: object): boolean {
+  const { duplicate, status, options } = target as Record<string, unknown>
+  return typeof duplicate === 'function' && typeof status === 'string' && typeof options === 'object'
+}
+
+function isPromise(target: object): boolean {
+  return 'then' in target && typeof target.then === 'function'
+}
+
+/** Options hold no such functions. */
+function isClient(target: object): boolean {
+  const members = target as Record<string, unknown>
+  return ['connect', 'duplicate', 'sendCommand', 'publish', 'on'].some(
+    (member) => typeof members[member] === 'function',
+  )
+}
+
+function checkOptions(option: string, target: object): void {
+  const { host, port } = target as Record<string, unknown>
+  for (const key of Object.keys(target)) {
+    if (Object.hasOwn(NOT_OF_IOREDIS, key))
+      throw invalid(`${option}.${key}`, `${NOT_OF_IOREDIS[key]}, since ioredis has no such option`, key)
+  }
+  // A Map, or whatever else has no keys of its own, would be localhost.
+  if (Object.keys(target).length === 0 && describe(target) !== 'an object')
+    throw invalid(option, EXPECTED, target)
+  if (host !== undefined && typeof host !== 'string') throw invalid(`${option}.host`, 'a host name', host)
+  const isPort = /^\d{1,5}$/.test(String(port)) && Number(port) < 65536
+  if (port !== undefined && port !== null && !isPort)
+    throw invalid(`${option}.port`, 'a number up to 65535', port)
+}
+
+function checkUrl(option: string, target: string): void {
+  if (!/^(rediss?|unix):\/\/|^\//i.test(target)) throw invalidUrl(option, EXPECTED, target)
+  if (target.startsWith('/') || canBeRead(target)) return
+  throw invalidUrl(
+    option,
+    'a URL; special characters in user and password have to be written as encodeURIComponent writes them',
+    target,
+  )
+}
+
+function canBeRead(target: string): boolean {
+  try {
+    const { username, password } = new URL(target)
+    return decodeURIComponent(username + password) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** A message ends up in logs: without the password. */
+function invalidUrl(option: string, expected: string, url: string): BroadcasterError {
+  return invalid(option, expected, url.replace(/(:\/\/).*@/, '$1...@'))
+}

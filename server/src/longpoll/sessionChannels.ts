@@ -1,0 +1,163 @@
+import { reasons, type Subscribe } from '@broadcaster/protocol'
+import { answer, channelRefused, expired, type Answer } from './answers.ts'
+import type { ControlMessage } from '../control/control.ts'
+import { Deadline } from '../time/deadline.ts'
+import { subscribedText } from '../channels/frames.ts'
+import type { LongPollHost } from './longpoll.ts'
+import { isMatch, type Match } from '../input/match.ts'
+import { formatPosition, parsePosition } from '../channels/position.ts'
+import { nodeOf } from './sessionPlaces.ts'
+import { sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
+import { isUtf8 } from '../input/text.ts'
+import type { Undelivered } from '../channels/undelivered.ts'
+
+/** How sessions get channels and lose them, and how the node hears of it where a session's poll waits. */
+export class SessionChannels {
+  readonly #host: LongPollHost
+  readonly #undelivered: Undelivered
+  readonly #control: (message: ControlMessage) => void
+  readonly #life: SessionLife
+
+  /** `control` takes what this node has to say to itself. */
+  constructor(host: LongPollHost, undelivered: Undelivered, control: (message: ControlMessage) => void) {
+    this.#host = host
+    this.#undelivered = undelivered
+    this.#control = control
+    this.#life = sessionLife(host.timeoutMs)
+  }
+
+  async subscribe(id: string, session: Session, message: Subscribe): Promise<Answer> {
+    const { access, revocations } = this.#host
+    const { channel } = message
+    for (const isLast of [false, true]) {
+      const begun = revocations.now
+      const isTaken = (): boolean => revocations.hasTaken(begun, session.context, channel)
+      const refusal = await access.refusal(channel, session.auth, session.context)
+      const isTooLate = isTaken()
+      if (refusal !== null && !isTooLate) return channelRefused(channel, refusal)
+      if (!isTooLate) {
+        const added = await this.#addChannel(id, session, message)
+        if (!isTaken() || !added.isNew) {
+          if (added.isNew) {
+            lookAgain(this.#host, async () => {
+              if (isTaken()) await this.#take(id, channel)
+            })
+          }
+          if (added.poller !== null) await this.#changePoll(id, added.poller, channel, added.position)
+          return added.answer
+        }
+        await this.#take(id, channel)
+      }
+      // Taken away meanwhile: `canSubscribe` may have answered before. It is asked again, once.
+      if (isLast) break
+    }
+    return channelRefused(channel)
+  }
+
+  async #addChannel(id: string, session: Session, { channel, position }: Subscribe): Promise<Added> {
+    const { hub, sessions, limits } = this.#host
+    const isVersioned = session.version > 0
+    const isResuming = isVersioned && position !== undefined
+    const since = isResuming ? parsePosition(position) : null
+    const reader = this.#undelivered.reader(id, this.#life.idleMs)
+    const place = await hub.read(channel, since, this.#deadline(), (held, head) => {
+      // Where it was subscribed already, it may lack what came before.
+      if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
+    })
+    const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
+      replace: isResuming,
+      maxChannels: limits.channelsPerConnection,
+      poller: `${hub.node}/0`,
+    })
+    if (reply === 'gone') {
+      this.#undelivered.end(id)
+      return notAdded(expired())
+    }
+    if (reply === 'full') {
+      reader.forget(channel)
+      return notAdded(channelRefused(channel, reasons.tooManyChannels))
+    }
+    if (!isVersioned) return { ...reply, answer: answer(200, { __type: 'subscribeOk', channel }) }
+    const gap = isResuming && since === null ? 'expired' : place.gap
+    // Where it was subscribed already, be it while this request was at work, its place has not moved.
+    const name = JSON.stringify(channel)
+    const ok = subscribedText(name, reply.position, place.missed, isResuming ? { gap } : null)
+    return { ...reply, answer: { status: 200, body: `[${ok}]` } }
+  }
+
+  /** Returns whether there is such a session. */
+  async remove(id: string, channel: string): Promise<boolean> {
+    // Nobody has it; to Redis it would be another channel's name.
+    if (!isUtf8(channel)) return true
+    const reply = await this.#host.sessions.unsubscribe(id, channel)
+    if (reply === null) return false
+    this.#undelivered.forget(id, channel)
+    await this.#changePoll(id, reply.poller, channel, null)
+    return true
+  }
+
+  /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
+  async revoke(match: Match, channel: string): Promise<void> {
+    for await (const [id, session] of this.#host.sessions.all()) {
+      if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
+      await this.#take(id, channel)
+    }
+  }
+
+  /** Its client learns of it at the next poll. */
+  async #take(id: string, channel: string): Promise<void> {
+    const reply = await this.#host.sessions.unsubscribe(id, channel)
+    await this.endPoll(id, reply?.poller ?? null, null)
+  }
+
+  /** `seq` is that of the poll that ends it, if one does. */
+  async endPoll(id: string, poller: string | null, seq: string | null): Promise<void> {
+    if (poller !== null) await this.tellPoller(poller, { type: 'endPoll', session: id, poll: poller, seq })
+  }
+
+  async #changePoll(
+    id: string,
+    poller: string | null,
+    channel: string,
+    position: string | null,
+  ): Promise<void> {
+    if (poller !== null) {
+      await this.tellPoller(poller, { type: 'pollChannel', session: id, poll: poller, channel, position })
+    }
+  }
+
+  /** Tells the node where the session's poll waits, or has waited. */
+  async tellPoller(poller: string | null, message: ControlMessage): Promise<void> {
+    const node = nodeOf(poller)
+    if (node === null) return
+    if (node === this.#host.hub.node) this.#control(message)
+    else await this.#host.hub.publishToNode(node, message)
+  }
+
+  #deadline(): Deadline {
+    return new Deadline(this.#host.brokerTimeoutMs)
+  }
+}
+
+/**
+ * Whoever looked through the store for what is revoked may have come a moment before what was made there just now, and what
+ * he has said of it may be on its way to this node still: it has come in when everything of before has.
+ */
+export function lookAgain({ hub, logger }: LongPollHost, look: () => Promise<void>): void {
+  void hub
+    .caughtUp()
+    .then(look)
+    .catch((error: unknown) => logger.error({ err: error }, 'What was revoked could not be taken away'))
+}
+
+/** What became of a request for a channel; without a poll, the session has not got it. */
+interface Added {
+  readonly answer: Answer
+  readonly poller: string | null
+  readonly position: string | null
+  readonly isNew: boolean
+}
+
+function notAdded(reply: Answer): Added {
+  return { answer: reply, poller: null, position: null, isNew: false }
+}
