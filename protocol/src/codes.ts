@@ -23,6 +23,8 @@ export const closeCodes = {
   replaced: { code: 4409, reason: 'Replaced by a newer connection', retry: false },
   /** 4410: messages were missed, and this client has no other way to learn of it. */
   gap: { code: 4410, reason: 'Messages were missed', retry: true },
+  /** 4429: the client sent more than `limits.requestsPerSecond`. It waits at least a second before it comes back. */
+  tooManyRequests: { code: 4429, reason: 'Too many requests', retry: true },
 } as const satisfies Record<string, { code: number; reason: string; retry: boolean }>
 
 export type CloseName = keyof typeof closeCodes

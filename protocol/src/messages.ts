@@ -153,6 +153,7 @@ export const reasons = {
   tooManyChannels: 'Too many channels',
   brokerUnavailable: 'Broker unavailable',
   nodeUnavailable: 'Node is full or draining',
+  tooManyRequests: 'Too many requests',
   pollRepeated: 'The poll was sent again',
   unsubscribedByServer: 'Unsubscribed by the server',
 } as const
