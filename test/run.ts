@@ -1,16 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { findChromium } from './support/chromium.ts'
+import { findNginx } from './support/nginx.ts'
 import { pack } from './support/pack.ts'
 
 /**
  * `npm test`: format, lint, types, the packages as they are published, then all tests. Steps by name run only those:
- * `npm test -- lint tests`. The last line counts steps and tests: `N passed, N failed`.
+ * `npm test -- lint tests`. The end names every skipped test and what it needs; the last line counts steps and tests:
+ * `N passed, N failed`.
  */
 
-type Counts = { readonly passed: number; readonly failed: number }
+type Counts = { readonly passed: number; readonly failed: number; readonly skipped?: readonly string[] }
 type Step = { readonly name: string; readonly run: () => Promise<Counts> }
 
 const root = join(import.meta.dirname, '..')
@@ -38,15 +40,18 @@ async function main(names: string[]): Promise<number> {
 
   let passed = 0
   let failed = 0
+  const skipped: string[] = []
   for (const { name, run } of chosen) {
     console.log(`\n== ${name}`)
     const start = performance.now()
     const counts = await run()
     passed += counts.passed
     failed += counts.failed
+    skipped.push(...(counts.skipped ?? []))
     const seconds = ((performance.now() - start) / 1000).toFixed(1)
     console.log(`== ${name}: ${counts.failed === 0 ? 'ok' : 'FAILED'} (${seconds} s)`)
   }
+  if (skipped.length > 0) console.log(['\nSkipped:', ...skipped].join('\n  '))
   console.log(`\n${passed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
 }
@@ -90,7 +95,11 @@ async function runTests(): Promise<Counts> {
       (file) => file.status === 'failed' && file.assertionResults.length === 0,
     )
     const failed = numFailedTests + broken.length
-    return { passed: numPassedTests, failed: Math.max(failed, exitedBadly) }
+    return {
+      passed: numPassedTests,
+      failed: Math.max(failed, exitedBadly),
+      skipped: testResults.flatMap(skippedIn),
+    }
   } catch (error) {
     console.error(`vitest left no report: ${String(error)}`)
     return { passed: 0, failed: 1 }
@@ -102,7 +111,27 @@ async function runTests(): Promise<Counts> {
 type Report = {
   readonly numPassedTests: number
   readonly numFailedTests: number
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[]
+  readonly testResults: readonly TestFile[]
+}
+
+type TestFile = {
+  readonly name: string
+  readonly status: string
+  readonly assertionResults: readonly {
+    readonly fullName: string
+    readonly status: string
+    readonly meta: { readonly needs?: string }
+  }[]
+}
+
+/** A line for each skipped test of a file: which one, and what it needs. */
+function skippedIn({ name, assertionResults }: TestFile): string[] {
+  return assertionResults
+    .filter(({ status }) => status !== 'passed' && status !== 'failed')
+    .map(({ fullName, meta }) => {
+      const why = meta.needs === undefined ? 'no reason given' : `needs ${meta.needs}`
+      return `${relative(root, name)}: ${fullName} (${why})`
+    })
 }
 
 /** Runs a command with its output on show; it counts as one passed or one failed. */
@@ -122,11 +151,12 @@ function command(file: string, args: string[]): Promise<Counts> {
   })
 }
 
-/** A real Redis and a real browser. On a bare Debian or Ubuntu, where this is root, it installs them. */
+/** A real Redis, a real browser and a real proxy. On a bare Debian or Ubuntu, where this is root, it installs them. */
 function getWhatTestsNeed(): boolean {
   const missing = () => [
     ...(spawnSync('redis-server', ['--version']).error ? ['redis-server'] : []),
     ...(findChromium() === undefined ? ['chromium'] : []),
+    ...(findNginx() === undefined ? ['nginx'] : []),
   ]
   const wanted = missing()
   if (wanted.length === 0) return true
@@ -143,6 +173,6 @@ function getWhatTestsNeed(): boolean {
   const still = missing()
   if (still.length === 0) return true
   console.error(`The tests need ${still.join(' and ')}. Debian, Ubuntu: sudo apt-get install ${still.join(' ')}
-macOS: brew install redis, and Chrome or Chromium. CHROMIUM_PATH may say where the browser is.`)
+macOS: brew install redis nginx, and Chrome or Chromium. CHROMIUM_PATH may say where the browser is.`)
   return false
 }

@@ -1,4 +1,6 @@
 import type { BroadcasterOptions } from '@broadcaster/server'
+import type { TestOptions } from 'vitest'
+import { onlyIf } from '../support/onlyIf.ts'
 import { publisherTo } from '../support/publisher.ts'
 import { startRedis } from '../support/redis.ts'
 import { startNodes, startServer } from '../support/server.ts'
@@ -14,6 +16,11 @@ export type Kind = {
   start(): Promise<Stoppable>
   /** One with some options changed; not there for a server that is already running somewhere. */
   readonly startWith?: (changes: BroadcasterOptions) => Promise<Stoppable>
+}
+
+/** Options of tests of rules that only show with other settings than those of the suite. */
+export function otherSettings(kind: Kind): TestOptions {
+  return onlyIf(kind.startWith, 'a server that the suite starts itself, with other settings')
 }
 
 const options: BroadcasterOptions = {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -8,14 +8,13 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
+import { findNginx } from '../support/nginx.ts'
 import { startRedis } from '../support/redis.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
-const hasNginx = spawnSync('nginx', ['-v']).error === undefined
-
-it.skipIf(!hasNginx).each(['websocket', 'longpoll'] as const)(
+it.each(['websocket', 'longpoll'] as const)(
   'the nginx configuration of the README serves two nodes over %s',
   async (transport) => {
     const redis = tidy(await startRedis())
@@ -61,7 +60,7 @@ ${config}
 }
 `,
   )
-  const nginx = spawn('nginx', ['-p', dir, '-c', join(dir, 'nginx.conf')], { stdio: 'ignore' })
+  const nginx = spawn(findNginx() ?? 'nginx', ['-p', dir, '-c', join(dir, 'nginx.conf')], { stdio: 'ignore' })
   const url = `http://127.0.0.1:${port}/broadcast`
   await until('nginx to serve a healthy node', async () => {
     const response = await fetch(`${url}/health`).catch(() => null)

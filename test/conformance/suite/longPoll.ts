@@ -5,7 +5,7 @@ import type { Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { sleep } from '../../support/waiting.ts'
 import { settings } from '../settings.ts'
-import type { Kind } from '../subjects.ts'
+import { otherSettings, type Kind } from '../subjects.ts'
 
 const authExpected = [{ __type: 'authError', reason: 'Auth expected' }]
 const own = (subject: Subject) => new URL(subject.url).origin
@@ -110,7 +110,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     })
 
-    it.skipIf(!kind.startWith)('L9: forgets a session that makes no requests', async () => {
+    it('L9: forgets a session that makes no requests', otherSettings(kind), async () => {
       const forgetful = tidy(await kind.startWith!({ timeout: 500 }))
       const alice = await signIn(forgetful)
       // One second and a half is its life; time is what this rule is about.
@@ -120,7 +120,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(messages).toEqual(authExpected)
     })
 
-    it.skipIf(!kind.startWith)('L9: keeps a session that polls, with all its channels', async () => {
+    it('L9: keeps a session that polls, with all its channels', otherSettings(kind), async () => {
       const forgetful = tidy(await kind.startWith!({ timeout: 1000 }))
       const channel = channelName()
       const alice = await signIn(forgetful)

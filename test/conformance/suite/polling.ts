@@ -5,7 +5,7 @@ import { channelName } from '../../support/names.ts'
 import type { Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { sleep, within } from '../../support/waiting.ts'
-import type { Kind } from '../subjects.ts'
+import { otherSettings, type Kind } from '../subjects.ts'
 
 export function polling(subject: Subject, kind: Kind): void {
   const signIn = async (at: Subject, ...channels: string[]) => {
@@ -17,7 +17,7 @@ export function polling(subject: Subject, kind: Kind): void {
   const bodies = ({ messages }: Answer) => messages.map(({ body }) => body)
 
   describe('Transports: polls', () => {
-    it.skipIf(!kind.startWith)('L4: answers a poll with nothing when nothing comes', async () => {
+    it('L4: answers a poll with nothing when nothing comes', otherSettings(kind), async () => {
       const short = tidy(await kind.startWith!({ timeout: 1500, pollTime: 500 }))
       const alice = await signIn(short, channelName())
       const start = performance.now()
@@ -26,8 +26,9 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(performance.now() - start).toBeGreaterThan(950)
     })
 
-    it.skipIf(!kind.startWith)(
+    it(
       'L4: answers together what comes within pollTime of the first message',
+      otherSettings(kind),
       async () => {
         const patient = tidy(await kind.startWith!({ pollTime: 3000 }))
         const [first, second] = [channelName(), channelName()]
@@ -45,7 +46,7 @@ export function polling(subject: Subject, kind: Kind): void {
       },
     )
 
-    it.skipIf(!kind.startWith)('L4: answers at once with what has waited for pollTime already', async () => {
+    it('L4: answers at once with what has waited for pollTime already', otherSettings(kind), async () => {
       const slow = tidy(await kind.startWith!({ timeout: 60_000, pollTime: 1500 }))
       const [old, fresh] = [channelName(), channelName()]
       const [alice, bob] = [await signIn(slow, old), await signIn(slow, fresh)]
@@ -141,8 +142,9 @@ export function polling(subject: Subject, kind: Kind): void {
       await alice.hearsNothing()
     })
 
-    it.skipIf(!kind.startWith)(
+    it(
       'L7: loses nothing to a client that went away while messages gathered',
+      otherSettings(kind),
       async () => {
         const patient = tidy(await kind.startWith!({ pollTime: 2000 }))
         const channel = channelName()

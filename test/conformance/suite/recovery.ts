@@ -6,12 +6,12 @@ import { transports, type Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { sleep, until } from '../../support/waiting.ts'
 import { WebSocketPeer } from '../../support/webSocketPeer.ts'
-import type { Kind } from '../subjects.ts'
+import { otherSettings, type Kind } from '../subjects.ts'
 import { replayOf } from './positions.ts'
 
 /** What only shows with a short window or a small log. */
 export function recovery(_: Subject, kind: Kind): void {
-  describe.skipIf(!kind.startWith)('Positions and recovery', () => {
+  describe('Positions and recovery', otherSettings(kind), () => {
     it.each(transports)(
       'R9: takes a position over %s for good, however long nothing came',
       async (transport) => {

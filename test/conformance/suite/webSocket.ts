@@ -4,7 +4,7 @@ import type { Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { refusedHandshake, WebSocketPeer } from '../../support/webSocketPeer.ts'
 import { settings } from '../settings.ts'
-import type { Kind } from '../subjects.ts'
+import { otherSettings, type Kind } from '../subjects.ts'
 
 /** JSON objects, or `null`, that are no request a client may make. */
 const unknownRequests = [
@@ -158,7 +158,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       await alice.hearsNothing()
     })
 
-    it.skipIf(!kind.startWith)('W8: closes with 4408 when no auth comes in time', async () => {
+    it('W8: closes with 4408 when no auth comes in time', otherSettings(kind), async () => {
       const impatient = tidy(await kind.startWith!({ limits: { authTimeout: 200 } }))
       const alice = await WebSocketPeer.connect(impatient)
       expect(await alice.closed).toEqual({ code: 4408, reason: 'Auth timeout' })
