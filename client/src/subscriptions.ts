@@ -243,7 +243,9 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     // A server without the additions can't say what was missed while there was no connection: anything.
     if (hasBeenOn && !answer.recovered) tellGap(channel, answer.reason ?? 'node', answer.position)
     for (const [body, position] of replayed) deliver(channel, body, position)
-    if (channel.wire === 'on' && answer.position !== undefined) channel.position = answer.position
+    // A server that gives no position has no use for the one of another server. If we kept it, we would resume behind
+    // what we have received from this server, and receive all of it again.
+    if (channel.wire === 'on') channel.position = answer.position
     for (const message of held) take(channel, message)
     sync(channel)
   }
@@ -268,7 +270,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   function deliver(channel: Channel, body: string, position: Position | undefined): void {
     // A handler may have disconnected, or unsubscribed, in the middle of a batch.
     if (channel.wire !== 'on') return
-    if (position !== undefined) channel.position = position
+    channel.position = position
     if (channel.listeners.length === 0) return
     const { name } = channel
     const message: Message =

@@ -210,6 +210,31 @@ describe('V1 a server without the additions', () => {
     expect(await next.next('subscribe')).toEqual({ __type: 'subscribe', channel: 'news' })
   })
 
+  it.each([
+    ['subscribeOk', undefined],
+    ['message', message('b')],
+  ])('R1 clears the position with its %s: the next server is asked for none', async (_, live) => {
+    withoutWaiting()
+    const { server, client, socket } = await connectWebSocket()
+    const gaps = hear(client, 'gap')
+    const news = collect()
+    const subscription = client.subscribe('news', news)
+    await socket.confirm('news', { position: 'p0' })
+    await subscription.ready
+    socket.cut()
+    const base = await server.accept({})
+    await base.confirm('news')
+    await gaps.take('a gap')
+    if (live) {
+      base.send(live)
+      expect(await news.next()).toBe('b')
+    }
+    base.cut()
+    const next = await server.accept()
+    expect(await next.confirm('news', { position: 'p5' })).toEqual({ __type: 'subscribe', channel: 'news' })
+    expect(await gaps.take('a gap')).toEqual([{ channel: 'news', reason: 'node', position: 'p5' }])
+  })
+
   it('that learns them meanwhile tells of a gap too', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket({}, {})
