@@ -6,6 +6,7 @@ import express, {
   type Response,
 } from 'express'
 import { constants } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
@@ -108,9 +109,13 @@ class Server {
     this.#webSockets = new WebSockets(node, options.timeout)
     this.#checkOrigin = originCheck(options)
     const app = express()
+    const { perMessageDeflate, handleProtocols: choose } = options.webSocket
     const wsOptions = {
-      ...options.webSocket,
-      perMessageDeflate: withoutContext(options.webSocket.perMessageDeflate),
+      perMessageDeflate: withoutContext(perMessageDeflate),
+      // `ws` 7 passes a list, and `ws` 8, by which it may have been overridden, a set.
+      ...(choose && {
+        handleProtocols: (names: Iterable<string>, req: IncomingMessage) => choose([...names], req),
+      }),
       maxPayload: this.#maxBytes,
       clientTracking: false,
     }

@@ -1,38 +1,18 @@
 import type { Request } from 'express'
+/** @ts-ignore ioredis is an optional peer dependency: without it, its types are `any`, and `redis: false` compiles. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { ServerOptions as WebSocketOptions } from 'ws'
 import type { ConnectAnswer } from './clients/access.ts'
 import { controlChannelFor } from './backends/controlChannel.ts'
 import { consoleLogger, type Logger } from './logger.ts'
-import {
-  amounts,
-  callback,
-  checkKeys,
-  checkLogger,
-  checkWebSocket,
-  duration,
-  invalid,
-  name,
-} from './input/optionChecks.ts'
+import { amounts, callback, checkKeys, checkLogger, duration, invalid, name } from './input/optionChecks.ts'
 import { readOrigins, type AllowedOrigins } from './input/originList.ts'
 import { checkRedis } from './input/redisTarget.ts'
+import { checkWebSocket, type WebSocketOptions } from './input/webSocketOptions.ts'
 
 /** Where Redis is: a URL, ioredis options, or an ioredis instance, whose settings are taken for our own connections. */
 export type RedisTarget = string | RedisOptions | Redis | Cluster
 
 export type Context = Record<string, unknown>
-
-/** Options of `ws` that are not for the application to give. */
-export type ReservedWebSocketOption =
-  | 'server'
-  | 'noServer'
-  | 'path'
-  | 'port'
-  | 'host'
-  | 'backlog'
-  | 'verifyClient'
-  | 'clientTracking'
-  | 'maxPayload'
 
 /** Options of {@link broadcaster}. All durations are whole milliseconds. */
 export interface BroadcasterOptions<C extends object = Context> {
@@ -109,11 +89,11 @@ export interface BroadcasterOptions<C extends object = Context> {
   /** What a client may use at most. `Infinity` lifts a limit. */
   limits?: Partial<Limits>
   /**
-   * Options for the WebSocket server of `ws`: `perMessageDeflate`, `handleProtocols`, ... `server`, `noServer`, `path`,
-   * `verifyClient`, `clientTracking` and `maxPayload` (which is `limits.messageBytes`) are ours. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are compressed once for
-   * all who listen, without context takeover.
+   * Options of the WebSocket server of `ws`: `perMessageDeflate` and `handleProtocols`. Its other options have another name
+   * here: `maxPayload` is `limits.messageBytes`. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are
+   * compressed once for all who listen, without context takeover.
    */
-  webSocket?: Omit<WebSocketOptions, ReservedWebSocketOption>
+  webSocket?: WebSocketOptions
   /**
    * Shaped like pino.
    *
@@ -241,7 +221,7 @@ export interface ResolvedOptions {
   readonly pollTime: number
   readonly recovery: RecoveryOptions | false
   readonly limits: Limits
-  readonly webSocket: NonNullable<BroadcasterOptions['webSocket']>
+  readonly webSocket: WebSocketOptions
   readonly logger: Logger
 }
 

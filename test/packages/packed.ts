@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { tidy } from '../support/tidy.ts'
 import { within } from '../support/waiting.ts'
 
@@ -16,7 +16,7 @@ export async function run(app: string, args: readonly string[]): Promise<Ended> 
   // No conditions or loaders of the process that runs the tests: these are users.
   const { NODE_OPTIONS: _, NODE_ENV: __, ...own } = process.env
   const child = spawn(process.execPath, args, {
-    cwd: join(packed, app),
+    cwd: resolve(packed, app),
     env: { ...own, NODE_NO_WARNINGS: '1' },
   })
   tidy({ stop: () => child.kill('SIGKILL') })

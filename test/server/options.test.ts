@@ -154,9 +154,20 @@ const webSocketCases: Case[] = [
   ['a size', { webSocket: { maxPayload: 1024 } }, /webSocket\.maxPayload.*limits\.messageBytes/],
   ['tracking', { webSocket: { clientTracking: true } }, /webSocket\.clientTracking.*stats/],
   ['verifying', { webSocket: { verifyClient: () => true } }, /webSocket\.verifyClient.*canConnect/],
+  ['what only ws 8 knows', { webSocket: { autoPong: false } }, /webSocket\.autoPong.*ws 7/],
   ['what ws does not know', { webSocket: { compression: true } }, /webSocket\.compression/],
   ['compression by text', { webSocket: { perMessageDeflate: 'yes' } }, /perMessageDeflate.*"yes"/],
   ['no value for compression', { webSocket: { perMessageDeflate: null } }, /perMessageDeflate.*null/],
+  [
+    'what compression does not know',
+    { webSocket: { perMessageDeflate: { level: 1 } } },
+    /perMessageDeflate\.level.*zlibDeflateOptions/,
+  ],
+  [
+    'compression with a context',
+    { webSocket: { perMessageDeflate: { serverNoContextTakeover: false } } },
+    /serverNoContextTakeover.*true/,
+  ],
   ['a subprotocol', { webSocket: { handleProtocols: 'one' } }, /handleProtocols.*"one"/],
 ]
 

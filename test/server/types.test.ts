@@ -35,6 +35,12 @@ describe('types', () => {
   it('refuse what cannot be', () => {
     // @ts-expect-error it is limits.messageBytes
     expectTypeOf<{ webSocket: { maxPayload: number } }>().toExtend<BroadcasterOptions>()
+    // @ts-expect-error ws 8 has it, and the server has ws 7
+    expectTypeOf<{ webSocket: { autoPong: boolean } }>().toExtend<BroadcasterOptions>()
+    // @ts-expect-error ws 8 passes a set, and ws 7 a list
+    expectTypeOf<{
+      webSocket: { handleProtocols: (names: Set<string>) => string }
+    }>().toExtend<BroadcasterOptions>()
     // @ts-expect-error it has another meaning in Socket.IO
     expectTypeOf<{ checkOrigin: true }>().toExtend<BroadcasterOptions>()
     // @ts-expect-error no such option

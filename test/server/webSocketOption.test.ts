@@ -24,7 +24,7 @@ describe('the webSocket option', () => {
     await hears(server, alice)
   })
 
-  it.each([true, { threshold: 100 }, { threshold: 0, serverNoContextTakeover: true }])(
+  it.each([true, { threshold: 100 }, { threshold: 0, serverNoContextTakeover: true as const }])(
     'compresses with perMessageDeflate: %j, for the clients that want it',
     async (perMessageDeflate) => {
       const server = tidy(await startServer({ webSocket: { perMessageDeflate } }))
@@ -39,7 +39,7 @@ describe('the webSocket option', () => {
 
   it('chooses a subprotocol with handleProtocols', async () => {
     const server = tidy(
-      await startServer({ webSocket: { handleProtocols: (protocols) => [...protocols][1]! } }),
+      await startServer({ webSocket: { handleProtocols: (protocols) => protocols.at(1)! } }),
     )
     const socket = new WebSocket(server.wsUrl, ['one', 'two'])
     await within(once(socket, 'open'), 'the handshake')

@@ -4,6 +4,7 @@ import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
+import { isInstance, loadIoredis } from './ioredis.ts'
 import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
 import { isDenied, isRefusal, isReply, troubleOf } from './redisReplies.ts'
 import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
@@ -103,8 +104,8 @@ export class RedisBackend implements Backend {
       this.#troubles.set(connection, trouble)
     }
     // Each node of a cluster has an order of its own.
-    this.isOrdered = !this.#subscriber.client.isCluster
-    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, this.#data.client.isCluster)
+    this.isOrdered = !this.#subscriber.isCluster
+    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, this.#data.isCluster)
   }
 
   get isConnected(): boolean {
@@ -120,11 +121,12 @@ export class RedisBackend implements Backend {
 
   async start(receiver: BackendReceiver): Promise<void> {
     this.#receiver = receiver
-    const client = this.#subscriber.client
-    client.on('message', (channel: string, body: string) => receiver.message(channel, body))
     const refused = new Promise<never>((_, reject) => (this.#refuse = reject))
-    const connections = [...this.#connections()]
-    for (const connection of connections) connection.connect()
+    const { redis, pubSub } = this.#options
+    const Client = isInstance(redis) && isInstance(pubSub) ? null : await loadIoredis()
+    if (this.#isClosed) throw new BroadcasterError('closed', 'The broadcaster has been closed')
+    for (const connection of this.#connections()) connection.connect(Client)
+    this.#subscriber.client.on('message', (channel: string, body: string) => receiver.message(channel, body))
     this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
     this.#checks.unref()
     await Promise.race([refused, this.#askRights()])

@@ -1,9 +1,10 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Socket } from 'node:net'
 import { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
+import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
 import { isReply } from './redisReplies.ts'
 
 /** A command that has no answer by then has failed. */
@@ -38,6 +39,8 @@ const COMMANDS = [
   'zrangebyscore',
 ] as const
 
+const NOT_CONNECTED = 'There is no connection to Redis: nothing was sent'
+
 /** What Redis says to a connection that it does not take. */
 const DOORMAN = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
 
@@ -59,8 +62,9 @@ export interface ConnectionEvents {
 
 /** One connection to Redis, or to the nodes of a Cluster: watched, made anew when it is dead, and waited for. */
 export class RedisConnection {
-  readonly client: Redis | Cluster
   readonly commands: Commands
+  readonly isCluster: boolean
+  readonly #target: RedisTarget
   readonly #isSubscriber: boolean
   readonly #events: ConnectionEvents
   readonly #silence = new WeakMap<Socket, { bytes: number; questions: number }>()
@@ -71,23 +75,30 @@ export class RedisConnection {
   /** Of a Cluster: ioredis puts another one in its place by itself, and tells nobody what was missed. */
   #clusterSubscriber: Redis | null = null
   #watch: NodeJS.Timeout | null = null
+  /** `null` until ioredis is loaded. */
+  #client: Redis | Cluster | null = null
 
   constructor(target: RedisTarget, role: 'subscriber' | 'commands', events: ConnectionEvents) {
+    this.#target = target
     this.#isSubscriber = role === 'subscriber'
     this.#events = events
-    this.client = connection(
-      target,
-      // Polls come in crowds: the commands of one turn go to Redis in one write.
-      this.#isSubscriber
-        ? { autoResubscribe: false }
-        : { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true },
-    )
+    this.isCluster = isClusterTarget(target)
     this.commands = this.#makeCommands()
+  }
+
+  /**
+   * The client of ioredis.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, before {@link connect} has made it
+   */
+  get client(): Redis | Cluster {
+    if (this.#client === null) throw new BroadcasterError('brokerUnavailable', NOT_CONNECTED)
+    return this.#client
   }
 
   /** Whether a command would be sent right now. */
   get isReady(): boolean {
-    return this.client.status === 'ready'
+    return this.#client?.status === 'ready'
   }
 
   /** Whether what needs it works, if need be after a moment: while it is just being made anew, commands wait. */
@@ -100,9 +111,17 @@ export class RedisConnection {
     return this.#patienceMs > 0
   }
 
-  /** Connects, and goes on trying. */
-  connect(): void {
-    const { client } = this
+  /** Connects, and goes on trying. `Client` makes a connection from a URL or from options; an instance duplicates itself. */
+  connect(Client: RedisClass | null): void {
+    const client = connection(
+      this.#target,
+      Client,
+      // Polls come in crowds: the commands of one turn go to Redis in one write.
+      this.#isSubscriber
+        ? { autoResubscribe: false }
+        : { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true },
+    )
+    this.#client = client
     this.#lostAt = Date.now()
     client.on('ready', () => {
       this.#lostAt = null
@@ -144,15 +163,16 @@ export class RedisConnection {
 
   close(): void {
     if (this.#watch !== null) clearInterval(this.#watch)
-    this.client.disconnect()
+    this.#client?.disconnect()
     this.#back.resolve()
   }
 
   #makeCommands(): Commands {
-    const client = this.client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+    type Methods = Record<string, (...args: unknown[]) => Promise<unknown>>
+    const methods = () => this.client as unknown as Methods
     const wrap = (name: string) => [
       name,
-      (...args: unknown[]) => this.#run(() => client[name]!(...args), !NOT_TWICE.has(name)),
+      (...args: unknown[]) => this.#run(() => methods()[name]!(...args), !NOT_TWICE.has(name)),
     ]
     return Object.fromEntries(COMMANDS.map(wrap)) as Commands
   }
@@ -263,7 +283,7 @@ export function wasCutOff(error: unknown): boolean {
 
 function explained(error: unknown): unknown {
   const text = wasNotSent(error)
-    ? 'There is no connection to Redis: nothing was sent'
+    ? NOT_CONNECTED
     : wasCutOff(error)
       ? 'The connection to Redis broke: nobody can say whether the command was executed'
       : null
@@ -272,6 +292,7 @@ function explained(error: unknown): unknown {
 
 function connection(
   target: RedisTarget,
+  Client: RedisClass | null,
   own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout' | 'enableAutoPipelining'>,
 ): Redis | Cluster {
   const settings = {
@@ -290,7 +311,6 @@ function connection(
     stringNumbers: false,
     ...own,
   }
-  if (typeof target === 'string') return new Redis(target, settings)
   if (isInstance(target)) {
     if (isCluster(target)) {
       const redisOptions = { commandTimeout: COMMAND_TIMEOUT_MS }
@@ -303,16 +323,13 @@ function connection(
     }
     return target.duplicate({ ...sentinels(target.options), ...settings })
   }
-  return new Redis({ ...sentinels(target), ...target, ...settings })
+  if (typeof target === 'string') return new Client!(target, settings)
+  return new Client!({ ...sentinels(target), ...target, ...settings })
 }
 
 /** A sentinel that does not answer must not be waited for without end. */
 function sentinels({ sentinelCommandTimeout }: RedisOptions): RedisOptions {
   return { sentinelCommandTimeout: sentinelCommandTimeout ?? COMMAND_TIMEOUT_MS }
-}
-
-function isInstance(target: RedisOptions | Redis | Cluster): target is Redis | Cluster {
-  return 'duplicate' in target && typeof target.duplicate === 'function'
 }
 
 /** Not `instanceof`: the instance may come from another copy of ioredis. */

@@ -1,8 +1,6 @@
-import type { ServerOptions as WebSocketOptions } from 'ws'
 import { BroadcasterError } from '../errors.ts'
 import { describe } from './json.ts'
 import type { Logger } from '../logger.ts'
-import type { ReservedWebSocketOption } from '../options.ts'
 import { isUtf8 } from './text.ts'
 
 // Of each: what it expects, and throws `invalidOption` where it got something else.
@@ -82,42 +80,4 @@ export function name(option: string, value: unknown): string {
   if (typeof value !== 'string' || value === '' || !isUtf8(value))
     throw invalid(option, 'a string that is not empty, and that UTF-8 can carry', value)
   return value
-}
-
-const WEBSOCKET_OPTIONS = new Set<string>([
-  'perMessageDeflate',
-  'handleProtocols',
-  'skipUTF8Validation',
-  'autoPong',
-  'allowSynchronousEvents',
-  'WebSocket',
-] satisfies (keyof WebSocketOptions)[])
-
-/** What is said of those that have another name here. */
-const INSTEAD: Record<ReservedWebSocketOption, string> = {
-  server: 'attach(server)',
-  noServer: 'attach(server)',
-  path: 'app.use(path, broadcaster())',
-  port: 'app.listen(port)',
-  host: 'app.listen(port, host)',
-  backlog: 'app.listen()',
-  verifyClient: 'canConnect, checkOrigin, or middleware before this one',
-  clientTracking: 'stats()',
-  maxPayload: 'limits.messageBytes',
-}
-
-export function checkWebSocket(options: unknown): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw invalid('webSocket', 'an object of options for ws', options)
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    const option = `webSocket.${key}`
-    if (Object.hasOwn(INSTEAD, key))
-      throw invalid(option, `${INSTEAD[key as ReservedWebSocketOption]} in its place`, value)
-    if (!WEBSOCKET_OPTIONS.has(key)) throw invalid(option, `one of ${[...WEBSOCKET_OPTIONS].join(', ')}`, key)
-  }
-  const { perMessageDeflate, handleProtocols } = options as WebSocketOptions
-  if (perMessageDeflate === null || !['undefined', 'boolean', 'object'].includes(typeof perMessageDeflate))
-    throw invalid('webSocket.perMessageDeflate', 'true, false or an object', perMessageDeflate)
-  callback('webSocket.handleProtocols', handleProtocols)
 }

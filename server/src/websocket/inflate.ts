@@ -1,5 +1,5 @@
 import type { InflateRaw, ZlibOptions } from 'node:zlib'
-import type { PerMessageDeflateOptions } from 'ws'
+import type { PerMessageDeflateOptions } from '../input/webSocketOptions.ts'
 
 /**
  * Settings of `ws` for its own compression, which ours takes the place of. A frame that all share can't depend on what each was

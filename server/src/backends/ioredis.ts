@@ -1,0 +1,41 @@
+import type { Redis } from 'ioredis'
+import { BroadcasterError } from '../errors.ts'
+import type { RedisTarget } from '../options.ts'
+
+/** The class that makes connections from a URL or from options. */
+export type RedisClass = typeof Redis
+
+/**
+ * Loads ioredis, which is an optional peer dependency: applications with `redis: false` do not install it, and an instance
+ * brings its own. The import is dynamic and its name is a literal, so that bundlers include it and Jest can replace it.
+ *
+ * @throws {BroadcasterError} `invalidOption`, where it is not installed or too old
+ */
+export async function loadIoredis(): Promise<RedisClass> {
+  let loaded: { readonly Redis?: unknown }
+  try {
+    loaded = await import('ioredis')
+  } catch (error) {
+    // `require()` lists all that required it on further lines.
+    const [reason] = (error as Error).message.split('\n')
+    throw unusable(`it could not be loaded (${reason})`, error)
+  }
+  // Versions before 5 export no class of this name.
+  if (typeof loaded.Redis !== 'function') throw unusable('the installed version is too old')
+  return loaded.Redis as RedisClass
+}
+
+/** Whether the target is an instance. Not `instanceof`: it may come from another copy of ioredis. */
+export function isInstance(target: RedisTarget): target is Extract<RedisTarget, { duplicate: unknown }> {
+  return typeof target === 'object' && 'duplicate' in target && typeof target.duplicate === 'function'
+}
+
+/** Whether the target is a Redis Cluster, which only an instance can be. */
+export function isClusterTarget(target: RedisTarget): boolean {
+  return isInstance(target) && target.isCluster
+}
+
+function unusable(why: string, cause?: unknown): BroadcasterError {
+  const text = `Option redis: the package ioredis is needed, but ${why}: npm install ioredis@6 (or 5.9 and newer), or set redis: false for one process without Redis`
+  return new BroadcasterError('invalidOption', text, { cause })
+}

@@ -1,0 +1,1 @@
+require('./tell.cjs')(require('@broadcaster/server').broadcaster)

@@ -1,0 +1,117 @@
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { startRedis } from '../support/redis.ts'
+import { tidy } from '../support/tidy.ts'
+import { packed, run } from './packed.ts'
+
+const require = createRequire(import.meta.url)
+const repository = join(import.meta.dirname, '..', '..', 'node_modules')
+const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
+
+/**
+ * An installation outside of the repository, with what `npm install express @broadcaster/server` brings, and with the
+ * types that an Express application has: neither ioredis nor the types of `ws` can be found from there.
+ */
+const alone = realpathSync(mkdtempSync(join(tmpdir(), 'broadcaster-alone-')))
+tidy({ stop: () => rmSync(alone, { recursive: true, force: true }) })
+cpSync(join(packed, 'alone'), alone, { recursive: true })
+for (const name of ['server', 'protocol']) {
+  const path = join('node_modules', '@broadcaster', name)
+  cpSync(join(packed, path), join(alone, path), { recursive: true })
+}
+const types = [
+  'node',
+  'express',
+  'express-serve-static-core',
+  'body-parser',
+  'connect',
+  'http-errors',
+  'mime',
+]
+const others = ['send', 'serve-static', 'qs', 'range-parser']
+mkdirSync(join(alone, 'node_modules', '@types'))
+for (const name of [
+  'express',
+  'express-ws',
+  'cors',
+  'undici-types',
+  ...[...types, ...others].map((type) => `@types/${type}`),
+]) {
+  if (existsSync(join(repository, name)))
+    symlinkSync(join(repository, name), join(alone, 'node_modules', name))
+}
+
+describe('without ioredis, which is an optional peer dependency', () => {
+  const ways: [string, string[]][] = [
+    ['import', ['import.mjs']],
+    ['require()', ['require.cjs']],
+    ['require() of the CommonJS build', ['--no-experimental-require-module', 'require.cjs']],
+  ]
+
+  it('it really is not there, nor are the types of ws', () => {
+    const { resolve } = createRequire(join(alone, 'require.cjs'))
+    expect(() => resolve('ioredis')).toThrow()
+    expect(readdirSync(join(alone, 'node_modules', '@types'))).not.toContain('ws')
+  })
+
+  it.each(ways)('redis: false starts, by %s', async (_, args) => {
+    const { code, output } = await run(alone, [...args, 'false'])
+    expect(code, output).toBe(0)
+    expect(JSON.parse(output)).toEqual({ isReady: true, logged: [] })
+  })
+
+  it.each(ways)('a URL or options reject ready() with what to install, by %s', async (_, args) => {
+    for (const redis of [['url', 'redis://127.0.0.1:1'], ['options']]) {
+      const { code, output } = await run(alone, [...args, ...redis])
+      expect(code, output).toBe(0)
+      expect(JSON.parse(output)).toMatchObject({
+        name: 'BroadcasterError',
+        code: 'invalidOption',
+        message: expect.stringMatching(/ioredis.*npm install ioredis.*redis: false/),
+        logged: ['The broadcaster can not start'],
+      })
+    }
+  })
+
+  it.each(ways)('an instance of ioredis from somewhere else starts, by %s', async (_, args) => {
+    const redis = tidy(await startRedis())
+    for (const version of ['ioredis', 'ioredis5']) {
+      const { code, output } = await run(alone, [...args, 'instance', redis.url, require.resolve(version)])
+      expect(code, output).toBe(0)
+      expect(JSON.parse(output)).toEqual({ isReady: true, logged: [] })
+    }
+  })
+})
+
+describe('TypeScript without the types of ioredis and of ws', () => {
+  it.each([
+    ['nodenext', 'nodenext', 'false'],
+    ['nodenext', 'nodenext', 'true'],
+    ['preserve', 'bundler', 'false'],
+  ])('module %s, resolution %s, skipLibCheck %s', async (module, moduleResolution, skipLibCheck) => {
+    const options = { module, moduleResolution, skipLibCheck, target: 'es2022', types: 'node' }
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+    const { code, output } = await run(alone, [
+      compiler,
+      '--ignoreConfig',
+      '--strict',
+      '--noEmit',
+      ...args,
+      'esm.mts',
+      'cjs.cts',
+    ])
+    expect(code, output).toBe(0)
+  })
+})
