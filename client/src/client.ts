@@ -66,7 +66,8 @@ export class BroadcasterClient {
   readonly getSnapshot = (): Snapshot => this.#connection.snapshot
 
   /**
-   * Connects, if it is not connected. While the client waits to try again, it tries now; after `disconnect()` or a
+   * Connects, if it is not connected. While the client waits to try again, it tries now, unless the server asked for the
+   * wait (`error.retryAfterMs`). After `disconnect()` or a
    * refusal it begins anew, with every subscription there is and with fresh credentials if `auth` is a function: to
    * switch users, `disconnect()` and then `connect()`.
    *

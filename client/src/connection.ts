@@ -141,8 +141,10 @@ export function makeConnection(
     const limitMs = others.length > 0 ? Math.min(timeoutMs, FALLBACK_MS) : timeoutMs
     cancelAttempt = open(name!, limitMs, (end) => {
       cancelAttempt = null
-      // Other credentials are what a refusal asks for, not another transport.
-      const isOfTransport = end.retry !== 'never' && end.error.code !== 'authFunction'
+      const { code, retryAfterMs } = end.error
+      // A refusal asks for other credentials, and a server that has too much to do asks for patience: neither says
+      // anything about the transport.
+      const isOfTransport = end.retry !== 'never' && code !== 'authFunction' && retryAfterMs === undefined
       if (isOfTransport && others.length > 0) return tryInTurn(others)
       prefersLongPoll = false
       lost(end)
@@ -167,6 +169,7 @@ export function makeConnection(
             use(opened, hasAdditions)
           },
           onMessage: subscriptions.receive,
+          onRequestFailed: subscriptions.fail,
           onTrouble: troubled,
           onEnd: (end) => (isInUse ? lost(end) : onFail(end)),
           positions: subscriptions.positions,
@@ -242,8 +245,8 @@ export function makeConnection(
     }
     const { error, failures, retryInMs } = trouble
     if (failures > settings.maxAttempts) return giveUp(error)
-    // One lost answer is nothing that anybody need know of.
-    if (failures < 2) return
+    // One lost answer is nothing that anybody need know of. A long wait is.
+    if (failures < 2 && error.retryAfterMs === undefined) return
     set('reconnecting', error.message, { error, attempt: failures, retryAt: Date.now() + retryInMs })
   }
 
@@ -261,6 +264,8 @@ export function makeConnection(
     }
     if (attempt > settings.maxAttempts) return giveUp(error)
     let retryInMs = retry === 'soon' ? restartMs() : backoffMs(backoffLevel)
+    // Added, so that clients that were sent away together do not come back together.
+    retryInMs += error.retryAfterMs ?? 0
     // A server that knows of the WebSocket ends the long-poll; its word to the WebSocket itself is on its way.
     if (cancelProbe) retryInMs += PROBE_GRACE_MS
     retryTimer = setTimeout(tryNow, retryInMs)
@@ -291,8 +296,10 @@ export function makeConnection(
   }
 
   function wake(isOnline = false): void {
-    if (retryTimer !== undefined) tryNow()
-    else transport?.check()
+    const { error, retryAt } = snapshot
+    if (retryTimer === undefined) transport?.check()
+    // The server asked for this wait, so nothing shortens it. After a sleep it may be over before the timer knows.
+    else if (error?.retryAfterMs === undefined || Date.now() >= retryAt!) tryNow()
     if (isOnline && probeTimer !== undefined) probe()
   }
 

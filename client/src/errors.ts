@@ -37,11 +37,17 @@ export type ErrorCode =
 export class BroadcasterError extends Error {
   /** What it is about; stable. */
   declare readonly code: ErrorCode
+  /**
+   * How long the server asked this client to wait before it comes back, where it did: by close code 4429, by HTTP 429, or
+   * by HTTP 503 with `Retry-After`. The client waits and comes back by itself.
+   */
+  declare readonly retryAfterMs?: number
 
-  constructor(code: ErrorCode, message: string, cause?: unknown) {
+  constructor(code: ErrorCode, message: string, cause?: unknown, retryAfterMs?: number) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'BroadcasterError'
     this.code = code
+    if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs
   }
 
   /** Makes a BroadcasterError of anything that was thrown; one that is one already stays itself. */

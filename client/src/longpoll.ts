@@ -1,6 +1,6 @@
 import { PROTOCOL_VERSION } from '@broadcaster/protocol'
 import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, readRetryAfter, TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { BroadcasterError } from './errors.ts'
 import { fetchOf, resolveUrl } from './options.ts'
 import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
@@ -24,6 +24,8 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   /** The poll that waits at the server, or the pause before the next one. */
   let poll: AbortController | undefined
   let endPause: (() => void) | undefined
+  /** The server asked for no poll before this time. */
+  let notBefore = 0
 
   const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
     const timer = setTimeout(() => {
@@ -33,7 +35,8 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     try {
       const body = JSON.stringify({ ...message, __token: token })
       const response = await fetch(url, { method: 'POST', headers, body, signal: abort.signal })
-      return readAnswer(response.status, await response.text())
+      const retryAfter = response.headers?.get('retry-after')
+      return readAnswer(response.status, await response.text(), retryAfter)
     } catch (thrown) {
       throw BroadcasterError.from(abort.signal.reason ?? thrown, 'connection')
     } finally {
@@ -90,7 +93,9 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     if (isOver || error.code === 'aborted') return
     if (error.code === 'unauthorized') return expire(error)
     failures++
-    const retryInMs = backoffMs(failures)
+    const waitMs = error.retryAfterMs ?? 0
+    const retryInMs = waitMs + backoffMs(failures)
+    notBefore = Date.now() + waitMs
     handlers.onTrouble({ error, failures, retryInMs })
     await pause(retryInMs)
   }
@@ -135,11 +140,12 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
       request(message, settings.timeoutMs).then(receive, (error: BroadcasterError) => {
         if (isOver) return
         if (error.code === 'unauthorized') return expire(error)
-        handlers.onMessage({ __type: 'serverError', channel: message.channel, reason: error.message })
+        const failure = new BroadcasterError('serverError', error.message, error, error.retryAfterMs)
+        handlers.onRequestFailed(message.channel, failure)
       })
     },
     check: () => {
-      endPause?.()
+      if (Date.now() >= notBefore) endPause?.()
       // The original's server does not notice that a poll has gone, and loses its messages with it.
       if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
     },
@@ -150,7 +156,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 }
 
 /** Anything but an array of messages, such as the page of a captive portal, is a failure like a lost answer. */
-function readAnswer(status: number, text: string): ServerMessage[] {
+function readAnswer(status: number, text: string, retryAfter?: string | null): ServerMessage[] {
   let messages: unknown
   try {
     messages = JSON.parse(text)
@@ -163,7 +169,13 @@ function readAnswer(status: number, text: string): ServerMessage[] {
   }
   if (status !== 200 || !Array.isArray(messages)) {
     const words = first?.reason ?? (status === 200 ? 'not with messages' : '')
-    throw new BroadcasterError('connection', `The server answered ${status} ${words}`.trim())
+    const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
+    throw new BroadcasterError(
+      'connection',
+      `The server answered ${status} ${words}`.trim(),
+      undefined,
+      status === 429 ? (waitMs ?? TOO_MANY_REQUESTS_MS) : waitMs,
+    )
   }
   return messages
 }

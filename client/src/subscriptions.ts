@@ -38,6 +38,8 @@ export interface Subscriptions {
   /** `connect()` was called: what was given up is wanted again. */
   revive(): void
   receive(message: ServerMessage): void
+  /** A request about this channel was not answered. */
+  fail(name: string, error: BroadcasterError): void
   /** What has come of the channels that the server has, or may have. */
   positions(): Record<string, Position>
 }
@@ -55,7 +57,7 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
   /** The client has given up; so have new subscriptions. */
   let givenUp: BroadcasterError | null = null
 
-  return { add, remove, attach, detach, revive, receive, positions }
+  return { add, remove, attach, detach, revive, receive, fail, positions }
 
   function add(name: string, handler: MessageHandler, options: SubscribeOptions): Subscription {
     let channel = channels.get(name)
@@ -166,6 +168,11 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     }
   }
 
+  function fail(name: string, error: BroadcasterError): void {
+    const channel = channels.get(name)
+    if (channel) requestFailed(channel, error)
+  }
+
   /** A request that came late has made a long-poll session have a channel that it should not have any more. */
   function endUnknown(name: string): void {
     const channel = makeChannel(name)
@@ -226,10 +233,13 @@ export function makeSubscriptions(emitter: Emitter, timeoutMs: number): Subscrip
     if (channel.wire === 'unsubscribing') unanswered.add(channel.name)
     channel.wire = 'waiting to retry'
     channel.failures++
-    channel.timer = setTimeout(() => {
-      channel.wire = 'off'
-      sync(channel)
-    }, backoffMs(channel.failures))
+    channel.timer = setTimeout(
+      () => {
+        channel.wire = 'off'
+        sync(channel)
+      },
+      backoffMs(channel.failures) + (error.retryAfterMs ?? 0),
+    )
     for (const answer of channel.waiting.splice(0)) answer.reject(error)
     setStatus(channel, 'subscribing', error)
   }

@@ -8,7 +8,7 @@ export interface Transport {
   readonly name: TransportName
   /** The long-poll session. */
   readonly token?: string | undefined
-  /** Asks for something; the answer, or a `serverError` in its place, is a message like others. */
+  /** Sends a request. The answer comes by `onMessage`, or `onRequestFailed` is called in its place. */
   send(request: Subscribe | Unsubscribe): void
   /** Finds out now whether the way still works. */
   check(): void
@@ -27,6 +27,8 @@ export interface TransportHandlers {
   /** The server has accepted the credentials; whether it knows the protocol's additions too. */
   onOpen(transport: Transport, hasAdditions: boolean): void
   onMessage(message: ServerMessage): void
+  /** A request about this channel was not answered, while the transport works on. */
+  onRequestFailed(channel: string, error: BroadcasterError): void
   /** Something failed that the transport tries again by itself; `null` when it works again. */
   onTrouble(trouble: Trouble | null): void
   /** It is over; nothing comes after it. Without an `onOpen` before, the attempt has failed. */

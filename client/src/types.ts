@@ -60,7 +60,12 @@ export type WebSocketConstructor = new (
 export type FetchLike = (
   url: string,
   init: { method: string; headers: Record<string, string>; body: string; signal: AbortSignal },
-) => Promise<{ readonly status: number; text(): Promise<string> }>
+) => Promise<{
+  readonly status: number
+  /** For `Retry-After`. */
+  readonly headers?: { get(name: string): string | null }
+  text(): Promise<string>
+}>
 
 export interface ClientOptions {
   /**

@@ -1,5 +1,6 @@
 import { closeCodes, PROTOCOL_VERSION } from '@broadcaster/protocol'
 import type { ServerMessage } from '@broadcaster/protocol'
+import { TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { BroadcasterError } from './errors.ts'
 import type { ErrorCode } from './errors.ts'
 import { resolveUrl, webSocketOf } from './options.ts'
@@ -126,7 +127,12 @@ function readClose(code: number, reason: string, wasOpen: boolean): TransportEnd
   const words = reason || (wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened')
   return {
     // The names of the final codes in the protocol's table are error codes of this package.
-    error: new BroadcasterError(isFinal ? (name as ErrorCode) : 'connection', `${words} (${code})`),
+    error: new BroadcasterError(
+      isFinal ? (name as ErrorCode) : 'connection',
+      `${words} (${code})`,
+      undefined,
+      name === 'tooManyRequests' ? TOO_MANY_REQUESTS_MS : undefined,
+    ),
     retry: isFinal ? 'never' : name === 'restart' ? 'soon' : 'backoff',
   }
 }

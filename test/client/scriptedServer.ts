@@ -134,8 +134,8 @@ export class ScriptedRequest {
     this.answerWith(200, JSON.stringify(messages))
   }
 
-  answerWith(status: number, text: string): void {
-    this.#response.writeHead(status, { 'content-type': 'application/json' }).end(text)
+  answerWith(status: number, text: string, headers: Record<string, string> = {}): void {
+    this.#response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(text)
   }
 
   refuse(status: number, message: Frame): void {
@@ -157,7 +157,8 @@ export class ScriptedRequest {
   }
 }
 
-export type Upgrades = 'accept' | 'refuse' | 'hang'
+/** `refuse` is HTTP 400; a text is the status line and the headers of another answer. */
+export type Upgrades = 'accept' | 'refuse' | 'hang' | `HTTP/1.1 ${string}`
 
 export class ScriptedServer {
   /** What happens to WebSocket handshakes. */
@@ -178,8 +179,11 @@ export class ScriptedServer {
     this.#http.on('upgrade', (request, socket, head) => {
       socket.on('error', () => {})
       this.#handshakes.push('handshake')
-      if (this.upgrades === 'refuse') socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
-      if (this.upgrades !== 'accept') return
+      if (this.upgrades === 'hang') return
+      if (this.upgrades !== 'accept') {
+        const answer = this.upgrades === 'refuse' ? 'HTTP/1.1 400 Bad Request' : this.upgrades
+        return socket.end(`${answer}\r\nConnection: close\r\n\r\n`)
+      }
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
         this.#sockets.push(new ScriptedSocket(webSocket, request.headers))
       })

@@ -207,7 +207,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'messages do not advance the client’s position',
     file: 'client/src/subscriptions.ts',
-    find: 'if (position !== undefined) channel.position = position',
+    find: '    channel.position = position\n',
     replace: '',
   },
   {
