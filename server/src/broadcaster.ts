@@ -20,6 +20,7 @@ import { duration } from './input/optionChecks.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { allowCors, originCheck, type OriginCheck } from './http/origin.ts'
 import type { Moment } from './clients/revocations.ts'
+import { answerUnread } from './http/unreadBody.ts'
 import { UpgradeGate } from './http/upgrade.ts'
 import type { AttachableServer } from './http/upgrades.ts'
 import { WebSockets } from './websocket/websocket.ts'
@@ -145,6 +146,7 @@ class Server {
   async #close(drainMs: number): Promise<void> {
     await this.#node.close(drainMs)
     this.#webSockets.stop()
+    this.#upgrades.detach()
   }
 
   #route(app: Express): void {
@@ -155,7 +157,7 @@ class Server {
       if (req.method === 'POST') {
         return this.#checkOrigin(req, (isAllowed) => {
           if (isAllowed) allowCors(req, res, () => this.#post(req, res, next))
-          else res.status(403).end()
+          else answerUnread(req, res, 403, this.#maxBytes)
         })
       }
       next()
@@ -173,13 +175,14 @@ class Server {
     app.use((req, res, next) => {
       this.#checkOrigin(req, (isAllowed) => {
         if (isAllowed) allowCors(req, res, next)
-        else if (req.method === 'OPTIONS') res.status(403).end()
+        else if (req.method === 'OPTIONS') answerUnread(req, res, 403, this.#maxBytes)
         else next()
       })
     })
     app.use((req, res) => {
-      if (req.method === 'OPTIONS') return res.status(204).end()
-      if (req.method !== 'GET') return res.status(405).set('Allow', 'GET, POST, OPTIONS').end()
+      if (req.method === 'OPTIONS') return answerUnread(req, res, 204, this.#maxBytes)
+      if (req.method !== 'GET')
+        return answerUnread(req, res.set('Allow', 'GET, POST, OPTIONS'), 405, this.#maxBytes)
       if (this.#upgrades.isNotAttached(req)) return this.#upgrades.warnNotAttached(res)
       return res.status(400).type('text/plain').send('Bad Request')
     })
@@ -236,9 +239,9 @@ class Server {
     if (res.destroyed) return
     if (typeof parsed === 'number') {
       if (parsed === 500) this.#warnBodyLost()
-      // The rest of it may still come.
+      // The rest of it may still come, but not in time.
       if (parsed === 408) res.set('Connection', 'close')
-      return void res.status(parsed).end()
+      return answerUnread(req, res, parsed, this.#maxBytes)
     }
     const departure = new ClientDeparture()
     let isAnswered = false

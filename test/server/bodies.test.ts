@@ -5,6 +5,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
+import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
@@ -13,7 +14,7 @@ import { handshake, RawSocket, request } from '../support/rawSocket.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { watchUncaught } from '../support/uncaught.ts'
-import { until } from '../support/waiting.ts'
+import { until, within } from '../support/waiting.ts'
 
 // Other people's middleware, and what it does to a request or its response before they come to us.
 
@@ -148,6 +149,51 @@ describe('the body of a request', () => {
     for (let i = 0; i < 2; i++) chunked.write(`258\r\n${'x'.repeat(600)}\r\n`)
     expect(await chunked.status(), 'not waiting for its end').toBe(413)
     await worksStill()
+  })
+
+  it.each<[what: string, line: string, headers: Record<string, string>, status: number]>([
+    ['is too large', 'POST /broadcast', {}, 413],
+    ['is said to be too large', 'POST /broadcast', { 'Content-Length': '1000000000' }, 413],
+    ['comes from a page that may not connect', 'POST /broadcast', { Origin: 'https://evil.example' }, 403],
+    ['is compressed', 'POST /broadcast', { 'Content-Encoding': 'gzip' }, 415],
+    ['has a method that is not served', 'PUT /broadcast', {}, 405],
+  ])('that %s is not read to its end: the connection ends', async (_, line, headers, status) => {
+    const { server, worksStill } = await start(() => {}, { limits: { messageBytes: 1000 } })
+    const raw = await RawSocket.open(server, { allowHalfOpen: true })
+    const isChunked = headers['Content-Length'] === undefined
+    raw.write(request(line, { ...headers, ...(isChunked && { 'Transfer-Encoding': 'chunked' }) }))
+    const piece = 'x'.repeat(2048)
+    // For as long as the server takes it.
+    const send = setInterval(() => raw.write(isChunked ? `800\r\n${piece}\r\n` : piece), 10)
+    tidy({ close: () => clearInterval(send) })
+    const answer = await raw.readsTo('\r\n\r\n')
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*\r\nConnection: close\r\n`))
+    await raw.ended()
+    await worksStill()
+  })
+
+  it('that is small and refused leaves the connection for the next request', async () => {
+    const { server } = await start(() => {}, { limits: { messageBytes: 1000 } })
+    const raw = await RawSocket.open(server)
+    for (let i = 0; i < 3; i++) {
+      raw.write(request('POST /broadcast', { Origin: 'https://evil.example' }, '{}'))
+      expect(await raw.status()).toBe(403)
+    }
+  })
+
+  it('that is too large is answered, and what comes meanwhile is not reset: the client can read why', async () => {
+    const { server } = await start(() => {}, { limits: { messageBytes: 1000 } })
+    const raw = await RawSocket.open(server, { allowHalfOpen: true })
+    const ended = once(raw.socket, 'end')
+    const closed = once(raw.socket, 'close')
+    raw.write(request('POST /broadcast', { 'Content-Length': '1000000000' }))
+    expect(await raw.status()).toBe(413)
+    await within(ended, 'the end of the answer')
+    raw.write('x'.repeat(2048))
+    // There and back: a reset would have come by now, and fails what is written then.
+    await fetch(new URL('/', server.url))
+    raw.socket.end('x'.repeat(2048))
+    expect(await within(closed, 'the end of the connection'), 'without an error').toEqual([false])
   })
 
   it.each(['/below', '/health', '//', '/%2e'])('to %s is none of ours', async (path) => {

@@ -25,6 +25,9 @@ export class UpgradeGate {
   readonly #logger: Logger
   readonly #mounts: Mounts
   readonly #listening = new WeakSet<Application>()
+  /** Weak, since tests make a server for each request. */
+  readonly #servers = new Set<WeakRef<AttachableServer>>()
+  #isDetached = false
   #hasWarned = false
 
   constructor(app: Express, wsOptions: ServerOptions, logger: Logger, onOpen: OnOpen) {
@@ -41,7 +44,19 @@ export class UpgradeGate {
 
   /** Takes the server's WebSocket requests for this application, and no others. */
   attach(server: AttachableServer): void {
-    Upgrades.of(server).add(this.#mounts)
+    if (this.#isDetached || !Upgrades.of(server).add(this.#mounts)) return
+    for (const known of this.#servers) if (known.deref() === undefined) this.#servers.delete(known)
+    this.#servers.add(new WeakRef(server))
+  }
+
+  /** Leaves every server as it was before, for good. */
+  detach(): void {
+    this.#isDetached = true
+    for (const known of this.#servers) {
+      const server = known.deref()
+      if (server !== undefined) Upgrades.of(server).remove(this.#mounts)
+    }
+    this.#servers.clear()
   }
 
   /** A request has come out here: whether it is an upgrade. From now on an answer to it is ours to give. */
@@ -64,6 +79,7 @@ export class UpgradeGate {
   }
 
   warnNotAttached(res: Response): void {
+    if (this.#isDetached) return void res.status(503).end()
     if (!this.#hasWarned) {
       this.#hasWarned = true
       this.#logger.error(

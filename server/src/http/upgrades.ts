@@ -27,6 +27,7 @@ export class Upgrades {
   readonly #server: AttachableServer
   readonly #emit: AttachableServer['emit']
   readonly #mounts = new Set<Mounts>()
+  readonly #undo: (() => void)[] = []
 
   /** One for each server, for all its broadcasters. */
   static of(server: AttachableServer): Upgrades {
@@ -41,31 +42,58 @@ export class Upgrades {
     this.#seeFirst(server, server.emit)
     // Without a listener Node does not take any request for an upgrade.
     server.on('upgrade', listener)
+    this.#undo.push(() => server.off('upgrade', listener))
     this.#decideBeforehand(server)
   }
 
-  add(mounts: Mounts): void {
+  /** Returns whether it is new. */
+  add(mounts: Mounts): boolean {
+    if (this.#mounts.has(mounts)) return false
     this.#mounts.add(mounts)
+    return true
+  }
+
+  /** With the last one, the server is again as it was. */
+  remove(mounts: Mounts): void {
+    if (!this.#mounts.delete(mounts) || this.#mounts.size > 0) return
+    servers.delete(this.#server)
+    for (const undo of this.#undo) undo()
   }
 
   /** A listener can't keep an event from the others. */
   #seeFirst(server: EventEmitter, emit: EventEmitter['emit']): void {
     const dispatch = (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#dispatch(req, socket, head)
-    server.emit = function (event: string | symbol, ...args: unknown[]) {
-      if (event !== 'upgrade') return emit.call(this, event, ...args)
+    const hasOwn = Object.hasOwn(server, 'emit')
+    let isActive = true
+    const ours: EventEmitter['emit'] = function (this: EventEmitter, event, ...args: unknown[]) {
+      if (event !== 'upgrade' || !isActive) return emit.call(this, event, ...args)
       dispatch(...(args as Parameters<typeof dispatch>))
       return true
     }
+    server.emit = ours
+    this.#undo.push(() => {
+      // Somebody else may have wrapped ours meanwhile: then it stays, and passes everything on.
+      isActive = false
+      if (server.emit !== ours) return
+      if (hasOwn) server.emit = emit
+      else Reflect.deleteProperty(server, 'emit')
+    })
   }
 
   /** Newer versions of Node ask for each request whether it is to be taken for an upgrade. */
   #decideBeforehand(server: AttachableServer & Deciding): void {
     const { shouldUpgradeCallback: others } = server
     if (typeof others !== 'function') return
-    server.shouldUpgradeCallback = (req) => {
-      const owner = this.#ownerOf(req)
+    let isActive = true
+    const ours = (req: IncomingMessage): boolean => {
+      const owner = isActive ? this.#ownerOf(req) : 'theirs'
       return owner === 'theirs' ? Reflect.apply(others, server, [req]) : owner !== "nobody's"
     }
+    server.shouldUpgradeCallback = ours
+    this.#undo.push(() => {
+      isActive = false
+      if (server.shouldUpgradeCallback === ours) server.shouldUpgradeCallback = others
+    })
   }
 
   #dispatch(req: IncomingMessage, socket: Duplex, head: Buffer): void {
