@@ -31,8 +31,7 @@ describe("the original's clients hear what they always heard", () => {
       for (const difference of differences.filter(({ transcript }) => transcript === name)) {
         console.log(`${name}, to ${difference.to}: ${difference.why}`)
       }
-      for (const difference of await replay(transcript, { servers, publish: publisher.publish }))
-        met.add(difference)
+      for (const difference of await replay(transcript, { servers, publisher })) met.add(difference)
     },
   )
 })

@@ -3,6 +3,7 @@ import { signIn } from '../support/connect.ts'
 import type { Wire } from '../support/inbox.ts'
 import { post, type Answer } from '../support/longPollPeer.ts'
 import type { Peer } from '../support/peer.ts'
+import type { Publisher } from '../support/publisher.ts'
 import type { Subject } from '../support/subject.ts'
 import { sleep } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
@@ -12,15 +13,33 @@ import type { Line, Transcript } from './transcript.ts'
 export type ReplayOptions = {
   /** Servers by the name they have in the transcript. */
   readonly servers: Readonly<Record<string, Subject>>
-  readonly publish: (channel: string, body: string | Buffer) => Promise<unknown>
+  readonly publisher: Pick<Publisher, 'publish' | 'publishAtOnce'>
 }
 
 /** Plays the clients of a recording, and expects what the server answered then. Returns the differences it met. */
 export async function replay(transcript: Transcript, options: ReplayOptions): Promise<Set<Difference>> {
   const player = new Player(transcript, options)
-  for (const line of transcript.lines) await player.play(line)
+  for (const lines of bursts(transcript.lines)) {
+    if (lines.length === 1) await player.play(lines[0]!)
+    else await player.playBurst(lines)
+  }
   await player.end()
   return player.met
+}
+
+/** Messages with no more between them than this, in ms, were published at once. */
+const BURST_MS = 50
+
+/** Each line by itself, but what was published at once together: it has to arrive within one poll time here too. */
+function bursts(lines: readonly Line[]): Line[][] {
+  const result: Line[][] = []
+  for (const line of lines) {
+    const last = result.at(-1)?.at(-1)
+    const isSame = last?.dir === 'publisher' && line.dir === 'publisher' && line.t - last.t <= BURST_MS
+    if (isSame) result.at(-1)!.push(line)
+    else result.push([line])
+  }
+  return result
 }
 
 const WITNESSED = 'witnessed'
@@ -44,14 +63,17 @@ class Player {
     this.#options = options
   }
 
+  async playBurst(lines: readonly Line[]): Promise<void> {
+    await this.#pauseBefore(lines[0]!)
+    await this.#options.publisher.publishAtOnce(lines.map((line) => [line.channel!, bodyOf(line)]))
+    this.#isArriving = true
+    this.#lastLine = lines.at(-1)!.t
+  }
+
   async play(line: Line): Promise<void> {
-    // The recording left a poll the time to arrive before it went on, or a session the time to expire, and so do we.
-    const pause = line.t - this.#lastLine
-    if (line.dir !== 'server>client' && (this.#requests.size > 0 || pause > 1000)) await sleep(pause)
-    this.#lastLine = line.t
+    await this.#pauseBefore(line)
     if (line.dir === 'publisher') {
-      const body = line.bodyBase64 === undefined ? line.body! : Buffer.from(line.bodyBase64, 'base64')
-      await this.#options.publish(line.channel!, body)
+      await this.#options.publisher.publish(line.channel!, bodyOf(line))
       this.#isArriving = true
     } else if (line.transport === 'ws') {
       if (line.dir === 'client>server') await this.#arrived()
@@ -61,6 +83,13 @@ class Player {
     } else {
       await this.#response(line)
     }
+  }
+
+  /** The recording left a poll the time to arrive before it went on, or a session the time to expire, and so do we. */
+  async #pauseBefore(line: Line): Promise<void> {
+    const pause = line.t - this.#lastLine
+    if (line.dir !== 'server>client' && (this.#requests.size > 0 || pause > 1000)) await sleep(pause)
+    this.#lastLine = line.t
   }
 
   /** What was published is with every server, so that whoever subscribes next does not get it. */
@@ -74,7 +103,7 @@ class Player {
         this.#witnesses.push(witness)
       }
     }
-    await this.#options.publish(WITNESSED, 'arrived')
+    await this.#options.publisher.publish(WITNESSED, 'arrived')
     for (const witness of this.#witnesses) await witness.next()
   }
 
@@ -168,4 +197,8 @@ class Player {
   #server({ server = 'A' }: Line): Subject {
     return this.#options.servers[server]!
   }
+}
+
+function bodyOf({ body, bodyBase64 }: Line): string | Buffer {
+  return bodyBase64 === undefined ? body! : Buffer.from(bodyBase64, 'base64')
 }

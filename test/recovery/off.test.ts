@@ -55,7 +55,7 @@ describe('recovery: false', () => {
         recovery: false,
       } as const
       const servers = { A: tidy(await startServer(options)), B: tidy(await startServer(options)) }
-      await replay(transcript, { servers, publish: publisher.publish })
+      await replay(transcript, { servers, publisher })
     },
   )
 

@@ -102,7 +102,7 @@ describe('close()', () => {
     live.attach(server)
     const seen: string[] = []
     const { emit } = server
-    server.emit = function (event: string, ...args: unknown[]) {
+    server.emit = function (this: http.Server, event: string, ...args: unknown[]) {
       seen.push(event)
       return Reflect.apply(emit, this, [event, ...args])
     } as typeof emit

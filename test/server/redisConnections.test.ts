@@ -1,6 +1,7 @@
 import net from 'node:net'
 import { once } from 'node:events'
-import { Cluster, Redis } from 'ioredis'
+import { Duplex } from 'node:stream'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
@@ -109,6 +110,30 @@ describe('connections that are swallowed', () => {
     await isUnhealthy(server)
     await isHealthy(server)
     await works(server, (name, body) => redis.cli('PUBLISH', name, body))
+  })
+
+  it('are noticed on a stream that counts no bytes, such as a tunnel: publish() works again', async () => {
+    const { redis, proxy } = await proxied()
+    class Tunnel {
+      #socket: net.Socket | undefined
+      check = () => true
+      disconnect = () => void this.#socket?.destroy()
+      async connect() {
+        this.#socket = net.connect(proxy.port, '127.0.0.1')
+        await once(this.#socket, 'connect')
+        const stream = Duplex.from({ readable: this.#socket, writable: this.#socket })
+        return Object.assign(stream, { setNoDelay: () => {}, setKeepAlive: () => {} })
+      }
+    }
+    const target = { Connector: Tunnel } as unknown as RedisOptions
+    const server = tidy(await startServer({ redis: target }))
+    for (let times = 1; times <= 2; times++) {
+      proxy.swallow()
+      await isUnhealthy(server)
+      await isHealthy(server)
+      await works(server, (name, body) => redis.cli('PUBLISH', name, body))
+      await server.broadcaster.publish('news', 'back')
+    }
   })
 
   it('of a Cluster: those to each of its nodes, and that of the subscriptions', async () => {

@@ -68,6 +68,7 @@ export class RedisConnection {
   readonly #isSubscriber: boolean
   readonly #events: ConnectionEvents
   readonly #silence = new WeakMap<Socket, { bytes: number; questions: number }>()
+  readonly #counted = new WeakMap<Socket, number>()
   /** `null` while it is there. */
   #lostAt: number | null = Date.now()
   #back = deferred()
@@ -225,7 +226,8 @@ export class RedisConnection {
     for (const redis of socketsOf(this.client)) {
       const { stream, status } = redis
       const { bytes, questions } = this.#silence.get(stream) ?? { bytes: 0, questions: 0 }
-      const silence = { bytes: stream.bytesRead, questions: stream.bytesRead === bytes ? questions + 1 : 0 }
+      const received = this.#bytesOf(stream)
+      const silence = { bytes: received, questions: received === bytes ? questions + 1 : 0 }
       this.#silence.set(stream, silence)
       if (silence.questions >= QUESTIONS_UNTIL_ILL) this.#isIll = true
       if (silence.questions >= QUESTIONS_UNTIL_DEAD) {
@@ -239,9 +241,21 @@ export class RedisConnection {
     const subscriber = clusterSubscriberOf(this.client)
     if (this.#isSubscriber && this.isReady && subscriber !== this.#clusterSubscriber) this.renew()
   }
+
+  /** How much has come on a stream. One that an application's `Connector` has made, a tunnel say, may not count it. */
+  #bytesOf(stream: Socket & { readonly bytesRead?: number }): number {
+    if (typeof stream.bytesRead === 'number') return stream.bytesRead
+    const counted = this.#counted.get(stream)
+    if (counted !== undefined) return counted
+    this.#counted.set(stream, 0)
+    stream.on('data', (chunk: Buffer) => {
+      this.#counted.set(stream, this.#counted.get(stream)! + chunk.length)
+    })
+    return 0
+  }
 }
 
-/** Every socket that is open, with its client: one, or one for each node of a Cluster. */
+/** Every stream that is open, with its client: one, or one for each node of a Cluster. */
 function socketsOf(client: Redis | Cluster): (Redis & { stream: Socket })[] {
   const subscriber = clusterSubscriberOf(client)
   const clients = isCluster(client) ? [...client.nodes(), ...(subscriber ? [subscriber] : [])] : [client]
@@ -249,11 +263,7 @@ function socketsOf(client: Redis | Cluster): (Redis & { stream: Socket })[] {
 }
 
 function hasSocket(redis: Redis): redis is Redis & { stream: Socket } {
-  // A stream of the application's own making may not count its bytes: then nobody can say.
-  return (
-    (redis.status === 'connect' || redis.status === 'ready') &&
-    typeof (redis.stream as Socket).bytesRead === 'number'
-  )
+  return redis.status === 'connect' || redis.status === 'ready'
 }
 
 /** The connection of a Cluster on which its subscriptions are; the types of ioredis keep it to themselves. */
