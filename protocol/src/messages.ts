@@ -152,6 +152,7 @@ export const reasons = {
   channelMalformed: 'Channel name malformed',
   tooManyChannels: 'Too many channels',
   brokerUnavailable: 'Broker unavailable',
+  serverError: 'Server error',
   nodeUnavailable: 'Node is full or draining',
   tooManyRequests: 'Too many requests',
   pollRepeated: 'The poll was sent again',

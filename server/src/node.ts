@@ -110,6 +110,7 @@ export class Node {
       access: this.access,
       revocations: this.revocations,
       limits,
+      logger,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
       authenticated: (auth, opened) => this.#replaceOlder(auth, opened),

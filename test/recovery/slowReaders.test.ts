@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
+import type { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
 import { startServer } from '../support/server.ts'
@@ -106,6 +107,46 @@ describe('a WebSocket that reads more slowly than messages come', () => {
     expect(await alice.peer.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
     const heard = alice.peer.pending.map(numberOf)
     expect(heard, 'what it got is the beginning, without a hole').toEqual(heard.map((_, i) => i))
+  })
+
+  it('R6: is closed with 4410 where recovery is off and it subscribes to a channel without a log meanwhile', async () => {
+    const { server, come, lagging } = await start(false)
+    const [logged, unlogged] = [channelName(), channelName()]
+    const poller = (await signIn(server, { transport: 'longpoll' })) as LongPollPeer
+    await poller.subscribe(logged)
+    const [alice, bob] = [await come(), await come()]
+    for (const { peer } of [alice, bob]) await peer.subscribe(logged)
+    alice.peer.stall()
+    const padding = 'x'.repeat(messageBytes)
+    await until('her to be lagging', async () => {
+      await server.publish(logged, padding)
+      await bob.peer.next()
+      return (await lagging()) === 1
+    })
+    await alice.peer.send({ __type: 'subscribe', channel: unlogged })
+    await until('her to be closed', async () => (await lagging()) === 0)
+    alice.peer.resume()
+    expect(await alice.peer.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
+    expect(await bob.peer.subscribe(unlogged), 'others go on').toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('R5: does not wait for a quiet channel until everything of a busy one was sent', async () => {
+    const { server, come, lagging } = await start({ maxBytes: 64 * 1024 * 1024 })
+    const [busy, quiet] = [channelName(), channelName()]
+    const alice = await come()
+    for (const name of [busy, quiet]) await alice.peer.subscribe(name)
+    alice.peer.stall()
+    const padding = 'x'.repeat(messageBytes)
+    for (let i = 0; i < total; i++) await server.publish(busy, `${i} ${padding}`)
+    await server.publish(quiet, 'heard')
+    await until('her to be lagging', async () => (await lagging()) === 1)
+    alice.peer.resume()
+    const messages = await alice.peer.take(total + 1)
+    const names = messages.map(({ channel }) => channel)
+    expect(names.indexOf(quiet)).toBeLessThan(total)
+    expect(messages.filter(({ channel }) => channel === busy).map(numberOf)).toEqual(
+      Array.from({ length: total }, (_, i) => i),
+    )
   })
 })
 

@@ -86,7 +86,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a hole that can not be filled is not told',
     file: 'server/src/cluster/recovery.ts',
-    find: 'if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)',
+    find: 'if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.start, log.startReason)',
     replace: '',
   },
   {
@@ -119,8 +119,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a slow reader goes on at the head, and is not told',
-    file: 'server/src/websocket/connection.ts',
-    find: 'if (isGap) this.gap(channel, log.startReason)',
+    file: 'server/src/websocket/backlog.ts',
+    find: 'if (isGap) this.#reader.gap(channel, log.start, log.startReason)',
     replace: '',
   },
   {

@@ -6,14 +6,14 @@ import { comparePositions, isSameRun, type Position } from './position.ts'
 /** A live listener of channels, as the hub sees a WebSocket connection. */
 export interface Subscriber {
   readonly format: FrameFormat
-  /** Over its buffer's limit: the hub passes it by until it has caught up from the logs by itself. */
-  isLagging: boolean
+  /** Its buffer is over the limit: the hub sends it nothing until it has caught up from the logs by itself. */
+  readonly isLagging: boolean
   /** What the flush that is running has for it. Only the hub touches it. */
   batch: Channel | Channel[] | null
-  /** Writes frames, and may set {@link isLagging}. */
+  /** Writes frames. It may be lagging afterwards. */
   write(frames: Buffer): void
-  /** Messages of the channel were missed. */
-  gap(channel: Channel, reason: GapReason): void
+  /** Messages of the channel were missed; it goes on behind `position`. */
+  gap(channel: Channel, position: Position, reason: GapReason): void
   /** It can't have the channel any more: the broker refuses it. */
   refused(channel: Channel): void
   /** The channel has settled: a lagging subscriber may now be able to catch up. */
@@ -39,6 +39,15 @@ export interface Reader {
  */
 export type ChannelState = 'joining' | 'filling' | 'live'
 
+/** A channel that has a log. A log is replaced, but never taken away: whoever has one of these can rely on it. */
+export interface LoggedChannel extends Channel {
+  log: ChannelLog
+}
+
+export function hasLog(channel: Channel): channel is LoggedChannel {
+  return channel.log !== null
+}
+
 /** One channel on this node: its log, and who listens. */
 export class Channel {
   readonly name: string
@@ -52,7 +61,7 @@ export class Channel {
   isRefused = false
   /** Whether somebody reads from its log; then it has one as soon as it counts. */
   keepsLog = false
-  /** `null` while nobody needs one. */
+  /** `null` while nobody needs one. See {@link LoggedChannel}. */
   log: ChannelLog | null = null
   /** The log from before the connection broke, until the hole behind it is filled. */
   before: ChannelLog | null = null

@@ -181,7 +181,7 @@ export class Recovery {
     channel.live()
     for (const subscriber of channel.subscribers) {
       // A lagging one finds out by itself when it reads on.
-      if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.startReason)
+      if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.start, log.startReason)
     }
     // Nobody was given anything since the connection broke.
     for (const entry of log.after(isFilled ? hole.after : log.start)) this.#host.fanOut.add(channel, entry)

@@ -2,7 +2,7 @@ import type { GapReason } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import type { Backend, BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
-import { Channel, type Subscriber, type Waiter } from '../channels/channel.ts'
+import { Channel, type LoggedChannel, type Subscriber, type Waiter } from '../channels/channel.ts'
 import { channelStats, type ChannelStats } from './channelStats.ts'
 import { encodeControl, parseControl, type ControlMessage } from '../control/control.ts'
 import type { Deadline } from '../time/deadline.ts'
@@ -34,13 +34,13 @@ export interface HubOptions {
 }
 
 /** How a subscription begins. */
-export interface Place {
-  readonly channel: Channel
+export interface SubscribeResult<C extends Channel = Channel> {
+  readonly channel: C
   /** Where the channel stands; everything after it is live. */
   readonly head: Position
   /** What the client has missed, all of it; empty if there was a gap. */
   readonly missed: readonly Entry[]
-  /** Why it can't be given what it missed. */
+  /** Why the client can't be given what it missed. */
   readonly gap: GapReason | null
 }
 
@@ -163,13 +163,13 @@ export class Hub {
     name: string,
     since: Position | null,
     deadline: Deadline,
-    confirm: (place: Place) => void,
+    confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
     return this.#at(name, since, deadline, (channel, gap) => {
       // What is pending belongs to those who are listening already.
       this.flush()
       channel.subscribers.add(subscriber)
-      const missed = since !== null && gap === null ? channel.log!.after(since) : []
+      const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
       confirm({ channel, head: this.headOf(channel), missed, gap })
     })
   }
@@ -195,9 +195,9 @@ export class Hub {
     since: Position | null,
     deadline: Deadline,
     begin: (channel: Channel, from: Position) => void,
-  ): Promise<{ channel: Channel; from: Position; gap: GapReason | null }> {
-    const act = (channel: Channel, gap: GapReason | null) => {
-      this.#keepLog(channel)
+  ): Promise<{ channel: LoggedChannel; from: Position; gap: GapReason | null }> {
+    const act = (live: Channel, gap: GapReason | null) => {
+      const channel = this.#withLog(live)
       channel.waiters.add(waiter)
       const from = this.#placeAfter(channel, since, gap)
       begin(channel, from)
@@ -221,10 +221,10 @@ export class Hub {
     since: Position | null,
     deadline: Deadline,
     begin: (channel: Channel, head: Position) => void,
-  ): Promise<Place> {
-    return this.#at(name, since, deadline, (channel, gap) => {
-      this.#keepLog(channel)
-      const missed = since !== null && gap === null ? channel.log!.after(since) : []
+  ): Promise<SubscribeResult<LoggedChannel>> {
+    return this.#at(name, since, deadline, (live, gap) => {
+      const channel = this.#withLog(live)
+      const missed = since !== null && gap === null ? channel.log.after(since) : []
       const head = this.headOf(channel)
       begin(channel, head)
       return { channel, head, missed, gap }
@@ -334,14 +334,21 @@ export class Hub {
   /** From now on, or from when it counts, the channel has a log. */
   #keepLog(channel: Channel): void {
     channel.keepsLog = true
-    if (channel.state === 'live')
-      channel.log ??= channel.startLog(this.#options.log, this.headOf(channel), 'node')
+    if (channel.state === 'live') this.#withLog(channel)
+  }
+
+  /** Has a live channel keep a log. One that has none begins here. */
+  #withLog(channel: Channel): LoggedChannel {
+    channel.keepsLog = true
+    channel.log ??= channel.startLog(this.#options.log, this.headOf(channel), 'node')
+    // The compiler does not narrow a class by its property.
+    return channel as LoggedChannel
   }
 
   /** From where a poll reads that was at `since`. Where a log has run over, what is left of it is better than nothing. */
-  #placeAfter(channel: Channel, since: Position | null, gap: GapReason | null): Position {
+  #placeAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
     if (since === null || (gap !== null && gap !== 'overflow')) return this.headOf(channel)
-    return gap === null ? since : channel.log!.start
+    return gap === null ? since : channel.log.start
   }
 
   /**
@@ -364,7 +371,8 @@ export class Hub {
         if (deadline.isOver || this.#membership.isHopeless(channel)) throw unconfirmed()
         // Something may have come between the answer and now.
         const holds =
-          channel.state === 'live' && (since === null || gap !== null || channel.log!.covers(since))
+          channel.state === 'live' &&
+          (since === null || gap !== null || this.#withLog(channel).log.covers(since))
         if (holds) return act(channel, gap)
       }
     } finally {

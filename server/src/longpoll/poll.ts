@@ -1,6 +1,6 @@
 import type { GapReason } from '@broadcaster/protocol'
 import type { Answer } from './answers.ts'
-import type { Channel, Waiter } from '../channels/channel.ts'
+import type { Channel, LoggedChannel, Waiter } from '../channels/channel.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { ChannelRefused } from '../errors.ts'
 import { entryText } from '../channels/frames.ts'
@@ -20,7 +20,7 @@ export interface PollHost {
 }
 
 interface Place {
-  readonly channel: Channel
+  readonly channel: LoggedChannel
   readonly from: Position
   readonly gap: GapReason | null
 }
@@ -156,7 +156,7 @@ export class Poll implements Waiter {
     const runs: Run[] = []
     for (const [name, place] of this.#places) {
       const { channel } = place
-      const log = channel.log!
+      const { log } = channel
       // With a hole that is being filled, the order would be wrong: the next poll has it.
       if (channel.state !== 'live') continue
       const gap = gapOf(place)
@@ -207,7 +207,7 @@ export class Poll implements Waiter {
   }
 
   #isUrgent(): boolean {
-    return [...this.#places.values()].some(({ channel, from }) => channel.log!.isUrgent(from))
+    return [...this.#places.values()].some(({ channel, from }) => channel.log.isUrgent(from))
   }
 
   #hasNews(): boolean {
@@ -220,7 +220,7 @@ export class Poll implements Waiter {
     for (const place of this.#places.values()) {
       const { channel, from } = place
       if (channel.state !== 'live') continue
-      const log = channel.log!
+      const { log } = channel
       // Nothing is gained by waiting with a gap, and something lost by waiting with what may be pushed out.
       if (gapOf(place) !== null || log.isUrgent(from)) return 0
       const first = log.firstAfter(from)
@@ -232,7 +232,7 @@ export class Poll implements Waiter {
 
 function gapOf({ channel, from, gap }: Place): GapReason | null {
   if (gap !== null) return gap
-  const log = channel.log!
+  const { log } = channel
   return channel.state === 'live' && !log.covers(from) ? log.startReason : null
 }
 

@@ -11,13 +11,16 @@ import {
   type Subscribe,
 } from '@broadcaster/protocol'
 import { readAuthData, type Access, type Authenticate } from '../clients/access.ts'
-import type { Channel, Subscriber } from '../channels/channel.ts'
+import { Backlog, type BacklogReader } from './backlog.ts'
+import { hasLog, type Channel, type Subscriber } from '../channels/channel.ts'
 import { Deadline } from '../time/deadline.ts'
 import { messageFrame, subscribedText, textFrame, type FrameFormat } from '../channels/frames.ts'
-import { ChannelRefused } from '../errors.ts'
+import { BroadcasterError, ChannelRefused } from '../errors.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
-import type { Hub, Place } from '../hub/hub.ts'
+import type { Hub, SubscribeResult } from '../hub/hub.ts'
+import type { Entry } from '../channels/log.ts'
 import type { Link } from './link.ts'
+import type { Logger } from '../logger.ts'
 import type { Limits } from '../options.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { Requests, type Requested } from './requests.ts'
@@ -29,6 +32,7 @@ export interface ConnectionHost {
   readonly access: Access
   readonly revocations: Revocations
   readonly limits: Limits
+  readonly logger: Logger
   /** How long Redis may take to confirm, in ms. */
   readonly brokerTimeoutMs: number
   /** The additions of the protocol are on. */
@@ -47,9 +51,8 @@ const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
 ]
 
 /** One WebSocket client: authenticates it, and keeps its subscriptions. */
-export class Connection implements Subscriber, Requested {
+export class Connection implements Subscriber, Requested, BacklogReader {
   batch: Channel | Channel[] | null = null
-  isLagging = false
   format: FrameFormat = formats[0]
   /** What `canConnect` has said of the client. */
   context: unknown = undefined
@@ -61,8 +64,8 @@ export class Connection implements Subscriber, Requested {
   readonly #requests: Requests
   /** `null` while Redis has not confirmed it yet. */
   readonly #channels = new Map<string, Channel | null>()
-  /** While lagging: up to where each channel was written. */
-  #places: Map<Channel, Position> | null = null
+  /** `null` unless the client reads more slowly than messages come. */
+  #backlog: Backlog | null = null
   #state: 'new' | 'authenticating' | 'open' | 'closed' = 'new'
   #auth: Record<string, unknown> = {}
   #authTimer: NodeJS.Timeout | null
@@ -92,6 +95,11 @@ export class Connection implements Subscriber, Requested {
     return this.#state === 'closed'
   }
 
+  /** The client is served from the logs, and not by the hub. */
+  get isLagging(): boolean {
+    return this.#backlog !== null
+  }
+
   /** A frame has come. */
   receive(text: string): void {
     if (this.#state === 'closed') return
@@ -107,7 +115,7 @@ export class Connection implements Subscriber, Requested {
     if (parsed.kind === 'bad') return this.close('badMessage', parsed.reason)
     const message = parsed.kind === 'message' ? parsed.message : null
     if (this.#state === 'new') {
-      if (message?.__type === 'auth') void this.#handshake(message)
+      if (message?.__type === 'auth') this.#handshake(message).catch((error: unknown) => this.#fail(error))
       else this.#refuse(reasons.authExpected)
       return
     }
@@ -147,7 +155,7 @@ export class Connection implements Subscriber, Requested {
     // Only what was confirmed: a subscription that is under way ends itself when it sees the state.
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
-    this.#places = null
+    this.#backlog = null
     this.#requests.end()
     this.#host.closed(this)
   }
@@ -164,6 +172,11 @@ export class Connection implements Subscriber, Requested {
     if (this.format.positions) this.#send({ __type: 'unsubscribed', channel: name, reason })
   }
 
+  failed(channel: string, error: unknown): void {
+    this.#host.logger.error({ err: error, channel }, 'A request of a client failed')
+    this.#sendServerError(channel, reasons.serverError)
+  }
+
   // -- what the hub calls
 
   write(frames: Buffer): void {
@@ -171,10 +184,9 @@ export class Connection implements Subscriber, Requested {
     if (this.#isFull) this.#lag()
   }
 
-  gap(channel: Channel, reason: GapReason): void {
+  gap(channel: Channel, position: Position, reason: GapReason): void {
     if (!this.format.positions) return this.close('gap')
-    const position = formatPosition(channel.log!.start)
-    this.#send({ __type: 'gap', channel: channel.name, position, reason })
+    this.#send({ __type: 'gap', channel: channel.name, position: formatPosition(position), reason })
   }
 
   refused({ name }: Channel): void {
@@ -183,65 +195,42 @@ export class Connection implements Subscriber, Requested {
     else this.close('gap')
   }
 
-  /** Goes on from the logs, as far as the buffer's limit allows. */
+  /** Sends what the client lacks from the logs, up to the limit of the buffer. */
   catchUp(): void {
-    if (this.#places === null) return
-    if (this.#link.bufferedBytes > 0) return this.#waitForRoom()
-    // What is pending is in the logs already.
-    this.#host.hub.flush()
-    let hasAll = true
-    for (const [channel, place] of this.#places) {
-      if (channel.state !== 'live') {
-        hasAll = false
-        continue
-      }
-      if (!this.#readLog(channel, place)) return
-    }
-    if (!hasAll) return
-    this.#places = null
-    this.isLagging = false
+    if (this.#backlog === null) return
+    if (this.#link.bufferedBytes > 0) return this.#waitForDrain()
+    const result = this.#backlog.send()
+    if (this.isClosed) return
+    if (result === 'full') this.#waitForDrain()
+    if (result === 'done') this.#backlog = null
   }
 
-  /** Writes what the channel has after `place`; false if the buffer is full before the end. */
-  #readLog(channel: Channel, place: Position): boolean {
-    const log = channel.log!
-    const isGap = !log.covers(place)
-    if (isGap) this.gap(channel, log.startReason)
-    if (this.#places === null) return false
-    for (const entry of log.after(isGap ? log.start : place)) {
-      this.#link.write(channel.frame(entry, this.format))
-      this.#places.set(channel, entry)
-      if (this.#isFull) {
-        this.#waitForRoom()
-        return false
-      }
-    }
-    this.#places.set(channel, this.#host.hub.headOf(channel))
-    return true
+  send(channel: Channel, entry: Entry): boolean {
+    this.#link.write(channel.frame(entry, this.format))
+    return !this.#isFull
   }
 
-  /** The client reads more slowly than messages come: from here it is served from the logs. */
+  /** The client reads more slowly than messages come: from here on it is served from the logs. */
   #lag(): void {
-    if (this.isLagging || this.#state === 'closed') return
-    const places = new Map<Channel, Position>()
+    if (this.isLagging || this.isClosed) return
+    const backlog = new Backlog(this.#host.hub, this)
     for (const channel of this.#channels.values()) {
       if (channel === null) continue
       // Without a log there is nothing to continue from.
-      if (channel.log === null) return this.close('gap')
-      places.set(channel, this.#host.hub.headOf(channel))
+      if (!hasLog(channel)) return this.close('gap')
+      backlog.add(channel, this.#host.hub.headOf(channel))
     }
-    this.isLagging = true
-    this.#places = places
-    this.#waitForRoom()
+    this.#backlog = backlog
+    this.#waitForDrain()
   }
 
   get #isFull(): boolean {
     return this.#link.bufferedBytes > this.#host.limits.bufferedBytes
   }
 
-  #waitForRoom(): void {
+  #waitForDrain(): void {
     this.#link.onDrained(() => {
-      // Before what was missed, which may be without end: they may want less of it.
+      // Requests come before the backlog, which may never end: the client may want to unsubscribe.
       this.#requests.drained()
       this.catchUp()
     })
@@ -298,9 +287,9 @@ export class Connection implements Subscriber, Requested {
     }
     const held = this.#channels.get(name)
     if (held) {
-      // Up to where it was written, which is not the head for one that lags.
+      // A lagging client has not been sent everything up to the head.
       hub.flush()
-      const head = this.#places?.get(held) ?? hub.headOf(held)
+      const head = this.#backlog?.positionIn(held) ?? hub.headOf(held)
       this.#confirm({ channel: held, head, missed: [], gap: null }, false)
       return false
     }
@@ -314,12 +303,15 @@ export class Connection implements Subscriber, Requested {
     this.#channels.set(name, null)
     let isTooLate = false
     try {
-      await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (place) => {
+      await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (result) => {
         isTooLate = this.isClosed || isTaken()
         if (isTooLate) return
-        this.#channels.set(name, place.channel)
+        this.#channels.set(name, result.channel)
         const isUnreadable = isResuming && since === null
-        this.#confirm(this.#withRoom(isUnreadable ? { ...place, gap: 'expired' } : place, since), isResuming)
+        this.#confirm(
+          this.#withRoom(isUnreadable ? { ...result, gap: 'expired' } : result, since),
+          isResuming,
+        )
       })
       if (isTooLate) {
         hub.unsubscribe(this, name)
@@ -327,24 +319,29 @@ export class Connection implements Subscriber, Requested {
       }
       return isTooLate && !this.isClosed
     } catch (error) {
-      if (this.isClosed) return false
+      hub.unsubscribe(this, name)
       this.#channels.delete(name)
       if (error instanceof ChannelRefused) this.#refuseChannel(name, reasons.channelRefused)
-      else this.#send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
+      else if (error instanceof BroadcasterError) this.#sendServerError(name, reasons.brokerUnavailable)
+      else throw error
       return false
     }
   }
 
-  /** Who has no room for what it missed is given it as any slow reader: from the log, later. */
-  #withRoom(place: Place, since: Position | null): Place {
-    if (since === null || place.missed.length === 0 || !this.#isFull) return place
+  /** A client whose buffer has no room for what it missed gets it as a slow reader does: later, from the log. */
+  #withRoom(result: SubscribeResult, since: Position | null): SubscribeResult {
+    if (since === null || result.missed.length === 0 || !this.#isFull) return result
     this.#lag()
-    return { ...place, head: since, missed: [] }
+    return { ...result, head: since, missed: [] }
   }
 
-  #confirm({ channel, head, missed, gap }: Place, isResuming: boolean): void {
+  #confirm({ channel, head, missed, gap }: SubscribeResult, isResuming: boolean): void {
     if (this.isClosed) return
-    if (this.#places !== null) this.#places.set(channel, head)
+    if (this.#backlog !== null) {
+      // As in `#lag`: without a log there is nothing to continue from.
+      if (!hasLog(channel)) return this.close('gap')
+      this.#backlog.add(channel, head)
+    }
     if (!this.format.positions) {
       return this.#answer(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
     }
@@ -357,10 +354,10 @@ export class Connection implements Subscriber, Requested {
     const channel = this.#channels.get(name)
     this.#host.hub.unsubscribe(this, name)
     this.#channels.delete(name)
-    if (!channel || this.#places === null) return
-    this.#places.delete(channel)
-    // It may have been the one that the others were waiting for.
-    this.#waitForRoom()
+    if (!channel || this.#backlog === null) return
+    this.#backlog.remove(channel)
+    // It may have been the one that the backlog was waiting for.
+    this.#waitForDrain()
   }
 
   #refuse(reason: string): void {
@@ -376,10 +373,20 @@ export class Connection implements Subscriber, Requested {
     if (this.#state !== 'closed') this.#answer(messageFrame(message))
   }
 
+  #sendServerError(channel: string, reason: string): void {
+    this.#send({ __type: 'serverError', channel, reason })
+  }
+
   /** Over the buffer's limit, the client is not read from until it has read. */
   #answer(frame: Buffer): void {
     this.#link.write(frame)
-    if (this.#requests.answered(frame.length)) this.#waitForRoom()
+    if (this.#requests.answered(frame.length)) this.#waitForDrain()
+  }
+
+  /** Something went wrong that is neither the client's fault nor the broker's. */
+  #fail(error: unknown): void {
+    this.#host.logger.error({ err: error }, 'Authenticating a client failed')
+    this.close('serverError')
   }
 
   #stopAuthTimer(): void {

@@ -11,6 +11,8 @@ export interface Requested {
   readonly isClosed: boolean
   /** A frame's turn has come. */
   take(frame: string): void
+  /** A request about the channel has thrown: a fault of the server's own. */
+  failed(channel: string, error: unknown): void
 }
 
 /**
@@ -80,7 +82,11 @@ export class Requests {
     this.#pending += 1
     this.#pendingBytes += channel.length
     const run = async (): Promise<void> => {
-      if (!this.#requested.isClosed) await request()
+      try {
+        if (!this.#requested.isClosed) await request()
+      } catch (error) {
+        this.#requested.failed(channel, error)
+      }
       this.#pending -= 1
       this.#pendingBytes -= channel.length
       if (this.#pending === 0) this.#queues = null

@@ -1,0 +1,91 @@
+import { expect, it } from 'vitest'
+import { MemoryBackend } from '../../server/src/backends/memory.ts'
+import { Node } from '../../server/src/node.ts'
+import { resolveOptions } from '../../server/src/options.ts'
+import type { Authenticate } from '../../server/src/clients/access.ts'
+import type { Link } from '../../server/src/websocket/link.ts'
+import { Inbox, type Wire } from '../support/inbox.ts'
+import { collectLogs } from '../support/logs.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startServer } from '../support/server.ts'
+import { signIn } from '../support/connect.ts'
+import { tidy } from '../support/tidy.ts'
+
+/** The end of a WebSocket that a test breaks: the server's code throws, as a fault in it would. */
+class BreakableLink implements Link {
+  readonly isCompressing = false
+  readonly bufferedBytes = 0
+  readonly inbox = new Inbox()
+  /** The next frame that contains this text throws. */
+  breaksAt: string | null = null
+
+  write(frame: Buffer): void {
+    const text = frame.toString('utf8', frame[1]! < 126 ? 2 : 4)
+    if (this.breaksAt !== null && text.includes(this.breaksAt)) {
+      this.breaksAt = null
+      throw new TypeError('A fault in the code')
+    }
+    this.inbox.push(JSON.parse(text) as Wire)
+  }
+
+  onDrained(callback: () => void): void {
+    setImmediate(callback)
+  }
+
+  pause(): void {}
+  resume(): void {}
+
+  close(code: number, reason: string): void {
+    this.inbox.push({ __type: 'closed', code, reason })
+  }
+}
+
+async function start() {
+  const logs = collectLogs()
+  const options = resolveOptions({ redis: false, logger: logs.logger })
+  const { controlChannel, timeout: timeoutMs } = options
+  const node = new Node(options, new MemoryBackend({ controlChannel, timeoutMs }))
+  await node.start()
+  tidy({ close: () => node.close(0) })
+  const link = new BreakableLink()
+  const authenticate: Authenticate = async (auth) => ({ isAllowed: true, auth, context: undefined })
+  const connection = node.connect(link, authenticate)
+  return { node, link, connection, logs }
+}
+
+it('S1: a fault in the code while a channel is subscribed is logged, and answered as a fault of the server', async () => {
+  const { node, link, connection, logs } = await start()
+  const channel = channelName()
+  connection.receive('{"__type":"auth"}')
+  await link.inbox.take('authOk', ({ __type }) => __type === 'authOk')
+  link.breaksAt = 'subscribeOk'
+  const subscribe = JSON.stringify({ __type: 'subscribe', channel })
+  connection.receive(subscribe)
+  const answer = await link.inbox.take('an answer')
+  expect(answer).toEqual({ __type: 'serverError', channel, reason: 'Server error' })
+  expect(logs.loud()).toEqual([expect.stringContaining('A fault in the code')])
+  expect((await node.stats()).localSubscriptions, 'it is not subscribed').toEqual({})
+  connection.receive(subscribe)
+  expect(await link.inbox.take('an answer')).toEqual({ __type: 'subscribeOk', channel })
+})
+
+it('a fault in the code while a client is authenticated is logged, and closes its connection with 1011', async () => {
+  const { link, connection, logs } = await start()
+  link.breaksAt = 'authOk'
+  connection.receive('{"__type":"auth"}')
+  expect(await link.inbox.take('an answer')).toEqual({ __type: 'closed', code: 1011, reason: 'Server error' })
+  expect(logs.loud()).toEqual([expect.stringContaining('A fault in the code')])
+})
+
+it('S1: a Redis that is away is no fault of the server, and is logged only as what it is', async () => {
+  const redis = tidy(await startRedis())
+  const server = tidy(await startServer({ redis: redis.url }))
+  const alice = await signIn(server, { transport: 'websocket' })
+  await redis.stop()
+  await server.logs.waitFor('Redis is away')
+  const channel = channelName()
+  const answer = await alice.subscribe(channel)
+  expect(answer).toEqual({ __type: 'serverError', channel, reason: 'Broker unavailable' })
+  expect(server.logs.loud('A request of a client failed')).toEqual([])
+})
