@@ -113,8 +113,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'what waits for the flush goes to a new subscriber too',
     file: 'server/src/hub/hub.ts',
-    find: 'belongs to those who are listening already.\n      this.flush()',
-    replace: 'belongs to those who are listening already.',
+    find: 'const head = this.headOf(channel)\n      channel.subscribers.add(subscriber)',
+    replace: 'channel.subscribers.add(subscriber)\n      const head = this.headOf(channel)',
     profile: 'everything',
   },
   {

@@ -79,7 +79,7 @@ export class Hub {
       beacons: this.#beacons,
       fanOut: this.#fanOut,
       channel: (name) => this.#channels.get(name),
-      headOf: (channel) => this.headOf(channel),
+      headOf: (channel) => this.#lastOf(channel),
       isHopeless: (channel) => this.#membership.isHopeless(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
@@ -166,11 +166,11 @@ export class Hub {
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
     return this.#at(name, since, deadline, (channel, gap) => {
-      // What is pending belongs to those who are listening already.
-      this.flush()
+      // In this order: what is pending is only for those who are listening already.
+      const head = this.headOf(channel)
       channel.subscribers.add(subscriber)
       const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
-      confirm({ channel, head: this.headOf(channel), missed, gap })
+      confirm({ channel, head, missed, gap })
     })
   }
 
@@ -225,7 +225,7 @@ export class Hub {
     return this.#at(name, since, deadline, (live, gap) => {
       const channel = this.#withLog(live)
       const missed = since !== null && gap === null ? channel.log.after(since) : []
-      const head = this.headOf(channel)
+      const head = this.#lastOf(channel)
       begin(channel, head)
       return { channel, head, missed, gap }
     })
@@ -236,8 +236,14 @@ export class Hub {
     return this.#beacons.fresh()
   }
 
-  /** Up to where the channel has been delivered to its listeners. */
+  /** Up to where the channel has been delivered to its listeners. What is pending is delivered first: so it is all that has come. */
   headOf(channel: Channel): Position {
+    this.flush()
+    return this.#lastOf(channel)
+  }
+
+  /** Up to where messages of the channel have come. Some of them may be pending; those who read from its log have them already. */
+  #lastOf(channel: Channel): Position {
     if (channel.state === 'live') return channel.head(this.#beacons.current)
     return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacons.current)
   }
@@ -340,14 +346,14 @@ export class Hub {
   /** Has a live channel keep a log. One that has none begins here. */
   #withLog(channel: Channel): LoggedChannel {
     channel.keepsLog = true
-    channel.log ??= channel.startLog(this.#options.log, this.headOf(channel), 'node')
+    channel.log ??= channel.startLog(this.#options.log, this.#lastOf(channel), 'node')
     // The compiler does not narrow a class by its property.
     return channel as LoggedChannel
   }
 
   /** From where a poll reads that was at `since`. Where a log has run over, what is left of it is better than nothing. */
   #placeAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
-    if (since === null || (gap !== null && gap !== 'overflow')) return this.headOf(channel)
+    if (since === null || (gap !== null && gap !== 'overflow')) return this.#lastOf(channel)
     return gap === null ? since : channel.log.start
   }
 

@@ -65,6 +65,7 @@ export class Backlog {
       this.#positions.set(channel, entry)
       return false
     }
+    // This flushes the fan-out, which must not send again what was read from the log here.
     this.#positions.set(channel, this.#hub.headOf(channel))
     return true
   }

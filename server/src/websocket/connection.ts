@@ -288,7 +288,6 @@ export class Connection implements Subscriber, Requested, BacklogReader {
     const held = this.#channels.get(name)
     if (held) {
       // A lagging client has not been sent everything up to the head.
-      hub.flush()
       const head = this.#backlog?.positionIn(held) ?? hub.headOf(held)
       this.#confirm({ channel: held, head, missed: [], gap: null }, false)
       return false
