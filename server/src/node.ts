@@ -1,15 +1,18 @@
 import type { Auth, Parsed } from '@broadcaster/protocol'
 import { Access, type Authenticate } from './clients/access.ts'
+import { Admission } from './clients/admission.ts'
 import { nodeUnavailable, type Answer } from './longpoll/answers.ts'
 import type { Backend } from './backends/backend.ts'
 import { Connection, type ConnectionHost } from './websocket/connection.ts'
 import { readClientName, readGeneration } from './clients/clientName.ts'
 import type { Link } from './websocket/link.ts'
 import { Connections } from './websocket/connections.ts'
+import { Unauthenticated } from './websocket/unauthenticated.ts'
 import type { ControlMessage } from './control/control.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Departure } from './longpoll/departure.ts'
 import { Fences } from './clients/fences.ts'
+import type { RefusalKind } from './clients/refusals.ts'
 import type { Compression } from './channels/frames.ts'
 import { Hub } from './hub/hub.ts'
 import { describe } from './input/json.ts'
@@ -47,18 +50,22 @@ export interface Stats {
     channels: number
     logMessages: number
     logBytes: number
+    /** What clients were refused since the start, by kind. */
+    refusals: Record<RefusalKind, number>
   }
 }
 
 /** One node, without the wires: everything behind Express, `ws` and Redis. */
 export class Node {
   readonly access: Access
+  readonly admission: Admission
   readonly revocations = new Revocations()
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
   readonly #connections = new Connections()
+  readonly #unauthenticated: Unauthenticated
   readonly #longPoll: LongPoll
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
@@ -83,6 +90,14 @@ export class Node {
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
     })
     this.#hub.onControl = (message) => this.#control(message)
+    this.#unauthenticated = new Unauthenticated(limits.unauthenticated)
+    this.admission = new Admission({
+      limits,
+      addressOf: options.addressOf ?? null,
+      refusalLevel: options.refusalLevel,
+      logger,
+      sessionLifeMs: sessionLife(timeout).pollingMs,
+    })
     this.access = new Access({
       canConnect: options.canConnect,
       canSubscribe: options.canSubscribe,
@@ -113,11 +128,17 @@ export class Node {
       logger,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
-      authenticated: (auth, opened) => this.#replaceOlder(auth, opened),
+      authenticated: (auth, opened) => {
+        this.#unauthenticated.delete(opened)
+        this.#replaceOlder(auth, opened)
+      },
+      refused: (refusal, { address }) =>
+        this.admission.refusals.note(refusal, address === null ? {} : { address: address.key }),
       closed: (ended) => this.#connections.remove(ended),
     }
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
+      this.admission.sweep()
       this.#report()
     }, REPORT_INTERVAL_MS)
     this.#reporter.unref()
@@ -147,7 +168,24 @@ export class Node {
   connect(link: Link, authenticate: Authenticate): Connection {
     const connection = new Connection(this.#connectionHost, link, authenticate)
     this.#connections.add(connection)
+    this.#unauthenticated.add(connection, link)
+    this.sockets += 1
     return connection
+  }
+
+  /** The socket of a connection is gone. */
+  gone(connection: Connection): void {
+    connection.ended()
+    this.#unauthenticated.delete(connection)
+    this.sockets -= 1
+  }
+
+  /** Whether one more WebSocket may come that has not authenticated. An older one may have to go for it. */
+  makeRoom(): boolean {
+    return this.#unauthenticated.makeRoom(({ address }) => {
+      const reason = 'limits.unauthenticated: dropped for a newer connection'
+      this.#connectionHost.refused({ kind: 'limit', reason }, { address })
+    })
   }
 
   /** A long-poll request has come, and had begun at that moment. */
@@ -186,6 +224,7 @@ export class Node {
         waitingPolls: this.#longPoll.waiting,
         lagging: this.#connections.lagging,
         ...channels,
+        refusals: this.admission.refusals.counts,
       },
     }
   }
@@ -225,7 +264,9 @@ export class Node {
       if (generation > 1) this.#fence(client, generation)
     }
     const { __previous: previous } = auth
-    if (typeof previous === 'string') this.#inBackground(this.#longPoll.endSession(sessionId(previous)))
+    if (typeof previous !== 'string') return
+    this.admission.sessions.end(previous)
+    this.#inBackground(this.#longPoll.endSession(sessionId(previous)))
   }
 
   #fence(client: string, generation: number): void {

@@ -2,9 +2,19 @@ import type { Request } from 'express'
 /** @ts-ignore ioredis is an optional peer dependency: without it, its types are `any`, and `redis: false` compiles. */
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { ConnectAnswer } from './clients/access.ts'
+import type { RefusalLevel } from './clients/refusals.ts'
 import { controlChannelFor } from './backends/controlChannel.ts'
 import { consoleLogger, type Logger } from './logger.ts'
-import { amounts, callback, checkKeys, checkLogger, duration, invalid, name } from './input/optionChecks.ts'
+import {
+  amounts,
+  callback,
+  checkKeys,
+  checkLogger,
+  duration,
+  invalid,
+  level,
+  name,
+} from './input/optionChecks.ts'
 import { readOrigins, type AllowedOrigins } from './input/originList.ts'
 import { checkRedis } from './input/redisTarget.ts'
 import { checkWebSocket, type WebSocketOptions } from './input/webSocketOptions.ts'
@@ -41,11 +51,19 @@ export interface BroadcasterOptions<C extends object = Context> {
    * Which browser origins may connect, on both transports: a list such as `['https://app.example', /^https:\/\/[\w-]+\.app\.example$/]`,
    * or a function, sync or async, that is asked of every request. It also opens CORS for long-poll. A RegExp is tried on the
    * origin as the browser sends it: begin it with `^` and end it with `$`. With a list, requests without an `Origin` header come
-   * from no browser, and are let in. An origin that is refused is logged, once, with what would let it in.
+   * from no browser, and are let in. An origin that is refused is logged, with what would let it in.
    *
    * @default the same origin only
    */
   checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>)
+  /**
+   * Whose connections `limits.connectionsPerAddress` counts together, for example `(req) => req.get('cf-connecting-ip') ?? null`.
+   * `null`: this client is not counted, and its requests have no limit until it has authenticated. Throwing, or answering
+   * anything else, is logged once, and `req.ip` counts. Of an IPv6 address, the first 64 bits count.
+   *
+   * @default `req.ip`, so Express' `trust proxy` counts
+   */
+  addressOf?: (req: Request) => string | null
   /**
    * Where Redis is; `false` for one process without Redis.
    *
@@ -100,6 +118,15 @@ export interface BroadcasterOptions<C extends object = Context> {
    * @default warnings and errors to `console`
    */
   logger?: Logger
+  /**
+   * The level at which is logged what clients were refused: an origin, authentication, a channel, a frame, or more than a limit
+   * allows. The lines have the fields `kind`, `reason`, `address` and, where there is one, `channel` or `origin`; never auth data
+   * or tokens. At most 10 lines of a kind are logged in a minute, then one that says how many were left out.
+   * `stats().node.refusals` counts all of them.
+   *
+   * @default 'warn' for origins, 'info' for everything else
+   */
+  refusalLevel?: RefusalLevel
 }
 
 export interface RecoveryOptions {
@@ -175,6 +202,29 @@ export interface Limits {
    */
   connections: number
   /**
+   * WebSocket connections and long-poll sessions of one address on this node. An IPv6 address is its first 64 bits. Beyond:
+   * HTTP 429. With `Infinity`, requests without a session have no limit either.
+   *
+   * @default 1_000
+   */
+  connectionsPerAddress: number
+  /**
+   * WebSockets that have not authenticated, those included that are closed and not gone yet. Beyond: a newcomer takes the place
+   * of the oldest one that has sent no `auth` for a second; if there is none, HTTP 503.
+   *
+   * @default a tenth of `connections`, and at least 100
+   */
+  unauthenticated: number
+  /**
+   * Frames of a WebSocket connection, or requests of a long-poll session on this node, in a second. A client may have saved up
+   * twice `channelsPerConnection`, to subscribe to all its channels at once. Beyond: close 4429, or HTTP 429 with `Retry-After`.
+   * It comes back by itself, from its positions. The same holds for all handshakes, and requests without a session, of one
+   * address, which may have saved up twice `connectionsPerAddress`.
+   *
+   * @default 50
+   */
+  requestsPerSecond: number
+  /**
    * How long a WebSocket may stay open without `auth`, in ms. Beyond: close 4408.
    *
    * @default 10_000
@@ -204,6 +254,9 @@ export const defaultLimits: Limits = {
   undeliveredBytes: 16 * 1024 * 1024,
   answerBytes: 1024 * 1024,
   connections: 50_000,
+  connectionsPerAddress: 1_000,
+  unauthenticated: 5_000,
+  requestsPerSecond: 50,
   authTimeout: 10_000,
   bufferedBytes: 1024 * 1024,
 }
@@ -213,6 +266,7 @@ export interface ResolvedOptions {
   readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
   readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
   readonly checkOrigin: AllowedOrigins | ((req: Request) => unknown) | undefined
+  readonly addressOf: ((req: Request) => unknown) | undefined
   readonly redis: RedisTarget | false
   readonly pubSub: RedisTarget | undefined
   readonly controlChannel: string
@@ -223,6 +277,7 @@ export interface ResolvedOptions {
   readonly limits: Limits
   readonly webSocket: WebSocketOptions
   readonly logger: Logger
+  readonly refusalLevel: RefusalLevel | undefined
 }
 
 const DEFAULT_REDIS = 'redis://localhost:6379'
@@ -231,6 +286,7 @@ const KNOWN = new Set<string>([
   'canConnect',
   'canSubscribe',
   'checkOrigin',
+  'addressOf',
   'redis',
   'pubSub',
   'controlChannel',
@@ -241,6 +297,7 @@ const KNOWN = new Set<string>([
   'limits',
   'webSocket',
   'logger',
+  'refusalLevel',
 ] satisfies (keyof BroadcasterOptions)[])
 
 /** @throws {BroadcasterError} `invalidOption`, with what was expected and what came. */
@@ -259,13 +316,14 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     throw invalid('pollTime', `whole ms, 0 or more, and less than timeout (${timeout})`, pollTime)
   }
   const controlNamespace = name('controlNamespace', options.controlNamespace ?? 'bc:')
-  const limits = amounts('limits', defaultLimits, options.limits)
+  const limits = readLimits(options.limits)
   if (limits.authTimeout !== Infinity) duration('limits.authTimeout', limits.authTimeout)
   return {
     canConnect: callback('canConnect', options.canConnect) ?? (() => true),
     canSubscribe:
       (callback('canSubscribe', options.canSubscribe) as ResolvedOptions['canSubscribe']) ?? (() => true),
     checkOrigin: checkOrigin === undefined ? undefined : readOrigins(checkOrigin),
+    addressOf: callback('addressOf', options.addressOf),
     redis: redis ?? DEFAULT_REDIS,
     pubSub,
     controlChannel: name(
@@ -279,7 +337,14 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     limits,
     webSocket: options.webSocket ?? {},
     logger: options.logger ?? consoleLogger,
+    refusalLevel: level('refusalLevel', options.refusalLevel),
   }
+}
+
+function readLimits(given: unknown): Limits {
+  const limits = amounts('limits', defaultLimits, given)
+  const isGiven = (given as Partial<Limits> | undefined)?.unauthenticated !== undefined
+  return isGiven ? limits : { ...limits, unauthenticated: Math.max(100, Math.ceil(limits.connections / 10)) }
 }
 
 function defaultControlChannel(

@@ -200,6 +200,7 @@ describe('options', () => {
       canConnect: undefined,
       canSubscribe: undefined,
       checkOrigin: undefined,
+      addressOf: undefined,
       redis: undefined,
       pubSub: undefined,
       controlChannel: undefined,
@@ -210,6 +211,7 @@ describe('options', () => {
       limits: undefined,
       webSocket: undefined,
       logger: undefined,
+      refusalLevel: undefined,
     }
     const live = broadcaster({ ...(none as object), redis: false })
     await live.ready()

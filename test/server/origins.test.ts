@@ -315,7 +315,7 @@ describe('an origin that is refused', () => {
   it('is let in by what the log says', async () => {
     const refusing = await start()
     await isLetIn(refusing, 'https://app.example:8443')
-    const [, list] = /checkOrigin: (\[.*?\])/.exec(refusing.logs.loud()[0]!)!
+    const [, list] = /checkOrigin: (\[[^\\]*?\])/.exec(refusing.logs.loud()[0]!)!
     const server = await start(JSON.parse(list!) as string[])
     expect(await isLetIn(server, 'https://app.example:8443')).toBe(true)
   })
@@ -327,8 +327,7 @@ describe('an origin that is refused', () => {
       expect((await post(server.url, '{}', { headers })).status).toBe(403)
     }
     const lines = server.logs.loud()
-    expect(lines).toHaveLength(101)
-    expect(lines[100]).toMatch(/not logged/)
+    expect(lines).toHaveLength(10)
     for (const line of lines) expect(line.length).toBeLessThan(5000)
   })
 })

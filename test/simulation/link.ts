@@ -10,6 +10,7 @@ export type Written = { readonly frames: Buffer } | { readonly code: number; rea
  */
 export class SimulatedLink implements Link {
   readonly isCompressing = false
+  readonly address = null
   readonly #world: World
   readonly #transmit: (item: Written) => void
   #unsent: (Written | { readonly drained: () => void })[] = []
@@ -52,6 +53,9 @@ export class SimulatedLink implements Link {
     this.#isClosing = true
     this.#put({ code, reason })
   }
+
+  /** Only clients that do not authenticate are cut off so, and all of these do. */
+  terminate(): void {}
 
   // -- the network
 

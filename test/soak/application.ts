@@ -108,6 +108,8 @@ function makeBroadcasters(redis: string, { logger }: Noticed): Record<Broadcaste
       authTimeout: 1500,
       channelsPerConnection: 50,
       bufferedBytes: 64 * 1024,
+      // Attackers and healthy clients come from one address.
+      connectionsPerAddress: Infinity,
     },
   }
   return {
@@ -133,6 +135,7 @@ function makeBroadcasters(redis: string, { logger }: Noticed): Record<Broadcaste
         connections: 6,
         authTimeout: 300,
         bufferedBytes: 1024,
+        connectionsPerAddress: Infinity,
       },
     }),
   }

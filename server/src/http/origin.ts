@@ -11,28 +11,34 @@ import { isAllowed } from '../input/originList.ts'
  */
 export type OriginCheck = (req: Request, done: (isAllowed: boolean) => void) => void
 
-export function originCheck({ checkOrigin: option, logger }: ResolvedOptions): OriginCheck {
-  const refusals = new Refusals(logger)
-  if (typeof option === 'function') return askEachTime(option, refusals, logger)
+/** Is told why a request was refused, and what would let it in. */
+type OnRefused = (req: Request, reason: string) => void
+
+export function originCheck(
+  { checkOrigin: option, logger }: Pick<ResolvedOptions, 'checkOrigin' | 'logger'>,
+  refused: OnRefused,
+): OriginCheck {
+  if (typeof option === 'function') return askEachTime(option, refused, logger)
   return (req, done) => {
     const { origin } = req.headers
     // Browsers always say one where it matters; whoever is no browser could say what he likes.
     if (origin === undefined) return done(true)
     const isIn = option === undefined ? isSameOrigin(origin, req) : isAllowed(option, origin)
-    if (!isIn) refusals.log(req, option === undefined ? whyOther(origin, req) : whyNotListed(origin))
+    if (!isIn) refused(req, option === undefined ? whyOther(origin, req) : whyNotListed(origin))
     done(isIn)
   }
 }
 
 /** A callback that throws or rejects has refused. */
-function askEachTime(option: (req: Request) => unknown, refusals: Refusals, logger: Logger): OriginCheck {
+function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logger: Logger): OriginCheck {
   const judge = (req: Request, answer: unknown): boolean => {
     if (answer === true) return true
-    refusals.log(req, `checkOrigin answered ${describe(answer)}, and only true lets in`)
+    refused(req, `checkOrigin answered ${describe(answer)}, and only true lets in`)
     return false
   }
-  const failed = (error: unknown): boolean => {
+  const failed = (req: Request, error: unknown): boolean => {
     logger.error({ err: error }, 'checkOrigin failed; the request was refused')
+    refused(req, 'checkOrigin failed')
     return false
   }
   return (req, done) => {
@@ -40,11 +46,14 @@ function askEachTime(option: (req: Request) => unknown, refusals: Refusals, logg
     try {
       answer = option(req)
     } catch (error) {
-      return done(failed(error))
+      return done(failed(req, error))
     }
     if (!(answer instanceof Object && 'then' in answer)) return done(judge(req, answer))
     void Promise.resolve(answer)
-      .then((settled) => judge(req, settled), failed)
+      .then(
+        (settled) => judge(req, settled),
+        (error: unknown) => failed(req, error),
+      )
       .then(done)
   }
 }
@@ -116,28 +125,6 @@ function letIn(origin: string): string {
   return `write checkOrigin: [${JSON.stringify(origin.slice(0, MAX_ORIGIN_LENGTH))}]`
 }
 
-/** Each origin once: strangers don't get to fill the log, and the one that was forgotten is among the first. */
-class Refusals {
-  readonly #logger: Logger
-  readonly #logged = new Set<string>()
-
-  constructor(logger: Logger) {
-    this.#logger = logger
-  }
-
-  log(req: Request, why: string): void {
-    const origin = req.headers.origin?.slice(0, MAX_ORIGIN_LENGTH)
-    const key = origin ?? ''
-    if (this.#logged.size >= MAX_REFUSALS || this.#logged.has(key)) return
-    this.#logged.add(key)
-    const fields = { origin, host: req.headers.host }
-    this.#logger.warn(fields, `Requests from ${origin ?? 'no origin'} are refused: ${why}`)
-    if (this.#logged.size === MAX_REFUSALS)
-      this.#logger.warn({}, 'Further origins that are refused are not logged')
-  }
-}
-
-const MAX_REFUSALS = 100
 const MAX_ORIGIN_LENGTH = 300
 
 /** CORS headers for an origin that is let in, and the whole answer to its preflight. */

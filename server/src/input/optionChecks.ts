@@ -70,10 +70,18 @@ export function callback<F>(option: string, value: F | undefined): F | undefined
   return value
 }
 
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
 export function checkLogger(logger: Logger): void {
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-    if (typeof logger[level] !== 'function') throw invalid(`logger.${level}`, 'a function', logger[level])
+  for (const each of LEVELS) {
+    if (typeof logger[each] !== 'function') throw invalid(`logger.${each}`, 'a function', logger[each])
   }
+}
+
+export function level(option: string, value: unknown): (typeof LEVELS)[number] | undefined {
+  const known = LEVELS.find((each) => each === value)
+  if (value !== undefined && known === undefined) throw invalid(option, `one of ${LEVELS.join(', ')}`, value)
+  return known
 }
 
 export function name(option: string, value: unknown): string {

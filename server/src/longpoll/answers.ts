@@ -1,9 +1,14 @@
 import { reasons, type ServerMessage } from '@broadcaster/protocol'
+import { withoutInput, type Refusal } from '../clients/refusals.ts'
 
 /** What a request is answered with: a status, and the JSON text of an array of messages. */
 export interface Answer {
   readonly status: number
   readonly body: string
+  /** Of a session that this answer has opened. */
+  readonly token?: string
+  /** What the client did not get. */
+  readonly refusal?: Refusal
 }
 
 export function answer(status: number, ...messages: readonly ServerMessage[]): Answer {
@@ -32,7 +37,23 @@ export function expired(): Answer {
   return answer(401, { __type: 'authError', reason: reasons.authExpected })
 }
 
+/** Not a message at all. */
+export function badBody(reason: string): Answer {
+  return { ...expired(), refusal: { kind: 'frame', reason: withoutInput(reason) } }
+}
+
+/** The client does not get in. */
+export function authRefused(reason: string = reasons.unauthorized): Answer {
+  return { ...answer(401, { __type: 'authError', reason }), refusal: { kind: 'auth', reason } }
+}
+
 /** No such channel for this client. */
 export function channelRefused(channel: string, reason: string = reasons.channelRefused): Answer {
-  return answer(200, { __type: 'subscribeError', channel, reason })
+  const reply = answer(200, { __type: 'subscribeError', channel, reason })
+  return { ...reply, refusal: { kind: 'channel', reason, channel } }
+}
+
+/** The client has sent too many requests. */
+export function tooManyRequests(): Answer {
+  return answer(429, { __type: 'serverError', reason: reasons.tooManyRequests })
 }

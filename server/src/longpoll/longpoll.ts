@@ -8,7 +8,17 @@ import {
 } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import { readAuthData, type Access, type Authenticate } from '../clients/access.ts'
-import { answer, channelRefused, empty, expired, nodeUnavailable, repeated, type Answer } from './answers.ts'
+import {
+  answer,
+  authRefused,
+  channelRefused,
+  empty,
+  expired,
+  nodeUnavailable,
+  repeated,
+  badBody,
+  type Answer,
+} from './answers.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { ControlMessage } from '../control/control.ts'
 import { Deadline } from '../time/deadline.ts'
@@ -95,7 +105,8 @@ export class LongPoll {
     const message = parsed.kind === 'message' ? parsed.message : null
     try {
       if (id === null) {
-        return message?.__type === 'auth' ? await this.#authenticate(message, authenticate, begun) : expired()
+        if (message?.__type === 'auth') return await this.#authenticate(message, authenticate, begun)
+        return parsed.kind === 'bad' ? badBody(parsed.reason) : expired()
       }
       switch (message?.__type) {
         case 'auth':
@@ -197,9 +208,9 @@ export class LongPoll {
   async #authenticate(auth: Auth, authenticate: Authenticate, begun: Moment): Promise<Answer> {
     const { revocations, sessions, limits, recovery } = this.#host
     const data = readAuthData(auth, limits.authBytes)
-    if (data === null) return answer(401, { __type: 'authError', reason: reasons.authTooLarge })
+    if (data === null) return authRefused(reasons.authTooLarge)
     const access = await authenticate(data)
-    if (!access.isAllowed) return answer(401, { __type: 'authError', reason: reasons.unauthorized })
+    if (!access.isAllowed) return authRefused()
     const token = randomUUID()
     const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
     await sessions.create(sessionId(token), {
@@ -221,7 +232,7 @@ export class LongPoll {
     })
     this.#host.authenticated(auth)
     const ok = { __type: 'authOk', __token: token } as const
-    return answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok)
+    return { ...answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok), token }
   }
 
   async #subscribe(id: string, message: Subscribe): Promise<Answer> {

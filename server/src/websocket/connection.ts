@@ -22,6 +22,7 @@ import type { Entry } from '../channels/log.ts'
 import type { Link } from './link.ts'
 import type { Logger } from '../logger.ts'
 import type { Limits } from '../options.ts'
+import { withoutInput, type Refusal, type RefusalKind } from '../clients/refusals.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { Requests, type Requested } from './requests.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
@@ -40,6 +41,7 @@ export interface ConnectionHost {
   /** The connection is authenticated: from now on it counts. */
   authenticated(auth: Auth, connection: Connection): void
   closed(connection: Connection): void
+  refused(refusal: Refusal, link: Pick<Link, 'address'>): void
 }
 
 /** Shared, so that a connection has a pointer and no object. */
@@ -79,7 +81,7 @@ export class Connection implements Subscriber, Requested, BacklogReader {
     this.#authenticate = authenticate
     const { authTimeout } = host.limits
     this.#authTimer = Number.isFinite(authTimeout)
-      ? setTimeout(() => this.close('authTimeout'), authTimeout)
+      ? setTimeout(() => this.#closeFor('limit', 'authTimeout'), authTimeout)
       : null
   }
 
@@ -103,7 +105,7 @@ export class Connection implements Subscriber, Requested, BacklogReader {
   /** A frame has come. */
   receive(text: string): void {
     if (this.#state === 'closed') return
-    if (!this.#requests.receive(text)) this.close('badMessage', 'Too many requests')
+    if (!this.#requests.receive(text)) this.#closeFor('frame', 'badMessage', reasons.tooManyRequests)
   }
 
   take(text: string): void {
@@ -112,7 +114,7 @@ export class Connection implements Subscriber, Requested, BacklogReader {
       return this.#refuse(reasons.authTooLarge)
     }
     const parsed = parseClientMessage(text)
-    if (parsed.kind === 'bad') return this.close('badMessage', parsed.reason)
+    if (parsed.kind === 'bad') return this.#closeFor('frame', 'badMessage', parsed.reason)
     const message = parsed.kind === 'message' ? parsed.message : null
     if (this.#state === 'new') {
       if (message?.__type === 'auth') this.#handshake(message).catch((error: unknown) => this.#fail(error))
@@ -359,12 +361,18 @@ export class Connection implements Subscriber, Requested, BacklogReader {
     this.#waitForDrain()
   }
 
+  #closeFor(kind: RefusalKind, name: CloseName, reason: string = closeCodes[name].reason): void {
+    this.#host.refused({ kind, reason: withoutInput(reason) }, this.#link)
+    this.close(name, reason)
+  }
+
   #refuse(reason: string): void {
     this.#send({ __type: 'authError', reason })
-    this.close('unauthorized', reason)
+    this.#closeFor('auth', 'unauthorized', reason)
   }
 
   #refuseChannel(channel: string, reason: string): void {
+    this.#host.refused({ kind: 'channel', reason, channel }, this.#link)
     this.#send({ __type: 'subscribeError', channel, reason })
   }
 

@@ -1,7 +1,11 @@
+import type { Address } from '../clients/addresses.ts'
+
 /** The wire under a connection. */
 export interface Link {
   /** Whether the client takes compressed frames. */
   readonly isCompressing: boolean
+  /** Where the client is, as far as it is known. */
+  readonly address: Address | null
   write(frames: Buffer): void
   /** Bytes that were written and have not left the process. */
   readonly bufferedBytes: number
@@ -11,4 +15,6 @@ export interface Link {
   pause(): void
   resume(): void
   close(code: number, reason: string): void
+  /** Ends the connection at once, whatever the client does. */
+  terminate(): void
 }

@@ -2,6 +2,8 @@ import type { Request } from 'express'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
 import type { Authenticate } from '../clients/access.ts'
+import type { Address } from '../clients/addresses.ts'
+import type { Refusal } from '../clients/refusals.ts'
 import type { Connection } from './connection.ts'
 import type { Link } from './link.ts'
 import type { Node } from '../node.ts'
@@ -19,24 +21,42 @@ export class WebSockets {
   // Shared by all sockets: one of each for every connection would be most of what an idle one costs.
   readonly #onMessage: (this: WebSocket, data: WebSocket.RawData) => void
   readonly #onSign: (this: WebSocket) => void
+  readonly #onError: (this: WebSocket, error: Error) => void
   readonly #onClose: (this: WebSocket) => void
 
   /** A connection from which no whole frame came for two intervals is dropped. */
   constructor(node: Node, pingIntervalMs: number) {
     this.#node = node
     const links = this.#links
+    const { requests, addresses, refusals } = node.admission
+    /** A frame has come. False if it is one too many. */
+    const isWithinRate = (link: WebSocketLink): boolean => {
+      link.isHeard = true
+      const fullAt = requests.take(link.fullAt)
+      if (fullAt !== null) link.fullAt = fullAt
+      else if (!link.connection.isClosed) {
+        addresses.fine(link.address)
+        refusals.note(TOO_MANY_FRAMES, { address: link.address.key })
+        link.connection.close('tooManyRequests')
+      }
+      return fullAt !== null
+    }
     this.#onMessage = function (data) {
       const link = links.get(this)!
-      link.isHeard = true
-      link.connection.receive(asText(data))
+      if (isWithinRate(link)) link.connection.receive(asText(data))
     }
     this.#onSign = function () {
-      links.get(this)!.isHeard = true
+      isWithinRate(links.get(this)!)
+    }
+    this.#onError = function (error) {
+      const { address } = links.get(this)!
+      refusals.note(isTooLarge(error) ? TOO_LARGE_FRAME : BROKEN_FRAME, { address: address.key })
     }
     this.#onClose = function () {
-      links.get(this)!.connection.ended()
+      const { connection, address } = links.get(this)!
       links.delete(this)
-      node.sockets -= 1
+      addresses.leave(address)
+      node.gone(connection)
     }
     this.#sweeper = setInterval(() => this.#sweep(), pingIntervalMs)
     this.#sweeper.unref()
@@ -45,14 +65,17 @@ export class WebSockets {
   }
 
   accept(ws: WebSocket, req: Request): void {
-    const link = new WebSocketLink(ws, req.socket, takesSharedCompression(ws, req))
+    const { addresses } = this.#node.admission
+    const address = addresses.of(req)
+    // There was room for it when its request was let through, a moment ago.
+    addresses.enter(address)
+    const link = new WebSocketLink(ws, req.socket, address, takesSharedCompression(ws, req))
     link.connection = this.#node.connect(link, authenticateWith(this.#node, req))
     this.#links.set(ws, link)
-    this.#node.sockets += 1
     ws.on('message', this.#onMessage)
     ws.on('ping', this.#onSign)
     ws.on('pong', this.#onSign)
-    ws.on('error', onError)
+    ws.on('error', this.#onError)
     ws.on('close', this.#onClose)
   }
 
@@ -77,8 +100,17 @@ function authenticateWith(node: Node, req: Request): Authenticate {
   return (auth) => node.access.connect(auth, req)
 }
 
-/** A frame that breaks the protocol, or is too large: `ws` has closed with the right code. */
-function onError(): void {}
+// `ws` has closed with the right code.
+const TOO_LARGE_FRAME: Refusal = { kind: 'limit', reason: 'limits.messageBytes: the frame is too large' }
+const BROKEN_FRAME: Refusal = { kind: 'frame', reason: 'The frame breaks the WebSocket protocol' }
+const TOO_MANY_FRAMES: Refusal = {
+  kind: 'limit',
+  reason: 'limits.requestsPerSecond: too many frames of one connection',
+}
+
+function isTooLarge(error: Error & { code?: string }): boolean {
+  return error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' || error.message.startsWith('Max payload size')
+}
 
 /** Our frames go to the socket itself, many in one write; `ws` writes no data frames, so none come between. */
 class WebSocketLink implements Link {
@@ -86,6 +118,9 @@ class WebSocketLink implements Link {
   /** Whether a frame has come since the last ping: all of one, since bits of one may come for ever. */
   isHeard = true
   readonly isCompressing: boolean
+  readonly address: Address
+  /** When the client's bucket for requests is full again. */
+  fullAt = 0
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
@@ -95,8 +130,9 @@ class WebSocketLink implements Link {
   #sentAtPing = -1
   #wasClosing = false
 
-  constructor(ws: WebSocket, socket: Socket, isCompressing: boolean) {
+  constructor(ws: WebSocket, socket: Socket, address: Address, isCompressing: boolean) {
     this.#ws = ws
+    this.address = address
     this.#socket = socket
     this.isCompressing = isCompressing
   }
@@ -139,6 +175,10 @@ class WebSocketLink implements Link {
 
   close(code: number, reason: string): void {
     this.#ws.close(code, reason)
+  }
+
+  terminate(): void {
+    this.#ws.terminate()
   }
 
   /** Ends the connection instead, if nothing has come since the last one: not even the answer to it. */

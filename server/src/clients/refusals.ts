@@ -1,0 +1,124 @@
+import type { Logger } from '../logger.ts'
+import { monotonicMs } from '../time/monotonic.ts'
+
+/** What was refused. */
+export type RefusalKind = 'origin' | 'auth' | 'channel' | 'limit' | 'frame'
+
+export type RefusalLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface Refusal {
+  readonly kind: RefusalKind
+  /** Why: the server's own words, never the client's auth data or token. */
+  readonly reason: string
+  readonly channel?: string
+}
+
+/** What is known of the client. */
+export interface RefusedClient {
+  readonly address?: string
+  readonly origin?: string | undefined
+  readonly host?: string | undefined
+}
+
+/**
+ * Counts and logs what clients were refused. Strangers must not be able to fill the log: in each minute there are at most
+ * 10 different lines of each kind, and then one line with the number of those that were left out.
+ */
+export class Refusals {
+  readonly #logger: Logger
+  readonly #level: RefusalLevel | undefined
+  readonly #kinds: Record<RefusalKind, Kind> = {
+    origin: new Kind(),
+    auth: new Kind(),
+    channel: new Kind(),
+    limit: new Kind(),
+    frame: new Kind(),
+  }
+
+  /** Without a level, refused origins are warnings, since most of them are a mistake in the options; others are `info`. */
+  constructor(logger: Logger, level: RefusalLevel | undefined) {
+    this.#logger = logger
+    this.#level = level
+  }
+
+  /** How many there were since the start. */
+  get counts(): Record<RefusalKind, number> {
+    const { origin, auth, channel, limit, frame } = this.#kinds
+    return {
+      origin: origin.count,
+      auth: auth.count,
+      channel: channel.count,
+      limit: limit.count,
+      frame: frame.count,
+    }
+  }
+
+  note({ kind, reason, channel }: Refusal, { address, origin, host }: RefusedClient = {}): void {
+    const counted = this.#kinds[kind]
+    counted.count += 1
+    this.#endMinute(kind, counted)
+    const isFull = counted.lines.size >= MAX_LINES
+    if (isFull && counted.unlogged > 0) return void (counted.unlogged += 1)
+    const fields: Record<string, string> = { kind, reason: clean(reason) }
+    if (address !== undefined && address !== '') fields['address'] = clean(address)
+    if (channel !== undefined) fields['channel'] = clean(channel)
+    if (origin !== undefined) fields['origin'] = clean(origin)
+    if (host !== undefined) fields['host'] = clean(host)
+    const line = Object.values(fields).join(' ')
+    if (counted.lines.has(line)) return
+    if (isFull) return void (counted.unlogged += 1)
+    if (counted.lines.size === 0) counted.minuteEnd = monotonicMs() + MINUTE_MS
+    counted.lines.add(line)
+    this.#log(kind, fields, `${TITLES[kind]}: ${fields['reason']}`)
+  }
+
+  /** To be called now and then: says how many lines were left out, when their minute is over. */
+  sweep(): void {
+    for (const [kind, counted] of Object.entries(this.#kinds)) this.#endMinute(kind as RefusalKind, counted)
+  }
+
+  #endMinute(kind: RefusalKind, counted: Kind): void {
+    if (counted.lines.size === 0 || monotonicMs() < counted.minuteEnd) return
+    const { unlogged } = counted
+    counted.lines.clear()
+    counted.unlogged = 0
+    if (unlogged > 0) this.#log(kind, { kind, unlogged }, `${TITLES[kind]}: ${unlogged} more were not logged`)
+  }
+
+  #log(kind: RefusalKind, fields: object, text: string): void {
+    this.#logger[this.#level ?? (kind === 'origin' ? 'warn' : 'info')](fields, text)
+  }
+}
+
+class Kind {
+  count = 0
+  /** What was logged in this minute. */
+  readonly lines = new Set<string>()
+  minuteEnd = 0
+  /** Refusals of this minute that had no room. */
+  unlogged = 0
+}
+
+const TITLES: Record<RefusalKind, string> = {
+  origin: 'An origin was refused',
+  auth: 'A client was refused',
+  channel: 'A channel was refused',
+  limit: 'A client was over a limit',
+  frame: 'A frame was refused',
+}
+
+const MINUTE_MS = 60_000
+const MAX_LINES = 10
+
+/** Why JSON can't be read, without the piece of it that the parser quotes: it may be part of a password. */
+export function withoutInput(reason: string): string {
+  return reason.replace(/^Invalid JSON:.*/s, 'Invalid JSON')
+}
+
+/** Text of clients ends up in terminals: without control characters, and without those that turn the direction of writing. */
+function clean(text: string): string {
+  const cut = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD')
+}
+
+const MAX_LENGTH = 500

@@ -1,0 +1,164 @@
+import type { Parsed } from '@broadcaster/protocol'
+import type { NextFunction, Request, Response } from 'express'
+import type { Access, Authenticate } from '../clients/access.ts'
+import type { Address } from '../clients/addresses.ts'
+import type { Admission } from '../clients/admission.ts'
+import type { KnownSession } from '../clients/knownSessions.ts'
+import type { Moment, Revocations } from '../clients/revocations.ts'
+import type { Logger } from '../logger.ts'
+import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
+import { ClientDeparture, type Departure } from '../longpoll/departure.ts'
+import { readBody, type Body } from './body.ts'
+import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
+import { answerUnread } from './unreadBody.ts'
+
+/** What a long-poll request needs of the node. */
+export interface LongPollNode {
+  readonly admission: Admission
+  readonly revocations: Revocations
+  readonly access: Access
+  readonly isDraining: boolean
+  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure, begun: Moment): Promise<Answer>
+}
+
+/** Reads long-poll requests, and writes what the node answers. */
+export class LongPollRequests {
+  readonly #node: LongPollNode
+  readonly #maxBytes: number
+  readonly #logger: Logger
+  #hasWarnedOfBody = false
+
+  constructor(node: LongPollNode, maxBytes: number, logger: Logger) {
+    this.#node = node
+    this.#maxBytes = maxBytes
+    this.#logger = logger
+  }
+
+  serve(req: Request, res: Response, next: NextFunction): void {
+    // Before the body, which may take its time.
+    const begun = this.#node.revocations.now
+    readBody(req, this.#maxBytes, (body) => {
+      // What middleware has hung into the response may throw when it is written.
+      this.#answer(req, res, body, begun).catch(next)
+    })
+  }
+
+  async #answer(req: Request, res: Response, body: Body, begun: Moment): Promise<void> {
+    // Gone while the application was thinking: nobody would tell, and nobody is there to wait for.
+    if (res.destroyed) return
+    if (typeof body === 'number') return this.#refuseBody(req, res, body)
+    const { sessions, addresses } = this.#node.admission
+    const token = body.kind === 'bad' ? undefined : body.token
+    const session = sessions.get(token)
+    const address = session?.address ?? addresses.of(req)
+    const retryAfter = session === undefined ? this.#admitStranger(address) : this.#admit(session)
+    if (retryAfter !== null) return write(setTooMany(res, retryAfter), tooManyRequests(), {})
+    let answer: Answer | null = null
+    try {
+      answer = await this.#handle(req, res, body, begun)
+    } finally {
+      if (session === undefined) this.#settle(token, address, answer)
+      else this.#follow(token!, address, answer)
+    }
+    const { refusal } = answer
+    if (refusal !== undefined) this.#node.admission.refusals.note(refusal, { address: address.key })
+  }
+
+  /** Asks the node, and writes its answer. */
+  async #handle(req: Request, res: Response, parsed: Parsed, begun: Moment): Promise<Answer> {
+    const departure = new ClientDeparture()
+    let isAnswered = false
+    res.on('close', () => {
+      // Middleware with a limit of time may have answered in our place.
+      if (!isAnswered || !res.writableFinished) departure.leave()
+    })
+    const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
+    const answer = await this.#node.handle(parsed, authenticate, departure, begun)
+    if (res.destroyed || res.writableEnded) return answer
+    isAnswered = true
+    if (res.headersSent) res.end(answer.body)
+    // The next request finds another node.
+    else write(res.status(answer.status), answer, this.#node.isDraining ? { Connection: 'close' } : {})
+    return answer
+  }
+
+  /** A request of a session that is known here. Returns the seconds to wait if there were too many. */
+  #admit(session: KnownSession): number | null {
+    const { sessions } = this.#node.admission
+    if (sessions.takeRequest(session)) return null
+    this.#noteLimit(session.address, 'limits.requestsPerSecond: too many requests of one session')
+    return sessions.retryAfterSeconds(session)
+  }
+
+  /** A request of which nobody knows yet whose it is. It takes a place, as its session will, if it has one. */
+  #admitStranger(address: Address): number | null {
+    const { addresses } = this.#node.admission
+    if (!addresses.takeRequest(address)) {
+      this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
+      return addresses.retryAfterSeconds(address)
+    }
+    if (addresses.enter(address)) return null
+    this.#noteLimit(address, 'limits.connectionsPerAddress: too many sessions of one address')
+    return NO_ROOM_RETRY_SECONDS
+  }
+
+  /** The node has said whether the stranger's token is good. */
+  #settle(token: string | undefined, address: Address, answer: Answer | null): void {
+    const { addresses, sessions } = this.#node.admission
+    if (answer?.token !== undefined) sessions.add(answer.token, address)
+    else if (token !== undefined && answer?.status === 200) {
+      sessions.add(token, address)
+      // It comes from another node, or has not asked for long: the address did not ask for anything new.
+      addresses.putBackRequest(address)
+    } else addresses.leave(address)
+  }
+
+  /** A session that is known here may have ended, and its client have got another one. */
+  #follow(token: string, address: Address, answer: Answer | null): void {
+    const { addresses, sessions } = this.#node.admission
+    if (answer === null || (answer.status !== 401 && answer.token === undefined)) return
+    sessions.end(token)
+    if (answer.token !== undefined && addresses.enter(address)) sessions.add(answer.token, address)
+  }
+
+  #refuseBody(req: Request, res: Response, status: 408 | 413 | 415 | 500): void {
+    if (status === 500) this.#warnBodyLost()
+    else if (status === 415)
+      this.#node.admission.refusals.note(
+        { kind: 'frame', reason: 'A compressed body' },
+        { address: this.#node.admission.addresses.of(req).key },
+      )
+    else
+      this.#noteLimit(
+        this.#node.admission.addresses.of(req),
+        status === 413 ? 'limits.messageBytes: the body is too large' : 'The body did not come in time',
+      )
+    // The rest of it may still come, but not in time.
+    if (status === 408) res.set('Connection', 'close')
+    answerUnread(req, res, status, this.#maxBytes)
+  }
+
+  #noteLimit({ key }: Address, reason: string): void {
+    this.#node.admission.refusals.note({ kind: 'limit', reason }, { address: key })
+  }
+
+  #warnBodyLost(): void {
+    if (this.#hasWarnedOfBody) return
+    this.#hasWarnedOfBody = true
+    this.#logger.error(
+      {},
+      'The body of a long-poll request has been read by other middleware, which left nothing in req.body: mount the broadcaster before it',
+    )
+  }
+}
+
+function write(res: Response, { body }: Answer, more: Record<string, string>): void {
+  res
+    .writeHead(res.statusCode, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': 'no-store',
+      ...more,
+    })
+    .end(body)
+}

@@ -1,0 +1,105 @@
+import type { Express, NextFunction, Request, RequestHandler, Response } from 'express'
+import type { Limits, ResolvedOptions } from '../options.ts'
+import { LongPollRequests, type LongPollNode } from './longPollRequests.ts'
+import { allowCors, originCheck, type OriginCheck } from './origin.ts'
+import { answerUnread } from './unreadBody.ts'
+import type { UpgradeGate } from './upgrade.ts'
+import { WebSocketRequests, type WebSocketNode } from './webSocketRequests.ts'
+
+/** What the routes need of the node. */
+export interface ServedNode extends LongPollNode, WebSocketNode {
+  /** `null`, or what is wrong. */
+  readonly ailment: string | null
+}
+
+export interface RoutesOptions extends Pick<ResolvedOptions, 'checkOrigin' | 'logger'> {
+  readonly node: ServedNode
+  readonly upgrades: UpgradeGate
+  readonly maxBytes: Limits['messageBytes']
+}
+
+/** What is served at the mount path, and the health check below it. */
+export class Routes {
+  readonly #node: ServedNode
+  readonly #upgrades: UpgradeGate
+  readonly #checkOrigin: OriginCheck
+  readonly #maxBytes: number
+  readonly #webSocket: WebSocketRequests
+  readonly #longPoll: LongPollRequests
+
+  constructor({ node, upgrades, maxBytes, ...options }: RoutesOptions) {
+    this.#node = node
+    this.#upgrades = upgrades
+    this.#maxBytes = maxBytes
+    this.#checkOrigin = originCheck(options, (req, reason) => {
+      const { refusals, addresses } = node.admission
+      const { origin, host } = req.headers
+      refusals.note({ kind: 'origin', reason }, { address: addresses.of(req).key, origin, host })
+    })
+    this.#webSocket = new WebSocketRequests(node, this.#checkOrigin, (req) => upgrades.accept(req))
+    this.#longPoll = new LongPollRequests(node, maxBytes, options.logger)
+  }
+
+  addTo(app: Express): void {
+    app.disable('x-powered-by')
+    const serve: RequestHandler = (req, res, next) => this.#serve(req, res, next)
+    app.use(serve)
+    shortcut(app, serve)
+    app.get('/health', (_req, res) => {
+      // For whoever is on call, and for anybody else: no addresses, no names.
+      const { ailment } = this.#node
+      res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
+      res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
+    })
+    // What is below the mount may be somebody else's.
+    app.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
+    app.use((req, res, next) => {
+      this.#checkOrigin(req, (isAllowed) => {
+        if (isAllowed) allowCors(req, res, next)
+        else if (req.method === 'OPTIONS') answerUnread(req, res, 403, this.#maxBytes)
+        else next()
+      })
+    })
+    app.use((req, res) => {
+      if (req.method === 'OPTIONS') return answerUnread(req, res, 204, this.#maxBytes)
+      if (req.method !== 'GET')
+        return answerUnread(req, res.set('Allow', 'GET, POST, OPTIONS'), 405, this.#maxBytes)
+      if (this.#upgrades.isNotAttached(req)) return this.#upgrades.warnNotAttached(res)
+      return res.status(400).type('text/plain').send('Bad Request')
+    })
+  }
+
+  /** The two transports. */
+  #serve(req: Request, res: Response, next: NextFunction): void {
+    if (!isMountPath(req)) return next()
+    if (this.#upgrades.claim(req)) return this.#webSocket.serve(req, res)
+    if (req.method !== 'POST') return next()
+    this.#checkOrigin(req, (isAllowed) => {
+      if (isAllowed) allowCors(req, res, () => this.#longPoll.serve(req, res, next))
+      else answerUnread(req, res, 403, this.#maxBytes)
+    })
+  }
+}
+
+/**
+ * The application around us has made Express requests of what comes here. Going through an application once more would
+ * cost more than a poll.
+ */
+function shortcut(app: Express, serve: RequestHandler): void {
+  const { handle } = app as Handling
+  ;(app as Handling).handle = (req, res, next) => {
+    const through: NextFunction = (error?: unknown) =>
+      error === undefined ? handle.call(app, req, res, next) : next(error)
+    // Without an application around us nobody has made anything of it.
+    if (req.app === undefined) through()
+    else serve(req, res, through)
+  }
+}
+
+/** What `app.use` calls of an application that is mounted; the types leave it out. */
+type Handling = Express & { handle: RequestHandler }
+
+/** Both transports are served at the mount path, and nothing below it. */
+function isMountPath(req: Request): boolean {
+  return req.url === '/' || req.path === '/'
+}

@@ -1,0 +1,76 @@
+import type { Request, Response } from 'express'
+import type { Address } from '../clients/addresses.ts'
+import type { Admission } from '../clients/admission.ts'
+import type { Revocations } from '../clients/revocations.ts'
+import type { OriginCheck } from './origin.ts'
+import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
+
+/** What a request for a WebSocket needs of the node. */
+export interface WebSocketNode {
+  readonly admission: Admission
+  readonly revocations: Revocations
+  readonly isFull: boolean
+  readonly isDraining: boolean
+  /** Sockets that are taken. */
+  sockets: number
+  /** Whether one more WebSocket may come that has not authenticated. */
+  makeRoom(): boolean
+}
+
+/** Decides about requests for a WebSocket. Whoever is refused gets an HTTP answer, before the handshake. */
+export class WebSocketRequests {
+  readonly #node: WebSocketNode
+  readonly #checkOrigin: OriginCheck
+  readonly #accept: (req: Request) => void
+
+  /** `accept` completes the handshake. */
+  constructor(node: WebSocketNode, checkOrigin: OriginCheck, accept: (req: Request) => void) {
+    this.#node = node
+    this.#checkOrigin = checkOrigin
+    this.#accept = accept
+  }
+
+  serve(req: Request, res: Response): void {
+    const node = this.#node
+    const { addresses } = node.admission
+    const begun = node.revocations.now
+    const address = addresses.of(req)
+    if (!addresses.takeRequest(address)) {
+      this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
+      return void setTooMany(res, addresses.retryAfterSeconds(address)).end()
+    }
+    if (!addresses.enter(address)) {
+      this.#noteLimit(address, 'limits.connectionsPerAddress: too many connections of one address')
+      return void setTooMany(res, NO_ROOM_RETRY_SECONDS).end()
+    }
+    // It counts while the application thinks of its origin.
+    let isUnderWay = true
+    const decided = () => {
+      if (!isUnderWay) return
+      isUnderWay = false
+      node.sockets -= 1
+      addresses.leave(address)
+    }
+    node.sockets += 1
+    req.socket.once('close', decided)
+    this.#checkOrigin(req, (isAllowed) => {
+      req.socket.off('close', decided)
+      decided()
+      if (!isAllowed) res.status(403).end()
+      else if (node.isDraining || node.revocations.hasDisconnectedAnybody(begun)) res.status(503).end()
+      else if (node.isFull) this.#refuse(res, address, 'limits.connections: the node is full')
+      else if (!node.makeRoom())
+        this.#refuse(res, address, 'limits.unauthenticated: too many that have not authenticated')
+      else this.#accept(req)
+    })
+  }
+
+  #refuse(res: Response, address: Address, reason: string): void {
+    this.#noteLimit(address, reason)
+    res.status(503).end()
+  }
+
+  #noteLimit({ key }: Address, reason: string): void {
+    this.#node.admission.refusals.note({ kind: 'limit', reason }, { address: key })
+  }
+}

@@ -1,0 +1,174 @@
+import type { BroadcasterOptions } from '@broadcaster/server'
+import { describe, expect, it } from 'vitest'
+import { waitingPoll } from '../support/barriers.ts'
+import { stopClock } from '../support/clock.ts'
+import { LongPollPeer, post } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { handshake, RawSocket } from '../support/rawSocket.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
+import { HandshakeRefused, refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
+
+const start = async (options: BroadcasterOptions = {}, trustProxy?: unknown) =>
+  tidy(
+    await startServer(
+      { ...options, limits: { connectionsPerAddress: 2, ...options.limits } },
+      { before: (app) => trustProxy !== undefined && app.set('trust proxy', trustProxy) },
+    ),
+  )
+
+const from = (address: string) => ({ 'X-Forwarded-For': address })
+
+/** Connects when there is room. */
+function room(server: TestServer, headers = {}): Promise<WebSocketPeer> {
+  return until('room', () =>
+    WebSocketPeer.connect(server, { headers }).catch((error: unknown) => {
+      if (error instanceof HandshakeRefused) return undefined
+      throw error
+    }),
+  ) as Promise<WebSocketPeer>
+}
+
+describe('limits.connectionsPerAddress', () => {
+  it('W10: answers 429 with Retry-After before the handshake, and lets in when there is room', async () => {
+    const server = await start()
+    const alice = await WebSocketPeer.connect(server)
+    await alice.auth()
+    const silent = await WebSocketPeer.connect(server)
+    expect(await refusedHandshake(server)).toMatchObject({ status: 429, headers: { 'retry-after': '5' } })
+    const refused = await post(server.url, { __type: 'auth' })
+    expect(refused.status).toBe(429)
+    expect(refused.headers.get('retry-after')).toBe('5')
+    await silent.close()
+    await room(server)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('counts a session once, whether it polls or not, and no longer than it lives', async () => {
+    const clock = stopClock()
+    const server = await start({ timeout: 1000 })
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await waitingPoll(alice)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    const bob = await WebSocketPeer.connect(server)
+    expect((await refusedHandshake(server)).status).toBe(429)
+    await alice.close()
+    clock.advance(10_000)
+    await room(server)
+    await bob.close()
+  })
+
+  it('counts no session that its client has left for a WebSocket', async () => {
+    const server = await start()
+    const alice = new LongPollPeer(server)
+    await alice.auth({ __v: 1 })
+    const again = await WebSocketPeer.connect(server)
+    expect((await refusedHandshake(server)).status).toBe(429)
+    await again.auth({ __v: 1, __previous: alice.token })
+    await room(server)
+  })
+
+  it('counts no request that was refused', async () => {
+    const server = await start({ canConnect: () => false })
+    for (let i = 0; i < 5; i++) {
+      expect((await post(server.url, { __type: 'auth' })).status).toBe(401)
+      expect((await post(server.url, 'nonsense')).status).toBe(401)
+      expect((await post(server.url, { __type: 'ping', __token: 'none' })).status).toBe(401)
+    }
+    await WebSocketPeer.connect(server)
+    await WebSocketPeer.connect(server)
+  })
+
+  it('counts a handshake while the application thinks of its origin', async () => {
+    let asked = 0
+    const server = await start({
+      checkOrigin: () => (asked++ < 2 ? new Promise<boolean>(() => {}) : true),
+    })
+    const sockets = [await RawSocket.open(server), await RawSocket.open(server)]
+    for (const socket of sockets) socket.write(handshake('/broadcast'))
+    await until('both to be asked', () => asked === 2)
+    expect((await refusedHandshake(server)).status).toBe(429)
+    sockets[0]!.socket.destroy()
+    await room(server)
+  })
+
+  it("takes the address that Express' trust proxy says", async () => {
+    const server = await start({}, 'loopback')
+    for (const address of ['192.0.2.1', '192.0.2.2']) {
+      for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: from(address) })
+      expect((await refusedHandshake(server, { headers: from(address) })).status).toBe(429)
+      expect((await post(server.url, { __type: 'auth' }, { headers: from(address) })).status).toBe(429)
+    }
+    expect(server.logs.loud()).toEqual([])
+  })
+
+  it.each([
+    [
+      'an IPv6 address and its neighbours of the same /64',
+      '2001:db8:1:2::1',
+      '2001:db8:1:2:ffff:ffff:ffff:2',
+    ],
+    ['IPv6 in different words', '2001:db8::1', '2001:0DB8:0:0:1::'],
+    ['IPv4, and the same inside IPv6', '192.0.2.1', '::ffff:192.0.2.1'],
+    ['IPv4, and the same inside IPv6 in hex', '192.0.2.1', '0:0:0:0:0:ffff:c000:201'],
+    ['IPv4 with ports, as some proxies write it', '192.0.2.1:4000', '192.0.2.1:4001'],
+    ['IPv6 with ports', '[2001:db8::1]:4000', '[2001:db8::1]:4001'],
+    ['IPv6 with zones', 'fe80::1%eth0', 'fe80::1%eth1'],
+  ])('takes for one: %s', async (_, one, other) => {
+    const server = await start({}, true)
+    await WebSocketPeer.connect(server, { headers: from(one) })
+    await WebSocketPeer.connect(server, { headers: from(other) })
+    expect((await refusedHandshake(server, { headers: from(one) })).status).toBe(429)
+  })
+
+  it.each([
+    ['two networks of IPv6', '2001:db8:1:2::1', '2001:db8:1:3::1'],
+    ['two addresses of IPv4 inside IPv6', '::ffff:192.0.2.1', '::ffff:192.0.2.2'],
+    ['what is no address', 'unknown', 'hidden'],
+  ])('takes for two: %s', async (_, one, other) => {
+    const server = await start({}, true)
+    for (const address of [one, other]) {
+      for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: from(address) })
+    }
+  })
+
+  it('limits nobody behind a proxy that Express does not know of, and says so once', async () => {
+    const server = await start()
+    for (let i = 0; i < 4; i++) await WebSocketPeer.connect(server, { headers: from(`192.0.2.${i}`) })
+    expect(server.logs.loud()).toEqual([expect.stringMatching(/'trust proxy'/)])
+  })
+
+  it('takes what addressOf says', async () => {
+    const server = await start({ addressOf: (req) => req.get('x-user') ?? null })
+    for (const user of ['alice', 'bob', '192.0.2.1', '192.0.2.2']) {
+      for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: { 'X-User': user } })
+      expect((await refusedHandshake(server, { headers: { 'X-User': user } })).status).toBe(429)
+    }
+    for (let i = 0; i < 5; i++) await WebSocketPeer.connect(server)
+  })
+
+  it.each<[string, NonNullable<BroadcasterOptions['addressOf']>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no idea')
+      },
+    ],
+    ['answers no string', () => 5 as unknown as string],
+    ['answers an empty string', () => ''],
+    ['is async', (async () => 'alice') as unknown as () => string],
+  ])('takes req.ip where addressOf %s, and says so once', async (_, addressOf) => {
+    const server = await start({ addressOf })
+    for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server)
+    expect((await refusedHandshake(server)).status).toBe(429)
+    expect(server.logs.loud()).toEqual([expect.stringMatching(/addressOf failed/)])
+  })
+
+  it('can be lifted', async () => {
+    const server = await start({ limits: { connectionsPerAddress: Infinity, requestsPerSecond: 1 } })
+    for (let i = 0; i < 10; i++) await WebSocketPeer.connect(server)
+    for (let i = 0; i < 10; i++) expect((await post(server.url, { __type: 'auth' })).status).toBe(200)
+  })
+})
