@@ -16,6 +16,7 @@ import { tidy } from '../support/tidy.ts'
 class BreakableLink implements Link {
   readonly isCompressing = false
   readonly bufferedBytes = 0
+  readonly address = null
   readonly inbox = new Inbox()
   /** The next frame that contains this text throws. */
   breaksAt: string | null = null
@@ -35,6 +36,7 @@ class BreakableLink implements Link {
 
   pause(): void {}
   resume(): void {}
+  terminate(): void {}
 
   close(code: number, reason: string): void {
     this.inbox.push({ __type: 'closed', code, reason })
