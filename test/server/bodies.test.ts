@@ -8,13 +8,14 @@ import express, {
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
-import { LongPollPeer } from '../support/longPollPeer.ts'
+import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { handshake, RawSocket, request } from '../support/rawSocket.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { watchUncaught } from '../support/uncaught.ts'
 import { until, within } from '../support/waiting.ts'
+import { refusedHandshake } from '../support/webSocketPeer.ts'
 
 // Other people's middleware, and what it does to a request or its response before they come to us.
 
@@ -222,6 +223,32 @@ describe('a response', () => {
     await raw.ended()
     expect(uncaught).toEqual([])
   })
+
+  it.each(['POST', 'GET', 'OPTIONS'])(
+    'that middleware has broken is an error of %s, also after an origin was thought of',
+    async (method) => {
+      const { uncaught, server } = await start(
+        (app) =>
+          app.use('/broadcast', (_req, res, next) => {
+            const { end } = res
+            const broken = () => {
+              throw Object.assign(new Error('broken by middleware'), { status: 418 })
+            }
+            res.end = () => {
+              res.end = end
+              return broken()
+            }
+            next()
+          }),
+        { checkOrigin: async () => false },
+      )
+      server.app.set('env', 'test')
+      const headers = { Origin: 'https://app.example' }
+      expect((await post(server.url, '', { method, headers })).status).toBe(418)
+      expect((await refusedHandshake(server, { headers })).status).toBe(418)
+      expect(uncaught).toEqual([])
+    },
+  )
 
   it('that middleware has ended stays as it is', async () => {
     const { uncaught, server } = await start((app) =>

@@ -44,8 +44,8 @@ export class LongPollRequests {
   }
 
   async #answer(req: Request, res: Response, body: Body, begun: Moment): Promise<void> {
-    // Gone while the application was thinking: nobody would tell, and nobody is there to wait for.
-    if (res.destroyed) return
+    // The client has gone while the application was thinking, or somebody else has answered: nobody waits for an answer.
+    if (res.destroyed || res.writableEnded) return
     if (typeof body === 'number') return this.#refuseBody(req, res, body)
     const { sessions, addresses } = this.#node.admission
     const token = body.kind === 'bad' ? undefined : body.token

@@ -7,9 +7,13 @@ import { isAllowed } from '../input/originList.ts'
 
 /**
  * Whether a request may come from the origin that it says it comes from. Calls back at once, unless the application's own
- * check has to think.
+ * check has to think. Where `done` throws then, `failed` is called: no caller is there any more to catch it.
  */
-export type OriginCheck = (req: Request, done: (isAllowed: boolean) => void) => void
+export type OriginCheck = (
+  req: Request,
+  done: (isAllowed: boolean) => void,
+  failed: (error: unknown) => void,
+) => void
 
 /** Is told why a request was refused, and what would let it in. */
 type OnRefused = (req: Request, reason: string) => void
@@ -36,25 +40,26 @@ function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logg
     refused(req, `checkOrigin answered ${describe(answer)}, and only true lets in`)
     return false
   }
-  const failed = (req: Request, error: unknown): boolean => {
+  const refuse = (req: Request, error: unknown): boolean => {
     logger.error({ err: error }, 'checkOrigin failed; the request was refused')
     refused(req, 'checkOrigin failed')
     return false
   }
-  return (req, done) => {
+  return (req, done, failed) => {
     let answer: unknown
     try {
       answer = option(req)
     } catch (error) {
-      return done(failed(req, error))
+      return done(refuse(req, error))
     }
     if (!(answer instanceof Object && 'then' in answer)) return done(judge(req, answer))
     void Promise.resolve(answer)
       .then(
         (settled) => judge(req, settled),
-        (error: unknown) => failed(req, error),
+        (error: unknown) => refuse(req, error),
       )
       .then(done)
+      .catch(failed)
   }
 }
 

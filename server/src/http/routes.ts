@@ -1,6 +1,13 @@
-import type { Express, NextFunction, Request, RequestHandler, Response } from 'express'
+import express, {
+  type Express,
+  type NextFunction,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import type { Limits, ResolvedOptions } from '../options.ts'
 import { LongPollRequests, type LongPollNode } from './longPollRequests.ts'
+import { keepLast } from './ownLayers.ts'
 import { allowCors, originCheck, type OriginCheck } from './origin.ts'
 import { answerUnread } from './unreadBody.ts'
 import type { UpgradeGate } from './upgrade.ts'
@@ -43,24 +50,25 @@ export class Routes {
   addTo(app: Express): void {
     app.disable('x-powered-by')
     const serve: RequestHandler = (req, res, next) => this.#serve(req, res, next)
-    app.use(serve)
-    shortcut(app, serve)
-    app.get('/health', (_req, res) => {
+    const routes = express.Router().use(serve)
+    shortcut(app, serve, keepLast(app, routes))
+    routes.get('/health', (_req, res) => {
       // For whoever is on call, and for anybody else: no addresses, no names.
       const { ailment } = this.#node
       res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
       res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
     })
     // What is below the mount may be somebody else's.
-    app.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
-    app.use((req, res, next) => {
-      this.#checkOrigin(req, (isAllowed) => {
+    routes.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
+    routes.use((req, res, next) => {
+      const decide = (isAllowed: boolean) => {
         if (isAllowed) allowCors(req, res, next)
         else if (req.method === 'OPTIONS') answerUnread(req, res, 403, this.#maxBytes)
         else next()
-      })
+      }
+      this.#checkOrigin(req, decide, next)
     })
-    app.use((req, res) => {
+    routes.use((req, res) => {
       if (req.method === 'OPTIONS') return answerUnread(req, res, 204, this.#maxBytes)
       if (req.method !== 'GET')
         return answerUnread(req, res.set('Allow', 'GET, POST, OPTIONS'), 405, this.#maxBytes)
@@ -72,26 +80,30 @@ export class Routes {
   /** The two transports. */
   #serve(req: Request, res: Response, next: NextFunction): void {
     if (!isMountPath(req)) return next()
-    if (this.#upgrades.claim(req)) return this.#webSocket.serve(req, res)
+    if (this.#upgrades.claim(req)) return this.#webSocket.serve(req, res, next)
     if (req.method !== 'POST') return next()
-    this.#checkOrigin(req, (isAllowed) => {
-      if (isAllowed) allowCors(req, res, () => this.#longPoll.serve(req, res, next))
-      else answerUnread(req, res, 403, this.#maxBytes)
-    })
+    this.#checkOrigin(
+      req,
+      (isAllowed) => {
+        if (isAllowed) allowCors(req, res, () => this.#longPoll.serve(req, res, next))
+        else answerUnread(req, res, 403, this.#maxBytes)
+      },
+      next,
+    )
   }
 }
 
 /**
  * The application around us has made Express requests of what comes here. Going through an application once more would
- * cost more than a poll.
+ * cost more than a poll. Only what was added to ours (`isExtended`) has to be gone through.
  */
-function shortcut(app: Express, serve: RequestHandler): void {
+function shortcut(app: Express, serve: RequestHandler, isExtended: () => boolean): void {
   const { handle } = app as Handling
   ;(app as Handling).handle = (req, res, next) => {
     const through: NextFunction = (error?: unknown) =>
       error === undefined ? handle.call(app, req, res, next) : next(error)
     // Without an application around us nobody has made anything of it.
-    if (req.app === undefined) through()
+    if (req.app === undefined || isExtended()) through()
     else serve(req, res, through)
   }
 }

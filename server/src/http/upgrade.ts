@@ -39,7 +39,8 @@ export class UpgradeGate {
     const options = { leaveRouterUntouched: true, wsOptions } as expressWs.Options
     const { getWss } = expressWs(app, server, options)
     getWss().removeAllListeners('connection').on('connection', onOpen)
-    app.on('mount', (parent) => this.#attachWhenListening(parent))
+    // With nothing around it, it is the outermost one itself.
+    this.#attachWhenListening(app)
   }
 
   /** Takes the server's WebSocket requests for this application, and no others. */

@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express'
+import type { NextFunction, Request, Response } from 'express'
 import type { Address } from '../clients/addresses.ts'
 import type { Admission } from '../clients/admission.ts'
 import type { Revocations } from '../clients/revocations.ts'
@@ -30,7 +30,7 @@ export class WebSocketRequests {
     this.#accept = accept
   }
 
-  serve(req: Request, res: Response): void {
+  serve(req: Request, res: Response, next: NextFunction): void {
     const node = this.#node
     const { addresses } = node.admission
     const begun = node.revocations.now
@@ -53,7 +53,7 @@ export class WebSocketRequests {
     }
     node.sockets += 1
     req.socket.once('close', decided)
-    this.#checkOrigin(req, (isAllowed) => {
+    const decide = (isAllowed: boolean) => {
       req.socket.off('close', decided)
       decided()
       if (!isAllowed) res.status(403).end()
@@ -62,7 +62,8 @@ export class WebSocketRequests {
       else if (!node.makeRoom())
         this.#refuse(res, address, 'limits.unauthenticated: too many that have not authenticated')
       else this.#accept(req)
-    })
+    }
+    this.#checkOrigin(req, decide, next)
   }
 
   #refuse(res: Response, address: Address, reason: string): void {
