@@ -48,7 +48,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'what was trimmed counts as covered',
     file: 'server/src/channels/log.ts',
-    find: '    this.#start = entry\n',
+    find: '    this.#start = positionOf(entry)\n',
     replace: '',
   },
   {
@@ -165,8 +165,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'what a session was not given yet is thrown away with the rest',
     file: 'server/src/channels/log.ts',
-    find: 'while (this.#isOver && !this.#isKept())',
-    replace: 'while (this.#isOver)',
+    find: 'this.#isOver && !this.#isKept()',
+    replace: 'this.#isOver',
     profile: 'slow readers',
   },
   {

@@ -13,6 +13,7 @@ import {
   type SessionSubscribeOptions,
 } from './sessions.ts'
 import { throughUtf8 } from '../input/text.ts'
+import { uptimeMs } from '../time/uptime.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 
 /** One process, no services: what `redis: false` uses. */
@@ -86,6 +87,7 @@ interface StoredSession {
   channels: Map<string, Position>
   answer: SessionAnswer | null
   poller: string | null
+  /** In ms since the process started. */
   expiresAt: number
 }
 
@@ -107,7 +109,7 @@ export class MemorySessions implements SessionStore {
       channels: new Map(),
       answer: null,
       poller: null,
-      expiresAt: Date.now() + this.#life.idleMs,
+      expiresAt: uptimeMs() + this.#life.idleMs,
     })
   }
 
@@ -121,7 +123,7 @@ export class MemorySessions implements SessionStore {
     if (stored === undefined) return null
     const before = snapshot(stored)
     stored.poller = poller
-    stored.expiresAt = Date.now() + this.#life.pollingMs
+    stored.expiresAt = uptimeMs() + this.#life.pollingMs
     return before
   }
 
@@ -152,7 +154,7 @@ export class MemorySessions implements SessionStore {
     if (isNew && stored.channels.size >= maxChannels) return 'full'
     if (isNew || replace) stored.channels.set(channel, position)
     stored.poller ??= poller
-    stored.expiresAt = Math.max(stored.expiresAt, Date.now() + this.#life.idleMs)
+    stored.expiresAt = Math.max(stored.expiresAt, uptimeMs() + this.#life.idleMs)
     return { position: stored.channels.get(channel)!, poller: stored.poller, isNew }
   }
 
@@ -181,7 +183,7 @@ export class MemorySessions implements SessionStore {
 
   #find(id: string): StoredSession | undefined {
     const stored = this.#sessions.get(id)
-    if (stored === undefined || stored.expiresAt > Date.now()) return stored
+    if (stored === undefined || stored.expiresAt > uptimeMs()) return stored
     this.#sessions.delete(id)
     return undefined
   }

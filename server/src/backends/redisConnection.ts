@@ -6,6 +6,7 @@ import { BroadcasterError } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
 import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
 import { isReply } from './redisReplies.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** A command that has no answer by then has failed. */
 const COMMAND_TIMEOUT_MS = 3000
@@ -70,7 +71,7 @@ export class RedisConnection {
   readonly #silence = new WeakMap<Socket, { bytes: number; questions: number }>()
   readonly #counted = new WeakMap<Socket, number>()
   /** `null` while it is there. */
-  #lostAt: number | null = Date.now()
+  #lostAt: number | null = uptimeMs()
   #back = deferred()
   #isIll = false
   /** Of a Cluster: ioredis puts another one in its place by itself, and tells nobody what was missed. */
@@ -123,7 +124,7 @@ export class RedisConnection {
         : { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true },
     )
     this.#client = client
-    this.#lostAt = Date.now()
+    this.#lostAt = uptimeMs()
     client.on('ready', () => {
       this.#lostAt = null
       this.#isIll = false
@@ -200,12 +201,12 @@ export class RedisConnection {
 
   get #patienceMs(): number {
     // That it is lost may not have been told yet.
-    return RECONNECT_PATIENCE_MS - (this.#lostAt === null ? 0 : Date.now() - this.#lostAt)
+    return RECONNECT_PATIENCE_MS - (this.#lostAt === null ? 0 : uptimeMs() - this.#lostAt)
   }
 
   #lost(error: Error): void {
     if (this.#lostAt === null) {
-      this.#lostAt = Date.now()
+      this.#lostAt = uptimeMs()
       this.#events.lost(error)
     }
     // At every attempt.

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts'
 import type { RedisConnection } from './redisConnection.ts'
 import { isDenied, troubleOf } from './redisReplies.ts'
 import { explainMissing, missingRights, type Names, type Right } from './redisRights.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** A server that may not be written to any more may not be the master any more: perhaps there is another by now. */
 const RENEW_INTERVAL_MS = 5000
@@ -32,7 +33,7 @@ export class Trouble {
   #isAnswered = false
   #code: string | null = null
   #isChecking = false
-  #renewedAt = 0
+  #renewedAt = -Infinity
 
   constructor(options: TroubleOptions) {
     this.#options = options
@@ -115,8 +116,8 @@ export class Trouble {
   }
 
   #renew(): void {
-    if (Date.now() - this.#renewedAt < RENEW_INTERVAL_MS) return
-    this.#renewedAt = Date.now()
+    if (uptimeMs() - this.#renewedAt < RENEW_INTERVAL_MS) return
+    this.#renewedAt = uptimeMs()
     this.#options.connection.renew()
   }
 }

@@ -1,6 +1,6 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { compressedTextFrame, entryText, textFrame, type Compression, type FrameFormat } from './frames.ts'
-import { ChannelLog, type Entry, type LogLimits } from './log.ts'
+import { ChannelLog, entryBytes, type Entry, type LogLimits } from './log.ts'
 import { comparePositions, isSameRun, type Position } from './position.ts'
 
 /** A live listener of channels, as the hub sees a WebSocket connection. */
@@ -78,13 +78,6 @@ export class Channel {
   #count = 0
   #settle!: () => void
   readonly #compression: Compression | null
-  /** What the last poll was answered with. */
-  #lastRun: {
-    first: Entry | undefined
-    last: Entry | undefined
-    withPositions: boolean
-    text: string
-  } | null = null
   /** One for each format. */
   readonly #shared = [new SharedFrames(), new SharedFrames(), new SharedFrames(), new SharedFrames()] as const
 
@@ -93,6 +86,16 @@ export class Channel {
     this.#compression = compression
     this.nameJson = JSON.stringify(name)
     this.settled = this.#unsettled()
+  }
+
+  /** Messages that are kept, those from before a hole included. */
+  get logMessages(): number {
+    return (this.log?.size ?? 0) + (this.before?.size ?? 0)
+  }
+
+  /** The memory that the logs take. */
+  get logBytes(): number {
+    return (this.log?.bytes ?? 0) + (this.before?.bytes ?? 0)
   }
 
   get isIdle(): boolean {
@@ -107,7 +110,7 @@ export class Channel {
       this.#beacon = beacon
       this.#count = 0
     }
-    return { beacon, count: ++this.#count, json, at, order }
+    return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, order }
   }
 
   /** Where the channel stands: behind every message that has come. */
@@ -191,16 +194,6 @@ export class Channel {
     const isWorthIt =
       compressed && this.#compression !== null && text.length >= this.#compression.thresholdBytes
     return isWorthIt ? compressedTextFrame(text, this.#compression.options) : textFrame(text)
-  }
-
-  /** The text of entries that follow each other, made once for all polls that get just these. */
-  runText(entries: readonly Entry[], withPositions: boolean): string {
-    const [first, last] = [entries[0], entries.at(-1)]
-    const run = this.#lastRun
-    if (run?.first === first && run?.last === last && run?.withPositions === withPositions) return run.text
-    const text = entries.map((entry) => entryText(entry, this.nameJson, withPositions)).join(',')
-    this.#lastRun = { first, last, withPositions, text }
-    return text
   }
 
   #lowestPlace(run: number): Position | null {

@@ -1,10 +1,12 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { comparePositions, isSameRun, type Position } from './position.ts'
+import { comparePositions, isSameRun, positionOf, type Position } from './position.ts'
 
 /** One message as a log keeps it. */
 export interface Entry extends Position {
   /** The body as JSON text: every use of it, frame, long-poll answer or replay, is JSON. */
   readonly json: string
+  /** What it counts against the limits, see {@link entryBytes}. */
+  readonly bytes: number
   /** When this node got it, in ms since the process started. */
   readonly at: number
   /** Counts up over all channels of this node: the order of arrival. 0 for what came from another node. */
@@ -23,29 +25,41 @@ export interface LogLimits {
 /** The earliest place from which somebody still has to be given everything; `null` for nobody. */
 export type LowestNeeded = (run: number) => Position | null
 
-/** What an entry is counted as: its text (one byte a character is what V8 takes for ASCII) and the object. */
-export function entryBytes(entry: Entry): number {
-  return entry.json.length + 100
+/** The object around the text, its slot in the log, and the header of the text. */
+const OVERHEAD_BYTES = 110
+
+/**
+ * The memory that an entry with this text takes. V8 stores a text with one byte a character, or with two if a single
+ * character needs them. Text that is longer in UTF-8 than in characters is not ASCII, so it may be of the second kind.
+ */
+export function entryBytes(json: string): number {
+  const isAscii = Buffer.byteLength(json) === json.length
+  return OVERHEAD_BYTES + (isAscii ? json.length : 2 * json.length)
 }
+
+/** Takes the place of a dropped entry, so that the log does not keep the text of that one. */
+const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, at: 0, order: 0 }
 
 /**
  * The last messages of one channel, without a hole: everything after `start` up to `head` is in here, all of one run of the
- * broker.
- * Bounded by messages and bytes at every append, by age when the hub sweeps.
+ * broker. Appending keeps the bounds of messages and bytes, the hub's sweep keeps the bound of age.
+ *
+ * A log hands out copies of its positions: an entry is a position too, but whoever keeps it keeps its text.
  */
 export class ChannelLog {
   readonly #limits: LogLimits
   #entries: Entry[] = []
-  /** Entries before this index are thrown away already; the array is cut when they are many. */
+  /** The slots before this index are {@link DROPPED}. The array is cut when they are many. */
   #first = 0
   #bytes = 0
   #start: Position
   #startReason: GapReason
-  #head: Position
+  /** `null` while the newest entry is the head. */
+  #head: Position | null
   readonly #lowestNeeded: LowestNeeded
-  /** No later than the lowest needed place: those who need something move on without a word. */
+  /** The lowest needed position, or an earlier one: readers move on without notice. */
   #floor: Position | null
-  /** The size at which it is worth asking how far they are. */
+  /** The size from which the lowest needed position is asked for again. */
   #askAtSize = 0
 
   constructor(limits: LogLimits, start: Position, reason: GapReason, lowestNeeded: LowestNeeded) {
@@ -57,7 +71,7 @@ export class ChannelLog {
     this.#floor = lowestNeeded(start.beacon)
   }
 
-  /** Everything after this place is in the log. */
+  /** Everything after this position is in the log. */
   get start(): Position {
     return this.#start
   }
@@ -72,9 +86,9 @@ export class ChannelLog {
     return this.#startReason === 'expired' || this.#startReason === 'overflow'
   }
 
-  /** Up to where the channel is known: the newest entry, or the place where the log was begun. */
+  /** Up to where the channel is known: the newest entry, or the position at which the log was begun. */
   get head(): Position {
-    return this.#head
+    return this.#head ?? positionOf(this.#entries.at(-1)!)
   }
 
   get size(): number {
@@ -87,18 +101,18 @@ export class ChannelLog {
 
   append(entry: Entry): void {
     this.#entries.push(entry)
-    this.#head = entry
-    this.#bytes += entryBytes(entry)
+    this.#head = null
+    this.#bytes += entry.bytes
     this.#keepBounds()
   }
 
-  /** To be called now and then: what was kept beyond the bounds may not be needed any more. */
+  /** To be called now and then: what was kept beyond the bounds may no longer be needed. */
   trim(): void {
     this.#askAtSize = 0
     this.#keepBounds()
   }
 
-  /** Somebody has to be given everything after `position`: until it has moved on, that is kept beyond the usual bounds. */
+  /** Keeps everything after `position` beyond the usual bounds, until the reader that needs it has moved on. */
   keepFrom(position: Position): void {
     if (!isSameRun(position.beacon, this.#start.beacon)) return
     if (this.#floor === null || comparePositions(position, this.#floor) < 0) this.#floor = position
@@ -114,8 +128,8 @@ export class ChannelLog {
     if (entries.length > 0) {
       this.#entries = entries.concat(this.#entries.slice(this.#first))
       this.#first = 0
-      for (const entry of entries) this.#bytes += entryBytes(entry)
-      if (this.size === entries.length) this.#head = entries.at(-1)!
+      for (const entry of entries) this.#bytes += entry.bytes
+      if (this.size === entries.length) this.#head = null
     }
     this.#start = start
     this.#startReason = reason
@@ -131,10 +145,10 @@ export class ChannelLog {
     return isSameRun(position.beacon, this.#start.beacon) && comparePositions(position, this.#start) >= 0
   }
 
-  /** The newest entry's place that is not after `position`, or the start: nothing is between. */
+  /** The position of the newest entry that is not after `position`, or the start: nothing is between. */
   lastUpTo(position: Position): Position {
     const index = this.#indexAfter(position) - 1
-    return index < this.#first ? this.#start : this.#entries[index]!
+    return index < this.#first ? this.#start : positionOf(this.#entries[index]!)
   }
 
   /** The oldest entry after `position`. */
@@ -165,23 +179,24 @@ export class ChannelLog {
     return low
   }
 
+  /** The newest entry always stays: whoever is a moment late can still be given it. */
   #keepBounds(): void {
-    while (this.#isOver && !this.#isKept()) this.#dropFirst('overflow')
+    while (this.size > 1 && this.#isOver && !this.#isKept()) this.#dropFirst('overflow')
   }
 
   get #isOver(): boolean {
     return this.size > this.#limits.maxMessages || this.#bytes > this.#limits.maxBytes
   }
 
-  /** Whether the oldest entry stays though the log is over its bounds: the newest one always, if it is needed. */
+  /** Whether the oldest entry stays although the log is over its bounds. */
   #isKept(): boolean {
-    return this.#isNeeded() && (this.#bytes <= this.#limits.maxUndeliveredBytes || this.size === 1)
+    return this.#bytes <= this.#limits.maxUndeliveredBytes && this.#isNeeded()
   }
 
-  /** Whether somebody still has to be given the oldest entry. */
+  /** Whether a reader still has to be given the oldest entry. */
   #isNeeded(): boolean {
     if (this.#floor === null || !this.#isAfter(this.#floor)) return false
-    // There may be many of them: they are asked now and then, not at every message.
+    // There may be many readers: they are asked now and then, not at every message.
     if (this.size < this.#askAtSize) return true
     this.#floor = this.#lowestNeeded(this.#start.beacon)
     const isNeeded = this.#floor !== null && this.#isAfter(this.#floor)
@@ -195,11 +210,13 @@ export class ChannelLog {
 
   #dropFirst(reason: GapReason): void {
     const entry = this.#entries[this.#first]!
-    this.#start = entry
+    this.#start = positionOf(entry)
     this.#startReason = reason
-    this.#bytes -= entryBytes(entry)
+    this.#bytes -= entry.bytes
+    this.#entries[this.#first] = DROPPED
     this.#first += 1
-    // Cutting now and then keeps dropping at constant cost, and lets go of the text.
+    if (this.size === 0) this.#head ??= this.#start
+    // Cutting now and then keeps the cost of dropping constant.
     if (this.#first > 64 && this.#first * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first)
       this.#first = 0

@@ -7,6 +7,11 @@ export interface Position {
   readonly count: number
 }
 
+/** A copy, for those who keep the position and not the entry. */
+export function positionOf({ beacon, count }: Position): Position {
+  return { beacon, count }
+}
+
 /** How many runs of a broker can be told apart, in the low part of a beacon's number; above it are ms. */
 const RUNS = 1024
 

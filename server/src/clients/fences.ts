@@ -1,3 +1,5 @@
+import { uptimeMs } from '../time/uptime.ts'
+
 /**
  * Which connection of a client is its newest, as far as it was told lately: older ones end. Nobody has to be asked at a
  * poll, since every node hears of every fence.
@@ -12,7 +14,7 @@ export class Fences {
   }
 
   add(client: string, generation: number): void {
-    const now = Date.now()
+    const now = uptimeMs()
     const known = this.#fences.get(client)
     if (known !== undefined && known.generation >= generation) return
     this.#fences.delete(client)

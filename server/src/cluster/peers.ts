@@ -1,5 +1,5 @@
 import type { ControlMessage, SentEntry } from '../control/control.ts'
-import type { Entry } from '../channels/log.ts'
+import { entryBytes, type Entry } from '../channels/log.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -139,7 +139,9 @@ function settleIfDone({ results, refusals, peers, settle }: Question): void {
 
 function toEntry([position, json, ageMs]: SentEntry, now: number): Entry | null {
   const parsed = parsePosition(position)
-  return parsed && isJsonString(json) ? { ...parsed, json, at: now - ageMs, order: 0 } : null
+  return parsed && isJsonString(json)
+    ? { ...parsed, json, bytes: entryBytes(json), at: now - ageMs, order: 0 }
+    : null
 }
 
 /** The text goes into frames as it is: nonsense from whoever can publish must not become broken frames. */

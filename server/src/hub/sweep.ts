@@ -10,10 +10,10 @@ export interface SweepOptions {
   readonly retentionMs: number
 }
 
-/** A window may be without end, but not what is tried when memory is short. */
+/** A window may be endless. When memory is short, this is the age from which shorter ones are tried. */
 const LONGEST_AGE_MS = 86_400_000
 
-/** Keeps the logs within their bounds of age and memory, and returns the channels that are to be let go. */
+/** Keeps the logs within their bounds of age and memory, and returns the channels that are no longer needed. */
 export function sweepChannels(
   channels: Iterable<Channel>,
   { windowMs, maxTotalBytes, retentionMs }: SweepOptions,
@@ -23,18 +23,20 @@ export function sweepChannels(
   const gone: Channel[] = []
   let bytes = 0
   for (const channel of channels) {
-    const { log } = channel
+    const { log, before } = channel
     log?.dropBefore(now - windowMs, 'expired')
+    before?.dropBefore(now - windowMs, 'expired')
     log?.trim()
-    bytes += log?.bytes ?? 0
+    bytes += channel.logBytes
     const isOver = channel.isIdle && now - channel.idleSince >= (log === null ? 0 : retentionMs)
     ;(isOver ? gone : kept).push(channel)
   }
   for (let age = Math.min(windowMs, LONGEST_AGE_MS) / 2; bytes > maxTotalBytes && age >= 1; age /= 2) {
     bytes = 0
-    for (const { log } of kept) {
-      log?.dropBefore(now - age, 'overflow')
-      bytes += log?.bytes ?? 0
+    for (const channel of kept) {
+      channel.log?.dropBefore(now - age, 'overflow')
+      channel.before?.dropBefore(now - age, 'overflow')
+      bytes += channel.logBytes
     }
   }
   return gone

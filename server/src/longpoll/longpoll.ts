@@ -31,6 +31,7 @@ import type { Limits } from '../options.ts'
 import { Poll, type PollHost } from './poll.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
+import { SharedTexts } from './sharedTexts.ts'
 import { lookAgain, SessionChannels } from './sessionChannels.ts'
 import {
   sessionId,
@@ -84,6 +85,7 @@ export class LongPoll {
     this.#pollHost = {
       hub: host.hub,
       maxAnswerBytes: host.limits.answerBytes,
+      texts: new SharedTexts(),
       deadline: () => this.#deadline(),
     }
   }

@@ -5,8 +5,9 @@ import type { Deadline } from '../time/deadline.ts'
 import { ChannelRefused } from '../errors.ts'
 import { entryText } from '../channels/frames.ts'
 import type { Hub } from '../hub/hub.ts'
-import { entryBytes, type Entry } from '../channels/log.ts'
+import type { Entry } from '../channels/log.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import type { SharedTexts } from './sharedTexts.ts'
 import type { SessionReader } from '../channels/undelivered.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -15,6 +16,7 @@ export interface PollHost {
   readonly hub: Hub
   /** Bytes of messages in one answer; the rest comes with the next. */
   readonly maxAnswerBytes: number
+  readonly texts: SharedTexts
   /** Until when Redis has to confirm. */
   deadline(): Deadline
 }
@@ -179,7 +181,7 @@ export class Poll implements Waiter {
   #one({ channel, entries }: Run, withPositions: boolean): string[] {
     const given = entries.slice(0, fitting(entries, this.#host.maxAnswerBytes))
     this.delivered[channel.name] = formatPosition(given.at(-1)!)
-    return [channel.runText(given, withPositions)]
+    return [this.#host.texts.of(channel, given, withPositions)]
   }
 
   /** The messages of several channels, in the order in which they came. */
@@ -226,7 +228,9 @@ export class Poll implements Waiter {
       const first = log.firstAfter(from)
       if (first !== null) dueAt = Math.min(dueAt, first.at + gatherMs)
     }
-    return dueAt === Infinity ? Infinity : Math.max(0, dueAt - uptimeMs())
+    if (dueAt === Infinity) return Infinity
+    // The age of what came from another node is what that node says: never wait longer than for a new message.
+    return Math.min(Math.max(0, dueAt - uptimeMs()), gatherMs)
   }
 }
 
@@ -239,7 +243,7 @@ function gapOf({ channel, from, gap }: Place): GapReason | null {
 /** How many of the first ones go into an answer; one at least. */
 function fitting(entries: readonly Entry[], maxBytes: number): number {
   let bytes = 0
-  const over = entries.findIndex((entry) => (bytes += entryBytes(entry)) > maxBytes)
+  const over = entries.findIndex((entry) => (bytes += entry.bytes) > maxBytes)
   return over === -1 ? entries.length : Math.max(1, over)
 }
 

@@ -1,7 +1,7 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { hasLog, type Channel, type LoggedChannel } from '../channels/channel.ts'
 import type { Entry } from '../channels/log.ts'
-import type { Position } from '../channels/position.ts'
+import { positionOf, type Position } from '../channels/position.ts'
 import type { Hub } from '../hub/hub.ts'
 
 /** The connection that a backlog is sent to. */
@@ -62,7 +62,7 @@ export class Backlog {
       if (this.#reader.send(channel, entry)) continue
       // To the end of the line: a channel that is always busy must not keep the others from their turn.
       this.#positions.delete(channel)
-      this.#positions.set(channel, entry)
+      this.#positions.set(channel, positionOf(entry))
       return false
     }
     // This flushes the fan-out, which must not send again what was read from the log here.
