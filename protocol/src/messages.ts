@@ -156,5 +156,6 @@ export const reasons = {
   nodeUnavailable: 'Node is full or draining',
   tooManyRequests: 'Too many requests',
   pollRepeated: 'The poll was sent again',
+  messagesMissed: 'Messages were missed',
   unsubscribedByServer: 'Unsubscribed by the server',
 } as const

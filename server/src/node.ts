@@ -10,7 +10,7 @@ import { Connections } from './websocket/connections.ts'
 import { Unauthenticated } from './websocket/unauthenticated.ts'
 import type { ControlMessage } from './control/control.ts'
 import { BroadcasterError } from './errors.ts'
-import type { Departure } from './longpoll/departure.ts'
+import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
 import type { RefusalKind } from './clients/refusals.ts'
 import type { Compression } from './channels/frames.ts'
@@ -189,12 +189,12 @@ export class Node {
   }
 
   /** A long-poll request has come, and had begun at that moment. */
-  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure, begun: Moment): Promise<Answer> {
+  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
     const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
     return isRefused
       ? Promise.resolve(nodeUnavailable())
-      : this.#longPoll.handle(parsed, authenticate, departure, begun)
+      : this.#longPoll.handle(parsed, authenticate, abort, begun)
   }
 
   async publish(channel: string, body: unknown): Promise<void> {

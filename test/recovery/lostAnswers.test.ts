@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { startRedis } from '../support/redis.ts'
@@ -6,7 +7,7 @@ import { roundRobin } from '../support/roundRobin.ts'
 import { startServer } from '../support/server.ts'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { tidy } from '../support/tidy.ts'
-import { until } from '../support/waiting.ts'
+import { sleep, until } from '../support/waiting.ts'
 import { numbers, Visitor } from './visitor.ts'
 
 /** Two nodes, and a network in front of them that can lose what they say. */
@@ -86,5 +87,39 @@ describe('an answer that gets lost on its way', () => {
     expect(heard).toEqual(numbers(3))
     await publish(channel, '2')
     expect(await alice.hears('2')).toEqual(numbers(2))
+  })
+})
+
+describe('L5: a poll of the base that another node has overtaken', () => {
+  it.each([
+    ['a new poll, is answered with nothing', '1', 200, []],
+    ['the same poll, is not', '0', 503, [{ __type: 'serverError', reason: 'The poll was sent again' }]],
+  ])('by %s, even if its node hears of it late', async (_what, seq, status, messages) => {
+    const redis = tidy(await startRedis())
+    const link = tidy(await tcpProxy(redis.port))
+    const pollTime = 500
+    const slow = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}`, pollTime }))
+    const other = tidy(await startServer({ redis: redis.url, pollTime }))
+    const channel = channelName()
+    // The other node holds the channel, so that it has no questions when the session comes.
+    const bob = await signIn(other, { transport: 'websocket' })
+    await bob.subscribe(channel)
+    const alice = new LongPollPeer(slow)
+    await alice.auth()
+    await alice.subscribe(channel)
+    const poll = alice.poll({ seq: '0' })
+    await until('the poll to wait', async () => (await slow.broadcaster.stats()).node.waitingPolls === 1)
+    const witness = await signIn(slow, { transport: 'websocket' })
+    await witness.subscribe(channel)
+    await redis.cli('PUBLISH', channel, 'hello')
+    await witness.next()
+    link.stall('down')
+    const next = await post(other.url, { __type: 'poll', seq, __token: alice.token })
+    expect(next.messages).toEqual([{ __type: 'message', channel, body: 'hello' }])
+    // The older poll, which has waited as long, has tried to answer by then. It waits for what the other node says.
+    await sleep(200)
+    link.resume()
+    const { status: ended, messages: given } = await poll
+    expect([ended, given]).toEqual([status, messages])
   })
 })

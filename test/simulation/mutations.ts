@@ -192,9 +192,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a session of the base does not end at a gap',
-    file: 'server/src/longpoll/longpoll.ts',
-    find: 'if (poll.hasGap) {',
-    replace: 'if (poll.hasGap === null) {',
+    file: 'server/src/longpoll/polls.ts',
+    find: 'if (poll.hasGap || ',
+    replace: 'if (',
   },
 
   // -- the client

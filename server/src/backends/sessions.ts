@@ -29,6 +29,8 @@ export interface SessionAnswer {
   readonly seq: string
   /** Up to where that answer goes, for the channels that it had messages of. */
   readonly positions: Readonly<Record<string, Position>>
+  /** It said that messages were missed: the session is not used any more, and ends soon. */
+  readonly isLast?: true
 }
 
 export interface SessionSubscribeOptions {

@@ -20,8 +20,8 @@ export interface Subscriber {
   catchUp(): void
 }
 
-/** Somebody who reads from the log when there is something in it: a waiting poll. */
-export interface Waiter {
+/** Reads from the log when there is something in it: a waiting poll. */
+export interface LogReader {
   wake(channel: Channel): void
   /** It can't have the channel any more: the broker refuses it. */
   refused(channel: Channel): void
@@ -54,7 +54,7 @@ export class Channel {
   /** The name as JSON, made once. */
   readonly nameJson: string
   readonly subscribers = new Set<Subscriber>()
-  readonly waiters = new Set<Waiter>()
+  readonly waiters = new Set<LogReader>()
   readonly readers = new Set<Reader>()
   state: ChannelState = 'joining'
   /** The broker has refused it: nobody holds it any more, and whoever asks again gets another one. */

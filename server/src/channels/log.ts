@@ -163,9 +163,19 @@ export class ChannelLog {
     return isHalfFull && (this.#indexAfter(position) - this.#first) * 2 < this.size
   }
 
-  /** The entries after `position`, oldest first. Ask {@link covers} before. */
-  after(position: Position): Entry[] {
-    return this.#entries.slice(this.#indexAfter(position))
+  /**
+   * The entries after `position`, oldest first: all of them, or as many as `maxBytes` allow, one at least. Ask
+   * {@link covers} before.
+   */
+  after(position: Position, maxBytes = Infinity): Entry[] {
+    const from = this.#indexAfter(position)
+    if (this.#bytes <= maxBytes) return this.#entries.slice(from)
+    let end = from
+    for (let bytes = 0; end < this.#entries.length; end++) {
+      bytes += this.#entries[end]!.bytes
+      if (bytes > maxBytes && end > from) break
+    }
+    return this.#entries.slice(from, end)
   }
 
   #indexAfter(position: Position): number {

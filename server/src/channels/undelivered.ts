@@ -24,6 +24,12 @@ export class Undelivered {
     return reader
   }
 
+  /** Whether a session of a client of the base is known here, and should live for `ms` more. */
+  shouldLive(session: string, ms: number): boolean {
+    const reader = this.#sessions.get(session)
+    return reader !== undefined && reader.isOfBase && reader.until - uptimeMs() > ms
+  }
+
   /** The session has lost a channel. */
   forget(session: string, channel: string): void {
     this.#sessions.get(session)?.forget(channel)
@@ -52,6 +58,8 @@ export class Undelivered {
 export class SessionReader implements Reader {
   /** When the session will have expired, in ms since the process started. */
   until = 0
+  /** Whether its client knows no additions. */
+  isOfBase = false
   readonly #places = new Map<Channel, Position>()
 
   placeIn(channel: Channel): Position | null {

@@ -7,7 +7,7 @@ import type { KnownSession } from '../clients/knownSessions.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
 import type { Logger } from '../logger.ts'
 import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
-import { ClientDeparture, type Departure } from '../longpoll/departure.ts'
+import { ClientAbort, type Abort } from '../longpoll/clientAbort.ts'
 import { readBody, type Body } from './body.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
 import { answerUnread } from './unreadBody.ts'
@@ -18,7 +18,7 @@ export interface LongPollNode {
   readonly revocations: Revocations
   readonly access: Access
   readonly isDraining: boolean
-  handle(parsed: Parsed, authenticate: Authenticate, departure: Departure, begun: Moment): Promise<Answer>
+  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer>
 }
 
 /** Reads long-poll requests, and writes what the node answers. */
@@ -66,14 +66,14 @@ export class LongPollRequests {
 
   /** Asks the node, and writes its answer. */
   async #handle(req: Request, res: Response, parsed: Parsed, begun: Moment): Promise<Answer> {
-    const departure = new ClientDeparture()
+    const abort = new ClientAbort()
     let isAnswered = false
     res.on('close', () => {
       // Middleware with a limit of time may have answered in our place.
-      if (!isAnswered || !res.writableFinished) departure.leave()
+      if (!isAnswered || !res.writableFinished) abort.abort()
     })
     const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
-    const answer = await this.#node.handle(parsed, authenticate, departure, begun)
+    const answer = await this.#node.handle(parsed, authenticate, abort, begun)
     if (res.destroyed || res.writableEnded) return answer
     isAnswered = true
     if (res.headersSent) res.end(answer.body)

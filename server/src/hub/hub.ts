@@ -2,7 +2,7 @@ import type { GapReason } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import type { Backend, BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
-import { Channel, type LoggedChannel, type Subscriber, type Waiter } from '../channels/channel.ts'
+import { Channel, type LoggedChannel, type Subscriber, type LogReader } from '../channels/channel.ts'
 import { channelStats, type ChannelStats } from './channelStats.ts'
 import { encodeControl, parseControl, type ControlMessage } from '../control/control.ts'
 import type { Deadline } from '../time/deadline.ts'
@@ -48,7 +48,7 @@ const SWEEP_INTERVAL_MS = 1000
 
 /**
  * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
- * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link Waiter}s.
+ * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link LogReader}s.
  */
 export class Hub {
   readonly node = randomUUID()
@@ -190,7 +190,7 @@ export class Hub {
    * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
   async watch(
-    waiter: Waiter,
+    waiter: LogReader,
     name: string,
     since: Position | null,
     deadline: Deadline,
@@ -206,7 +206,7 @@ export class Hub {
     return this.#at(name, since, deadline, act, true)
   }
 
-  unwatch(waiter: Waiter, channel: Channel): void {
+  unwatch(waiter: LogReader, channel: Channel): void {
     if (channel.waiters.delete(waiter)) channel.idleSince = uptimeMs()
   }
 

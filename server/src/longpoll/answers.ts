@@ -32,6 +32,14 @@ export function nodeUnavailable(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
 }
 
+/**
+ * For a client of the base that has missed messages, which can't be told. It authenticates anew and subscribes again. Not
+ * 401: to clients of the original that is a refusal of their credentials, after which they do not come back.
+ */
+export function missed(): Answer {
+  return answer(503, { __type: 'serverError', reason: reasons.messagesMissed })
+}
+
 /** No session, or none any more. */
 export function expired(): Answer {
   return answer(401, { __type: 'authError', reason: reasons.authExpected })

@@ -1,45 +1,28 @@
-import {
-  PROTOCOL_VERSION,
-  reasons,
-  type Auth,
-  type Parsed,
-  type Poll as PollMessage,
-  type Subscribe,
-} from '@broadcaster/protocol'
+import { PROTOCOL_VERSION, reasons, type Auth, type Parsed, type Subscribe } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import { readAuthData, type Access, type Authenticate } from '../clients/access.ts'
 import {
   answer,
   authRefused,
+  badBody,
   channelRefused,
-  empty,
   expired,
   nodeUnavailable,
-  repeated,
-  badBody,
   type Answer,
 } from './answers.ts'
+import type { Abort } from './clientAbort.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { ControlMessage } from '../control/control.ts'
-import { Deadline } from '../time/deadline.ts'
-import type { Departure } from './departure.ts'
 import { ChannelRefused } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Logger } from '../logger.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import type { Limits } from '../options.ts'
-import { Poll, type PollHost } from './poll.ts'
+import { Polls } from './polls.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
-import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
-import { SharedTexts } from './sharedTexts.ts'
 import { lookAgain, SessionChannels } from './sessionChannels.ts'
-import {
-  sessionId,
-  sessionLife,
-  type Session,
-  type SessionLife,
-  type SessionStore,
-} from '../backends/sessions.ts'
+import { SessionEnds } from './sessionEnds.ts'
+import { sessionId, type Session, type SessionStore } from '../backends/sessions.ts'
 import { Undelivered } from '../channels/undelivered.ts'
 
 export interface LongPollHost {
@@ -63,31 +46,19 @@ export interface LongPollHost {
   isDraining(): boolean
 }
 
-/** A client that is sent back to a draining node again and again must not do so in a busy loop. */
-const DRAINING_WAIT_MS = 1000
-
-/** The long-poll transport: sessions in the store, polls on this node. */
+/** The long-poll transport: what each request does with its session. */
 export class LongPoll {
   readonly #host: LongPollHost
-  readonly #polls = new Map<string, Poll>()
-  /** The newest poll of each client that gave itself a name. */
-  readonly #newest = new Map<string, Poll>()
   readonly #undelivered = new Undelivered()
   readonly #channels: SessionChannels
-  readonly #pollHost: PollHost
-  readonly #life: SessionLife
-  #lastPoll = 0
+  readonly #ends: SessionEnds
+  readonly #polls: Polls
 
   constructor(host: LongPollHost) {
     this.#host = host
-    this.#life = sessionLife(host.timeoutMs)
     this.#channels = new SessionChannels(host, this.#undelivered, (message) => this.control(message))
-    this.#pollHost = {
-      hub: host.hub,
-      maxAnswerBytes: host.limits.answerBytes,
-      texts: new SharedTexts(),
-      deadline: () => this.#deadline(),
-    }
+    this.#ends = new SessionEnds(host, this.#undelivered)
+    this.#polls = new Polls(host, this.#undelivered, this.#channels, this.#ends)
   }
 
   /** How many polls wait on this node. */
@@ -96,12 +67,7 @@ export class LongPoll {
   }
 
   /** Serves one request, which has begun at that moment. */
-  async handle(
-    parsed: Parsed,
-    authenticate: Authenticate,
-    departure: Departure,
-    begun: Moment,
-  ): Promise<Answer> {
+  async handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     const id = token === undefined ? null : sessionId(token)
     const message = parsed.kind === 'message' ? parsed.message : null
@@ -112,10 +78,10 @@ export class LongPoll {
       }
       switch (message?.__type) {
         case 'auth':
-          if ((await this.#read(id)) === null) return await this.#authenticate(message, authenticate, begun)
+          if (isAnswer(await this.#read(id))) return await this.#authenticate(message, authenticate, begun)
           return answer(200, { __type: 'unknown' })
         case 'poll':
-          return await this.#poll(id, message, departure)
+          return await this.#polls.serve(id, message, abort)
         case 'subscribe':
           return await this.#subscribe(id, message)
         case 'unsubscribe':
@@ -139,36 +105,22 @@ export class LongPoll {
   /** Another node says something about a session. */
   control(message: ControlMessage): void {
     switch (message.type) {
-      case 'endPoll': {
+      case 'endPoll':
         // By a poll on another node, where the session goes on.
         if (message.seq !== null) this.#undelivered.moved(message.session)
-        const poll = this.#pollOf(message)
-        if (poll === null) return
-        poll.isRepeated = poll.seq === message.seq
-        return this.#drop(message.session, poll)
-      }
-      case 'endSession': {
+        return this.#polls.end(message)
+      case 'endSession':
         this.#undelivered.end(message.session)
-        const poll = this.#polls.get(message.session)
-        if (poll !== undefined) this.#drop(message.session, poll)
-        return
-      }
+        return this.#polls.drop(message.session)
       case 'pollChannel':
         if (message.position === null) this.#undelivered.forget(message.session, message.channel)
-        return this.#pollOf(message)?.change(message.channel, message.position)
+        return this.#polls.change(message)
     }
-  }
-
-  /** The very poll that is meant: a later one of the session has begun with what the message says. */
-  #pollOf({ session, poll: pollId }: { readonly session: string; readonly poll: string }): Poll | null {
-    const poll = this.#polls.get(session)
-    return poll?.id === pollId ? poll : null
   }
 
   /** The client has a connection of that generation: a poll of an older one waits no longer. */
   fence(client: string, generation: number): void {
-    const poll = this.#newest.get(client)
-    if (poll !== undefined && poll.generation < generation) poll.end()
+    this.#polls.fence(client, generation)
   }
 
   /** Ends a session, on whatever node its poll waits. */
@@ -189,12 +141,6 @@ export class LongPoll {
     }
   }
 
-  /** The poll is not the session's any more: it is answered with nothing. */
-  #drop(id: string, poll: Poll): void {
-    this.#polls.delete(id)
-    poll.end()
-  }
-
   /** To be called now and then: lets go of what is kept for sessions that have expired. */
   sweep(): void {
     this.#undelivered.sweep()
@@ -202,7 +148,7 @@ export class LongPoll {
 
   /** Answers all waiting polls now. */
   endPolls(): void {
-    for (const poll of this.#polls.values()) poll.end()
+    this.#polls.endAll()
   }
 
   // -- requests
@@ -239,117 +185,32 @@ export class LongPoll {
 
   async #subscribe(id: string, message: Subscribe): Promise<Answer> {
     const session = await this.#read(id)
-    return session === null ? expired() : this.#channels.subscribe(id, session, message)
+    return isAnswer(session) ? session : this.#channels.subscribe(id, session, message)
   }
 
   async #unsubscribe(id: string, channel: string): Promise<Answer> {
-    if ((await this.#read(id)) === null || !(await this.#channels.remove(id, channel))) return expired()
-    return answer(200, { __type: 'unsubscribeOk', channel })
+    const session = await this.#read(id)
+    if (isAnswer(session)) return session
+    return (await this.#channels.remove(id, channel))
+      ? answer(200, { __type: 'unsubscribeOk', channel })
+      : expired()
   }
 
   async #other(id: string, parsed: Parsed): Promise<Answer> {
-    if ((await this.#read(id)) === null) return expired()
+    const session = await this.#read(id)
+    if (isAnswer(session)) return session
     if (parsed.kind !== 'noChannel') return answer(200, { __type: 'unknown' })
     const type = parsed.type === 'subscribe' ? 'subscribeError' : 'unsubscribeError'
     return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
   }
 
-  async #poll(id: string, message: PollMessage, departure: Departure): Promise<Answer> {
-    const { hub, sessions, timeoutMs, pollTimeMs } = this.#host
-    // From now on changes of the session's channels reach this poll; what changed before is in the session.
-    const older = this.#polls.get(id)
-    if (older !== undefined) {
-      older.isRepeated = older.seq === message.seq
-      older.end()
-    }
-    const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
-    const poll = new Poll(this.#pollHost, `${hub.node}/${++this.#lastPoll}`, message.seq, reader)
-    this.#polls.set(id, poll)
-    departure.onabort = () => poll.end()
-    let client: string | null = null
-    try {
-      const session = await sessions.beginPoll(id, poll.id)
-      if (session === null || this.#isFenced(session)) {
-        this.#undelivered.end(id)
-        return expired()
-      }
-      client = session.client
-      poll.generation = session.generation
-      if (client !== null) {
-        // Its fence may be on its way still.
-        this.fence(client, poll.generation)
-        this.#newest.set(client, poll)
-      }
-      // On this node it has been ended already.
-      if (nodeOf(session.poller) !== hub.node) await this.#channels.endPoll(id, session.poller, message.seq)
-      const revoked = revokedChannels(session, message)
-      if (revoked.length > 0) return answer(200, ...revoked)
-      const places = startingPlaces(session, message)
-      reader().keepOnly(places)
-      await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
-      const longestMs = this.#host.isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
-      await poll.news(longestMs, pollTimeMs)
-      if (this.#isFenced(session)) return expired()
-      const isOurs = this.#polls.get(id) === poll && !departure.aborted
-      if (isOurs && poll.refusals.size > 0) return await this.#withdraw(id, poll, session)
-      if (session.version > 0) return isOurs ? poll.answer(true) : empty()
-      if (isOurs) return await this.#baseAnswer(id, poll, message, session)
-      return poll.isRepeated ? repeated() : empty()
-    } finally {
-      departure.onabort = null
-      poll.stop()
-      if (this.#polls.get(id) === poll) this.#polls.delete(id)
-      if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
-    }
-  }
-
-  /** The broker refuses channels that the session has had until now. */
-  async #withdraw(id: string, { refusals }: Poll, { version }: Session): Promise<Answer> {
-    const { sessions } = this.#host
-    if (version === 0) {
-      // As for a gap: it begins anew, and is told when it asks for the channel.
-      await sessions.end(id)
-      return expired()
-    }
-    const channels = [...refusals]
-    await Promise.all(channels.map((channel) => sessions.unsubscribe(id, channel)))
-    const reason = reasons.channelRefused
-    return answer(200, ...channels.map((channel) => ({ __type: 'unsubscribed', channel, reason }) as const))
-  }
-
-  /** The original's clients say nothing of positions: their session remembers what they were given. */
-  async #baseAnswer(id: string, poll: Poll, { seq }: PollMessage, session: Session): Promise<Answer> {
-    if (poll.hasGap) {
-      // It can't be told; a session that has expired makes it begin anew.
-      await this.#host.sessions.end(id)
-      return expired()
-    }
-    const reply = poll.answer(false)
-    const positions = poll.delivered
-    // Nothing is an answer too: it may replace one to the same `seq`, which got lost and held more than this node has yet.
-    if (Object.keys(positions).length === 0 && session.answer === null) return reply
-    const begun = Object.fromEntries(
-      [...startingPlaces(session, { __type: 'poll', seq })].map(([channel, place]) => [
-        channel,
-        asText(place),
-      ]),
-    )
-    const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq, positions }, begun)
-    if (isOurs) return reply
-    // Which poll it was that came between, its node will say, if it has not yet.
-    return poll.isRepeated || this.#polls.get(id) === poll ? repeated() : empty()
-  }
-
-  async #read(id: string): Promise<Session | null> {
+  /** The session, or what a request is answered with that has none. */
+  async #read(id: string): Promise<Session | Answer> {
     const session = await this.#host.sessions.read(id)
-    return session === null || this.#isFenced(session) ? null : session
+    return this.#ends.answerFor(id, session) ?? session!
   }
+}
 
-  #isFenced({ client, generation }: Session): boolean {
-    return this.#host.isFenced(client, generation)
-  }
-
-  #deadline(): Deadline {
-    return new Deadline(this.#host.brokerTimeoutMs)
-  }
+function isAnswer(found: Session | Answer): found is Answer {
+  return 'status' in found
 }

@@ -1,11 +1,11 @@
 import type { GapReason } from '@broadcaster/protocol'
 import type { Answer } from './answers.ts'
-import type { Channel, LoggedChannel, Waiter } from '../channels/channel.ts'
+import type { Channel, LoggedChannel, LogReader } from '../channels/channel.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { ChannelRefused } from '../errors.ts'
 import { entryText } from '../channels/frames.ts'
+import { answeredBytes, gather, type Run } from './gather.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { Entry } from '../channels/log.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import type { SharedTexts } from './sharedTexts.ts'
 import type { SessionReader } from '../channels/undelivered.ts'
@@ -21,20 +21,16 @@ export interface PollHost {
   deadline(): Deadline
 }
 
-interface Place {
+/** From where a channel is read. */
+interface Cursor {
   readonly channel: LoggedChannel
   readonly from: Position
+  /** Why what the client lacks before `from` can't be had, if it lacks something. */
   readonly gap: GapReason | null
 }
 
-/** What an answer has of one channel. */
-interface Run {
-  readonly channel: Channel
-  readonly entries: readonly Entry[]
-}
-
-/** One poll that waits: places in the logs of its channels, and whether there is anything behind them. */
-export class Poll implements Waiter {
+/** One poll that waits: cursors in the logs of its channels, and whether there is anything behind them. */
+export class Poll implements LogReader {
   readonly id: string
   readonly seq: string
   /** It was ended by a poll with the same `seq`: the same question, asked again. */
@@ -47,16 +43,17 @@ export class Poll implements Waiter {
   readonly refusals = new Set<string>()
   readonly #host: PollHost
   readonly #reader: () => SessionReader
-  readonly #places = new Map<string, Place>()
-  /** The channels it has or is looking up, each with the number of the lookup that counts; 0: taken away. */
-  readonly #lookups = new Map<string, number>()
-  #lastLookup = 0
+  readonly #cursors = new Map<string, Cursor>()
+  /** For each channel that it has or is looking up, the lookup that counts: the channel may be taken and given meanwhile. */
+  readonly #lookups = new Map<string, object>()
+  /** The channels that the session has lost since the poll began. */
+  readonly #lost = new Set<string>()
   #isStopped = false
   #isEnded = false
   #onNews: (() => void) | null = null
   #onEnd: (() => void) | null = null
 
-  /** `reader` is what keeps for the session what it lacks; asked for when the session is known to live. */
+  /** `reader` keeps for the session what it lacks; it is asked for when the session is known to live. */
   constructor(host: PollHost, id: string, seq: string, reader: () => SessionReader) {
     this.#host = host
     this.id = id
@@ -66,50 +63,55 @@ export class Poll implements Waiter {
 
   /** Reads the channel from `since` on; `null` is a position that could not be read. */
   async watch(name: string, since: Position | null): Promise<void> {
-    if (this.#lookups.get(name) === 0) return
-    const lookup = ++this.#lastLookup
+    if (this.#lost.has(name)) return
+    const lookup = {}
     this.#lookups.set(name, lookup)
+    const isCurrent = (): boolean => this.#lookups.get(name) === lookup
     const { hub } = this.#host
     const keep = (channel: Channel, from: Position): void => {
-      if (this.#lookups.get(name) === lookup) this.#reader().keep(channel, from)
+      if (isCurrent()) this.#reader().keep(channel, from)
     }
     const watching = hub.watch(this, name, since, this.#host.deadline(), keep)
-    const place = await watching.catch((error: unknown) => {
+    const found = await watching.catch((error: unknown) => {
       if (!(error instanceof ChannelRefused)) throw error
       return null
     })
-    if (place === null) return this.#refuse(name)
-    const { channel, from, gap } = place
-    if (this.#isStopped || this.#lookups.get(name) !== lookup) {
-      // Taken away meanwhile, and perhaps given again.
-      if (this.#isStopped || !this.#places.has(name)) hub.unwatch(this, channel)
+    if (found === null) return this.#refuse(name)
+    const { channel, from, gap } = found
+    if (this.#isStopped || !isCurrent()) {
+      // The session has lost the channel meanwhile, and perhaps got it again.
+      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)
       return
     }
-    this.#places.set(name, { channel, from, gap: since === null ? 'expired' : gap })
-    this.wake()
+    this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : gap })
+    this.wake(channel)
   }
 
-  /** The session has got a channel, or (`null`) lost it. */
-  change(name: string, position: string | null): void {
-    if (position === null) {
-      this.#lookups.set(name, 0)
-      const place = this.#places.get(name)
-      if (place !== undefined) this.#host.hub.unwatch(this, place.channel)
-      this.#places.delete(name)
-      this.#reader().forget(name)
-      return
-    }
-    // What it has, or is about to have, is not older: the client may have told where it is.
-    if ((this.#lookups.get(name) ?? 0) > 0) return
-    this.#lookups.delete(name)
+  /** The session has got a channel. */
+  gained(name: string, position: string): void {
+    // What the poll has, or is about to have, is not older: the client may have told where it is.
+    if (this.#lookups.has(name)) return
+    this.#lost.delete(name)
     // If it can't be had now, the next poll has it from the session.
     this.watch(name, parsePosition(position)).catch(() => {})
   }
 
-  wake(): void {
-    if (this.#onNews !== null && this.#hasNews()) this.#onNews()
+  /** The session has lost a channel. */
+  lost(name: string): void {
+    this.#lost.add(name)
+    this.#lookups.delete(name)
+    const cursor = this.#cursors.get(name)
+    if (cursor !== undefined) this.#host.hub.unwatch(this, cursor.channel)
+    this.#cursors.delete(name)
+    this.#reader().forget(name)
+  }
+
+  wake({ name }: Channel): void {
+    const cursor = this.#cursors.get(name)
+    if (cursor === undefined) return
+    if (this.#onNews !== null && dueAt(cursor) !== Infinity) this.#onNews()
     // Gathering on would lose what there is.
-    else if (this.#onEnd !== null && this.#isUrgent()) this.#onEnd()
+    else if (this.#onEnd !== null && cursor.channel.log.isUrgent(cursor.from)) this.#onEnd()
   }
 
   refused({ name }: Channel): void {
@@ -147,29 +149,44 @@ export class Poll implements Waiter {
     this.#onEnd = null
   }
 
-  /** Whether something is missing that nobody can bring, other than what there was no room for. */
-  get hasGap(): boolean {
-    return [...this.#places.values()].some((place) => (gapOf(place) ?? 'overflow') !== 'overflow')
+  /** Resolves when the poll has been ended, after `longestMs` at the latest. It reads no more. */
+  async ended(longestMs: number): Promise<void> {
+    this.stop()
+    if (this.#isEnded) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, longestMs)
+      this.#onEnd = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#onEnd = null
   }
 
-  /** What comes after its places, as the text of an answer: all of it, or as much as goes into one. */
+  /** Whether something is missing that nobody can bring, other than what there was no room for. */
+  get hasGap(): boolean {
+    return [...this.#cursors.values()].some((cursor) => (gapOf(cursor) ?? 'overflow') !== 'overflow')
+  }
+
+  /** What is behind its cursors, as the text of an answer: all of it, or as much as an answer may hold. */
   answer(withPositions: boolean): Answer {
+    const { maxAnswerBytes } = this.#host
     const gaps: string[] = []
     const runs: Run[] = []
-    for (const [name, place] of this.#places) {
-      const { channel } = place
+    for (const [name, cursor] of this.#cursors) {
+      const { channel } = cursor
       const { log } = channel
-      // With a hole that is being filled, the order would be wrong: the next poll has it.
+      // While a hole is being filled, the order would be wrong: the next poll has it.
       if (channel.state !== 'live') continue
-      const gap = gapOf(place)
-      const from = log.covers(place.from) ? place.from : log.start
+      const gap = gapOf(cursor)
+      const from = log.covers(cursor.from) ? cursor.from : log.start
       if (gap !== null) {
         const position = formatPosition(from)
-        // Who can't be told goes on from there all the same.
+        // A client that can't be told goes on from there all the same.
         if (withPositions) gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
         else this.delivered[name] = position
       }
-      const entries = log.after(from)
+      const entries = log.after(from, maxAnswerBytes)
       if (entries.length > 0) runs.push({ channel, entries })
     }
     const messages =
@@ -179,81 +196,57 @@ export class Poll implements Waiter {
 
   /** The usual case, and the one in which many polls have the same answer. */
   #one({ channel, entries }: Run, withPositions: boolean): string[] {
-    const given = entries.slice(0, fitting(entries, this.#host.maxAnswerBytes))
+    let bytes = 0
+    const over = entries.findIndex(
+      (entry) => (bytes += answeredBytes(channel, entry)) > this.#host.maxAnswerBytes,
+    )
+    const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
     this.delivered[channel.name] = formatPosition(given.at(-1)!)
     return [this.#host.texts.of(channel, given, withPositions)]
   }
 
   /** The messages of several channels, in the order in which they came. */
   #merged(runs: readonly Run[], withPositions: boolean): string[] {
-    const messages = inOrder(runs)
-    const count = fitting(
-      messages.map(({ entry }) => entry),
-      this.#host.maxAnswerBytes,
-    )
-    const given = messages.slice(0, count)
+    const given = gather(runs, this.#host.maxAnswerBytes)
     const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
     for (const [channel, entry] of last) this.delivered[channel.name] = formatPosition(entry)
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 
+  /** Reads no more. */
   stop(): void {
     this.#isStopped = true
-    for (const { channel } of this.#places.values()) this.#host.hub.unwatch(this, channel)
+    for (const { channel } of this.#cursors.values()) this.#host.hub.unwatch(this, channel)
   }
 
   #refuse(name: string): void {
     this.refusals.add(name)
-    this.#places.delete(name)
+    this.#cursors.delete(name)
     this.end()
-  }
-
-  #isUrgent(): boolean {
-    return [...this.#places.values()].some(({ channel, from }) => channel.log.isUrgent(from))
-  }
-
-  #hasNews(): boolean {
-    return this.#dueMs(0) !== Infinity
   }
 
   /** In how many ms what there is has to be answered; `Infinity` while there is nothing. */
   #dueMs(gatherMs: number): number {
-    let dueAt = Infinity
-    for (const place of this.#places.values()) {
-      const { channel, from } = place
-      if (channel.state !== 'live') continue
-      const { log } = channel
-      // Nothing is gained by waiting with a gap, and something lost by waiting with what may be pushed out.
-      if (gapOf(place) !== null || log.isUrgent(from)) return 0
-      const first = log.firstAfter(from)
-      if (first !== null) dueAt = Math.min(dueAt, first.at + gatherMs)
-    }
-    if (dueAt === Infinity) return Infinity
-    // The age of what came from another node is what that node says: never wait longer than for a new message.
-    return Math.min(Math.max(0, dueAt - uptimeMs()), gatherMs)
+    let earliest = Infinity
+    for (const cursor of this.#cursors.values()) earliest = Math.min(earliest, dueAt(cursor))
+    if (earliest === Infinity) return Infinity
+    // The age of a message from another node is what that node says: none waits longer than a new one.
+    return Math.min(Math.max(0, earliest + gatherMs - uptimeMs()), gatherMs)
   }
 }
 
-function gapOf({ channel, from, gap }: Place): GapReason | null {
+/** Since when what is behind the cursor waits to be answered; `-Infinity` for what can't wait, `Infinity` for nothing. */
+function dueAt(cursor: Cursor): number {
+  const { channel, from } = cursor
+  if (channel.state !== 'live') return Infinity
+  const { log } = channel
+  // Nothing is gained by waiting with a gap, and something lost by waiting with what may be dropped.
+  if (gapOf(cursor) !== null || log.isUrgent(from)) return -Infinity
+  return log.firstAfter(from)?.at ?? Infinity
+}
+
+function gapOf({ channel, from, gap }: Cursor): GapReason | null {
   if (gap !== null) return gap
   const { log } = channel
   return channel.state === 'live' && !log.covers(from) ? log.startReason : null
-}
-
-/** How many of the first ones go into an answer; one at least. */
-function fitting(entries: readonly Entry[], maxBytes: number): number {
-  let bytes = 0
-  const over = entries.findIndex((entry) => (bytes += entry.bytes) > maxBytes)
-  return over === -1 ? entries.length : Math.max(1, over)
-}
-
-/** The messages of all channels, in the order in which they came. */
-function inOrder(runs: readonly Run[]): { order: number; channel: Channel; entry: Entry }[] {
-  const messages = runs.flatMap(({ channel, entries }) => {
-    let order = 0
-    // What came from another node has no order of arrival: it stays behind what is before it in its channel.
-    return entries.map((entry) => ({ order: (order = Math.max(order, entry.order)), channel, entry }))
-  })
-  // Stable, so that each channel stays in its own order.
-  return messages.sort((a, b) => a.order - b.order)
 }

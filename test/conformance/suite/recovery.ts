@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../../support/connect.ts'
 import type { Wire } from '../../support/inbox.ts'
+import type { LongPollPeer } from '../../support/longPollPeer.ts'
 import { channelName } from '../../support/names.ts'
 import { transports, type Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
@@ -79,6 +80,25 @@ export function recovery(_: Subject, kind: Kind): void {
             `a gap before ${heard[i]}`,
           ).toBe(true)
       }
+    })
+
+    it('R6: ends the long-poll session of a client of the base that has missed something, without refusing it', async () => {
+      const subject = tidy(await kind.startWith!({ recovery: { window: 300 } }))
+      const channel = channelName()
+      const alice = (await signIn(subject, { transport: 'longpoll' })) as LongPollPeer
+      await alice.subscribe(channel)
+      const answer = await until('a message to be too old', async () => {
+        await subject.publish(channel, 'missed')
+        await sleep(500)
+        const answer = await alice.poll()
+        return answer!.status === 200 ? undefined : answer
+      })
+      expect(answer!.status).toBe(503)
+      expect(answer!.messages).toEqual([{ __type: 'serverError', reason: 'Messages were missed' }])
+      const late = await alice.post({ __type: 'subscribe', channel })
+      expect(late.status).toBe(503)
+      const { messages } = await alice.post({ __type: 'auth' })
+      expect(messages).toEqual([{ __type: 'authOk', __token: expect.any(String) }])
     })
 
     it('R6: closes the WebSocket of a client of the base that is too slow, since it could not be told', async () => {

@@ -1,0 +1,76 @@
+import type { Channel } from '../channels/channel.ts'
+import type { Entry } from '../channels/log.ts'
+
+/** The entries of one channel that an answer may hold, oldest first. There is at least one. */
+export interface Run {
+  readonly channel: Channel
+  readonly entries: readonly Entry[]
+}
+
+export interface Gathered {
+  readonly channel: Channel
+  readonly entry: Entry
+}
+
+/** What a message counts against the size of an answer. */
+export function answeredBytes(channel: Channel, entry: Entry): number {
+  return entry.bytes + channel.nameJson.length
+}
+
+/** The first messages of several channels in the order of their arrival: one at least, and no more than `maxBytes`. */
+export function gather(runs: readonly Run[], maxBytes: number): Gathered[] {
+  // The channel with the oldest message is the last one.
+  const queue = runs.map((run) => new Source(run)).sort((a, b) => b.order - a.order)
+  const gathered: Gathered[] = []
+  let bytes = 0
+  for (let source = queue.pop(); source !== undefined; source = queue.pop()) {
+    const { channel, entry } = source
+    bytes += answeredBytes(channel, entry)
+    if (bytes > maxBytes && gathered.length > 0) break
+    gathered.push({ channel, entry })
+    if (source.advance()) insert(queue, source)
+  }
+  return gathered
+}
+
+/** One channel, as far as it has been gathered. */
+class Source {
+  readonly channel: Channel
+  readonly #entries: readonly Entry[]
+  #index = 0
+  #order: number
+
+  constructor({ channel, entries }: Run) {
+    this.channel = channel
+    this.#entries = entries
+    this.#order = entries[0]!.order
+  }
+
+  get entry(): Entry {
+    return this.#entries[this.#index]!
+  }
+
+  /** When its next message arrived. One from another node has no order: it stays behind what is before it in its channel. */
+  get order(): number {
+    return this.#order
+  }
+
+  /** Goes on to the next message; false if there is none. */
+  advance(): boolean {
+    this.#index += 1
+    if (this.#index === this.#entries.length) return false
+    this.#order = Math.max(this.#order, this.entry.order)
+    return true
+  }
+}
+
+function insert(queue: Source[], source: Source): void {
+  let low = 0
+  let high = queue.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (queue[middle]!.order >= source.order) low = middle + 1
+    else high = middle
+  }
+  queue.splice(low, 0, source)
+}

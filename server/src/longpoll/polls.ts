@@ -1,0 +1,211 @@
+import { reasons, type Poll as PollMessage } from '@broadcaster/protocol'
+import { answer, empty, expired, missed, repeated, type Answer } from './answers.ts'
+import type { Abort } from './clientAbort.ts'
+import type { ControlMessage } from '../control/control.ts'
+import { Deadline } from '../time/deadline.ts'
+import type { LongPollHost } from './longpoll.ts'
+import { Poll, type PollHost } from './poll.ts'
+import type { Position } from '../channels/position.ts'
+import type { SessionChannels } from './sessionChannels.ts'
+import type { SessionEnds } from './sessionEnds.ts'
+import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
+import { sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
+import { SharedTexts } from './sharedTexts.ts'
+import type { Undelivered } from '../channels/undelivered.ts'
+
+/** A client that is sent back to a draining node again and again must not do so in a busy loop. */
+const DRAINING_WAIT_MS = 1000
+/** How long another node may take to tell that the session's next poll is there. */
+const OVERTAKEN_MS = 2000
+
+type Places = ReadonlyMap<string, Position | null>
+type AboutPoll = Extract<ControlMessage, { readonly poll: string }>
+
+/** The polls that wait on this node. */
+export class Polls {
+  readonly #host: LongPollHost
+  readonly #undelivered: Undelivered
+  readonly #channels: SessionChannels
+  readonly #ends: SessionEnds
+  readonly #life: SessionLife
+  readonly #pollHost: PollHost
+  /** By session. */
+  readonly #polls = new Map<string, Poll>()
+  /** The newest poll of each client that gave itself a name. */
+  readonly #newest = new Map<string, Poll>()
+  #lastPoll = 0
+
+  constructor(host: LongPollHost, undelivered: Undelivered, channels: SessionChannels, ends: SessionEnds) {
+    this.#host = host
+    this.#undelivered = undelivered
+    this.#channels = channels
+    this.#ends = ends
+    this.#life = sessionLife(host.timeoutMs)
+    this.#pollHost = {
+      hub: host.hub,
+      maxAnswerBytes: host.limits.answerBytes,
+      texts: new SharedTexts(),
+      deadline: () => new Deadline(host.brokerTimeoutMs),
+    }
+  }
+
+  get size(): number {
+    return this.#polls.size
+  }
+
+  async serve(id: string, message: PollMessage, abort: Abort): Promise<Answer> {
+    const poll = this.#begin(id, message.seq)
+    abort.onabort = () => poll.end()
+    let client: string | null = null
+    try {
+      const session = await this.#host.sessions.beginPoll(id, poll.id)
+      const refusal = this.#ends.answerFor(id, session)
+      if (refusal !== null) return refusal
+      client = session!.client
+      await this.#takeOver(id, poll, session!)
+      return session!.version > 0
+        ? await this.#versionedAnswer(id, poll, session!, message, abort)
+        : await this.#baseAnswer(id, poll, session!, message, abort)
+    } finally {
+      abort.onabort = null
+      poll.stop()
+      if (this.#polls.get(id) === poll) this.#polls.delete(id)
+      if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
+    }
+  }
+
+  /** Another poll of the session has come, on another node; or one is to be answered for another reason. */
+  end(message: Extract<AboutPoll, { readonly type: 'endPoll' }>): void {
+    const poll = this.#pollOf(message)
+    if (poll === null) return
+    poll.isRepeated = poll.seq === message.seq
+    this.drop(message.session)
+  }
+
+  /** The channels of the poll's session have changed. */
+  change(message: Extract<AboutPoll, { readonly type: 'pollChannel' }>): void {
+    const { channel, position } = message
+    if (position === null) this.#pollOf(message)?.lost(channel)
+    else this.#pollOf(message)?.gained(channel, position)
+  }
+
+  /** The poll is no longer the session's: it is answered with nothing. */
+  drop(session: string): void {
+    const poll = this.#polls.get(session)
+    this.#polls.delete(session)
+    poll?.end()
+  }
+
+  /** The client has a connection of that generation: a poll of an older one waits no longer. */
+  fence(client: string, generation: number): void {
+    const poll = this.#newest.get(client)
+    if (poll !== undefined && poll.generation < generation) poll.end()
+  }
+
+  /** Answers all of them now. */
+  endAll(): void {
+    for (const poll of this.#polls.values()) poll.end()
+  }
+
+  /** The very poll that is meant: a later one of the session has begun with what the message says. */
+  #pollOf({ session, poll: pollId }: AboutPoll): Poll | null {
+    const poll = this.#polls.get(session)
+    return poll?.id === pollId ? poll : null
+  }
+
+  /** From now on changes of the session's channels reach this poll; what changed before is in the session. */
+  #begin(id: string, seq: string): Poll {
+    const older = this.#polls.get(id)
+    if (older !== undefined) {
+      older.isRepeated = older.seq === seq
+      older.end()
+    }
+    const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
+    const poll = new Poll(this.#pollHost, `${this.#host.hub.node}/${++this.#lastPoll}`, seq, reader)
+    this.#polls.set(id, poll)
+    return poll
+  }
+
+  /** Ends what the poll takes the place of: polls of older sessions of the client, and the session's own on another node. */
+  async #takeOver(id: string, poll: Poll, { client, generation, poller }: Session): Promise<void> {
+    poll.generation = generation
+    if (client !== null) {
+      // Its fence may still be on its way.
+      this.fence(client, generation)
+      this.#newest.set(client, poll)
+    }
+    // On this node it has been ended already.
+    if (nodeOf(poller) !== this.#host.hub.node) await this.#channels.endPoll(id, poller, poll.seq)
+  }
+
+  /** Waits until there is something to say of the channels. */
+  async #wait(id: string, poll: Poll, places: Places): Promise<void> {
+    const { timeoutMs, pollTimeMs, isDraining } = this.#host
+    this.#undelivered.reader(id, this.#life.pollingMs).keepOnly(places)
+    await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
+    await poll.news(isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs, pollTimeMs)
+  }
+
+  // -- with the additions
+
+  /** The client says with every poll what it has, so that nothing is remembered of an answer. */
+  async #versionedAnswer(
+    id: string,
+    poll: Poll,
+    session: Session,
+    message: PollMessage,
+    abort: Abort,
+  ): Promise<Answer> {
+    const revoked = revokedChannels(session, message)
+    if (revoked.length > 0) return answer(200, ...revoked)
+    await this.#wait(id, poll, startingPlaces(session, message))
+    if (this.#ends.isFenced(session)) return expired()
+    if (this.#polls.get(id) !== poll || abort.aborted) return empty()
+    return poll.refusals.size > 0 ? this.#withdraw(id, poll) : poll.answer(true)
+  }
+
+  /** The broker refuses channels that the session has had until now. */
+  async #withdraw(id: string, { refusals }: Poll): Promise<Answer> {
+    const channels = [...refusals]
+    await Promise.all(channels.map((channel) => this.#host.sessions.unsubscribe(id, channel)))
+    const reason = reasons.channelRefused
+    return answer(200, ...channels.map((channel) => ({ __type: 'unsubscribed', channel, reason }) as const))
+  }
+
+  // -- for the original's clients
+
+  /** The client says nothing of positions: its session remembers what it was given. */
+  async #baseAnswer(
+    id: string,
+    poll: Poll,
+    session: Session,
+    message: PollMessage,
+    abort: Abort,
+  ): Promise<Answer> {
+    const places = startingPlaces(session, message)
+    this.#undelivered.reader(id, this.#life.pollingMs).isOfBase = true
+    await this.#wait(id, poll, places)
+    if (this.#polls.get(id) !== poll || abort.aborted) return overtaken(poll)
+    // It can be told neither of a gap nor of a channel that the broker refuses. (The latter it hears when it subscribes again.)
+    if (poll.hasGap || poll.refusals.size > 0) {
+      return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(id, poll)
+    }
+    const reply = poll.answer(false)
+    const positions = poll.delivered
+    // Nothing is an answer too: it may replace one to the same `seq`, which got lost and held more than this node has yet.
+    if (Object.keys(positions).length === 0 && session.answer === null) return reply
+    const begun = Object.fromEntries([...places].map(([channel, place]) => [channel, asText(place)]))
+    const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq: poll.seq, positions }, begun)
+    return isOurs ? reply : this.#overtakenElsewhere(id, poll)
+  }
+
+  /** The session has another poll, of which the node where it waits has told or is about to tell. */
+  async #overtakenElsewhere(id: string, poll: Poll): Promise<Answer> {
+    if (this.#polls.get(id) === poll) await poll.ended(OVERTAKEN_MS)
+    return this.#polls.get(id) === poll ? repeated() : overtaken(poll)
+  }
+}
+
+function overtaken({ isRepeated }: Poll): Answer {
+  return isRepeated ? repeated() : empty()
+}

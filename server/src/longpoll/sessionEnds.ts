@@ -1,0 +1,57 @@
+import { expired, missed, type Answer } from './answers.ts'
+import type { LongPollHost } from './longpoll.ts'
+import type { Poll } from './poll.ts'
+import { sessionLife, type Session } from '../backends/sessions.ts'
+import type { Undelivered } from '../channels/undelivered.ts'
+
+/** How long other requests of a session that has missed messages may still be on their way. */
+const LAST_REQUESTS_MS = 2000
+
+/** What requests are answered with whose session has ended. */
+export class SessionEnds {
+  readonly #host: LongPollHost
+  readonly #undelivered: Undelivered
+  readonly #idleMs: number
+
+  constructor(host: LongPollHost, undelivered: Undelivered) {
+    this.#host = host
+    this.#undelivered = undelivered
+    this.#idleMs = sessionLife(host.timeoutMs).idleMs
+  }
+
+  /** `null` for a session that lives. */
+  answerFor(id: string, session: Session | null): Answer | null {
+    if (session === null) return this.#goneAnswer(id)
+    if (session.answer?.isLast === true) return missed()
+    return this.isFenced(session) ? expired() : null
+  }
+
+  isFenced({ client, generation }: Session): boolean {
+    return this.#host.isFenced(client, generation)
+  }
+
+  /**
+   * Ends the session of a client of the base, which has missed messages or a channel. Its other requests are answered
+   * alike for a while. Returns whether `poll` was still the session's poll.
+   */
+  async miss(id: string, { id: poller, seq }: Poll): Promise<boolean> {
+    const { sessions, logger } = this.#host
+    const last = { seq, positions: {}, isLast: true } as const
+    if (!(await sessions.commitAnswer(id, poller, last, {}))) return false
+    this.#undelivered.end(id)
+    const end = (): void => {
+      // If Redis is away, it expires by itself.
+      sessions.end(id).catch((error: unknown) => logger.debug({ err: error }, 'A session could not be ended'))
+    }
+    setTimeout(end, LAST_REQUESTS_MS).unref()
+    return true
+  }
+
+  #goneAnswer(id: string): Answer {
+    // A session is known for longer than half of its idle life only if it lives: the store has lost it, as Redis may when it
+    // restarts. That is no refusal.
+    const isLost = this.#undelivered.shouldLive(id, this.#idleMs / 2)
+    this.#undelivered.end(id)
+    return isLost ? missed() : expired()
+  }
+}

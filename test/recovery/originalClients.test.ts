@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startNodeProcess } from '../support/nodeProcess.ts'
+import { OriginalClient } from '../support/originalClient.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { roundRobin } from '../support/roundRobin.ts'
+import { startNodes, startServer, type TestServer } from '../support/server.ts'
+import type { Subject } from '../support/subject.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
+import { tidy } from '../support/tidy.ts'
+import { until, within } from '../support/waiting.ts'
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i))
+
+async function come(subject: Subject, channel: string): Promise<OriginalClient> {
+  const client = new OriginalClient(subject.url, [channel])
+  await client.connect()
+  return client
+}
+
+/** It is back when it hears something again: until then what is published is missed. */
+async function isBack(client: OriginalClient, publish: (body: string) => Promise<unknown>): Promise<void> {
+  const before = client.heard.length
+  await until('the client of the original to be back', async () => {
+    if (client.stopped !== null) throw new Error(`The client has stopped: ${client.stopped}`)
+    await publish('back').catch(() => {})
+    return client.heard.length > before
+  })
+}
+
+const isHealthy = (server: TestServer, status = 200) =>
+  until(`health ${status}`, async () => (await fetch(`${server.url}/health`)).status === status)
+
+describe("R6: the original's long-poll clients live through", () => {
+  it.each([1, 2])('a Redis that restarts, empty, with %i nodes', async (nodes) => {
+    const redis = tidy(await startRedis())
+    const cluster = tidy(await startNodes(nodes, { redis: redis.url }))
+    const channel = channelName()
+    const client = await come(cluster, channel)
+    await cluster.publish(channel, 'before')
+    await client.hears('before')
+    await redis.stop()
+    await Promise.all(cluster.nodes.map((node) => isHealthy(node, 503)))
+    await redis.start()
+    await isBack(client, (body) => redis.cli('PUBLISH', channel, body))
+    expect(client.failures).not.toContain(401)
+  })
+
+  it.each([
+    ['the connection to subscribe', ['CLIENT', 'KILL', 'TYPE', 'pubsub']],
+    ['all sessions, by FLUSHALL', ['FLUSHALL']],
+  ])('a Redis that drops %s', async (_what, command) => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url, timeout: 5000 }))
+    const channel = channelName()
+    const client = await come(server, channel)
+    for (let round = 0; round < 3; round++) {
+      await redis.cli(...command)
+      await isBack(client, (body) => server.publish(channel, body))
+    }
+    expect(client.failures).not.toContain(401)
+  })
+
+  it('a network that breaks while messages are published which nobody saw', async () => {
+    const redis = tidy(await startRedis())
+    const link = tidy(await tcpProxy(redis.port))
+    const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}` }))
+    const channel = channelName()
+    const client = await come(server, channel)
+    for (let round = 0; round < 3; round++) {
+      link.refuse()
+      link.cut()
+      await isHealthy(server, 503)
+      await redis.cli('PUBLISH', channel, 'missed')
+      link.resume()
+      await isHealthy(server)
+      await isBack(client, (body) => redis.cli('PUBLISH', channel, body))
+    }
+    expect(client.heard).not.toContain('missed')
+    expect(client.failures).not.toContain(401)
+  })
+
+  it('kill -9 of the node that they are on', async () => {
+    const redis = tidy(await startRedis())
+    const doomed = tidy(await startNodeProcess({ redis: redis.url }))
+    const other = tidy(await startServer({ redis: redis.url }))
+    const proxy = tidy(await roundRobin([new URL(doomed.url).origin, other.origin]))
+    const channel = channelName()
+    const url = proxy.origin + new URL(other.url).pathname
+    const client = await come({ url, publish: other.publish }, channel)
+    await doomed.stop()
+    await isBack(client, (body) => other.publish(channel, body))
+    expect(client.failures).not.toContain(401)
+  })
+
+  it.each([
+    ['over Redis', true],
+    ['in process', false],
+  ])('bursts and large messages, %s, and get all of it', async (_where, hasRedis) => {
+    const redis = hasRedis ? tidy(await startRedis()) : null
+    const server = tidy(await startServer({ redis: redis?.url ?? false }))
+    const channel = channelName()
+    const client = await come(server, channel)
+    const expected: string[] = []
+    for (const bodies of [
+      numbers(1001),
+      numbers(1500),
+      numbers(5000),
+      ['x'.repeat(1_200_000)],
+      ['a', 'b', 'c'].map((letter) => letter.repeat(400_000)),
+    ]) {
+      const all = [...bodies, `end of ${bodies.length} ${bodies[0]![0]}`]
+      await Promise.all(all.map((body) => server.publish(channel, body)))
+      await client.hears(all.at(-1)!)
+      expected.push(...all)
+    }
+    expect(client.heard).toEqual(expected)
+    expect(client.failures).toEqual([])
+  })
+})
+
+describe('R6: a session of the base that has missed messages', () => {
+  async function missed(redis: TestRedis) {
+    const server = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    await alice.subscribe(channel)
+    const poll = alice.poll()
+    await until('the poll to wait', async () => (await server.broadcaster.stats()).node.waitingPolls === 1)
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    return { server, channel, alice, answer: await within(poll, 'the poll to be answered') }
+  }
+
+  const text = [{ __type: 'serverError', reason: 'Messages were missed' }]
+
+  it('is answered with 503, and so are its requests that were on their way; then with 401', async () => {
+    const { alice, channel, answer } = await missed(tidy(await startRedis()))
+    expect([answer.status, answer.messages]).toEqual([503, text])
+    for (const message of [
+      { __type: 'subscribe', channel: channelName() },
+      { __type: 'unsubscribe', channel },
+      { __type: 'ping' },
+      { __type: 'poll', seq: '0' },
+    ]) {
+      const { status, messages } = await alice.post(message)
+      expect([status, messages]).toEqual([503, text])
+    }
+    await until('the session to be no more', async () => (await alice.poll()).status === 401)
+  })
+
+  it('is no session for auth: it makes a new one', async () => {
+    const { alice } = await missed(tidy(await startRedis()))
+    const { token } = alice
+    const { status, messages } = await alice.post({ __type: 'auth' })
+    expect([status, messages]).toEqual([200, [{ __type: 'authOk', __token: expect.any(String) }]])
+    expect(messages[0]!['__token']).not.toBe(token)
+  })
+})
