@@ -195,7 +195,7 @@ describe('a message larger than a log', () => {
 
 describe('limits.answerBytes', () => {
   it.each(dialects)('L12: what is more comes with the next poll: %s', async (_who, auth) => {
-    const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 10_150 } }))
+    const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 10_700 } }))
     const [news, chat] = [channelName(), channelName()]
     const alice = await session(server, auth, news, chat)
     const witness = await WebSocketPeer.connect(server)
