@@ -12,6 +12,8 @@ export class SessionEnds {
   readonly #host: LongPollHost
   readonly #undelivered: Undelivered
   readonly #idleMs: number
+  /** Sessions that are about to be ended. */
+  readonly #ending = new Set<string>()
 
   constructor(host: LongPollHost, undelivered: Undelivered) {
     this.#host = host
@@ -22,7 +24,11 @@ export class SessionEnds {
   /** `null` for a session that lives. */
   answerFor(id: string, session: Session | null): Answer | null {
     if (session === null) return this.#goneAnswer(id)
-    if (session.answer?.isLast === true) return missed()
+    if (session.answer?.isLast === true) {
+      // The node that should end it may be gone.
+      this.#endSoon(id)
+      return missed()
+    }
     return this.isFenced(session) ? expired() : null
   }
 
@@ -35,16 +41,23 @@ export class SessionEnds {
    * alike for a while. Returns whether `poll` was still the session's poll.
    */
   async miss(id: string, { id: poller, seq }: Poll): Promise<boolean> {
-    const { sessions, logger } = this.#host
     const last = { seq, positions: {}, isLast: true } as const
-    if (!(await sessions.commitAnswer(id, poller, last, {}))) return false
+    if (!(await this.#host.sessions.commitAnswer(id, poller, last, {}))) return false
     this.#undelivered.end(id)
+    this.#endSoon(id)
+    return true
+  }
+
+  #endSoon(id: string): void {
+    if (this.#ending.has(id)) return
+    this.#ending.add(id)
+    const { sessions, logger } = this.#host
     const end = (): void => {
-      // If Redis is away, it expires by itself.
+      this.#ending.delete(id)
+      // If Redis is away, it expires by itself, or the next request ends it.
       sessions.end(id).catch((error: unknown) => logger.debug({ err: error }, 'A session could not be ended'))
     }
     setTimeout(end, LAST_REQUESTS_MS).unref()
-    return true
   }
 
   #goneAnswer(id: string): Answer {
