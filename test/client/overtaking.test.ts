@@ -71,6 +71,18 @@ describe('answers that overtake each other', () => {
     expect(news.pending).toEqual([])
   })
 
+  it.each([
+    message('of nobody', 'p1', 'old'),
+    { __type: 'gap', channel: 'old', position: 'p1', reason: 'overflow' },
+  ])('U2 a channel that the server has and nobody wants is unsubscribed: %j', async (unwanted) => {
+    const { server } = await subscribeNews()
+    ;(await pollOf(server, '1')).answer(unwanted)
+    const request = await server.request('unsubscribe')
+    expect(request.message['channel']).toBe('old')
+    request.answer({ __type: 'unsubscribeOk', channel: 'old' })
+    expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p1' })
+  })
+
   it('an unsubscribe that comes late, when the channel is wanted again, costs nothing', async () => {
     withoutWaiting()
     const { server, client } = await subscribeNews()

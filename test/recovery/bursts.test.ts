@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { publishAndArrive } from '../support/barriers.ts'
+import { noticed, publishAndArrive, waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
@@ -7,7 +7,7 @@ import { startRedis } from '../support/redis.ts'
 import { startNodes, startServer, type TestServer } from '../support/server.ts'
 import type { Subject } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
-import { until } from '../support/waiting.ts'
+import { until, within } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const redis = tidy(await startRedis())
@@ -60,6 +60,24 @@ describe('a burst larger than a log', () => {
     }
     await alice.hearsNothing()
   })
+
+  it.each(dialects)(
+    'L4: ends the gathering of the waiting poll of %s before pushing anything out',
+    async (_who, auth) => {
+      const server = tidy(
+        await startServer({ timeout: 120_000, pollTime: 60_000, recovery: { maxMessages: 10 } }),
+      )
+      const channel = channelName()
+      const alice = await session(server, auth, channel)
+      const poll = await waitingPoll(alice)
+      await server.publish(channel, '0')
+      await noticed(alice)
+      await burst(server, channel, ['1', '2', '3', '4', '5'])
+      // Long before the others that it gathers for could have come.
+      const { messages } = await within(poll.answer, 'the answer')
+      expect(bodiesOf(messages)).toEqual(numbers(6))
+    },
+  )
 
   it.each(cases)('L12: reaches the next poll of %s, %s', async (_who, _where, backend, auth) => {
     const server = tidy(await startServer(backend))

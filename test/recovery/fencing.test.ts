@@ -3,12 +3,13 @@ import { WebSocket } from 'ws'
 import { channelName } from '../support/names.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
 import { startRedis } from '../support/redis.ts'
-import { startNodes } from '../support/server.ts'
+import { startNodes, startServer } from '../support/server.ts'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import { waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
+import type { Subject } from '../support/subject.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 import { numbers, Visitor } from './visitor.ts'
 
@@ -49,19 +50,7 @@ describe('a client that comes back while its old connection looks alive', () => 
   it('A1: an older one that comes late finds that it was replaced', async () => {
     const auth = { __v: 1, __client: channelName('client') }
     const newer = await signIn(nodeA, { transport: 'websocket', auth: { ...auth, __generation: 3 } })
-    await until('the other node to know', async () => {
-      const late = await WebSocketPeer.connect(nodeB)
-      await late.auth({ ...auth, __generation: 2 })
-      const isReplaced = await Promise.race([
-        late.closed.then(({ code }) => code === 4409),
-        late.subscribe(channelName()).then(
-          () => false,
-          () => true,
-        ),
-      ])
-      await late.close()
-      return isReplaced
-    })
+    await until('the other node to know', () => isReplaced(nodeB, { ...auth, __generation: 2 }))
     expect(await newer.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
@@ -76,7 +65,37 @@ describe('a client that comes back while its old connection looks alive', () => 
     expect((await old.poll()).status).toBe(401)
     expect(await again.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
+
+  it('A1: a generation is remembered only while an older connection can live', async () => {
+    const server = tidy(await startServer({ timeout: 300 }))
+    const client = channelName('client')
+    const signedIn = (auth: object) => signIn(server, { transport: 'websocket', auth: { __v: 1, ...auth } })
+    const newer = await signedIn({ __client: client, __generation: 3 })
+    await newer.close()
+    const older = { __v: 1, __client: client, __generation: 2 }
+    expect(await isReplaced(server, older)).toBe(true)
+    await until('the generation to be forgotten', async () => {
+      // The server looks for old ones when it hears of another.
+      await signedIn({ __client: channelName('client'), __generation: 2 })
+      return !(await isReplaced(server, older))
+    })
+  })
 })
+
+/** Whether a client with this auth data is told that it has a newer connection. */
+async function isReplaced(server: Subject, auth: object): Promise<boolean> {
+  const peer = await WebSocketPeer.connect(server)
+  await peer.auth(auth)
+  const replaced = await Promise.race([
+    peer.closed.then(({ code }) => code === 4409),
+    peer.subscribe(channelName()).then(
+      () => false,
+      () => true,
+    ),
+  ])
+  await peer.close()
+  return replaced
+}
 
 async function webSockets(node: typeof nodeA): Promise<number> {
   return (await node.broadcaster.stats()).node.webSockets

@@ -74,6 +74,22 @@ describe('publish()', () => {
     for (const peer of peers) expect(await peer.bodies(channel, 2)).toEqual(['1', '2'])
   })
 
+  it.each(transports)(
+    'keeps the order of one turn over the channels of a client, over %s',
+    async (transport) => {
+      const server = tidy(await startServer())
+      const [first, second] = [channelName(), channelName()]
+      const alice = await signIn(server, { transport })
+      for (const channel of [second, first]) await alice.subscribe(channel)
+      const sent = [first, second, second, first, second, first].map(
+        (channel, i) => [channel, String(i)] as const,
+      )
+      await Promise.all(sent.map(([channel, body]) => server.publish(channel, body)))
+      const heard = await alice.take(sent.length)
+      expect(heard.map(({ channel, body }) => [channel, body])).toEqual(sent)
+    },
+  )
+
   it('rejects in bounded time while Redis is away', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))

@@ -92,8 +92,11 @@ describe('stats of several nodes', () => {
     await signIn(doomed, { transport: 'websocket' })
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
     await counted(server, 3)
+    const listed = async () => Number(await redis.cli('SCARD', 'bc:nodes'))
+    expect(await listed()).toBe(2)
     await doomed.stop('SIGKILL')
     await counted(server, 1)
+    expect(await listed(), 'the list of nodes does not grow with every one that ever was').toBe(1)
     await alice.close()
     await counted(server, 0)
   })

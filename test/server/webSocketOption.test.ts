@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -7,11 +8,12 @@ import { tidy } from '../support/tidy.ts'
 import { within } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-async function hears(server: TestServer, peer: WebSocketPeer): Promise<void> {
+const texts = ['short', 'long '.repeat(20_000), 'short again']
+
+async function hears(server: TestServer, peer: WebSocketPeer, bodies = texts): Promise<void> {
   const channel = channelName()
   await peer.auth()
   await peer.subscribe(channel)
-  const bodies = ['short', 'long '.repeat(20_000), 'short again']
   for (const body of bodies) await server.publish(channel, body)
   for (const body of bodies) expect((await peer.next())['body'] === body).toBe(true)
 }
@@ -36,6 +38,15 @@ describe('the webSocket option', () => {
       await hears(server, wantsNot)
     },
   )
+
+  it('sends what every client can inflate to one that wants a smaller window', async () => {
+    const server = tidy(await startServer({ webSocket: { perMessageDeflate: { threshold: 0 } } }))
+    const small = await WebSocketPeer.connect(server, { perMessageDeflate: { serverMaxWindowBits: 9 } })
+    expect(small.socket.extensions).toContain('permessage-deflate')
+    // Compressed with the usual window, the second half refers to the first, which a window of 512 bytes has forgotten.
+    const half = randomBytes(2000).toString('hex')
+    await hears(server, small, [half + half])
+  })
 
   it('chooses a subprotocol with handleProtocols', async () => {
     const server = tidy(

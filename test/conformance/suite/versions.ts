@@ -22,6 +22,20 @@ export function versions(subject: Subject): void {
       expect(await alice.auth({ __v: 1 })).toMatchObject({ __type: 'authOk', __v: 1 })
     })
 
+    it('V1: tells each of two clients of a channel what it knows, whoever asks first', async () => {
+      const channel = channelName()
+      const base = await signIn(subject, { transport })
+      const versioned = await signIn(subject, { transport, auth: { __v: 1 } })
+      for (const peer of [base, versioned]) await peer.subscribe(channel)
+      const message = (body: string) => ({ __type: 'message', channel, body })
+      await subject.publish(channel, '1')
+      expect(await base.next()).toEqual(message('1'))
+      expect(await versioned.next()).toEqual({ ...message('1'), position: expect.any(String) })
+      await subject.publish(channel, '2')
+      expect(await versioned.next()).toEqual({ ...message('2'), position: expect.any(String) })
+      expect(await base.next()).toEqual(message('2'))
+    })
+
     it.each([0, 2, '1', null, true])(
       'V1: answers __v %j with a version it knows, or with the base',
       async (v) => {
