@@ -7,9 +7,11 @@ import {
   useConnection,
 } from '@broadcaster/react'
 import { render } from '@testing-library/react'
+import * as React from 'react'
 import { StrictMode, type ReactNode } from 'react'
 import { describe, expect, it, vi } from 'vitest'
 import { channelName } from '../support/names.ts'
+import { onlyIf } from '../support/onlyIf.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import { recordWire, renderApp, sees, startServer } from './support.tsx'
@@ -34,6 +36,29 @@ describe('<BroadcasterProvider url>', () => {
     app.unmount()
     await until('the connection to end', async () => (await app.server.connections()) === 0)
   })
+
+  it(
+    'keeps its connection when a hidden <Activity> around it is shown again',
+    onlyIf('Activity' in React, '<Activity>, which React 18 does not have'),
+    async () => {
+      const server = await startServer()
+      const wire = recordWire()
+      const activity = (mode: 'visible' | 'hidden') => (
+        <React.Activity mode={mode}>
+          <BroadcasterProvider url={server.url} {...wire.options}>
+            <Connection />
+          </BroadcasterProvider>
+        </React.Activity>
+      )
+      const app = render(activity('visible'))
+      const isConnected = () => app.container.textContent?.startsWith('connected')
+      await until('the connection', isConnected)
+      app.rerender(activity('hidden'))
+      app.rerender(activity('visible'))
+      await until('the connection', isConnected)
+      expect(wire.connections).toBe(1)
+    },
+  )
 
   it('gives the same client to everybody below, from render to render', async () => {
     const clients = new Set<BroadcasterClient>()

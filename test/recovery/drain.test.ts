@@ -45,6 +45,21 @@ describe('close({ drain })', () => {
     for (const visitor of visitors) expect(await visitor.hears(String(count))).toEqual(numbers(count))
   })
 
+  it('moves WebSockets one after the other over that time, and stays as long again for the last of them', async () => {
+    const { leaving } = await start()
+    const closedAt: number[] = []
+    const peers = (await Promise.all(
+      Array.from({ length: 20 }, () => signIn(leaving, { transport: 'websocket' })),
+    )) as WebSocketPeer[]
+    for (const { socket } of peers) socket.on('close', () => closedAt.push(performance.now()))
+    await leaving.broadcaster.close({ drain: 1000 })
+    const endedAt = performance.now()
+    for (const { closed } of peers) expect((await closed).code).toBe(1012)
+    // Lower bounds: a loaded machine only makes it longer.
+    expect(closedAt.at(-1)! - closedAt[0]!, 'from the first to the last').toBeGreaterThan(500)
+    expect(endedAt - closedAt[0]!, 'from the first to the end').toBeGreaterThan(1500)
+  })
+
   it('R2: serves its logs to other nodes until the clients have moved, also what nobody else ever held', async () => {
     const { leaving, staying } = await start()
     const channel = channelName()

@@ -68,6 +68,14 @@ export class Broker {
     this.#world.trace?.add('broker', `${channel} ${n} to ${receivers}`)
   }
 
+  /** All clients have left long ago: every node has unsubscribed. */
+  checkNobodyListens(channels: readonly string[]): void {
+    for (const connection of this.connections) {
+      const left = channels.filter((channel) => connection.channels.has(channel))
+      if (left.length > 0) this.#world.fail('broker', `a node is still subscribed to ${left.join(', ')}`)
+    }
+  }
+
   publish(channel: string, body: string): number {
     let receivers = 0
     for (const connection of this.connections) {

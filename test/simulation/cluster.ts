@@ -67,6 +67,18 @@ export class SimulatedNode {
     )
   }
 
+  /** All clients have left long ago: nothing of them may be left. */
+  checkEmpty(): void {
+    this.#node.stats().then(
+      ({ localSubscriptions, node: { channels, webSockets, waitingPolls } }) => {
+        const left = { channels, webSockets, waitingPolls, ...localSubscriptions }
+        if (Object.values(left).some((count) => count > 0))
+          this.#world.fail(this.name, `still holds what nobody needs: ${JSON.stringify(left)}`)
+      },
+      (error: unknown) => this.#world.fail(this.name, `has no stats: ${String(error)}`),
+    )
+  }
+
   /** `kill -9`. */
   crash(): void {
     this.#world.trace?.add(this.name, 'is killed')

@@ -3,6 +3,7 @@ import type { Actor } from './clients.ts'
 import type { Cluster, SimulatedNode } from './cluster.ts'
 import type { SimulatedRequest } from './http.ts'
 import type { Fault, Profile } from './profiles.ts'
+import type { Random } from './random.ts'
 import type { SimulatedSocket } from './socket.ts'
 import type { World } from './world.ts'
 
@@ -33,6 +34,12 @@ export function letThingsHappen(victims: Victims, profile: Profile, end: number)
   return () => {
     for (const { route } of victims.clients) route.webSockets = 'through'
   }
+}
+
+/** How far off the clock of the next broker is: not at all, by seconds, or by an hour, as after a daylight saving mistake. */
+function clockStepMs(random: Random): number {
+  if (random.chance(0.5)) return 0
+  return random.chance(0.2) ? -3_600_000 : random.between(-8000, 2000)
 }
 
 /** Whether there was anything that it could happen to. */
@@ -107,7 +114,7 @@ function act(fault: Fault, victims: Victims, { nodes, isCovered }: Profile): boo
       broker.fail({
         downMs: random.between(0, 3000),
         losesData: fault === 'broker restarted',
-        clockStepMs: random.chance(0.5) ? 0 : random.between(-8000, 2000),
+        clockStepMs: clockStepMs(random),
       })
       return true
   }

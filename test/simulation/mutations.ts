@@ -109,6 +109,32 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
 
+  // -- what nobody needs is let go
+  {
+    name: 'a subscription that is confirmed when its client has left stays',
+    file: 'server/src/websocket/connection.ts',
+    find: '        hub.unsubscribe(this, name)\n        this.#channels.delete(name)\n      }',
+    replace: '        this.#channels.delete(name)\n      }',
+  },
+  {
+    name: 'a channel that is found when its poll has ended stays watched',
+    file: 'server/src/longpoll/poll.ts',
+    find: '      if (this.#isStopped || !this.#places.has(name)) hub.unwatch(this, channel)\n',
+    replace: '',
+  },
+  {
+    name: 'the broker is not told that a channel is not wanted any more',
+    file: 'server/src/hub/hub.ts',
+    find: '    this.#membership.leave(gone)\n',
+    replace: '',
+  },
+  {
+    name: 'what an ended session lacks is kept',
+    file: 'server/src/node.ts',
+    find: '      this.#longPoll.sweep()\n',
+    replace: '',
+  },
+
   // -- WebSocket
   {
     name: 'what waits for the flush goes to a new subscriber too',

@@ -33,6 +33,9 @@ const WARM_UP_MS = 1000
 /** Longer than the longest backoff and what can come on top of it. */
 const SETTLING_MS = 60_000
 const LAST_WORDS_MS = 2000
+/** Longer than a channel, a session or a message is kept for those who may come back. */
+const LETTING_GO_MS = 90_000
+const FOREVER_MS = 86_400_000
 
 /** One run: some nodes, a broker and some clients, in the weather of the seed. */
 export async function simulate(seed: number, { traced = false } = {}): Promise<Result> {
@@ -89,7 +92,8 @@ async function run(
   const cluster = new Cluster(world, broker, options)
   const canRunOver = options.recovery !== undefined && 'maxTotalBytes' in Object(options.recovery)
   const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
-  if (profile.isCovered) cluster.onStarted = (node) => keep(world, node, channels)
+  const letGo: (() => void)[] = []
+  if (profile.isCovered) cluster.onStarted = (node) => void letGo.push(keep(world, node, channels))
   const nodes = random.between(...profile.nodes)
   for (let i = 0; i < nodes; i++) cluster.start()
 
@@ -124,6 +128,15 @@ async function run(
   }
   if (hasFailed()) return
   for (const client of clients) client.checkCaughtUp()
+  if (hasFailed()) return
+
+  trace?.add('run', 'everybody leaves')
+  for (const client of clients) client.leave(FOREVER_MS)
+  for (const stop of letGo) stop()
+  await time.runUntil(time.now + LETTING_GO_MS)
+  for (const node of cluster.living) node.checkEmpty()
+  broker.checkNobodyListens(channels)
+  await time.runUntil(time.now + LAST_WORDS_MS)
 }
 
 function makeClients(network: Network, routeOf: (name: string) => Route, canRunOver: boolean): Actor[] {
@@ -140,8 +153,8 @@ function makeClients(network: Network, routeOf: (name: string) => Route, canRunO
   })
 }
 
-/** Sees to it that the node holds the channels as soon as it can and for as long as it lives. */
-function keep(world: World, node: SimulatedNode, channels: readonly string[]): void {
+/** Has the node hold the channels as soon as it can, for as long as it lives or until the returned function is called. */
+function keep(world: World, node: SimulatedNode, channels: readonly string[]): () => void {
   let connection: Connection | null = null
   const timer = setInterval(() => {
     if (node.isLeaving) return clearInterval(timer)
@@ -152,6 +165,10 @@ function keep(world: World, node: SimulatedNode, channels: readonly string[]): v
     // Once more changes nothing, and the first may have come before the broker was there.
     for (const channel of channels) connection?.receive(JSON.stringify({ __type: 'subscribe', channel }))
   }, 500)
+  return () => {
+    clearInterval(timer)
+    connection?.close('goingAway')
+  }
 }
 
 /** Publishes, now and then a lot at once. */

@@ -1,8 +1,8 @@
 import { install } from '@sinonjs/fake-timers'
 import { syncBuiltinESMExports } from 'node:module'
 
-/** When every run begins. */
-const START = Date.UTC(2026, 0, 1)
+/** When every run begins: the same time for all, and later than the start of any process, from which the server counts. */
+const START = Date.UTC(2100, 0, 1)
 
 /**
  * Virtual time: timers, `Date` and `Math.random` of the whole process belong to the run until `end`. A run goes from

@@ -139,7 +139,8 @@ export class Membership {
         const wanted = names()
         const refused = wanted.length === 0 ? [] : await this.#host.backend.subscribe(wanted)
         this.#isRefused = false
-        return epoch === this.#epoch ? new Set(refused) : null
+        // If the connection had broken meanwhile, it would have thrown.
+        return new Set(refused)
       } catch (error) {
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.stuck()

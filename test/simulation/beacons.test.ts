@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest'
+import type { Beacon } from '../../server/src/backends/backend.ts'
+import { MemoryBackend } from '../../server/src/backends/memory.ts'
+import { makeBeacon } from '../../server/src/channels/position.ts'
+import { Beacons } from '../../server/src/cluster/beacons.ts'
+import { collectLogs } from '../support/logs.ts'
+import { until, within } from '../support/waiting.ts'
+
+// Beacons of two runs of a broker whose clock is set back an hour in between. What happens here takes a lost message, a
+// restart and a wrong clock within milliseconds, which random faults hardly ever make.
+const now = Date.now()
+const [old, next] = [makeBeacon(now, 1), makeBeacon(now - 3_600_000, 2)]
+
+/** A broker that answers when it is told to, and whose beacons get lost. */
+class Forgetful extends MemoryBackend {
+  readonly asked: ((n: number) => void)[] = []
+
+  override beacon(): Promise<Beacon> {
+    return new Promise((resolve) => this.asked.push((n) => resolve({ n, nowMs: now })))
+  }
+}
+
+function start() {
+  const broker = new Forgetful({ controlChannel: 'control', timeoutMs: 1000 })
+  const beacons = new Beacons(broker, collectLogs().logger, () => {})
+  const answer = async (nth: number, n: number) => {
+    await until('the question', () => broker.asked.length >= nth)
+    broker.asked[nth - 1]!(n)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const arrive = (n: number) => {
+    beacons.advance(n)
+    beacons.reached()
+  }
+  return { broker, beacons, answer, arrive }
+}
+
+it('a beacon of a run that is over is not waited for', async () => {
+  const { beacons, answer, arrive } = start()
+  const fresh = beacons.fresh()
+  await answer(1, old)
+  arrive(next)
+  await within(fresh, 'the wait to end')
+})
+
+it('an answer of a run that is over is asked for again', async () => {
+  const { broker, beacons, answer, arrive } = start()
+  arrive(makeBeacon(now - 1000, 1))
+  const fresh = beacons.fresh()
+  await until('the question', () => broker.asked.length === 1)
+  arrive(next)
+  await answer(1, old)
+  await answer(2, next + 1024)
+  arrive(next + 1024)
+  await within(fresh, 'the wait to end')
+})
+
+it('a beacon of this run is waited for', async () => {
+  const { beacons, answer, arrive } = start()
+  let isFresh = false
+  const fresh = beacons.fresh().then(() => (isFresh = true))
+  await answer(1, old)
+  arrive(old - 1024)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(isFresh).toBe(false)
+  arrive(old)
+  await within(fresh, 'the wait to end')
+})
