@@ -1,5 +1,6 @@
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { SlowFirst } from './support/slowFirst.ts'
 
 // Workspaces run from each other's source: nothing has to be built before a test.
 const source = '@broadcaster/source'
@@ -20,8 +21,9 @@ export default defineConfig({
     resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
   },
   test: {
-    // Two cores are enough for all of it; more workers only starve each other.
-    maxWorkers: 2,
+    // Most tests wait most of the time, so there are more workers than cores; many more would starve each other.
+    maxWorkers: 3,
+    sequence: { sequencer: SlowFirst },
     projects: [
       {
         extends: true,

@@ -1,16 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pack } from '../support/pack.ts'
+import { pack, tarballsIn } from '../support/pack.ts'
 import { packed } from './packed.ts'
 
 /**
  * Lays the packages out as `npm install` does, from their tarballs, with applications beside them. Everything else that
  * they need is found further up, in the repository's own `node_modules`: no registry is asked.
  */
-export default function setup(): () => void {
+export default async function setup(): Promise<() => void> {
   rmSync(packed, { recursive: true, force: true })
-  const tarballs = pack(join(packed, 'tarballs'))
+  const { BROADCASTER_TARBALLS: given } = process.env
+  const tarballs = await (given === undefined ? pack(join(packed, 'tarballs')) : tarballsIn(given))
   for (const [name, tarball] of Object.entries(tarballs)) {
     const target = join(packed, 'node_modules', '@broadcaster', name)
     mkdirSync(target, { recursive: true })

@@ -6,7 +6,7 @@ import { Counts } from './world.ts'
 /** One seed, with its trace. */
 const onlySeed = process.env['SIM_SEED']
 /** How many seeds, of all profiles together. */
-const seedCount = Number(process.env['SIM_SEEDS'] ?? 2000)
+const seedCount = Number(process.env['SIM_SEEDS'] ?? (process.env['CI'] ? 2000 : 400))
 /** The first one, for others than last time. */
 const firstSeed = Number(process.env['SIM_FIRST'] ?? 0)
 

@@ -1,27 +1,35 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 const root = join(import.meta.dirname, '..', '..')
 
 /** What is published, in the order in which it is built. */
 export const packages = ['protocol', 'server', 'client', 'react'] as const
 
+type Tarballs = Record<(typeof packages)[number], string>
+
 /** Builds all packages and packs them as `npm publish` does; returns the tarball of each. */
-export function pack(directory: string): Record<(typeof packages)[number], string> {
-  mkdirSync(directory, { recursive: true })
-  npm('run', 'build', '--silent')
-  const tarballs = packages.map((name) => {
-    const [packed] = JSON.parse(npm('pack', '-w', name, '--json', '--pack-destination', directory)) as [
-      { filename: string },
-    ]
-    return [name, join(directory, packed.filename)]
-  })
-  return Object.fromEntries(tarballs) as Record<(typeof packages)[number], string>
+export async function pack(directory: string): Promise<Tarballs> {
+  await mkdir(directory, { recursive: true })
+  await npm('run', 'build', '--silent')
+  const args = packages.flatMap((name) => ['-w', name])
+  await npm('pack', ...args, '--pack-destination', directory)
+  return tarballsIn(directory)
 }
 
-function npm(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync('npm', args, { cwd: root, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`npm ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`)
-  return stdout
+/** What {@link pack} has put there. */
+export async function tarballsIn(directory: string): Promise<Tarballs> {
+  const files = await readdir(directory)
+  const tarballs = packages.map((name) => {
+    const file = files.find((one) => one.startsWith(`broadcaster-${name}-`))
+    if (file === undefined) throw new Error(`There is no tarball of ${name} in ${directory}`)
+    return [name, join(directory, file)]
+  })
+  return Object.fromEntries(tarballs) as Tarballs
+}
+
+async function npm(...args: string[]): Promise<void> {
+  await promisify(execFile)('npm', args, { cwd: root })
 }

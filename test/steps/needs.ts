@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process'
+import { findChromium } from '../support/chromium.ts'
+import { findNginx } from '../support/nginx.ts'
+
+/** A real Redis, a real browser and a real proxy. On a bare Debian or Ubuntu, where this is root, it installs them. */
+export function getWhatTestsNeed(): boolean {
+  const missing = () => [
+    ...(spawnSync('redis-server', ['--version']).error ? ['redis-server'] : []),
+    ...(findChromium() === undefined ? ['chromium'] : []),
+    ...(findNginx() === undefined ? ['nginx'] : []),
+  ]
+  const wanted = missing()
+  if (wanted.length === 0) return true
+
+  if (process.getuid?.() === 0 && !spawnSync('apt-get', ['--version']).error) {
+    console.log(`Installing ${wanted.join(' and ')}`)
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    spawnSync('apt-get', ['update', '-q'], { env, stdio: 'inherit' })
+    spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...wanted], {
+      env,
+      stdio: 'inherit',
+    })
+  }
+  const still = missing()
+  if (still.length === 0) return true
+  console.error(`The tests need ${still.join(' and ')}. Debian, Ubuntu: sudo apt-get install ${still.join(' ')}
+macOS: brew install redis nginx, and Chrome or Chromium. CHROMIUM_PATH may say where the browser is.`)
+  return false
+}

@@ -1,0 +1,69 @@
+import { command, Output, sum, type Counts } from './command.ts'
+import { getWhatTestsNeed } from './needs.ts'
+import { packages } from './packages.ts'
+import { vitest } from './vitest.ts'
+
+/**
+ * `npm test`: everything. Steps by name run only those: `npm test -- lint tests`. The end lists every skipped test with what it
+ * needs; the last line counts steps and tests: `N passed, N failed`.
+ */
+
+interface Step {
+  readonly name: string
+  readonly run: (output: Output) => Promise<Counts>
+}
+
+/**
+ * Steps of one lane run one after the other, lanes run side by side: most tests wait for something most of the time. The last
+ * lane is shown as it goes, the others step by step.
+ */
+const lanes: readonly (readonly Step[])[] = [
+  [
+    {
+      name: 'format',
+      run: (output) => command(output, 'npx', ['prettier', '--check', '.', '--log-level', 'warn']),
+    },
+    { name: 'lint', run: (output) => command(output, 'npm', ['run', 'lint', '--silent']) },
+    { name: 'types', run: (output) => command(output, 'npm', ['run', 'types', '--silent']) },
+    { name: 'packages', run: packages },
+    { name: 'browser', run: (output) => vitest(output, ['browser']) },
+  ],
+  [{ name: 'tests', run: (output) => vitest(output, ['node', 'react 19', 'react 18']) }],
+]
+const needy = ['packages', 'browser', 'tests']
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(names: string[]): Promise<number> {
+  const known = lanes.flat().map(({ name }) => name)
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) {
+    console.error(`No such step: ${unknown.join(', ')}. There are ${known.join(', ')}.`)
+    return 1
+  }
+  const chosen = lanes
+    .map((lane) => lane.filter(({ name }) => names.length === 0 || names.includes(name)))
+    .filter((lane) => lane.length > 0)
+  if (chosen.flat().some(({ name }) => needy.includes(name)) && !getWhatTestsNeed()) return 1
+
+  const all = await Promise.all(chosen.map((lane) => runLane(lane, lane === chosen.at(-1))))
+  const { passed, failed, skipped = [] } = sum(all)
+  if (skipped.length > 0) console.log(['\nSkipped:', ...skipped].join('\n  '))
+  console.log(`\n${passed} passed, ${failed} failed`)
+  return failed === 0 ? 0 : 1
+}
+
+async function runLane(lane: readonly Step[], isLive: boolean): Promise<Counts> {
+  const all: Counts[] = []
+  for (const { name, run } of lane) {
+    if (isLive) console.log(`\n== ${name}`)
+    const output = new Output(isLive)
+    const start = performance.now()
+    const counts = await run(output)
+    const seconds = ((performance.now() - start) / 1000).toFixed(1)
+    if (!isLive) console.log(`\n== ${name}\n${output.text.trimEnd()}`)
+    console.log(`== ${name}: ${counts.failed === 0 ? 'ok' : 'FAILED'} (${seconds} s)`)
+    all.push(counts)
+  }
+  return sum(all)
+}
