@@ -29,7 +29,7 @@ export interface BroadcasterOptions<C extends object = Context> {
   /**
    * May this client connect? `false` refuses, `true` accepts, an object accepts and is remembered as the client's
    * context, which is what JSON makes of it, since a long-poll session lives in Redis: a Date is text, what is undefined is
-   * left out, a Map is empty. What JSON can't say (a BigInt, a circle) refuses, as does throwing or rejecting, and is logged.
+   * left out, a Map is empty. What JSON can't say (a BigInt, a circle), or nests more than 1,000 levels deep, refuses, as does throwing or rejecting, and is logged.
    * `auth` is what the client sent, without the reserved keys that begin with `__`; `req` is the Express request, after
    * the application's own middleware, whatever the transport.
    *

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { connect, signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
+import { nested } from '../support/nested.ts'
 import { startRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { transports } from '../support/subject.ts'
@@ -141,6 +142,7 @@ describe.each(transports)('the context over %s', (transport) => {
     ],
     ['a toJSON that gives nothing', () => ({ toJSON() {} }), /becomes undefined/],
     ['a toJSON that gives false', () => ({ toJSON: () => false }), /becomes false/],
+    ['more than 1,000 levels', () => nested(1001), /more than 1000 levels/],
     ['a date', () => new Date(0), /class Date becomes "1970/],
   ])('that holds %s refuses, and the log names the reason', async (_, context, reason) => {
     const server = tidy(await startServer({ canConnect: context }))
@@ -156,6 +158,23 @@ describe.each(transports)('the context over %s', (transport) => {
     const alice = await connect(server, { transport })
     expect(await alice.auth()).toEqual({ __type: 'authError', reason: 'Unauthorized' })
     expect(server.logs.loud(/canConnect.*BigInt/)).toHaveLength(1)
+  })
+
+  it('A3: 1,000 levels of auth data, and of a context, are let in, and one more of either is not', async () => {
+    const server = tidy(
+      await startServer({ canConnect: ({ context }) => nested(context as number), canSubscribe: () => true }),
+    )
+    // The data themselves are a level too. Brackets in text are none.
+    const auth = { deep: nested(999), context: 1000, text: '\\"['.repeat(1000) }
+    const alice = await signIn(server, { transport, auth })
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    for (const [data, reason] of [
+      [{ ...auth, deep: nested(1000) }, 'Auth too large'],
+      [{ ...auth, context: 1001 }, 'Unauthorized'],
+    ] as const) {
+      const bob = await connect(server, { transport })
+      expect(await bob.auth(data)).toEqual({ __type: 'authError', reason })
+    }
   })
 
   it('A3: auth data nested too deeply to be written again are refused, and nothing is logged', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
 import type { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
+import { nested } from '../support/nested.ts'
 import { startNodeProcess } from '../support/nodeProcess.ts'
 import type { Peer } from '../support/peer.ts'
 import { startRedis } from '../support/redis.ts'
@@ -119,6 +120,8 @@ const wrong: [what: string, match: unknown, problem: RegExp][] = [
   ['a big integer', { user: 1n }, /user is the big integer 1n/],
   ['a symbol', { user: Symbol('x') }, /user is Symbol/],
   ['a method', { user() {} }, /user is the function/],
+  ['1,001 levels', nested(1001), /more than 1000 levels/],
+  ['a million levels', nested(1_000_000), /call stack|levels/],
   ['a map', new Map([['user', 'alice']]), /class Map/],
   ['a map inside', { user: new Map() }, /user is an object of class Map/],
   ['a promise that was not awaited', { user: Promise.resolve(5) }, /user is an object of class Promise/],

@@ -1,6 +1,6 @@
 import { authData, reasons, type Auth } from '@broadcaster/protocol'
 import type { Request } from 'express'
-import { describe, throughJson } from '../input/json.ts'
+import { describe, isTooDeep, throughJson } from '../input/json.ts'
 import type { Logger } from '../logger.ts'
 import { isUtf8 } from '../input/text.ts'
 
@@ -55,7 +55,7 @@ export class Access {
     } catch (error) {
       this.#options.logger.error(
         { err: error },
-        `What canConnect returned can't be kept, since it is no JSON: ${(error as Error).message}; the client was refused`,
+        `What canConnect returned can't be kept as JSON: ${(error as Error).message}; the client was refused`,
       )
       return refused
     }
@@ -82,12 +82,14 @@ export class Access {
   }
 }
 
-/** The application's part of `auth`; `null` if it is larger than that, or nested too deeply to be written as JSON again. */
+/** The application's part of `auth`; `null` if it is larger than that, or nested too deeply. */
 export function readAuthData(auth: Auth, maxBytes: number): Record<string, unknown> | null {
   const data = authData(auth)
   try {
-    return Buffer.byteLength(JSON.stringify(data)) > maxBytes ? null : data
+    const json = JSON.stringify(data)
+    return Buffer.byteLength(json) > maxBytes || isTooDeep(json) ? null : data
   } catch {
+    // The stack was not enough to write it.
     return null
   }
 }

@@ -1,12 +1,45 @@
+/** How many lists and objects may be inside each other: far from what overflows a stack, wherever it is worked on. */
+export const MAX_DEPTH = 1000
+
 /**
  * What is left of a value when JSON is made of it and read again.
  *
- * @throws what JSON throws where it has no words: big integers, circles, a `toJSON` or getter that throws
+ * @throws what JSON throws where it has no words: big integers, circles, a `toJSON` or getter that throws; and for what is
+ * nested too deeply
  */
 export function throughJson(value: unknown): unknown {
   const text = JSON.stringify(value) as string | undefined
-  return text === undefined ? undefined : JSON.parse(text)
+  if (text === undefined) return undefined
+  if (isTooDeep(text)) throw new RangeError(`it is nested more than ${MAX_DEPTH} levels deep`)
+  return JSON.parse(text)
 }
+
+/** Whether JSON text is nested more than {@link MAX_DEPTH} levels deep. It takes no stack to find out. */
+export function isTooDeep(json: string): boolean {
+  if (json.length <= 2 * MAX_DEPTH) return false
+  let depth = 0
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i)
+    if (code === QUOTE) i = endOfString(json, i)
+    else if (code === OPEN_LIST || code === OPEN_OBJECT) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth -= 1
+  }
+  return false
+}
+
+function endOfString(json: string, start: number): number {
+  let i = start + 1
+  while (i < json.length && json.charCodeAt(i) !== QUOTE) i += json.charCodeAt(i) === BACKSLASH ? 2 : 1
+  return i
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
 
 /** An object of keys and values, wherever it was made; no list, and nothing that has a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {

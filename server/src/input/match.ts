@@ -1,5 +1,5 @@
 import { BroadcasterError } from '../errors.ts'
-import { describe, isPlainObject } from './json.ts'
+import { describe, isPlainObject, isTooDeep, MAX_DEPTH } from './json.ts'
 
 /** What a context has to have, as JSON. The empty one is everyone's. */
 export type Match = Readonly<Record<string, unknown>>
@@ -29,6 +29,7 @@ export function readMatch(method: string, given: unknown): Match {
   } catch (error) {
     throw error instanceof BroadcasterError ? error : invalid((error as Error).message, error)
   }
+  if (isTooDeep(text)) throw invalid(`it is nested more than ${MAX_DEPTH} levels deep`)
   const match: unknown = JSON.parse(text)
   if (!isPlainObject(match)) throw invalid(`got ${describe(match)}`)
   if (Object.keys(match).length === 0) throw invalid('an empty object would be everyone')

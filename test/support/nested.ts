@@ -1,0 +1,6 @@
+/** Objects inside each other, so many levels deep. */
+export function nested(levels: number): Record<string, unknown> {
+  let value: Record<string, unknown> = {}
+  for (let i = 1; i < levels; i++) value = { a: value }
+  return value
+}
