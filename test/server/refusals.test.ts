@@ -175,7 +175,7 @@ describe('what clients are refused', () => {
   it('does not get to fill the log: ten lines of a kind in a minute, then how many more there were', async () => {
     const clock = stopClock()
     const server = await start({ limits: { requestsPerSecond: Infinity } })
-    const alice = await signIn(server, { transport: 'longpoll' })
+    const alice = await signIn(server, { transport: 'websocket' })
     const flood = async () => {
       for (let i = 0; i < 25; i++) await alice.subscribe(`closed ${i}`)
       await post(server.url, 'nonsense')

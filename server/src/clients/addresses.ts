@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import { addressKey, isPrivateAddress } from '../input/ipAddress.ts'
 import { describe } from '../input/json.ts'
 import type { Logger } from '../logger.ts'
-import { monotonicMs } from '../time/monotonic.ts'
+import { uptimeMs } from '../time/uptime.ts'
 import type { RequestRate } from './requestRate.ts'
 
 /** Where clients come from: one object for all clients of an address. */
@@ -78,7 +78,7 @@ export class Addresses {
 
   /** To be called now and then: forgets addresses that use nothing. */
   sweep(): void {
-    const now = monotonicMs()
+    const now = uptimeMs()
     for (const [name, { held, fullAt }] of this.#known) {
       if (held === 0 && fullAt <= now) this.#known.delete(name)
     }

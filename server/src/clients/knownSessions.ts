@@ -1,4 +1,4 @@
-import { monotonicMs } from '../time/monotonic.ts'
+import { uptimeMs } from '../time/uptime.ts'
 import type { Address, Addresses } from './addresses.ts'
 import type { RequestRate } from './requestRate.ts'
 
@@ -51,7 +51,7 @@ export class KnownSessions {
       if (this.#known.size < this.#max) break
       this.end(oldest)
     }
-    this.#known.set(token, { address, fullAt: monotonicMs() })
+    this.#known.set(token, { address, fullAt: uptimeMs() })
   }
 
   /** The session has ended, or this node has no more to do with it. */
@@ -64,7 +64,7 @@ export class KnownSessions {
 
   /** To be called now and then: forgets sessions that use this node no longer. */
   sweep(): void {
-    const end = monotonicMs() - this.#lifeMs
+    const end = uptimeMs() - this.#lifeMs
     for (const [token, { fullAt }] of this.#known) if (fullAt < end) this.end(token)
   }
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts'
-import { monotonicMs } from '../time/monotonic.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** What was refused. */
 export type RefusalKind = 'origin' | 'auth' | 'channel' | 'limit' | 'frame'
@@ -67,7 +67,7 @@ export class Refusals {
     const line = Object.values(fields).join(' ')
     if (counted.lines.has(line)) return
     if (isFull) return void (counted.unlogged += 1)
-    if (counted.lines.size === 0) counted.minuteEnd = monotonicMs() + MINUTE_MS
+    if (counted.lines.size === 0) counted.minuteEnd = uptimeMs() + MINUTE_MS
     counted.lines.add(line)
     this.#log(kind, fields, `${TITLES[kind]}: ${fields['reason']}`)
   }
@@ -78,7 +78,7 @@ export class Refusals {
   }
 
   #endMinute(kind: RefusalKind, counted: Kind): void {
-    if (counted.lines.size === 0 || monotonicMs() < counted.minuteEnd) return
+    if (counted.lines.size === 0 || uptimeMs() < counted.minuteEnd) return
     const { unlogged } = counted
     counted.lines.clear()
     counted.unlogged = 0

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../time/monotonic.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /**
  * A token bucket. What differs from client to client is one number, which the client keeps: the time at which its bucket
@@ -16,14 +16,14 @@ export class RequestRate {
 
   /** Takes tokens. Returns the time at which the bucket is full again, or `null` if it has not so many. */
   take(fullAt: number, tokens = 1): number | null {
-    const now = monotonicMs()
+    const now = uptimeMs()
     const next = Math.max(fullAt, now) + tokens * this.#tokenMs
     return next - now > this.#roomMs ? null : next
   }
 
   /** Takes what `ms` bring in, or all that is left. */
   takeTime(fullAt: number, ms: number): number {
-    const now = monotonicMs()
+    const now = uptimeMs()
     return this.#roomMs === Infinity ? now : Math.min(Math.max(fullAt, now) + ms, now + this.#roomMs)
   }
 
@@ -34,7 +34,7 @@ export class RequestRate {
 
   /** How long a client should wait whose bucket is empty. */
   retryAfterSeconds(fullAt: number): number {
-    const ms = fullAt + this.#tokenMs - this.#roomMs - monotonicMs()
+    const ms = fullAt + this.#tokenMs - this.#roomMs - uptimeMs()
     return Math.max(1, Math.ceil(ms / 1000))
   }
 }

@@ -1,6 +1,6 @@
 import type { Connection } from './connection.ts'
 import type { Link } from './link.ts'
-import { monotonicMs } from '../time/monotonic.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** How long a client that has just come is left in peace. Ours sends `auth` as soon as its connection is open. */
 const GRACE_MS = 1000
@@ -20,7 +20,7 @@ export class Unauthenticated {
   }
 
   add(connection: Connection, link: Link): void {
-    this.#entries.set(connection, { link, since: monotonicMs() })
+    this.#entries.set(connection, { link, since: uptimeMs() })
   }
 
   /** It has authenticated, or is gone. */
@@ -35,7 +35,7 @@ export class Unauthenticated {
    */
   makeRoom(dropped: (link: Link) => void): boolean {
     if (this.#entries.size < this.#max) return true
-    const latest = monotonicMs() - GRACE_MS
+    const latest = uptimeMs() - GRACE_MS
     for (const [connection, { link, since }] of this.#entries) {
       if (since > latest) return false
       if (connection.isAuthenticating) continue
