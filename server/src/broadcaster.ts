@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
+import { plainCodec, type ControlCodec } from './control/codec.ts'
+import { SignedCodec } from './control/signing.ts'
 import { Routes } from './http/routes.ts'
 import { UpgradeGate } from './http/upgrade.ts'
 import type { AttachableServer } from './http/upgrades.ts'
@@ -80,7 +82,8 @@ export function broadcaster<C extends object = Context>(options: BroadcasterOpti
 function open(options: ResolvedOptions): Broadcaster {
   const { limits, logger } = options
   const maxBytes = finite(limits.messageBytes)
-  const node = new Node(options, backendFor(options))
+  const codec = codecFor(options)
+  const node = new Node(options, backendFor(options, codec), codec)
   const webSockets = new WebSockets(node, options.timeout)
   const app = express()
   const { perMessageDeflate, handleProtocols: choose } = options.webSocket
@@ -120,7 +123,12 @@ function open(options: ResolvedOptions): Broadcaster {
   })
 }
 
-function backendFor(options: ResolvedOptions): Backend {
+/** Within one process nobody else can speak as a node. */
+function codecFor({ secrets, redis, logger }: ResolvedOptions): ControlCodec {
+  return secrets.length === 0 || redis === false ? plainCodec : new SignedCodec(secrets, logger)
+}
+
+function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
   const { redis, pubSub, controlChannel, controlNamespace, timeout: timeoutMs, logger } = options
   if (redis === false) return new MemoryBackend({ controlChannel, timeoutMs })
   const backend = new RedisBackend({
@@ -130,6 +138,7 @@ function backendFor(options: ResolvedOptions): Backend {
     controlNamespace,
     timeoutMs,
     logger,
+    codec,
   })
   if (!backend.isOrdered && options.recovery !== false) {
     logger.warn(

@@ -8,7 +8,8 @@ import { readClientName, readGeneration } from './clients/clientName.ts'
 import type { Link } from './websocket/link.ts'
 import { Connections } from './websocket/connections.ts'
 import { Unauthenticated } from './websocket/unauthenticated.ts'
-import type { ControlMessage } from './control/control.ts'
+import { plainCodec, type ControlCodec } from './control/codec.ts'
+import type { ControlMessage, Revocation } from './control/control.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
@@ -20,6 +21,7 @@ import { LongPoll } from './longpoll/longpoll.ts'
 import { readMatch } from './input/match.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
 import { toPayload } from './input/payload.ts'
+import { MissedRevocations } from './clients/missedRevocations.ts'
 import { Revocations, type Moment } from './clients/revocations.ts'
 import { sessionId, sessionLife } from './backends/sessions.ts'
 import { isUtf8 } from './input/text.ts'
@@ -52,6 +54,8 @@ export interface Stats {
     logBytes: number
     /** What clients were refused since the start, by kind. */
     refusals: Record<RefusalKind, number>
+    /** Messages of other nodes that were ignored because they were not signed with `secret`. */
+    refusedControlMessages: number
   }
 }
 
@@ -62,26 +66,30 @@ export class Node {
   readonly revocations = new Revocations()
   readonly #options: ResolvedOptions
   readonly #backend: Backend
+  readonly #codec: ControlCodec
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
   readonly #connections = new Connections()
   readonly #unauthenticated: Unauthenticated
   readonly #longPoll: LongPoll
+  readonly #missed: MissedRevocations
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
   /** Sockets that are taken: whose handshake is under way, those of connections, and closed ones until they are gone. */
   sockets = 0
 
-  constructor(options: ResolvedOptions, backend: Backend) {
+  constructor(options: ResolvedOptions, backend: Backend, codec: ControlCodec = plainCodec) {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
     this.#options = options
     this.#backend = backend
+    this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
     const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
     this.#hub = new Hub({
       backend,
       logger,
+      codec,
       controlChannel,
       controlNamespace,
       recovery: recovery !== false,
@@ -98,6 +106,15 @@ export class Node {
       logger,
       sessionLifeMs: sessionLife(timeout).pollingMs,
     })
+    this.#missed = new MissedRevocations({
+      backend,
+      codec,
+      controlChannel,
+      logger,
+      apply: (revocation) => this.#control(revocation),
+      applied: () => this.#longPoll.endPolls(),
+    })
+    this.#hub.onBack = (downMs) => void this.#missed.catchUp(downMs)
     this.access = new Access({
       canConnect: options.canConnect,
       canSubscribe: options.canSubscribe,
@@ -223,6 +240,7 @@ export class Node {
         webSockets: this.#connections.authenticated,
         waitingPolls: this.#longPoll.waiting,
         lagging: this.#connections.lagging,
+        refusedControlMessages: this.#codec.refused,
         ...channels,
         refusals: this.admission.refusals.counts,
       },
@@ -231,15 +249,19 @@ export class Node {
 
   async disconnect(who: object | 'everyone'): Promise<void> {
     const match = readMatch('disconnect', who)
-    await this.#hub.publishToAll({ type: 'disconnect', match })
+    await this.#revoke({ type: 'disconnect', match })
     await this.#longPoll.endSessions(match)
   }
 
   async unsubscribe(who: object | 'everyone', channel: string): Promise<void> {
     const match = readMatch('unsubscribe', who)
     checkChannel('unsubscribe', channel)
-    await this.#hub.publishToAll({ type: 'unsubscribe', match, channel })
+    await this.#revoke({ type: 'unsubscribe', match, channel })
     await this.#longPoll.revoke(match, channel)
+  }
+
+  async #revoke(revocation: Revocation): Promise<void> {
+    await this.#hub.publishToAll(await this.#missed.keep(revocation))
   }
 
   /** Stops; with `drainMs`, clients are asked to move to another node first, over that time. */
@@ -249,6 +271,7 @@ export class Node {
     this.#longPoll.endPolls()
     if (drainMs > 0) await this.#connections.drain(drainMs)
     this.#connections.close()
+    this.#missed.close()
     await this.#backend.leave(this.#hub.node).catch(() => {})
     await this.#hub.close()
   }
@@ -285,10 +308,12 @@ export class Node {
       case 'fence':
         return this.#fenced(message.client, message.generation)
       case 'disconnect':
+        this.#missed.heard(message)
         this.revocations.disconnected(message.match)
         this.#connections.endUnknown()
         return this.#connections.forEach(message.match, (connection) => connection.close('disconnected'))
       case 'unsubscribe':
+        this.#missed.heard(message)
         this.revocations.unsubscribed(message.match, message.channel)
         return this.#connections.forEach(message.match, (connection) => connection.revoke(message.channel))
       default:

@@ -14,6 +14,7 @@ import {
   invalid,
   level,
   name,
+  secrets,
 } from './input/optionChecks.ts'
 import { readOrigins, type AllowedOrigins } from './input/originList.ts'
 import { checkRedis } from './input/redisTarget.ts'
@@ -90,6 +91,15 @@ export interface BroadcasterOptions<C extends object = Context> {
    * @default 'bc:'
    */
   controlNamespace?: string
+  /**
+   * Signs what nodes send to each other through Redis, so that others who can publish there can't speak as a node: cut off
+   * clients, or forge what they missed. The same on all nodes of an application, 16 characters or more. Of a list, the first
+   * one signs and each is accepted: put a new secret behind the old one everywhere, then in front of it, then remove the
+   * old one. What is published on the application's own channels is not signed. See `docs/security.md`.
+   *
+   * @default none: whoever can publish on the control channel is believed
+   */
+  secret?: string | readonly string[]
   /**
    * Longest wait of a long-poll, and life of an idle session.
    *
@@ -271,6 +281,8 @@ export interface ResolvedOptions {
   readonly pubSub: RedisTarget | undefined
   readonly controlChannel: string
   readonly controlNamespace: string
+  /** Empty where nothing is signed. */
+  readonly secrets: readonly string[]
   readonly timeout: number
   readonly pollTime: number
   readonly recovery: RecoveryOptions | false
@@ -291,6 +303,7 @@ const KNOWN = new Set<string>([
   'pubSub',
   'controlChannel',
   'controlNamespace',
+  'secret',
   'timeout',
   'pollTime',
   'recovery',
@@ -331,6 +344,7 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
       options.controlChannel ?? defaultControlChannel(options, controlNamespace),
     ),
     controlNamespace,
+    secrets: secrets(options.secret),
     timeout,
     pollTime,
     recovery: recovery === false ? false : amounts('recovery', defaultRecovery, recovery),

@@ -44,6 +44,13 @@ const cases: Case[] = [
   ['a timeout that is not a number', { timeout: Number.NaN }, /timeout.*NaN/],
   ['a timeout in parts of a ms, which Redis refuses', { timeout: 1000.5 }, /timeout.*1000\.5/],
   ['a timeout beyond what timers know', { timeout: tooLong }, /timeout.*2147483647.*2147483648/],
+  ['a secret that is too short', { secret: 'hush' }, /secret.*16 characters/],
+  ['no secret at all', { secret: [] }, /secret.*16 characters/],
+  [
+    'a secret from an environment without it',
+    { secret: ['a'.repeat(16), undefined] },
+    /secret.*16 characters/,
+  ],
   ['a timeout without end', { timeout: Infinity }, /timeout.*Infinity/],
   ['a timeout of no value', { timeout: null }, /timeout.*null/],
   ['a big integer as timeout', { timeout: 30_000n }, /timeout.*30000n/],
@@ -195,6 +202,10 @@ describe('options', () => {
     }
   })
 
+  it('never put a secret into a message', () => {
+    expect(String(refusalOf({ secret: 'hush' }))).not.toMatch(/hush/)
+  })
+
   it('may all be left out, or undefined', async () => {
     const none: Record<keyof BroadcasterOptions, undefined> = {
       canConnect: undefined,
@@ -205,6 +216,7 @@ describe('options', () => {
       pubSub: undefined,
       controlChannel: undefined,
       controlNamespace: undefined,
+      secret: undefined,
       timeout: undefined,
       pollTime: undefined,
       recovery: undefined,

@@ -141,6 +141,13 @@ export class SimulatedBackend implements Backend {
 
   async leave(): Promise<void> {}
 
+  // Nobody is cut off here.
+  async keepRevocation(): Promise<void> {}
+
+  async keptRevocations(): Promise<readonly string[]> {
+    return []
+  }
+
   async close(): Promise<void> {
     this.vanish()
   }

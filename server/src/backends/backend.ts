@@ -72,5 +72,13 @@ export interface Backend {
   /** Takes this node off the list. */
   leave(node: string): Promise<void>
 
+  /** Keeps a revocation for nodes that are not listening, for {@link KEPT_REVOCATIONS}. */
+  keepRevocation(text: string): Promise<void>
+  /** The revocations of the last `ms` that are kept, oldest first. */
+  keptRevocations(ms: number): Promise<readonly string[]>
+
   close(): Promise<void>
 }
+
+/** How long revocations are kept, and how many at most. */
+export const KEPT_REVOCATIONS = { ms: 600_000, count: 10_000 }

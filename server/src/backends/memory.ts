@@ -76,6 +76,13 @@ export class MemoryBackend implements Backend {
 
   async leave(): Promise<void> {}
 
+  // The one node of this process is always listening.
+  async keepRevocation(): Promise<void> {}
+
+  async keptRevocations(): Promise<readonly string[]> {
+    return []
+  }
+
   async close(): Promise<void> {
     this.#receiver = null
     this.#channels.clear()

@@ -1,13 +1,14 @@
-import { beaconTemplate } from '../control/control.ts'
-import { runSaltOf } from './controlChannel.ts'
+import type { ControlCodec } from '../control/codec.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 import { isInstance, loadIoredis } from './ioredis.ts'
+import { RedisBeacons } from './redisBeacons.ts'
 import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
 import { isDenied, isRefusal, isReply, troubleOf } from './redisReplies.ts'
 import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
+import { RedisRevocations } from './redisRevocations.ts'
 import { RedisSessions } from './redisSessions.ts'
 import { Trouble } from './redisTrouble.ts'
 
@@ -18,6 +19,7 @@ export interface RedisBackendOptions {
   readonly controlNamespace: string
   readonly timeoutMs: number
   readonly logger: Logger
+  readonly codec: ControlCodec
 }
 
 /** How often it is looked whether Redis can do what is needed. */
@@ -26,31 +28,6 @@ const CHECK_INTERVAL_MS = 1000
 const MAX_TOLD = 20
 /** Refused channels that are logged by name. */
 const MAX_REFUSED_TOLD = 100
-
-/**
- * Makes the next beacon and publishes it in one step, so that all nodes see beacons in the order of their numbers: a time in
- * ms, behind it ten bits of the identity of this run of Redis (see `position.ts`). The clock keeps numbers from going
- * back when the key is lost (a restart, a failover), `floor` when the clock does. Whoever may not ask for INFO has no run.
- *
- * Numbers run ahead of the clock only by what a clock was set back, and by 1 ms for each beacon over a thousand a second. No
- * mistake about time zones makes a day; who is further ahead was told so by somebody else, or by a clock that was days off, and
- * would stay ahead for ever. The key and the floor are not believed then, and nodes hear it from the number that they get.
- */
-const BEACON_SCRIPT = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function believed(number)
-  local ms = type(number) == 'string' and math.floor((tonumber(number) or 0) / 1024) or 0
-  return ms <= now + 86400000 and ms or 0
-end
-local ms = math.max(now, believed(redis.pcall('GET', KEYS[1])) + 1, believed(ARGV[1]) + 1)
-local info = redis.pcall('INFO', 'server')
-local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '0'
-local run = (tonumber(id, 16) + tonumber(ARGV[5])) % 1024
-local number = string.format('%.0f', ms * 1024 + run)
-redis.call('SET', KEYS[1], number)
-redis.call('PUBLISH', ARGV[2], ARGV[3] .. number .. ARGV[4])
-return { number, string.format('%.0f', now) }`
 
 /** Redis through ioredis: three connections, to subscribe, to publish, and for data. */
 export class RedisBackend implements Backend {
@@ -62,6 +39,8 @@ export class RedisBackend implements Backend {
   readonly #data: RedisConnection
   readonly #troubles = new Map<RedisConnection, Trouble>()
   readonly #outage: Outage
+  readonly #beacons: RedisBeacons
+  readonly #revocations: RedisRevocations
   #receiver: BackendReceiver | null = null
   #refuse: (error: Error) => void = () => {}
   #checks: NodeJS.Timeout | null = null
@@ -85,6 +64,8 @@ export class RedisBackend implements Backend {
     this.#publisher = connect(pubSub, 'commands')
     this.#data = pubSub === redis ? this.#publisher : connect(redis, 'commands')
     const names = { namespace, controlChannel }
+    this.#revocations = new RedisRevocations(this.#data.commands, namespace)
+    this.#beacons = new RedisBeacons(this.#publisher.commands, names, options.codec)
     for (const connection of this.#connections()) {
       const trouble = new Trouble({
         connection,
@@ -166,15 +147,8 @@ export class RedisBackend implements Backend {
   }
 
   async beacon(floor: number): Promise<Beacon> {
-    const { controlNamespace, controlChannel } = this.#options
-    const [before, after] = beaconTemplate
-    const key = `${controlNamespace}beacon`
-    const salt = runSaltOf(controlChannel, controlNamespace)
     try {
-      const { commands } = this.#publisher
-      const args = [floor, controlChannel, before, after, salt]
-      const [n, nowMs] = (await commands.eval(BEACON_SCRIPT, 1, key, ...args)) as [string, string]
-      return { n: Number(n), nowMs: Number(nowMs) }
+      return await this.#beacons.make(floor)
     } catch (error) {
       throw failure(error)
     }
@@ -200,6 +174,18 @@ export class RedisBackend implements Backend {
   async leave(node: string): Promise<void> {
     const { commands } = this.#data
     await Promise.all([commands.del(this.#nodeKey(node)), commands.srem(this.#nodesKey, node)])
+  }
+
+  async keepRevocation(text: string): Promise<void> {
+    try {
+      await this.#revocations.keep(text)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  keptRevocations(ms: number): Promise<readonly string[]> {
+    return this.#revocations.since(ms)
   }
 
   async close(): Promise<void> {

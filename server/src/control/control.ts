@@ -53,9 +53,12 @@ export type ControlMessage =
       readonly position: string | null
     }
   /** Clients whose context matches are cut off; an empty match is everyone. */
-  | { readonly type: 'disconnect'; readonly match: Match }
+  | { readonly type: 'disconnect'; readonly match: Match; readonly id?: string }
   /** Clients whose context matches lose the channel. */
-  | { readonly type: 'unsubscribe'; readonly match: Match; readonly channel: string }
+  | { readonly type: 'unsubscribe'; readonly match: Match; readonly channel: string; readonly id?: string }
+
+/** What is kept for nodes that do not hear it. Its `id`, which older nodes leave out, tells whether a node has. */
+export type Revocation = Extract<ControlMessage, { readonly type: 'disconnect' | 'unsubscribe' }>
 
 export function encodeControl(message: ControlMessage): string {
   return JSON.stringify({ v: VERSION, ...message })
@@ -81,6 +84,7 @@ export function parseControl(text: string): ControlMessage | null {
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
+const isOptionalString = (value: unknown): boolean => value === undefined || isString(value)
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isRange = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 3 && value.every(isString)
@@ -111,8 +115,8 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
   endSession: ({ session }) => isString(session),
   pollChannel: ({ session, poll, channel, position }) =>
     isString(session) && isString(poll) && isString(channel) && (position === null || isString(position)),
-  disconnect: ({ match }) => isObject(match),
-  unsubscribe: ({ match, channel }) => isObject(match) && isString(channel),
+  disconnect: ({ match, id }) => isObject(match) && isOptionalString(id),
+  unsubscribe: ({ match, channel, id }) => isObject(match) && isString(channel) && isOptionalString(id),
 }
 
 // In a plain object there would be one for `__proto__` and `constructor` too.

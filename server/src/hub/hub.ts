@@ -4,7 +4,8 @@ import type { Backend, BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
 import { Channel, type LoggedChannel, type Subscriber, type LogReader } from '../channels/channel.ts'
 import { channelStats, type ChannelStats } from './channelStats.ts'
-import { encodeControl, parseControl, type ControlMessage } from '../control/control.ts'
+import type { ControlCodec } from '../control/codec.ts'
+import type { ControlMessage } from '../control/control.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
 import { BroadcasterError, ChannelRefused, unconfirmed } from '../errors.ts'
@@ -22,6 +23,7 @@ import { uptimeMs } from '../time/uptime.ts'
 export interface HubOptions {
   readonly backend: Backend
   readonly logger: Logger
+  readonly codec: ControlCodec
   readonly controlChannel: string
   readonly controlNamespace: string
   /** Whether every channel keeps a log; otherwise only those that long-poll reads from do. */
@@ -54,6 +56,8 @@ export class Hub {
   readonly node = randomUUID()
   /** What other nodes say that is not the hub's own business. */
   onControl: (message: ControlMessage) => void = () => {}
+  /** It hears other nodes again, after it may have missed what they said for so long. Not called the first time. */
+  onBack: (downMs: number) => void = () => {}
 
   readonly #options: HubOptions
   readonly #channels = new Map<string, Channel>()
@@ -66,6 +70,8 @@ export class Hub {
   /** Everything that was wanted when the connection came up is confirmed. */
   #isReady = false
   #isClosed = false
+  /** Since when it may have missed something; `null` while it hears everything. */
+  #downSince: number | null = null
   readonly #listening = deferred()
   #order = 0
 
@@ -95,6 +101,8 @@ export class Hub {
       ready: () => {
         this.#isReady = true
         this.#listening.resolve()
+        if (this.#downSince !== null) this.onBack(uptimeMs() - this.#downSince)
+        this.#downSince = null
       },
     })
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
@@ -140,11 +148,16 @@ export class Hub {
   }
 
   publishToAll(message: ControlMessage): Promise<number> {
-    return this.#options.backend.publish(this.#options.controlChannel, encodeControl(message))
+    return this.#publish(this.#options.controlChannel, message)
   }
 
   publishToNode(node: string, message: ControlMessage): Promise<number> {
-    return this.#options.backend.publish(this.#nodeChannelOf(node), encodeControl(message))
+    return this.#publish(this.#nodeChannelOf(node), message)
+  }
+
+  #publish(channel: string, message: ControlMessage): Promise<number> {
+    const { backend, codec } = this.#options
+    return backend.publish(channel, codec.encode(channel, message))
   }
 
   /** What {@link channelStats} says of the channels of this node. */
@@ -257,7 +270,7 @@ export class Hub {
 
   #receive(name: string, body: string): void {
     if (name === this.#options.controlChannel || name === this.#nodeChannel) {
-      const message = parseControl(body)
+      const message = this.#options.codec.decode(name, body)
       if (message !== null) this.#control(message)
       return
     }
@@ -389,6 +402,7 @@ export class Hub {
   // -- the connection to the broker
 
   #down(error: Error): void {
+    if (this.#isReady) this.#downSince ??= uptimeMs()
     this.#isReady = false
     this.#options.logger.debug({ err: error }, 'Not listening')
     this.flush()

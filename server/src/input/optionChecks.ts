@@ -89,3 +89,16 @@ export function name(option: string, value: unknown): string {
     throw invalid(option, 'a string that is not empty, and that UTF-8 can carry', value)
   return value
 }
+
+/** Shorter ones can be guessed by whoever has recorded a signed message. */
+const SHORTEST_SECRET = 16
+
+/** One secret or several. What is wrong is not shown: a message ends up in logs. */
+export function secrets(value: unknown): readonly string[] {
+  if (value === undefined) return []
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const isSecret = (one: unknown): one is string => typeof one === 'string' && one.length >= SHORTEST_SECRET
+  if (list.length > 0 && list.every(isSecret)) return [...list]
+  const expected = `a string of ${SHORTEST_SECRET} characters or more, or a list of such strings`
+  throw new BroadcasterError('invalidOption', `Option secret: expected ${expected}`)
+}

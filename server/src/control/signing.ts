@@ -1,0 +1,137 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Logger } from '../logger.ts'
+import type { ControlCodec } from './codec.ts'
+import { encodeControl, parseControl, type ControlMessage } from './control.ts'
+
+/** A message that was signed longer ago, or is so far ahead, by the broker's clock, is not accepted. */
+const MAX_AGE_MS = 60_000
+/** Messages of one node that may overtake each other. */
+const REORDERING = 128
+/** Nodes whose counters are remembered; those that were heard of longest ago are forgotten first. */
+const MAX_SENDERS = 10_000
+
+/** `time.sender.counter.mac` as the last field of a message, which nodes without a secret skip. */
+const SIGNATURE = /,"sig":"([0-9a-z]{1,11})\.([\w-]{11})\.([0-9a-z]{1,11})\.([\w-]{22})"\}$/
+const LONGEST_SIGNATURE = 100
+
+interface Stamp {
+  readonly at: number
+  readonly sender: string
+  readonly counter: number
+}
+
+/**
+ * Signs control messages with HMAC-SHA256, cut to 128 bits, over the channel, the message and a stamp: the time by the
+ * broker's clock, a random name of the node's and a counter. So a message that was recorded can't be changed, be sent on another
+ * channel, be sent twice to the same node, or be sent after a minute.
+ */
+export class SignedCodec implements ControlCodec {
+  readonly isSigned = true
+  readonly #secrets: readonly string[]
+  readonly #logger: Logger
+  readonly #sender = randomBytes(8).toString('base64url')
+  readonly #senders = new Map<string, Counters>()
+  #counter = 0
+  #brokerAheadMs = 0
+  #refused = 0
+
+  /** @param secrets The first one signs, any of them verifies. */
+  constructor(secrets: readonly string[], logger: Logger) {
+    this.#secrets = secrets
+    this.#logger = logger
+  }
+
+  get refused(): number {
+    return this.#refused
+  }
+
+  brokerTime(nowMs: number): void {
+    this.#brokerAheadMs = nowMs - Date.now()
+  }
+
+  encode(channel: string, message: ControlMessage): string {
+    const text = encodeControl(message)
+    const stamp = [this.#now.toString(36), this.#sender, (++this.#counter).toString(36)].join('.')
+    return `${text.slice(0, -1)},"sig":"${stamp}.${mac(this.#secrets[0]!, channel, stamp, text)}"}`
+  }
+
+  decode(channel: string, text: string): ControlMessage | null {
+    const opened = this.#open(channel, text)
+    if (opened === null) return null
+    const { message, stamp } = opened
+    // The broker makes no two beacons with one number, and its clock may jump: of these the counter alone decides.
+    const isOld = message.type !== 'beacon' && Math.abs(this.#now - stamp.at) > MAX_AGE_MS
+    if (isOld || !this.#isNew(stamp)) return this.#refuse(isOld ? 'too old' : 'a repetition')
+    return message
+  }
+
+  decodeKept(channel: string, text: string): ControlMessage | null {
+    return this.#open(channel, text)?.message ?? null
+  }
+
+  get #now(): number {
+    return Math.max(0, Date.now() + this.#brokerAheadMs)
+  }
+
+  #open(channel: string, text: string): { message: ControlMessage; stamp: Stamp } | null {
+    const [signature, at, sender, counter, given] = SIGNATURE.exec(text.slice(-LONGEST_SIGNATURE)) ?? []
+    const body = signature === undefined ? text : `${text.slice(0, -signature.length)}}`
+    const message = parseControl(body)
+    // Nonsense is none of ours with a signature or without.
+    if (message === null) return null
+    if (signature === undefined) return this.#refuse('not signed')
+    const stamp = [at, sender, counter].join('.')
+    const isOurs = this.#secrets.some((secret) => isEqual(given!, mac(secret, channel, stamp, body)))
+    if (!isOurs) return this.#refuse('signed with another secret')
+    return {
+      message,
+      stamp: { at: Number.parseInt(at!, 36), sender: sender!, counter: Number.parseInt(counter!, 36) },
+    }
+  }
+
+  #isNew({ sender, counter }: Stamp): boolean {
+    const counters = this.#senders.get(sender) ?? new Counters()
+    // A Map keeps the order of insertion: who was heard of last is at the end.
+    this.#senders.delete(sender)
+    this.#senders.set(sender, counters)
+    if (this.#senders.size > MAX_SENDERS) this.#senders.delete(this.#senders.keys().next().value!)
+    return counters.add(counter)
+  }
+
+  /** Logged once: a log must not be filled by whoever can publish. */
+  #refuse(why: string): null {
+    if (this.#refused === 0) {
+      const text = `A control message was ignored since it is ${why}; further ones are only counted`
+      this.#logger.warn({ why }, text)
+    }
+    this.#refused += 1
+    return null
+  }
+}
+
+/** The counters of one node's messages that have come: a sliding window, as IPsec has it (RFC 4303, section 3.4.3). */
+class Counters {
+  #highest = 0
+  readonly #recent = new Set<number>()
+
+  /** Returns whether it has not come before. */
+  add(counter: number): boolean {
+    if (counter <= this.#highest - REORDERING || this.#recent.has(counter)) return false
+    this.#recent.add(counter)
+    this.#highest = Math.max(this.#highest, counter)
+    if (this.#recent.size > 2 * REORDERING) {
+      for (const one of this.#recent) if (one <= this.#highest - REORDERING) this.#recent.delete(one)
+    }
+    return true
+  }
+}
+
+function mac(secret: string, channel: string, stamp: string, text: string): string {
+  // The length tells where the channel ends, whatever is in its name.
+  const hmac = createHmac('sha256', secret).update(`${channel.length}:${channel}${stamp}.`).update(text)
+  return hmac.digest().subarray(0, 16).toString('base64url')
+}
+
+function isEqual(a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
