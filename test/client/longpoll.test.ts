@@ -113,7 +113,6 @@ describe('an answer that gets lost', () => {
       'a 503 of the server',
       (request) => request.refuse(503, { __type: 'serverError', reason: 'Broker unavailable' }),
     ],
-    ['a 429', (request) => request.answerWith(429, '')],
     ['a page of a captive portal', (request) => request.answerWith(200, '<html>Accept our terms</html>')],
     ['JSON that is no array', (request) => request.answerWith(200, '{"login":"https://portal"}')],
   ]
