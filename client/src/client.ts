@@ -1,12 +1,10 @@
-import { makeConnection } from './connection.ts'
-import type { Connection } from './connection.ts'
+import { Connection } from './connection.ts'
 import { BroadcasterError } from './errors.ts'
 import { makeEmitter } from './events.ts'
 import type { Listener } from './events.ts'
 import { iterateMessages } from './messages.ts'
 import { readOptions } from './options.ts'
-import { makeSubscriptions } from './subscriptions.ts'
-import type { Subscriptions } from './subscriptions.ts'
+import { Subscriptions } from './subscriptions.ts'
 import type {
   ChannelName,
   ClientOptions,
@@ -44,8 +42,8 @@ export class BroadcasterClient {
    */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
-    this.#subscriptions = makeSubscriptions(this.#emitter, settings.timeoutMs)
-    this.#connection = makeConnection(settings, this.#emitter, this.#subscriptions)
+    this.#subscriptions = new Subscriptions(this.#emitter, settings.timeoutMs)
+    this.#connection = new Connection(settings, this.#emitter, this.#subscriptions)
   }
 
   get status(): Status {

@@ -21,7 +21,8 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
   const wake = () => {
     for (const resume of waiting.splice(0)) resume()
   }
-  // May come while subscribing.
+  let subscription: Subscription | undefined
+  // May be called while subscribing, since a listener may disconnect then.
   const end = (error: BroadcasterError | null) => {
     if (isOver) return
     isOver = true
@@ -31,7 +32,6 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
     wake()
   }
   const stopListening = emitter.on('disconnected', ({ error }) => end(error))
-  let subscription: Subscription | undefined
   subscription = subscribe(
     (_body, message) => {
       arrived.push(message)

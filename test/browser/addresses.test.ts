@@ -1,12 +1,11 @@
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { broadcaster } from '@broadcaster/server'
 import express from 'express'
 import type { Frame, Page, Worker } from 'playwright-core'
-import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchChromium } from '../support/chromium.ts'
 import { tidy } from '../support/tidy.ts'
+import { bundleClient } from './clientScript.ts'
 
 // A path is taken as the browser takes every other URL of the place: only a browser knows.
 
@@ -176,24 +175,4 @@ async function connectThere([path, mode]: readonly [string, (typeof modes)[numbe
   } finally {
     await client.disconnect()
   }
-}
-
-/** As a classic script, which every place can load. */
-async function bundleClient(): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: 'error',
-    resolve: { conditions: ['@broadcaster/source'] },
-    build: {
-      write: false,
-      lib: {
-        entry: fileURLToPath(import.meta.resolve('../../client/src/index.ts')),
-        formats: ['iife'],
-        name: 'broadcasterClient',
-      },
-    },
-  })
-  // One format makes one output.
-  const [{ output }] = built as unknown as [{ output: [{ code: string }] }]
-  return output[0].code
 }

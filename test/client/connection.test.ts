@@ -4,7 +4,15 @@ import { closeCodes, shouldRetry } from '@broadcaster/protocol'
 import { describe, expect, it, vi } from 'vitest'
 import WebSocket from 'ws'
 import { stopTime, withoutWaiting } from './fakeTime.ts'
-import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+import {
+  Arrivals,
+  collect,
+  connectWebSocket,
+  hear,
+  makeClient,
+  reaches,
+  scriptedServer,
+} from './scriptedServer.ts'
 
 describe('connecting', () => {
   it('happens at the first subscription, and the credentials go first', async () => {
@@ -337,15 +345,17 @@ describe('disconnect()', () => {
 
   it('ends an attempt that waits for credentials', async () => {
     const server = await scriptedServer()
-    let give: (auth: object) => void = () => {}
-    const auth = () => new Promise<{}>((resolve) => (give = resolve))
+    const calls = new Arrivals<(auth: {}) => void>()
+    const auth = () => new Promise<{}>((resolve) => calls.push(resolve))
     const client = makeClient(server.url, { mode: 'websocket', auth })
     void client.connect()
+    const give = await calls.take('a call of auth')
     await client.disconnect()
     give({})
     // The next one is the first that the server sees.
     void client.connect()
-    give({})
+    const giveAgain = await calls.take('a call of auth')
+    giveAgain({})
     expect((await server.accept()).auth).toMatchObject({ __generation: 1 })
     expect(server.pendingHandshakes).toBe(1)
   })

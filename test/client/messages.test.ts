@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { withoutWaiting } from './fakeTime.ts'
-import { connectWebSocket } from './scriptedServer.ts'
+import { connectWebSocket, hear, makeClient, scriptedServer } from './scriptedServer.ts'
 
 const message = (body: string) => ({ __type: 'message', channel: 'news', body })
 
@@ -32,6 +32,22 @@ describe('for await (const message of client.messages(...))', () => {
     socket.send(message('a'))
     expect(await one.next()).toMatchObject({ value: { body: 'a' } })
     expect(await two.next()).toMatchObject({ value: { body: 'a' } })
+  })
+
+  it('ends when a listener disconnects while the loop connects, and leaves nothing subscribed', async () => {
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket' })
+    const errors = hear(client, 'error')
+    const stop = client.on('status', ({ to }) => to === 'connecting' && void client.disconnect())
+    const iterator = client.messages('news')[Symbol.asyncIterator]()
+    expect(await iterator.next()).toEqual({ value: undefined, done: true })
+    expect(errors.pending).toEqual([])
+    stop()
+    client.subscribe('marker', () => {})
+    void client.connect()
+    const socket = await server.accept()
+    expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'marker' })
+    expect(socket.pending).toEqual([])
   })
 
   it('continues over a reconnection', async () => {

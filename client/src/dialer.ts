@@ -1,0 +1,108 @@
+import { authData, PROTOCOL_VERSION } from '@broadcaster/protocol'
+import type { Auth } from '@broadcaster/protocol'
+import { BroadcasterError } from './errors.ts'
+import type { Emitter } from './events.ts'
+import { openLongPoll } from './longpoll.ts'
+import { isObject } from './options.ts'
+import type { Settings } from './options.ts'
+import type { Transport, TransportEnd, TransportHandlers } from './transport.ts'
+import type { TransportName } from './types.ts'
+import { openWebSocket } from './websocket.ts'
+
+/** Cancels an attempt to connect. Resolves when its transport is closed. */
+export type Cancel = () => Promise<void>
+
+export interface DialHandlers extends TransportHandlers {
+  /** The attempt failed. After `onOpen` it is `onEnd` that tells of the end. */
+  onFail(end: TransportEnd): void
+}
+
+/** Opens transports: each with fresh credentials, and each as the next connection of one and the same client. */
+export class Dialer {
+  /** Of the last long-poll session. */
+  token: string | undefined
+  readonly #settings: Settings
+  readonly #emitter: Emitter
+  #clientName = ''
+  #generation = 0
+
+  constructor(settings: Settings, emitter: Emitter) {
+    this.#settings = settings
+    this.#emitter = emitter
+  }
+
+  /** Calls no handler, and no code of the application, before it returns. */
+  dial(name: TransportName, limitMs: number, handlers: DialHandlers): Cancel {
+    let isCancelled = false
+    let isOpen = false
+    let opening: Transport | undefined
+    const start = async () => {
+      // The auth function may call any method of the client, so it must not run before the state has changed.
+      await Promise.resolve()
+      if (isCancelled) return
+      const data = await this.#credentials()
+      if (isCancelled) return
+      const openTransport = name === 'websocket' ? openWebSocket : openLongPoll
+      opening = openTransport(
+        { settings: this.#settings, auth: this.#makeAuth(data), limitMs },
+        {
+          ...handlers,
+          onOpen: (opened, hasAdditions) => {
+            isOpen = true
+            handlers.onOpen(opened, hasAdditions)
+          },
+          onEnd: (end) => (isOpen ? handlers.onEnd(end) : handlers.onFail(end)),
+        },
+      )
+    }
+    start().catch((thrown: unknown) => {
+      const error = BroadcasterError.from(thrown, 'connection')
+      if (error.code === 'authFunction' && !isCancelled) this.#emitter.emit('error', error)
+      // A listener may have disconnected.
+      if (!isCancelled) handlers.onFail({ error, retry: error.code === 'options' ? 'never' : 'backoff' })
+    })
+    return async () => {
+      isCancelled = true
+      await opening?.close()
+    }
+  }
+
+  async #credentials(): Promise<object> {
+    const { auth, timeoutMs } = this.#settings
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      const isLate = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+      })
+      const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), isLate]) : auth
+      if (!isObject(data)) throw new TypeError('expected an object')
+      // A value that JSON can't hold would throw where it is sent.
+      JSON.stringify(data)
+      return data
+    } catch (thrown) {
+      const { message } = BroadcasterError.from(thrown)
+      throw new BroadcasterError('authFunction', `The auth function failed: ${message}`, thrown)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #makeAuth(data: object): Auth {
+    this.#clientName ||= randomName()
+    return {
+      ...authData({ ...data }),
+      __type: 'auth',
+      __v: PROTOCOL_VERSION,
+      __client: this.#clientName,
+      __generation: ++this.#generation,
+      ...(this.token !== undefined && { __previous: this.token }),
+    }
+  }
+}
+
+/** Servers know by it that a newer connection follows an older one. */
+function randomName(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('')
+}

@@ -1,0 +1,22 @@
+import { fileURLToPath } from 'node:url'
+import { build } from 'vite'
+
+/** The client as a classic script, which every place can load. It leaves `broadcasterClient` there. */
+export async function bundleClient(): Promise<string> {
+  const built = await build({
+    configFile: false,
+    logLevel: 'error',
+    resolve: { conditions: ['@broadcaster/source'] },
+    build: {
+      write: false,
+      lib: {
+        entry: fileURLToPath(import.meta.resolve('../../client/src/index.ts')),
+        formats: ['iife'],
+        name: 'broadcasterClient',
+      },
+    },
+  })
+  // One format makes one output.
+  const [{ output }] = built as unknown as [{ output: [{ code: string }] }]
+  return output[0].code
+}
