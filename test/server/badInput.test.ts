@@ -1,14 +1,12 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
-import { channelName } from '../support/names.ts'
 import { startServer, type TestServer } from '../support/server.ts'
-import { transports } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
+import { works } from '../support/works.ts'
 
 // Conformance has what speaks the protocol badly; here is what does not even speak HTTP or WebSocket well.
 
@@ -49,17 +47,6 @@ function frame(firstByte: number, payload: Buffer, { masked = true } = {}): Buff
   return Buffer.concat([head, mask, payload.map((byte, i) => byte ^ mask[i % 4]!)])
 }
 
-async function worksStill(server: TestServer): Promise<void> {
-  for (const transport of transports) {
-    const channel = channelName()
-    const alice = await signIn(server, { transport })
-    await alice.subscribe(channel)
-    await server.publish(channel, 'hello')
-    expect(await alice.next()).toMatchObject({ body: 'hello' })
-    await alice.close()
-  }
-}
-
 describe('a handshake', () => {
   it.each<[what: string, headers: Record<string, string>, status: number[]]>([
     ['of another version', { ...upgrade, 'Sec-WebSocket-Version': '7' }, [400, 426]],
@@ -69,7 +56,7 @@ describe('a handshake', () => {
   ])('%s gets an HTTP error', async (_, headers, statuses) => {
     const server = tidy(await startServer())
     expect(statuses).toContain((await statusOf(server, headers)).status)
-    await worksStill(server)
+    await works(server)
   })
 
   it.each([
@@ -82,7 +69,7 @@ describe('a handshake', () => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
     const { status } = await statusOf(server, { ...upgrade, 'Sec-WebSocket-Extensions': extensions })
     expect([101, 400]).toContain(status)
-    await worksStill(server)
+    await works(server)
   })
 
   it('with another method gets an HTTP error', async () => {
@@ -93,7 +80,7 @@ describe('a handshake', () => {
       'POST /broadcast HTTP/1.1',
     )
     expect(status).toBeGreaterThanOrEqual(400)
-    await worksStill(server)
+    await works(server)
   })
 
   it('below the path gets 404', async () => {
@@ -118,7 +105,7 @@ describe('a handshake', () => {
       socket.write(request.slice(0, length))
       socket.resetAndDestroy()
     }
-    await worksStill(server)
+    await works(server)
     await until('nothing to be left', async () => (await server.broadcaster.stats()).node.webSockets === 0)
   })
 })
@@ -137,7 +124,7 @@ describe('a WebSocket that breaks the rules', () => {
     const [data] = (await within(once(socket, 'data'), 'a close frame')) as [Buffer]
     expect(data[0]).toBe(0x88)
     expect(data.readUInt16BE(2)).toBe(code)
-    await worksStill(server)
+    await works(server)
     expect(server.logs.loud(), 'a client does not get to fill the log').toEqual([])
   })
 
@@ -162,7 +149,7 @@ describe('a WebSocket that breaks the rules', () => {
     for (let i = 0; i < 10_000; i++) await alice.send({ __type: 'subscribe', channel: String(i) })
     expect((await alice.closed).code).toBeGreaterThanOrEqual(1008)
     decide()
-    await worksStill(server)
+    await works(server)
   })
 })
 
@@ -172,7 +159,7 @@ describe('a request', () => {
     const socket = await open(server)
     socket.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"__type":')
     socket.resetAndDestroy()
-    await worksStill(server)
+    await works(server)
   })
 
   it('in a compressed body is read, or refused', async () => {

@@ -1,15 +1,11 @@
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { broadcaster, type Broadcaster } from '@broadcaster/server'
 import express, { type Express } from 'express'
 import express4 from 'express4'
 import { describe, expect, it } from 'vitest'
-import { signIn } from '../support/connect.ts'
-import { channelName } from '../support/names.ts'
 import { handshake, RawSocket, request } from '../support/rawSocket.ts'
-import { closeServer } from '../support/server.ts'
-import { transports, type Subject } from '../support/subject.ts'
-import { tidy } from '../support/tidy.ts'
+import { listen } from '../support/server.ts'
+import { works } from '../support/works.ts'
 
 type Framework = typeof express
 
@@ -133,9 +129,7 @@ async function serve(
   if (!isAlone) {
     server.on('upgrade', (_req, socket) => socket.end(`HTTP/1.1 ${THEIRS} Theirs\r\n\r\n`))
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  tidy({ close: () => live.close().then(() => closeServer(server)) })
-  return { live, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { live, url: await listen(server, live) }
 }
 
 async function statuses(at: { url: string }, target: string) {
@@ -143,16 +137,6 @@ async function statuses(at: { url: string }, target: string) {
   socket.write(handshake(target))
   poll.write(request(`POST ${target}`, {}, '{"__type":"auth"}'))
   return { websocket: await socket.status(), longpoll: await poll.status() }
-}
-
-async function works(subject: Subject): Promise<void> {
-  for (const transport of transports) {
-    const channel = channelName()
-    const alice = await signIn(subject, { transport })
-    await alice.subscribe(channel)
-    await subject.publish(channel, 'hello')
-    expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'hello' })
-  }
 }
 
 describe.each([

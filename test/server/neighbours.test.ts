@@ -1,6 +1,6 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -12,14 +12,13 @@ import { io } from 'socket.io-client'
 import { createServer as createViteServer, type ViteDevServer } from 'vite'
 import { describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { signIn } from '../support/connect.ts'
-import { channelName } from '../support/names.ts'
 import { h2c, handshake, RawSocket, request } from '../support/rawSocket.ts'
-import { closeServer } from '../support/server.ts'
-import { transports, type Subject } from '../support/subject.ts'
+import { listen } from '../support/server.ts'
+import type { Subject } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
 import { watchUncaught } from '../support/uncaught.ts'
 import { until, within } from '../support/waiting.ts'
+import { works } from '../support/works.ts'
 
 type Neighbour = (server: http.Server, app: Express) => Promise<void> | void
 
@@ -34,9 +33,7 @@ async function serve(neighbour: Neighbour, { order = 'before', inRouter = false 
   else app.use('/broadcast', live)
   live.attach(server)
   if (order === 'after') await neighbour(server, app)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  tidy({ close: () => live.close().then(() => closeServer(server)) })
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const origin = await listen(server, live)
   return { origin, server, works: () => works(subject(live, `${origin}/broadcast`)) }
 }
 
@@ -70,16 +67,6 @@ async function echo(origin: string, path = '/theirs'): Promise<string> {
 
 function answerEchoes(client: WebSocket): void {
   client.on('message', (data) => client.send(`theirs: ${String(data)}`))
-}
-
-async function works(subject: Subject): Promise<void> {
-  for (const transport of transports) {
-    const channel = channelName()
-    const alice = await signIn(subject, { transport })
-    await alice.subscribe(channel)
-    await subject.publish(channel, 'ours')
-    expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'ours' })
-  }
 }
 
 /** Its types are those of another version of Express and of `ws`. */
@@ -139,9 +126,8 @@ describe('on the same HTTP server', () => {
     app.use('/broadcast', live)
     if (order === 'after') theirs()
     const server = app.listen(0, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    tidy({ close: () => live.close().then(() => closeServer(server)) })
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await once(server, 'listening')
+    const origin = await listen(server, live)
     await works(subject(live, `${origin}/broadcast`))
     expect(await echo(origin)).toBe('theirs: hello')
     await works(subject(live, `${origin}/broadcast`))
@@ -158,14 +144,7 @@ describe('on the same HTTP server', () => {
     app.use(express.Router().use('/api/live', inRouter!))
     chat!.attach(server)
     inRouter!.attach(server)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    tidy({
-      close: async () => {
-        for (const live of [news!, chat!, inRouter!]) await live.close()
-        await closeServer(server)
-      },
-    })
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const origin = await listen(server, news!, chat!, inRouter!)
     await works(subject(news!, `${origin}/news`))
     await works(subject(chat!, `${origin}/chat`))
     await works(subject(inRouter!, `${origin}/api/live`))

@@ -6,22 +6,11 @@ import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { h2c, handshake, RawSocket, request } from '../support/rawSocket.ts'
 import { startServer, type Setup, type TestServer } from '../support/server.ts'
-import { transports } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
 import { watchUncaught } from '../support/uncaught.ts'
 import { until } from '../support/waiting.ts'
 import { refusedHandshake } from '../support/webSocketPeer.ts'
-
-async function worksStill(server: TestServer): Promise<void> {
-  for (const transport of transports) {
-    const channel = channelName()
-    const alice = await signIn(server, { transport })
-    await alice.subscribe(channel)
-    await server.publish(channel, 'hello')
-    expect(await alice.next()).toMatchObject({ body: 'hello' })
-    await alice.close()
-  }
-}
+import { works } from '../support/works.ts'
 
 const connections = (server: TestServer) =>
   new Promise<number>((resolve, reject) =>
@@ -64,7 +53,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n\[\{.*"hello".*\}\]$/)
     expect(await raw.status()).toBe(101)
     expect(uncaught).toEqual([])
-    await worksStill(server)
+    await works(server)
   })
 
   it('goes on when all of several have been, in their order', async () => {
@@ -77,7 +66,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     expect(await raw.readsTo('second')).toMatch(/^HTTP\/1\.1 200/)
     expect(await raw.status()).toBe(101)
     expect(uncaught).toEqual([])
-    await worksStill(server)
+    await works(server)
   })
 
   it('goes on when an answer that had to wait for room is whole', async () => {
@@ -101,7 +90,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     expect((await raw.readsTo('the end')).length).toBeGreaterThan(8_000_000)
     await raw.readsTo('\r\n0\r\n\r\n')
     expect(await raw.status()).toBe(101)
-    await worksStill(server)
+    await works(server)
   })
 
   it('ends with the connection where an answer ends that', async () => {
@@ -112,7 +101,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     expect(await raw.readsTo('first')).toMatch(/^HTTP\/1\.1 200/)
     await raw.ended()
     expect(uncaught).toEqual([])
-    await worksStill(server)
+    await works(server)
   })
 
   it('ends when the client breaks off', async () => {
@@ -124,7 +113,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await closed
     await until('nothing to be left', async () => (await connections(server)) === 0)
     expect(uncaught).toEqual([])
-    await worksStill(server)
+    await works(server)
   })
 
   it.each([
@@ -138,7 +127,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     expect(await raw.readsTo('first')).toMatch(/^HTTP\/1\.1 200/)
     expect(await raw.status()).toBe(status)
     expect(uncaught).toEqual([])
-    await worksStill(server)
+    await works(server)
   })
 })
 
@@ -261,7 +250,7 @@ describe('a connection that is reset', () => {
     }
     await until('nothing to be left', async () => (await connections(server)) === 0)
     expect((await server.broadcaster.stats()).node.webSockets).toBe(0)
-    await worksStill(server)
+    await works(server)
     expect(uncaught).toEqual([])
   })
 

@@ -6,6 +6,7 @@ import { collectLogs, type Logs } from './logs.ts'
 import { publisherTo } from './publisher.ts'
 import { roundRobin } from './roundRobin.ts'
 import type { Subject } from './subject.ts'
+import { tidy } from './tidy.ts'
 
 export type TestServer = Subject & {
   readonly wsUrl: string
@@ -93,6 +94,21 @@ export async function startNodes<C extends object = Record<string, unknown>>(
       await Promise.all(nodes.map((node) => node.close()))
     },
   }
+}
+
+/** Has a server of the test's own making listen on a free port, until the end of the test. Returns its origin. */
+export async function listen(server: http.Server, ...broadcasters: readonly Broadcaster[]): Promise<string> {
+  if (!server.listening) {
+    server.listen(0, '127.0.0.1')
+    await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject))
+  }
+  tidy({
+    close: async () => {
+      for (const live of broadcasters) await live.close()
+      await closeServer(server)
+    },
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** Closes a server without waiting for idle keep-alive connections. */

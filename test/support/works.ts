@@ -1,0 +1,16 @@
+import { expect } from 'vitest'
+import { signIn } from './connect.ts'
+import { channelName } from './names.ts'
+import { transports, type Subject } from './subject.ts'
+
+/** A new client of each transport subscribes a channel and hears what is published there. */
+export async function works(subject: Subject): Promise<void> {
+  for (const transport of transports) {
+    const channel = channelName()
+    const alice = await signIn(subject, { transport })
+    await alice.subscribe(channel)
+    await subject.publish(channel, 'hello')
+    expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'hello' })
+    await alice.close()
+  }
+}
