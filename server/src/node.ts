@@ -20,6 +20,7 @@ import { describe } from './input/json.ts'
 import { LongPoll } from './longpoll/longpoll.ts'
 import { readMatch } from './input/match.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
+import { UnreadAnswers } from './http/unreadAnswers.ts'
 import { toPayload } from './input/payload.ts'
 import { MissedRevocations } from './clients/missedRevocations.ts'
 import { Revocations, type Moment } from './clients/revocations.ts'
@@ -78,10 +79,13 @@ export class Node {
   #isDraining = false
   /** Sockets that are taken: whose handshake is under way, those of connections, and closed ones until they are gone. */
   sockets = 0
+  /** Answers to long-poll requests that wait to be read: each takes the place of a connection. */
+  readonly unreadAnswers: UnreadAnswers
 
   constructor(options: ResolvedOptions, backend: Backend, codec: ControlCodec = plainCodec) {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
     this.#options = options
+    this.unreadAnswers = new UnreadAnswers(limits)
     this.#backend = backend
     this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
@@ -93,6 +97,7 @@ export class Node {
       controlChannel,
       controlNamespace,
       recovery: recovery !== false,
+      maxPublishedBytes: limits.publishedBytes,
       log: { windowMs, ...logLimits, maxUndeliveredBytes: limits.undeliveredBytes },
       compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
@@ -171,9 +176,10 @@ export class Node {
     return this.#isDraining
   }
 
-  /** No more WebSockets and no more polls than `limits.connections`. */
+  /** No more WebSockets, waiting polls and unread answers than `limits.connections`. */
   get isFull(): boolean {
-    return this.sockets + this.#longPoll.waiting >= this.#options.limits.connections
+    const taken = this.sockets + this.#longPoll.waiting + this.unreadAnswers.size
+    return taken >= this.#options.limits.connections
   }
 
   /** @throws {BroadcasterError} `brokerRefused` */
@@ -220,7 +226,14 @@ export class Node {
       const text = `publish(): ${channel} is reserved: whoever publishes there speaks as one of the nodes, or as Redis`
       throw new BroadcasterError('invalidOption', text)
     }
-    await this.#backend.publish(channel, toPayload(body))
+    const payload = toPayload(body)
+    const bytes = Buffer.byteLength(payload)
+    const { publishedBytes } = this.#options.limits
+    if (bytes > publishedBytes) {
+      const text = `publish(): the body has ${bytes} bytes; limits.publishedBytes is ${publishedBytes}`
+      throw new BroadcasterError('invalidOption', text)
+    }
+    await this.#backend.publish(channel, payload)
   }
 
   async stats(): Promise<Stats> {

@@ -192,6 +192,14 @@ export interface Limits {
    */
   channelsPerConnection: number
   /**
+   * Largest body of a published message, in bytes of UTF-8. Beyond: clients are not given it, but told of a gap; `publish()`
+   * rejects. The server warns of it, once a minute at most. Redis closes the connection of a subscriber for whom more than
+   * 32 MiB wait, however small this is.
+   *
+   * @default 1 MiB
+   */
+  publishedBytes: number
+  /**
    * Bytes of a channel that are kept beyond the bounds of `recovery` for long-poll clients that have not been given them
    * yet. Beyond: a gap; the original's clients go on with what there is.
    *
@@ -199,13 +207,28 @@ export interface Limits {
    */
   undeliveredBytes: number
   /**
-   * Bytes of messages in one answer to a poll, unless a single one is larger. Beyond: the rest comes with the next poll.
+   * Bytes of messages in one answer to a poll, or in one replay over long-poll, unless a single message is larger. Beyond: the
+   * rest comes with the next poll.
    *
    * @default 1 MiB
    */
   answerBytes: number
   /**
-   * WebSocket connections and waiting polls on this node, those included that have not authenticated or are closed and not gone
+   * How long a long-poll answer may wait without a byte of it being read, in ms. Beyond: the connection is dropped. Until then
+   * it counts as one of `connections`.
+   *
+   * @default 60_000
+   */
+  answerTimeout: number
+  /**
+   * Bytes of long-poll answers on this node that wait to be read. Beyond: the connection whose answer has waited longest is
+   * dropped. Of one session no more than `bufferedBytes` may wait, unless a single answer is larger.
+   *
+   * @default 256 MiB
+   */
+  unreadBytes: number
+  /**
+   * WebSocket connections, waiting polls and unread long-poll answers on this node, those included that have not authenticated or are closed and not gone
    * yet. Beyond: HTTP 503.
    *
    * @default 50_000
@@ -261,8 +284,11 @@ export const defaultLimits: Limits = {
   authBytes: 16 * 1024,
   channelBytes: 512,
   channelsPerConnection: 1_000,
+  publishedBytes: 1024 * 1024,
   undeliveredBytes: 16 * 1024 * 1024,
   answerBytes: 1024 * 1024,
+  answerTimeout: 60_000,
+  unreadBytes: 256 * 1024 * 1024,
   connections: 50_000,
   connectionsPerAddress: 1_000,
   unauthenticated: 5_000,
@@ -330,7 +356,9 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
   }
   const controlNamespace = name('controlNamespace', options.controlNamespace ?? 'bc:')
   const limits = readLimits(options.limits)
-  if (limits.authTimeout !== Infinity) duration('limits.authTimeout', limits.authTimeout)
+  for (const name of ['authTimeout', 'answerTimeout'] as const) {
+    if (limits[name] !== Infinity) duration(`limits.${name}`, limits[name])
+  }
   return {
     canConnect: callback('canConnect', options.canConnect) ?? (() => true),
     canSubscribe:

@@ -113,6 +113,14 @@ export class Channel {
     return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, order }
   }
 
+  /** Numbers a message that is not delivered, and drops what is before it: whoever lacks that has a gap in any case. */
+  skip(beacon: number): Position {
+    const { count } = this.count(beacon, '', 0, 0)
+    const position = { beacon, count }
+    this.log?.skip(position)
+    return position
+  }
+
   /** Where the channel stands: behind every message that has come. */
   head(beacon: number): Position {
     return this.#beacon === beacon ? { beacon, count: this.#count } : { beacon, count: 0 }

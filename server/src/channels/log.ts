@@ -118,6 +118,16 @@ export class ChannelLog {
     if (this.#floor === null || comparePositions(position, this.#floor) < 0) this.#floor = position
   }
 
+  /** The message at this position is not kept: the log begins anew behind it. */
+  skip(position: Position): void {
+    this.#entries = []
+    this.#first = 0
+    this.#bytes = 0
+    this.#start = position
+    this.#startReason = 'overflow'
+    this.#head = position
+  }
+
   /** Nothing came between the newest entry and `head`. */
   reach(head: Position): void {
     this.#head = head

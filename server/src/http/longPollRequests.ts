@@ -10,6 +10,7 @@ import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
 import { ClientAbort, type Abort } from '../longpoll/clientAbort.ts'
 import { readBody, type Body } from './body.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
+import type { UnreadAnswers } from './unreadAnswers.ts'
 import { answerUnread } from './unreadBody.ts'
 
 /** What a long-poll request needs of the node. */
@@ -18,6 +19,7 @@ export interface LongPollNode {
   readonly revocations: Revocations
   readonly access: Access
   readonly isDraining: boolean
+  readonly unreadAnswers: UnreadAnswers
   handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer>
 }
 
@@ -79,6 +81,8 @@ export class LongPollRequests {
     if (res.headersSent) res.end(answer.body)
     // The next request finds another node.
     else write(res.status(answer.status), answer, this.#node.isDraining ? { Connection: 'close' } : {})
+    const token = parsed.kind === 'bad' ? undefined : parsed.token
+    this.#node.unreadAnswers.add(res, token ?? '', answer.body.length)
     return answer
   }
 

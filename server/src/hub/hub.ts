@@ -14,7 +14,8 @@ import type { Compression } from '../channels/frames.ts'
 import type { Entry, LogLimits } from '../channels/log.ts'
 import type { Logger } from '../logger.ts'
 import { Membership } from '../cluster/membership.ts'
-import { isSameRun, type Position } from '../channels/position.ts'
+import { Oversized } from './oversized.ts'
+import { isSameRun, positionOf, type Position } from '../channels/position.ts'
 import { Recovery } from '../cluster/recovery.ts'
 import { isReservedName } from '../control/reservedNames.ts'
 import { sweepChannels } from './sweep.ts'
@@ -28,6 +29,8 @@ export interface HubOptions {
   readonly controlNamespace: string
   /** Whether every channel keeps a log; otherwise only those that long-poll reads from do. */
   readonly recovery: boolean
+  /** The largest body that is delivered. */
+  readonly maxPublishedBytes: number
   readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
   /** How messages are compressed for those who take it; `null` for nobody. */
   readonly compression: Compression | null
@@ -62,6 +65,7 @@ export class Hub {
   readonly #options: HubOptions
   readonly #channels = new Map<string, Channel>()
   readonly #fanOut = new FanOut()
+  readonly #oversized: Oversized
   readonly #beacons: Beacons
   readonly #recovery: Recovery
   readonly #membership: Membership
@@ -77,6 +81,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options
+    this.#oversized = new Oversized(options.maxPublishedBytes, options.logger)
     this.#nodeChannel = this.#nodeChannelOf(this.node)
     this.#beacons = new Beacons(options.backend, options.logger, () => this.#membership.stuck())
     this.#recovery = new Recovery({
@@ -234,11 +239,14 @@ export class Hub {
     since: Position | null,
     deadline: Deadline,
     begin: (channel: Channel, head: Position) => void,
+    maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
     return this.#at(name, since, deadline, (live, gap) => {
       const channel = this.#withLog(live)
-      const missed = since !== null && gap === null ? channel.log.after(since) : []
-      const head = this.#lastOf(channel)
+      const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
+      const last = missed.at(-1)
+      const isAll = last === undefined || channel.log.firstAfter(last) === null
+      const head = isAll ? this.#lastOf(channel) : positionOf(last)
       begin(channel, head)
       return { channel, head, missed, gap }
     })
@@ -276,9 +284,23 @@ export class Hub {
     }
     const channel = this.#channels.get(name)
     if (channel === undefined || channel.state === 'joining') return
+    if (this.#oversized.includes(name, body)) return this.#skip(channel)
     const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#order)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
+  }
+
+  /** A body that is too large is not delivered: clients are told of a gap in its place. */
+  #skip(channel: Channel): void {
+    // What came before it is delivered before.
+    this.flush()
+    const position = channel.skip(this.#beacons.current)
+    if (channel.state !== 'live') return
+    for (const subscriber of channel.subscribers) {
+      // A lagging one finds out by itself when it reads on.
+      if (!subscriber.isLagging) subscriber.gap(channel, position, 'overflow')
+    }
+    for (const waiter of channel.waiters) waiter.wake(channel)
   }
 
   #control(message: ControlMessage): void {

@@ -1,11 +1,12 @@
 import { reasons, type Subscribe } from '@broadcaster/protocol'
 import { answer, channelRefused, expired, type Answer } from './answers.ts'
+import type { Channel } from '../channels/channel.ts'
 import type { ControlMessage } from '../control/control.ts'
 import { Deadline } from '../time/deadline.ts'
 import { subscribedText } from '../channels/frames.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { isMatch, type Match } from '../input/match.ts'
-import { formatPosition, parsePosition } from '../channels/position.ts'
+import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { nodeOf } from './sessionPlaces.ts'
 import { sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
 import { isUtf8 } from '../input/text.ts'
@@ -60,10 +61,11 @@ export class SessionChannels {
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
     const reader = this.#undelivered.reader(id, this.#life.idleMs)
-    const place = await hub.read(channel, since, this.#deadline(), (held, head) => {
+    const begin = (held: Channel, head: Position): void => {
       // Where it was subscribed already, it may lack what came before.
       if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
-    })
+    }
+    const place = await hub.read(channel, since, this.#deadline(), begin, limits.answerBytes)
     const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,

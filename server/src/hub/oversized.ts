@@ -1,0 +1,39 @@
+import type { Logger } from '../logger.ts'
+import { uptimeMs } from '../time/uptime.ts'
+
+/** How often it is warned of bodies that are too large, in ms. */
+const WARNING_INTERVAL_MS = 60_000
+
+/** Finds published bodies that are too large, and warns of them now and then. */
+export class Oversized {
+  readonly #maxBytes: number
+  readonly #logger: Logger
+  #warnedAt = -Infinity
+  #unlogged = 0
+
+  constructor(maxBytes: number, logger: Logger) {
+    this.#maxBytes = maxBytes
+    this.#logger = logger
+  }
+
+  includes(channel: string, body: string): boolean {
+    // A character is three bytes of UTF-8 at most: nearly all bodies need not be measured.
+    if (body.length * 3 <= this.#maxBytes) return false
+    const bytes = Buffer.byteLength(body)
+    if (bytes <= this.#maxBytes) return false
+    this.#warn(channel, bytes)
+    return true
+  }
+
+  #warn(channel: string, bytes: number): void {
+    const now = uptimeMs()
+    if (now - this.#warnedAt < WARNING_INTERVAL_MS) return void (this.#unlogged += 1)
+    this.#warnedAt = now
+    const more = this.#unlogged === 0 ? {} : { unlogged: this.#unlogged }
+    this.#unlogged = 0
+    this.#logger.warn(
+      { channel, bytes, limit: this.#maxBytes, ...more },
+      'A published body is larger than limits.publishedBytes: it is not delivered, and clients are told of a gap',
+    )
+  }
+}

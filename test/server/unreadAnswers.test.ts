@@ -1,0 +1,97 @@
+import net from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { publishAndArrive } from '../support/barriers.ts'
+import { signIn } from '../support/connect.ts'
+import type { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { until, within } from '../support/waiting.ts'
+
+/** More than the 4 to 10 MB that the system takes for a socket by itself. */
+const SIZE = 16 * 1024 * 1024
+const large = 'x'.repeat(SIZE / 4)
+
+const limits = { publishedBytes: SIZE, undeliveredBytes: 2 * SIZE, answerBytes: 2 * SIZE }
+
+/** Sends a poll and reads nothing of the answer. */
+function pollUnread(server: TestServer, token: string): { readonly closed: Promise<void> } {
+  const body = JSON.stringify({ __type: 'poll', seq: '0', __token: token })
+  const closed = new Promise<void>((resolve) => {
+    // A client that does not read does not hear of the end either: the server's side of the connection tells it.
+    server.httpServer.once('connection', (socket) => socket.once('close', () => resolve()))
+  })
+  const socket = net.connect(Number(new URL(server.origin).port), '127.0.0.1').pause()
+  onTestFinished(() => void socket.destroy())
+  socket.write(`POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  return { closed }
+}
+
+/** Sessions that have more to read than a socket takes. */
+async function sessionsWithMuch(server: TestServer, count: number): Promise<LongPollPeer[]> {
+  const channel = channelName()
+  const sessions: LongPollPeer[] = []
+  while (sessions.length < count) {
+    const peer = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer
+    await peer.subscribe(channel)
+    sessions.push(peer)
+  }
+  await publishAndArrive(server, channel, [large, large, large, large])
+  return sessions
+}
+
+const serverSockets = (server: TestServer) =>
+  new Promise<number>((resolve, reject) => {
+    server.httpServer.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  })
+
+describe('a long-poll answer that is not read', () => {
+  it('L13, limits.answerTimeout: is given up, and comes again with the next poll', async () => {
+    const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 300 } }))
+    const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
+    const { closed } = pollUnread(server, alice.token)
+    await within(closed, 'the connection to be dropped')
+    expect((await alice.take(4)).map(({ body }) => (body as string).length)).toEqual(
+      [1, 2, 3, 4].map(() => SIZE / 4),
+    )
+  })
+
+  it('limits.bufferedBytes: a session that polls again and again without reading has one such answer', async () => {
+    const server = tidy(await startServer({ limits: { ...limits, bufferedBytes: 1000 } }))
+    const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
+    const before = await serverSockets(server)
+    const unread: ReturnType<typeof pollUnread>[] = []
+    for (let i = 0; i < 5; i++) unread.push(pollUnread(server, alice.token))
+    await until('one to be left', async () => (await serverSockets(server)) <= before + 1)
+  })
+
+  it('limits.unreadBytes: of all sessions, those that have waited longest are dropped', async () => {
+    const server = tidy(await startServer({ limits: { ...limits, unreadBytes: 2 * SIZE } }))
+    const sessions = await sessionsWithMuch(server, 3)
+    const first = pollUnread(server, sessions[0]!.token)
+    await until('the first answer', async () => (await server.broadcaster.stats()).node.waitingPolls === 0)
+    for (const { token } of sessions.slice(1)) pollUnread(server, token)
+    await within(first.closed, 'the oldest to be dropped')
+  })
+})
+
+describe('limits.answerBytes', () => {
+  it('R3: bounds a replay over long-poll; the rest comes with the next poll', async () => {
+    const server = tidy(await startServer({ limits: { answerBytes: 10_000 } }))
+    const channel = channelName()
+    const alice = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer
+    const { position } = await alice.subscribe(channel)
+    const bodies = Array.from({ length: 30 }, (_, i) => `${i}`.padEnd(900, ' '))
+    await publishAndArrive(server, channel, bodies)
+    const bob = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer
+    const ok = await bob.subscribe(channel, { position })
+    expect(ok).toMatchObject({ recovered: true })
+    const replay = ok['messages'] as [string, string][]
+    expect(replay.map(([body]) => body)).toEqual(bodies.slice(0, replay.length))
+    expect(replay.length).toBeGreaterThan(5)
+    expect(replay.length).toBeLessThan(12)
+    expect(ok['position'], 'it is where the client is').toBe(replay.at(-1)![1])
+    expect(await bob.bodies(channel, 30 - replay.length)).toEqual(bodies.slice(replay.length))
+    await bob.hearsNothing()
+  })
+})
