@@ -11,6 +11,8 @@ export const closeCodes = {
   serverError: { code: 1011, reason: 'Server error', retry: true },
   /** 1012: the node is being drained; another one has everything that this one had. */
   restart: { code: 1012, reason: 'Service restart', retry: true },
+  /** 1013: the client has read nothing for too long, or more waits for it than the server can keep for all clients. */
+  tryAgainLater: { code: 1013, reason: 'Try again later', retry: true },
   /** 4400: the frame was no JSON, or JSON that is not an object. The reason says what is wrong with it. */
   badMessage: { code: 4400, reason: 'Bad message', retry: false },
   /** 4401: follows `authError`, with the same reason. */

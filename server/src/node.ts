@@ -49,6 +49,8 @@ export interface Stats {
     waitingPolls: number
     /** WebSocket connections that read more slowly than messages come. */
     lagging: number
+    /** Bytes that wait for WebSocket connections to read, and of their requests that wait for an answer. */
+    queuedBytes: number
     /** Channels that are held, those included that are kept for clients that may come back. */
     channels: number
     logMessages: number
@@ -70,7 +72,7 @@ export class Node {
   readonly #codec: ControlCodec
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
-  readonly #connections = new Connections()
+  readonly #connections: Connections
   readonly #unauthenticated: Unauthenticated
   readonly #longPoll: LongPoll
   readonly #missed: MissedRevocations
@@ -86,6 +88,7 @@ export class Node {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
     this.#options = options
     this.unreadAnswers = new UnreadAnswers(limits)
+    this.#connections = new Connections(limits)
     this.#backend = backend
     this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
@@ -147,6 +150,7 @@ export class Node {
       access: this.access,
       revocations: this.revocations,
       limits,
+      budget: this.#connections.budget,
       logger,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
@@ -161,6 +165,7 @@ export class Node {
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
       this.admission.sweep()
+      this.#connections.sweep()
       this.#report()
     }, REPORT_INTERVAL_MS)
     this.#reporter.unref()
@@ -254,6 +259,7 @@ export class Node {
         waitingPolls: this.#longPoll.waiting,
         lagging: this.#connections.lagging,
         refusedControlMessages: this.#codec.refused,
+        queuedBytes: this.#connections.budget.measure(),
         ...channels,
         refusals: this.admission.refusals.counts,
       },

@@ -264,12 +264,26 @@ export interface Limits {
    */
   authTimeout: number
   /**
-   * Bytes that may wait for one slow reader: of messages, and of answers to what it asks for. Beyond: it is served from the log,
-   * and what it asks for is read, when it has caught up.
+   * Bytes that may wait for one slow reader: of messages, also of those that it missed before it subscribed, and of answers to
+   * what it asks for. Beyond: it is served from the log, and what it asks for is read, when it has caught up.
    *
    * @default 1 MiB
    */
   bufferedBytes: number
+  /**
+   * Bytes that may wait for all WebSockets of this node together: of messages, answers, and requests. Beyond: `bufferedBytes` is
+   * lowered until what waits is within it, so those for whom most waits are served from the logs first; whose requests are more
+   * than that is closed with 1013, and comes back.
+   *
+   * @default 256 MiB
+   */
+  totalBufferedBytes: number
+  /**
+   * How long a slow reader may read nothing at all, in ms. Beyond: close 1013; it comes back and continues from its positions.
+   *
+   * @default 60_000
+   */
+  laggingTimeout: number
 }
 
 export const defaultRecovery: RecoveryOptions = {
@@ -295,6 +309,8 @@ export const defaultLimits: Limits = {
   requestsPerSecond: 50,
   authTimeout: 10_000,
   bufferedBytes: 1024 * 1024,
+  totalBufferedBytes: 256 * 1024 * 1024,
+  laggingTimeout: 60_000,
 }
 
 /** Options with every default filled in. */

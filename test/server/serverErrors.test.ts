@@ -16,6 +16,7 @@ import { tidy } from '../support/tidy.ts'
 class BreakableLink implements Link {
   readonly isCompressing = false
   readonly bufferedBytes = 0
+  readonly sentBytes = 0
   readonly address = null
   readonly inbox = new Inbox()
   /** The next frame that contains this text throws. */

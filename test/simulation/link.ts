@@ -15,6 +15,7 @@ export class SimulatedLink implements Link {
   readonly #transmit: (item: Written) => void
   #unsent: (Written | { readonly drained: () => void })[] = []
   #unsentBytes = 0
+  #sentBytes = 0
   #isStalled = false
   #isAwaitingDrain = false
   #isClosing = false
@@ -27,6 +28,10 @@ export class SimulatedLink implements Link {
 
   get bufferedBytes(): number {
     return this.#unsentBytes
+  }
+
+  get sentBytes(): number {
+    return this.#sentBytes
   }
 
   write(frames: Buffer): void {
@@ -82,7 +87,7 @@ export class SimulatedLink implements Link {
 
   #put(item: Written): void {
     if (this.#isOver) return
-    if (!this.#isStalled && this.#unsent.length === 0) return this.#transmit(item)
+    if (!this.#isStalled && this.#unsent.length === 0) return this.#send(item)
     this.#unsent.push(item)
     if ('frames' in item) this.#unsentBytes += item.frames.length
   }
@@ -94,6 +99,11 @@ export class SimulatedLink implements Link {
     if (this.#unsent.length > 0) setTimeout(() => this.#release(), this.#world.random.between(0, 3))
     if ('drained' in item) return item.drained()
     if ('frames' in item) this.#unsentBytes -= item.frames.length
+    this.#send(item)
+  }
+
+  #send(item: Written): void {
+    if ('frames' in item) this.#sentBytes += item.frames.length
     this.#transmit(item)
   }
 }

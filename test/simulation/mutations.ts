@@ -112,7 +112,7 @@ export const mutations: readonly Mutation[] = [
   // -- what nobody needs is let go
   {
     name: 'a subscription that is confirmed when its client has left stays',
-    file: 'server/src/websocket/connection.ts',
+    file: 'server/src/websocket/subscriptions.ts',
     find: '        hub.unsubscribe(this, name)\n        this.#channels.delete(name)\n      }',
     replace: '        this.#channels.delete(name)\n      }',
   },
@@ -157,8 +157,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a slow reader of the base is not closed at a gap',
-    file: 'server/src/websocket/connection.ts',
-    find: "if (!this.format.positions) return this.close('gap')",
+    file: 'server/src/websocket/subscriptions.ts',
+    find: "if (!this.format.positions) return this.#client.close('gap')",
     replace: 'if (!this.format.positions) return',
   },
 

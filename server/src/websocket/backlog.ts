@@ -3,6 +3,8 @@ import { hasLog, type Channel, type LoggedChannel } from '../channels/channel.ts
 import type { Entry } from '../channels/log.ts'
 import { positionOf, type Position } from '../channels/position.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { Link } from './link.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** The connection that a backlog is sent to. */
 export interface BacklogReader {
@@ -20,6 +22,9 @@ export class Backlog {
   readonly #hub: Hub
   readonly #reader: BacklogReader
   readonly #positions = new Map<LoggedChannel, Position>()
+  /** What had left for the client when it was last seen to read, in bytes; and when that was. */
+  #sentBytes = -1
+  #readAt = 0
 
   constructor(hub: Hub, reader: BacklogReader) {
     this.#hub = hub
@@ -50,6 +55,15 @@ export class Backlog {
       else if (!this.#sendChannel(channel, position)) return 'full'
     }
     return result
+  }
+
+  /** Whether there is something for the client to read, and it has read none of it for so long. */
+  isStuck(link: Link, ms: number): boolean {
+    const now = uptimeMs()
+    if (link.bufferedBytes > 0 && link.sentBytes === this.#sentBytes) return now - this.#readAt >= ms
+    this.#sentBytes = link.sentBytes
+    this.#readAt = now
+    return false
   }
 
   /** Returns false if the buffer is full, or the connection closed, before the end of the log. */

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { BufferBudget } from './bufferBudget.ts'
 import type { Connection } from './connection.ts'
 import { isMatch, type Match } from '../input/match.ts'
+import type { Limits } from '../options.ts'
 
 /** How long a client takes to move: its reconnection is spread over a second. */
 const MOVING_MS = 2000
@@ -8,9 +10,15 @@ const DRAIN_STEP_MS = 100
 
 /** The WebSocket connections of this node, found by what they are asked for. */
 export class Connections {
+  /** What waits for all of them. */
+  readonly budget: BufferBudget
   readonly #all = new Set<Connection>()
   /** The newest connection of each client that gave itself a name. */
   readonly #newest = new Map<string, Connection>()
+
+  constructor({ bufferedBytes, totalBufferedBytes }: Limits) {
+    this.budget = new BufferBudget(bufferedBytes, totalBufferedBytes, this.#all)
+  }
 
   get authenticated(): number {
     return this.#count((connection) => connection.isOpen)
@@ -52,6 +60,12 @@ export class Connections {
   /** Ends those of whom nobody knows yet who they are. */
   endUnknown(): void {
     for (const connection of this.#all) connection.endUnknown()
+  }
+
+  /** To be called now and then: finds those who don't read, and keeps what waits for all within its limit. */
+  sweep(): void {
+    this.budget.measure()
+    for (const connection of this.#all) connection.sweep()
   }
 
   /** Asks all clients to move to another node, one after the other in no order, over `ms`. */

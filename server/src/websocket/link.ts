@@ -9,6 +9,8 @@ export interface Link {
   write(frames: Buffer): void
   /** Bytes that were written and have not left the process. */
   readonly bufferedBytes: number
+  /** Bytes that have left the process. */
+  readonly sentBytes: number
   /** Calls back once, when all of that has left. One callback at a time: those that come meanwhile are dropped. */
   onDrained(callback: () => void): void
   /** Reads nothing more from the client, up to {@link resume}; what has left the network already may still come. */

@@ -1,3 +1,4 @@
+import type { BufferBudget } from './bufferBudget.ts'
 import type { Link } from './link.ts'
 import type { Limits } from '../options.ts'
 
@@ -22,6 +23,7 @@ export interface Requested {
 export class Requests {
   readonly #link: Link
   readonly #limits: Limits
+  readonly #budget: BufferBudget
   readonly #requested: Requested
   /** Frames that came when the client had enough to wait for; `null` while it is read from. */
   #waiting: { readonly frames: string[]; next: number; bytes: number } | null = null
@@ -33,27 +35,38 @@ export class Requests {
   /** Of answers, counted from when there was room in the buffer. */
   #answerBytes = 0
 
-  constructor(link: Link, limits: Limits, requested: Requested) {
+  constructor(link: Link, limits: Limits, budget: BufferBudget, requested: Requested) {
     this.#link = link
     this.#limits = limits
+    this.#budget = budget
     this.#requested = requested
   }
 
-  /** A frame has come; false if more have come than may wait, though the client is not read from. */
-  receive(frame: string): boolean {
+  /** Bytes of frames that wait. */
+  get waitingBytes(): number {
+    return this.#waiting?.bytes ?? 0
+  }
+
+  /**
+   * A frame has come. `tooMuch`: more waits now than may, though the client is not read from. `tooMuchForAll`: more than may
+   * while so much waits of all clients.
+   */
+  receive(frame: string): 'taken' | 'tooMuch' | 'tooMuchForAll' {
     if (this.#waiting === null) {
       if (!this.#isEnough) {
         this.#requested.take(frame)
-        return true
+        return 'taken'
       }
       this.#waiting = { frames: [], next: 0, bytes: 0 }
       this.#link.pause()
     }
     this.#waiting.frames.push(frame)
     this.#waiting.bytes += frame.length
-    // More than that only comes where little has become much, as compressed frames do.
+    this.#budget.add(frame.length)
     const { bufferedBytes, messageBytes } = this.#limits
-    return this.#waiting.bytes <= Math.max(bufferedBytes, UNDER_WAY_BYTES + messageBytes)
+    // More than that only comes where little has become much, as compressed frames do.
+    if (this.#waiting.bytes > Math.max(bufferedBytes, UNDER_WAY_BYTES + messageBytes)) return 'tooMuch'
+    return this.#budget.isShort && this.#waiting.bytes > this.#budget.limit ? 'tooMuchForAll' : 'taken'
   }
 
   /** Something that frames may have waited for is over. */

@@ -141,6 +141,10 @@ class WebSocketLink implements Link {
     return this.#socket.writableLength
   }
 
+  get sentBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength
+  }
+
   write(frames: Buffer): void {
     if (this.#ws.readyState === OPEN) this.#socket.write(frames)
   }
@@ -191,9 +195,8 @@ class WebSocketLink implements Link {
   /** Whether a client that is not read from is there: it has taken what was written at once, or has nothing to take. */
   #isReading(): boolean {
     if (this.#readOn === null) return false
-    const sent = this.#socket.bytesWritten - this.#socket.writableLength
-    const isReading = sent !== this.#sentAtPing || this.#socket.writableLength === 0
-    this.#sentAtPing = sent
+    const isReading = this.sentBytes !== this.#sentAtPing || this.bufferedBytes === 0
+    this.#sentAtPing = this.sentBytes
     return isReading
   }
 

@@ -1,0 +1,265 @@
+import {
+  reasons,
+  type CloseName,
+  type GapReason,
+  type ServerMessage,
+  type Subscribe,
+} from '@broadcaster/protocol'
+import { Backlog, type BacklogReader } from './backlog.ts'
+import { hasLog, type Channel, type Subscriber } from '../channels/channel.ts'
+import type { ConnectionHost } from './connection.ts'
+import { Deadline } from '../time/deadline.ts'
+import { BroadcasterError, ChannelRefused } from '../errors.ts'
+import { subscribedText, textFrame, type FrameFormat } from '../channels/frames.ts'
+import type { SubscribeResult } from '../hub/hub.ts'
+import type { Link } from './link.ts'
+import type { Entry } from '../channels/log.ts'
+import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import type { Moment } from '../clients/revocations.ts'
+
+/** The connection that has the subscriptions. */
+export interface SubscribingClient {
+  readonly isClosed: boolean
+  readonly auth: Record<string, unknown>
+  readonly context: unknown
+  close(name: CloseName, reason?: string): void
+  send(message: ServerMessage): void
+  /** Sends an answer, which counts for how much the client may ask. */
+  answer(frame: Buffer): void
+  /** Calls {@link Subscriptions.catchUp} when everything that was written has left. */
+  waitForDrain(): void
+}
+
+/** The channels of one WebSocket client, and how it gets their messages: from the hub, or from the logs while it is slow. */
+export class Subscriptions implements Subscriber, BacklogReader {
+  batch: Channel | Channel[] | null = null
+  readonly format: FrameFormat
+  readonly #host: ConnectionHost
+  readonly #link: Link
+  readonly #client: SubscribingClient
+  /** `null` while Redis has not confirmed it yet. */
+  readonly #channels = new Map<string, Channel | null>()
+  /** `null` unless the client reads more slowly than messages come. */
+  #backlog: Backlog | null = null
+
+  constructor(host: ConnectionHost, link: Link, client: SubscribingClient, format: FrameFormat) {
+    this.#host = host
+    this.#link = link
+    this.#client = client
+    this.format = format
+  }
+
+  get isClosed(): boolean {
+    return this.#client.isClosed
+  }
+
+  /** The client is served from the logs, and not by the hub. */
+  get isLagging(): boolean {
+    return this.#backlog !== null
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    // Those that are not confirmed end themselves when they see that the connection is closed.
+    for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
+    this.#channels.clear()
+    this.#backlog = null
+  }
+
+  // -- requests
+
+  async subscribe(message: Subscribe): Promise<void> {
+    const { revocations } = this.#host
+    for (const isLast of [false, true]) {
+      const begun = revocations.now
+      if (!(await this.#trySubscribe(message, begun))) return
+      // Taken away while it was under way: `canSubscribe` may have answered before. It is asked again, once.
+      if (isLast) return this.#refuse(message.channel, reasons.channelRefused)
+    }
+  }
+
+  unsubscribe(name: string): void {
+    const channel = this.#channels.get(name)
+    this.#host.hub.unsubscribe(this, name)
+    this.#channels.delete(name)
+    if (!channel || this.#backlog === null) return
+    this.#backlog.remove(channel)
+    // It may have been the one that the backlog was waiting for.
+    this.#client.waitForDrain()
+  }
+
+  /** The server takes the channel away. One that is not confirmed yet is asked for again. */
+  revoke(name: string, reason: string): void {
+    if (!this.#channels.get(name)) return
+    this.unsubscribe(name)
+    if (this.format.positions) this.#client.send({ __type: 'unsubscribed', channel: name, reason })
+  }
+
+  // -- what the hub calls
+
+  write(frames: Buffer): void {
+    if (this.#put(frames)) this.#lag()
+  }
+
+  gap(channel: Channel, position: Position, reason: GapReason): void {
+    if (!this.format.positions) return this.#client.close('gap')
+    this.#client.send({ __type: 'gap', channel: channel.name, position: formatPosition(position), reason })
+  }
+
+  refused({ name }: Channel): void {
+    // A client of the base learns of it when it comes back and asks for the channel.
+    if (this.format.positions) this.revoke(name, reasons.channelRefused)
+    else this.#client.close('gap')
+  }
+
+  /** Sends what the client lacks from the logs, up to the limit of the buffer. */
+  catchUp(): void {
+    if (this.#backlog === null) return
+    if (this.#link.bufferedBytes > 0) return this.#client.waitForDrain()
+    const result = this.#backlog.send()
+    if (this.isClosed) return
+    if (result === 'full') this.#client.waitForDrain()
+    if (result === 'done') this.#backlog = null
+  }
+
+  // -- slow readers
+
+  send(channel: Channel, entry: Entry): boolean {
+    return !this.#put(channel.frame(entry, this.format))
+  }
+
+  /**
+   * To be called now and then. A client that is over its limit, which may have been lowered, is served from the logs. One that
+   * reads nothing for too long is closed.
+   */
+  sweep(): void {
+    if (this.#backlog === null) {
+      if (this.#isFull) this.#lag()
+    } else if (this.#backlog.isStuck(this.#link, this.#host.limits.laggingTimeout)) {
+      const reason = 'Nothing was read for too long'
+      this.#host.refused({ kind: 'limit', reason }, this.#link)
+      this.#client.close('tryAgainLater', reason)
+    }
+  }
+
+  /** The client reads more slowly than messages come: from here on it is served from the logs. */
+  #lag(): void {
+    // What is pending goes to it too, and may be what makes it lag.
+    this.#host.hub.flush()
+    if (this.isLagging || this.isClosed) return
+    const backlog = new Backlog(this.#host.hub, this)
+    for (const channel of this.#channels.values()) {
+      if (channel === null) continue
+      // Without a log there is nothing to continue from.
+      if (!hasLog(channel)) return this.#client.close('gap')
+      backlog.add(channel, this.#host.hub.headOf(channel))
+    }
+    this.#backlog = backlog
+    this.#client.waitForDrain()
+  }
+
+  /** Writes, and returns whether more waits for the client now than may. */
+  #put(frames: Buffer): boolean {
+    this.#link.write(frames)
+    const { bufferedBytes } = this.#link
+    // As nearly always: the system has taken all of it.
+    if (bufferedBytes === 0) return false
+    this.#host.budget.add(frames.length)
+    return bufferedBytes > this.#host.budget.limit
+  }
+
+  get #isFull(): boolean {
+    return this.#link.bufferedBytes > this.#host.budget.limit
+  }
+
+  // -- how a subscription begins
+
+  /** Returns whether the channel has been taken away meanwhile: then nothing was answered. */
+  async #trySubscribe({ channel: name, position }: Subscribe, begun: Moment): Promise<boolean> {
+    const { hub, access, limits, brokerTimeoutMs, revocations } = this.#host
+    const { auth, context } = this.#client
+    const isTaken = (): boolean => revocations.hasTaken(begun, context, name)
+    const refusal = await access.refusal(name, auth, context)
+    if (this.isClosed) return false
+    if (isTaken()) return true
+    if (refusal !== null) {
+      this.#refuse(name, refusal)
+      return false
+    }
+    const held = this.#channels.get(name)
+    if (held) {
+      // A lagging client has not been sent everything up to the head.
+      const head = this.#backlog?.positionIn(held) ?? hub.headOf(held)
+      this.#confirm({ channel: held, head, missed: [], gap: null }, false)
+      return false
+    }
+    if (this.#channels.size >= limits.channelsPerConnection) {
+      this.#refuse(name, reasons.tooManyChannels)
+      return false
+    }
+    const isResuming = this.format.positions && position !== undefined
+    const since = isResuming ? parsePosition(position) : null
+    // Counts for `channelsPerConnection` while Redis confirms.
+    this.#channels.set(name, null)
+    let isTooLate = false
+    try {
+      await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (result) => {
+        isTooLate = this.isClosed || isTaken()
+        if (isTooLate) return
+        this.#channels.set(name, result.channel)
+        const isUnreadable = isResuming && since === null
+        this.#confirm(
+          this.#withRoom(isUnreadable ? { ...result, gap: 'expired' } : result, since),
+          isResuming,
+        )
+      })
+      if (isTooLate) {
+        hub.unsubscribe(this, name)
+        this.#channels.delete(name)
+      }
+      return isTooLate && !this.isClosed
+    } catch (error) {
+      hub.unsubscribe(this, name)
+      this.#channels.delete(name)
+      if (error instanceof ChannelRefused) this.#refuse(name, reasons.channelRefused)
+      else if (error instanceof BroadcasterError) {
+        this.#client.send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
+      } else throw error
+      return false
+    }
+  }
+
+  /** A replay for which the buffer has no room is sent as a slow reader gets it: from the log, in parts, behind the answer. */
+  #withRoom(result: SubscribeResult, since: Position | null): SubscribeResult {
+    if (since === null || this.#hasRoomFor(result.missed)) return result
+    this.#lag()
+    return { ...result, head: since, missed: [] }
+  }
+
+  #hasRoomFor(missed: readonly Entry[]): boolean {
+    let room = this.#host.budget.limit - this.#link.bufferedBytes
+    return missed.every(({ bytes }) => (room -= bytes) >= 0)
+  }
+
+  #confirm({ channel, head, missed, gap }: SubscribeResult, isResuming: boolean): void {
+    if (this.isClosed) return
+    if (this.#backlog !== null) {
+      // As in `#lag`: without a log there is nothing to continue from.
+      if (!hasLog(channel)) return this.#client.close('gap')
+      this.#backlog.add(channel, head)
+    }
+    if (!this.format.positions) {
+      return this.#client.answer(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
+    }
+    const position = formatPosition(head)
+    this.#client.answer(
+      textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)),
+    )
+    if (this.#isFull) this.#lag()
+  }
+
+  #refuse(channel: string, reason: string): void {
+    this.#host.refused({ kind: 'channel', reason, channel }, this.#link)
+    this.#client.send({ __type: 'subscribeError', channel, reason })
+  }
+}
