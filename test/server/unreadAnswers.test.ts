@@ -46,7 +46,7 @@ const serverSockets = (server: TestServer) =>
   })
 
 describe('a long-poll answer that is not read', () => {
-  it('L14, limits.answerTimeout: is given up, and comes again with the next poll', async () => {
+  it('L14: limits.answerTimeout: is given up, and comes again with the next poll', async () => {
     const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 300 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const { closed } = pollUnread(server, alice.token)
