@@ -119,7 +119,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a channel that is found when its poll has ended stays watched',
     file: 'server/src/longpoll/poll.ts',
-    find: '      if (this.#isStopped || !this.#places.has(name)) hub.unwatch(this, channel)\n',
+    find: '      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)\n',
     replace: '',
   },
   {
