@@ -1,7 +1,7 @@
 import type { BroadcasterClient, BroadcasterError, Message, SubscriptionStatus } from '@broadcaster/client'
 import { onNextFrame } from './frame.ts'
 import { parseBody, type SchemaError } from './schema.ts'
-import type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './useChannel.ts'
+import type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './types.ts'
 
 let lastId = 0
 

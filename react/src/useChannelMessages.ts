@@ -1,8 +1,9 @@
 import type { ChannelName, Gap } from '@broadcaster/client'
 import { useMemo, useSyncExternalStore } from 'react'
 import { MessageList } from './MessageList.ts'
+import type { ChannelOptions, ChannelState, ReceivedMessage } from './types.ts'
 import { useClient } from './useBroadcaster.ts'
-import { useChannel, type ChannelOptions, type ChannelState, type ReceivedMessage } from './useChannel.ts'
+import { useChannel } from './useChannel.ts'
 import { useKept } from './useKept.ts'
 
 export interface ChannelMessagesOptions<Item, Body = string, Name = string> extends ChannelOptions<
