@@ -1,84 +1,94 @@
 import type { SessionStore } from './sessions.ts'
 
-/** What a backend tells the hub. */
+/** The events that a backend reports to the hub. */
 export interface BackendReceiver {
-  /** A message of a subscribed channel, in the broker's order. Never called from within another call. */
+  /**
+   * A message of a subscribed channel. The calls follow the broker's order. It is never called synchronously from
+   * within another call.
+   */
   message(channel: string, body: string): void
-  /** Listening, on a connection on which nothing is subscribed yet. */
+  /** The backend receives messages again, on a new connection that has no subscriptions yet. */
   up(): void
-  /** Not listening any more: messages may be missed until `up` and the next subscribe. */
+  /** The backend no longer receives messages. Messages may be missed until `up` and the next `subscribe`. */
   down(error: Error): void
 }
 
-/** A beacon that was made, and what the broker's clock said. */
+/** The number of a new beacon, and the time of the broker's clock when it was made. */
 export interface Beacon {
   readonly n: number
   readonly nowMs: number
 }
 
 /**
- * Where messages come from. All subscriptions of a backend see one order, and a `subscribe` that has resolved sees
- * everything published after that.
+ * The message broker, as the hub sees it. All subscriptions of a backend receive messages in the same order. A
+ * `subscribe` that has resolved receives every message that is published after that.
  */
 export interface Backend {
   /**
-   * Whether all nodes see the same order, so that beacons number messages alike everywhere. Where they don't
-   * (Redis Cluster), positions mean something on their own node only.
+   * Whether all nodes receive messages in the same order. Only then do beacons give a message the same number on every
+   * node. Otherwise (Redis Cluster) a position is valid on its own node only.
    */
   readonly isOrdered: boolean
   readonly sessions: SessionStore
-  /** Whether requests can be served right now: every connection is there. */
+  /** Whether requests can be served now: every connection is established. */
   readonly isConnected: boolean
-  /** What the broker can't do for now although it is there, in a word for whoever watches; `null` if all is well. */
+  /**
+   * The reason why a connected broker cannot do everything that is needed, as a short text for monitoring; `null` if
+   * there is none.
+   */
   readonly trouble: string | null
 
   /**
-   * Connects, and goes on trying for as long as the broker is away: resolves when everything is connected. Rejects only
-   * where trying again can't help.
+   * Connects, and retries for as long as the broker is unavailable. Resolves when every connection is established.
+   * Rejects only if a retry cannot help.
    *
    * @throws {BroadcasterError} `brokerRefused`
    */
   start(receiver: BackendReceiver): Promise<void>
 
   /**
-   * Resolves with the channels that the broker refuses, when it has confirmed all others; rejects if the connection breaks
-   * before.
+   * Resolves with the channels that the broker refuses, as soon as it has confirmed all others. Rejects if the
+   * connection breaks before that.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker can't for now
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker currently cannot serve the command
    */
   subscribe(channels: readonly string[]): Promise<readonly string[]>
   unsubscribe(channels: readonly string[]): Promise<void>
 
   /**
-   * Resolves with the number of nodes that were listening.
+   * Resolves with the number of nodes that received the message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses the command
    */
   publish(channel: string, body: string | Buffer): Promise<number>
 
   /**
-   * Makes the next beacon number (see `makeBeacon`), of this run of the broker, greater than `floor` and than every number
-   * before, publishes it on the control channel in the same step (see `control.ts`), and resolves with it. A `floor` that can't be
-   * right is not believed: then the number is below it.
+   * Makes the next beacon number (see `makeBeacon`) and publishes it on the control channel in the same atomic step
+   * (see `control.ts`). The number contains the current run of the broker. It is greater than `floor` and than every
+   * earlier number. A `floor` that is implausible is ignored; the number is then less than `floor`. Resolves with the
+   * beacon.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses the command
    */
   beacon(floor: number): Promise<Beacon>
 
-  /** Notes how many connections this node has, for {@link connections} of every node, until `ttlMs` from now. */
+  /**
+   * Stores the number of connections of this node for `ttlMs`, so that {@link connections} of every node can count
+   * them.
+   */
   report(node: string, connections: number, ttlMs: number): Promise<void>
-  /** The sum of what nodes other than `node` have reported. */
+  /** The sum of the connections that all nodes except `node` have reported. */
   connections(node: string): Promise<number>
-  /** Takes this node off the list. */
+  /** Removes this node from the list of nodes. */
   leave(node: string): Promise<void>
 
-  /** Keeps a revocation for nodes that are not listening, for {@link KEPT_REVOCATIONS}. */
+  /** Stores a revocation for {@link KEPT_REVOCATIONS}, for nodes that currently receive no messages. */
   keepRevocation(text: string): Promise<void>
-  /** The revocations of the last `ms` that are kept, oldest first. */
+  /** The stored revocations of the last `ms`, oldest first. */
   keptRevocations(ms: number): Promise<readonly string[]>
 
   close(): Promise<void>
 }
 
-/** How long revocations are kept, and how many at most. */
+/** How long revocations are stored, and the maximum number of them. */
 export const KEPT_REVOCATIONS = { ms: 600_000, count: 10_000 }

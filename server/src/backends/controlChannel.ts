@@ -3,12 +3,13 @@ import { databaseOf } from './databases.ts'
 import type { RedisTarget } from '../options.ts'
 
 const DEFAULT_NAMESPACE = 'bc:'
-/** The original's, for those who have changed nothing. */
+/** The channel of the original. It is used with default options. */
 const DEFAULT_CHANNEL = 'broadcaster'
 
 /**
- * Redis knows one pub/sub for all its databases. Two applications that keep their keys apart, by database or by namespace,
- * must not hear each other's control messages either: the channel follows from both.
+ * The control channel of an application. Pub/sub in Redis is global for all databases. Two applications with separate
+ * keys (by database or by namespace) must not receive each other's control messages, so the name contains both the
+ * namespace and the databases.
  */
 export function controlChannelFor(namespace: string, redis: RedisTarget, pubSub: RedisTarget): string {
   const databases = [...new Set([databaseOf(redis), databaseOf(pubSub)])]
@@ -17,8 +18,10 @@ export function controlChannelFor(namespace: string, redis: RedisTarget, pubSub:
 }
 
 /**
- * Nodes of versions that had one channel for all count from other beacons of the same Redis: as if it were another run of
- * it, so that a client that goes from one to the other is told of a gap, and misses nothing silently.
+ * A number that is added to the run of the broker in beacons. In older versions, all nodes used one control channel,
+ * and therefore count from other beacons of the same Redis. The salt makes the beacons of this version look like
+ * another run. A client that moves between nodes of both versions then receives a gap, instead of missing messages
+ * silently.
  */
 export function runSaltOf(controlChannel: string, namespace: string): number {
   if (!controlChannel.startsWith(`${namespace}control:`)) return 0

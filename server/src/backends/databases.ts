@@ -1,15 +1,18 @@
 import type { RedisTarget } from '../options.ts'
 import { isInstance } from './ioredis.ts'
 
-/** The number of the database that a target's keys are in. */
+/** The number of the database in which a target's keys are. */
 export function databaseOf(target: RedisTarget): number {
   if (typeof target === 'string') return databaseOfUrl(target)
   if (!isInstance(target)) return numberOf(target.db)
-  // A cluster has only one.
+  // A Redis Cluster has only database 0.
   return 'db' in target.options ? numberOf(target.options.db) : 0
 }
 
-/** As ioredis reads a URL, which may not be installed: the path of `redis://` before `?db=`, and only `?db=` of a Unix socket. */
+/**
+ * Reads the database from a URL by the rules of ioredis, without ioredis, which may not be installed. For `redis://`
+ * the path has precedence over `?db=`. For a Unix socket only `?db=` counts.
+ */
 function databaseOfUrl(target: string): number {
   const query = target.includes('?') ? target.slice(target.indexOf('?')) : ''
   const inQuery = new URLSearchParams(query).getAll('db').at(-1)
@@ -17,7 +20,7 @@ function databaseOfUrl(target: string): number {
   return numberOf(new URL(target).pathname.slice(1) || inQuery)
 }
 
-/** From a URL it comes as text. */
+/** Converts the database to a number. A URL contains it as text. */
 function numberOf(db: unknown): number {
   return Number.parseInt(String(db ?? 0), 10)
 }

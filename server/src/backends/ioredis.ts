@@ -2,35 +2,39 @@ import type { Redis } from 'ioredis'
 import { BroadcasterError } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
 
-/** The class that makes connections from a URL or from options. */
+/** The class that creates a connection from a URL or from options. */
 export type RedisClass = typeof Redis
 
 /**
- * Loads ioredis, which is an optional peer dependency: applications with `redis: false` do not install it, and an instance
- * brings its own. The import is dynamic and its name is a literal, so that bundlers include it and Jest can replace it.
+ * Loads ioredis, an optional peer dependency: an application with `redis: false` does not install it, and an ioredis
+ * instance comes with its own copy. The import is dynamic, and its name is a literal, so that bundlers include it and
+ * Jest can mock it.
  *
- * @throws {BroadcasterError} `invalidOption`, where it is not installed or too old
+ * @throws {BroadcasterError} `invalidOption`, if ioredis is not installed or too old
  */
 export async function loadIoredis(): Promise<RedisClass> {
   let loaded: { readonly Redis?: unknown }
   try {
     loaded = await import('ioredis')
   } catch (error) {
-    // `require()` lists all that required it on further lines.
+    // The error of `require()` has further lines with the modules that required it.
     const [reason] = (error as Error).message.split('\n')
     throw unusable(`it could not be loaded (${reason})`, error)
   }
-  // Versions before 5 export no class of this name.
+  // Versions before 5 do not export a class with this name.
   if (typeof loaded.Redis !== 'function') throw unusable('the installed version is too old')
   return loaded.Redis as RedisClass
 }
 
-/** Whether the target is an instance. Not `instanceof`: it may come from another copy of ioredis. */
+/**
+ * Whether the target is an ioredis instance. `instanceof` is not used, because the instance may come from another copy
+ * of ioredis.
+ */
 export function isInstance(target: RedisTarget): target is Extract<RedisTarget, { duplicate: unknown }> {
   return typeof target === 'object' && 'duplicate' in target && typeof target.duplicate === 'function'
 }
 
-/** Whether the target is a Redis Cluster, which only an instance can be. */
+/** Whether the target is a Redis Cluster. Only an instance can be one. */
 export function isClusterTarget(target: RedisTarget): boolean {
   return isInstance(target) && target.isCluster
 }

@@ -16,7 +16,7 @@ import { throughUtf8 } from '../input/text.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 
-/** One process, no services: what `redis: false` uses. */
+/** The backend for `redis: false`: one process, without external services. */
 export class MemoryBackend implements Backend {
   readonly isOrdered = true
   readonly trouble = null
@@ -25,7 +25,7 @@ export class MemoryBackend implements Backend {
   readonly #channels = new Set<string>()
   #receiver: BackendReceiver | null = null
   #beacon = 0
-  /** Clients may come back after a restart of the process: to them this is another broker. */
+  /** A random run. When the process has restarted, returning clients must see a different run of the broker. */
   readonly #run = randomInt(1024)
 
   constructor(options: { controlChannel: string; timeoutMs: number }) {
@@ -55,7 +55,7 @@ export class MemoryBackend implements Backend {
     if (this.#receiver === null) throw new BroadcasterError('closed', 'The broadcaster has been closed')
     if (!this.#channels.has(channel)) return 0
     const text = typeof body === 'string' ? throughUtf8(body) : body.toString()
-    // Not from within the caller's call: that may be a handler of ours.
+    // The message is not delivered synchronously, because the caller may be inside one of our own callbacks.
     queueMicrotask(() => this.#receiver?.message(channel, text))
     return 1
   }
@@ -76,7 +76,7 @@ export class MemoryBackend implements Backend {
 
   async leave(): Promise<void> {}
 
-  // The one node of this process is always listening.
+  // This process has only one node, and that node always receives messages. So nothing has to be stored.
   async keepRevocation(): Promise<void> {}
 
   async keptRevocations(): Promise<readonly string[]> {
@@ -94,11 +94,11 @@ interface StoredSession {
   channels: Map<string, Position>
   answer: SessionAnswer | null
   poller: string | null
-  /** In ms since the process started. */
+  /** In ms since the start of the process. */
   expiresAt: number
 }
 
-/** Sessions of one process: steps that touch nothing but a Map are atomic by themselves. */
+/** The sessions of one process. Each step only changes a Map synchronously, so it is atomic. */
 export class MemorySessions implements SessionStore {
   readonly #life: { idleMs: number; pollingMs: number }
   readonly #sessions = new Map<string, StoredSession>()
@@ -109,7 +109,7 @@ export class MemorySessions implements SessionStore {
 
   async create(id: string, identity: SessionIdentity): Promise<void> {
     this.#dropExpired()
-    // As in Redis, where it is JSON: what the caller does to its objects later must not show.
+    // A copy through JSON, as with Redis: later changes of the caller's objects must not change the session.
     const copy = JSON.parse(JSON.stringify(identity)) as SessionIdentity
     this.#sessions.set(id, {
       identity: copy,

@@ -22,14 +22,17 @@ export interface RedisBackendOptions {
   readonly codec: ControlCodec
 }
 
-/** How often it is looked whether Redis can do what is needed. */
+/** How often the backend checks whether Redis can do everything that is needed. */
 const CHECK_INTERVAL_MS = 1000
-/** Refusals that are told of in one outage: they may hold addresses, and so be always new. */
+/**
+ * The maximum number of refusals that are logged in one outage. Their texts may contain addresses, so each may be a new
+ * text.
+ */
 const MAX_TOLD = 20
-/** Refused channels that are logged by name. */
+/** The maximum number of refused channels that are logged by name. */
 const MAX_REFUSED_TOLD = 100
 
-/** Redis through ioredis: three connections, to subscribe, to publish, and for data. */
+/** The backend for Redis, through ioredis. It has three connections: for subscriptions, for PUBLISH and for data. */
 export class RedisBackend implements Backend {
   readonly isOrdered: boolean
   readonly sessions: RedisSessions
@@ -77,14 +80,14 @@ export class RedisBackend implements Backend {
           ...(connection === this.#publisher ? publisherSteps(names) : []),
           ...(connection === this.#data ? dataSteps(names) : []),
         ],
-        // Where messages are published now, they have to be heard.
+        // Messages are now published to another server, so the subscriber has to move there too.
         moved: () => {
           if (connection === this.#publisher) void this.#follow()
         },
       })
       this.#troubles.set(connection, trouble)
     }
-    // Each node of a cluster has an order of its own.
+    // In a Redis Cluster, each node has an order of its own.
     this.isOrdered = !this.#subscriber.isCluster
     this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, this.#data.isCluster)
   }
@@ -120,10 +123,10 @@ export class RedisBackend implements Backend {
       return []
     } catch (error) {
       if (!isDenied(error)) throw failure(error)
-      // It may be about what nodes need.
+      // The missing permission may also be one that nodes need for themselves.
       this.#troubles.get(this.#subscriber)!.note(error)
     }
-    // One that is refused refuses all that were asked for with it.
+    // If Redis refuses one channel, it refuses the whole command. So each channel is now tried alone.
     const answers = await Promise.allSettled(channels.map((channel) => client.subscribe(channel)))
     const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
     if (failed !== undefined) throw failure((failed as PromiseRejectedResult).reason)
@@ -221,7 +224,8 @@ export class RedisBackend implements Backend {
     if (this.#isClosed) return
     this.#options.logger.debug({ err: error }, 'A connection to Redis failed')
     if (connection === this.#subscriber) this.#down(error)
-    // Nobody notices a connection for commands that is back in a moment.
+    // A connection for commands that is restored within a moment is not logged as an outage, because commands wait for
+    // it.
     else if (!connection.isReady && !connection.isPatient) this.#outage.begin(error)
     if (!isReply(error)) return
     this.#outage.tell(error)
@@ -238,10 +242,10 @@ export class RedisBackend implements Backend {
     this.#receiver!.down(error)
   }
 
-  /** Once for each channel, and not of every name that somebody makes up. */
+  /** Logs a refused channel once, and logs only a limited number of channels, because clients can invent names. */
   #tellRefused(channel: string): void {
     const { controlChannel, controlNamespace } = this.#options
-    // What nodes need is told as what they need.
+    // A refused control channel is reported by {@link Trouble}, as a missing right of the node.
     if (channel === controlChannel || channel.startsWith(controlNamespace)) return
     if (this.#refusedChannels.has(channel) || this.#refusedChannels.size >= MAX_REFUSED_TOLD) return
     this.#refusedChannels.add(channel)
@@ -255,13 +259,16 @@ export class RedisBackend implements Backend {
     for (const trouble of this.#troubles.values()) void trouble.check()
   }
 
-  /** The subscriber has to be where messages are published. If nobody can say, it is made anew. */
+  /**
+   * Moves the subscriber to the server to which messages are published. If the servers cannot be compared, the
+   * subscriber reconnects.
+   */
   async #follow(): Promise<void> {
     const [here, there] = await Promise.all([this.#publisher.runId(), this.#subscriber.runId()])
     if (here === null || here !== there) this.#subscriber.renew()
   }
 
-  /** Resolves when everything is connected, and we may do what we need. */
+  /** Resolves when every connection is established and has all the rights that are needed. */
   async #askRights(): Promise<void> {
     const troubles = [...this.#troubles.values()]
     const missing = new Map<string, Set<string>>()
@@ -285,7 +292,7 @@ export class RedisBackend implements Backend {
   }
 }
 
-/** What is logged of an outage: that it begins, what Redis says meanwhile, and that it is over; each of it once. */
+/** The log of an outage: its begin, the errors of Redis during it, and its end. Each is logged once. */
 class Outage {
   readonly #logger: Logger
   readonly #told = new Set<string>()
@@ -301,7 +308,7 @@ class Outage {
     this.tell(error, 'Redis is away; trying again')
   }
 
-  /** Not at every attempt to connect. */
+  /** Logs an error once, not at every attempt to connect. */
   tell(error: Error, message = 'Redis refuses the connection'): void {
     if (this.#told.has(error.message) || this.#told.size >= MAX_TOLD) return
     this.#told.add(error.message)
@@ -316,7 +323,7 @@ class Outage {
   }
 }
 
-/** What callers branch on: Redis says no, or is away. */
+/** Converts an error to the two codes that callers distinguish: Redis refused the command, or Redis is unavailable. */
 function failure(error: unknown): BroadcasterError {
   return BroadcasterError.from(error, troubleOf(error) === null ? 'brokerUnavailable' : 'brokerRefused')
 }

@@ -8,13 +8,14 @@ import type { Commands } from './redisConnection.ts'
 import type { Names } from './redisRights.ts'
 
 /**
- * What both scripts begin with. A number is a time in ms, and behind it ten bits of the identity of this run of Redis (see
- * `position.ts`). The clock keeps numbers from going back when the key is lost (a restart, a failover), `floor` when
- * the clock goes back. Whoever may not ask for INFO has no run.
+ * The common part of both scripts. A beacon number is a time in ms, followed by ten bits that identify this run of
+ * Redis (see `position.ts`). If the key is lost (restart, failover), the clock keeps numbers from decreasing. If the
+ * clock is set back, `floor` does. If the Redis user may not call INFO, the run is 0.
  *
- * Numbers run ahead of the clock only by what a clock was set back, and by 1 ms for each beacon over a thousand a second. No
- * mistake about time zones makes a day; who is further ahead was told so by somebody else, or by a clock that was days off, and
- * would stay ahead for ever. The key and the floor are not believed then, and nodes hear it from the number that they get.
+ * Numbers are ahead of the clock only by the amount that a clock was set back, and by 1 ms for each beacon above a
+ * thousand per second. A wrong time zone is a mistake of less than a day. A number that is further ahead comes from
+ * somebody else, or from a clock that was wrong by days. It would stay ahead permanently. So the script ignores such a
+ * key or floor, and nodes recognize this by the number that they get.
  */
 const NEXT = `
 local time = redis.call('TIME')
@@ -29,15 +30,19 @@ local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '
 local run = (tonumber(id, 16) + tonumber(ARGV[3])) % 1024
 local number = string.format('%.0f', ms * 1024 + run)`
 
-/** Makes the next beacon and publishes it in one step, so that all nodes see beacons in the order of their numbers. */
+/**
+ * Makes the next beacon and publishes it in one atomic step, so that all nodes receive beacons in the order of their
+ * numbers.
+ */
 const MAKE = `${NEXT}
 redis.call('SET', KEYS[1], number)
 redis.call('PUBLISH', ARGV[2], ARGV[4] .. number .. ARGV[5])
 return { number, string.format('%.0f', now) }`
 
 /**
- * The same with a number that a node has proposed and signed, since Redis must not know the secret. It is taken if it is not
- * below the next one, of this run, and not further ahead of the clock than can be believed. Returns the next number otherwise.
+ * Publishes a beacon that a node has proposed and signed, because Redis must not know the secret. The script accepts
+ * the proposal if it is at least the next number, is of this run, and is not implausibly far ahead of the clock.
+ * Otherwise it returns the next number.
  */
 const TAKE = `${NEXT}
 local proposed = tonumber(ARGV[4])
@@ -49,18 +54,23 @@ redis.call('SET', KEYS[1], ARGV[4])
 redis.call('PUBLISH', ARGV[2], ARGV[5])
 return { ARGV[4], string.format('%.0f', now), 1 }`
 
-/** A proposal is ahead of the clock by about what a way to Redis takes, so that most are taken at once. */
+/**
+ * How far a proposal is ahead of the clock. It is about the latency to Redis, so that most proposals are accepted at
+ * the first try.
+ */
 const AHEAD_MS = 20
-/** Proposals until the nodes that propose at the same time have made way. */
+/** The maximum number of proposals. Retries are needed while other nodes propose at the same time. */
 const MAX_TRIES = 20
 
-/** Makes beacons, through a script of Redis. */
+/** Makes beacons with a script in Redis. */
 export class RedisBeacons {
   readonly #commands: Commands
   readonly #names: Names
   readonly #codec: ControlCodec
   readonly #salt: number
-  /** The next number, as far as is known, and what the clock of Redis is ahead of ours. */
+  /**
+   * The least number that Redis would accept next, as far as is known; and how far the clock of Redis is ahead of ours.
+   */
   #next = 0
   #aheadMs = 0
 
@@ -90,7 +100,7 @@ export class RedisBeacons {
     throw new BroadcasterError('brokerUnavailable', 'Other nodes made a beacon before each of ours')
   }
 
-  /** Nodes that met at one number go apart with each try. */
+  /** Returns a number with a random distance that grows with each try, so that nodes that collide separate. */
   #proposal(tries: number): number {
     const leastMs = Math.max(timeOfBeacon(this.#next) + 1, Date.now() + this.#aheadMs + AHEAD_MS)
     return makeBeacon(leastMs + Math.floor(Math.random() * 2 ** Math.min(tries, 10)), this.#next)

@@ -8,23 +8,23 @@ import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
 import { isReply } from './redisReplies.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** A command that has no answer by then has failed. */
+/** The maximum time for the reply to a command. After that the command has failed. */
 const COMMAND_TIMEOUT_MS = 3000
 /**
- * How often every connection is asked for a sign of life through Redis itself; TCP would take minutes. It also keeps a
- * Redis with a `timeout`, of which 1 s is the smallest, from closing connections that nobody needs just now.
+ * The interval of the health check, which sends PING on every connection. TCP alone would need minutes to detect a dead
+ * connection. The PING also keeps a Redis with the setting `timeout` (at least 1 s) from closing idle connections.
  */
 const SIGN_INTERVAL_MS = 500
-/** So many questions without a byte in return, and a connection is not healthy any more, and then dead. */
+/** The number of checks without a received byte after which a connection is unhealthy, and after which it is dead. */
 const QUESTIONS_UNTIL_ILL = 4
 const QUESTIONS_UNTIL_DEAD = 5
-/** How long whoever needs a connection that has just been lost waits for the next one. */
+/** How long a command waits for a new connection after the old one was lost. */
 const RECONNECT_PATIENCE_MS = 1000
 const MAX_RETRY_MS = 2000
-/** A command that is cut off again and again is given up. */
+/** The maximum number of attempts of a command whose connection breaks again and again. */
 const MAX_TRIES = 3
 
-/** Every command that this kit sends; `redisRights.ts` asks whether it may. */
+/** Every command that this kit sends. `redisRights.ts` checks the permission for each. */
 const COMMANDS = [
   'eval',
   'evalsha',
@@ -42,26 +42,35 @@ const COMMANDS = [
 
 const NOT_CONNECTED = 'There is no connection to Redis: nothing was sent'
 
-/** What Redis says to a connection that it does not take. */
+/** The error that Redis sends when it refuses a new connection. */
 const DOORMAN = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
 
-/** These may have been executed when the connection breaks, and a second time would be another thing. */
+/**
+ * Commands that are not repeated when the connection breaks. Redis may have executed them already, and a second
+ * execution has another effect.
+ */
 const NOT_TWICE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
 
-/** Commands that wait for a connection which is just being made anew. */
+/** The commands of a connection. They wait while it is being replaced. */
 export type Commands = Pick<Redis, (typeof COMMANDS)[number]>
 
 export interface ConnectionEvents {
   ready(): void
-  /** It was there, and is no more. */
+  /** The established connection was lost. */
   lost(error: Error): void
-  /** What happens on it, or on the way to the next one: `lost` is told of too. */
+  /**
+   * An error on the connection, or during an attempt to connect. `lost` is also called if the connection was
+   * established.
+   */
   failed(error: Error): void
-  /** Redis has answered a command with an error. */
+  /** Redis replied to a command with an error. */
   refused(error: Error): void
 }
 
-/** One connection to Redis, or to the nodes of a Cluster: watched, made anew when it is dead, and waited for. */
+/**
+ * One connection to Redis, or to the nodes of a Cluster. It checks its health, reconnects when it is dead, and lets
+ * commands wait for the new connection.
+ */
 export class RedisConnection {
   readonly commands: Commands
   readonly isCluster: boolean
@@ -70,11 +79,14 @@ export class RedisConnection {
   readonly #events: ConnectionEvents
   readonly #silence = new WeakMap<Socket, { bytes: number; questions: number }>()
   readonly #counted = new WeakMap<Socket, number>()
-  /** `null` while it is there. */
+  /** When the connection was lost; `null` while it is established. */
   #lostAt: number | null = uptimeMs()
   #back = deferred()
   #isIll = false
-  /** Of a Cluster: ioredis puts another one in its place by itself, and tells nobody what was missed. */
+  /**
+   * The subscriber connection of a Cluster. ioredis replaces it by itself, and does not report that messages were
+   * missed meanwhile.
+   */
   #clusterSubscriber: Redis | null = null
   #watch: NodeJS.Timeout | null = null
   /** `null` until ioredis is loaded. */
@@ -89,7 +101,7 @@ export class RedisConnection {
   }
 
   /**
-   * The client of ioredis.
+   * The ioredis client.
    *
    * @throws {BroadcasterError} `brokerUnavailable`, before {@link connect} has made it
    */
@@ -98,27 +110,30 @@ export class RedisConnection {
     return this.#client
   }
 
-  /** Whether a command would be sent right now. */
+  /** Whether a command would be sent immediately. */
   get isReady(): boolean {
     return this.#client?.status === 'ready'
   }
 
-  /** Whether what needs it works, if need be after a moment: while it is just being made anew, commands wait. */
+  /** Whether commands work, possibly after a short delay: while the connection is being replaced, commands wait. */
   get isUsable(): boolean {
     return this.isReady ? !this.#isIll : !this.#isSubscriber && this.isPatient
   }
 
-  /** It was lost a moment ago, and may be back in another. */
+  /** Whether the connection was lost only a moment ago, so that commands still wait for the next one. */
   get isPatient(): boolean {
     return this.#patienceMs > 0
   }
 
-  /** Connects, and goes on trying. `Client` makes a connection from a URL or from options; an instance duplicates itself. */
+  /**
+   * Connects, and retries without end. `Client` creates a connection from a URL or from options; an instance is
+   * duplicated instead.
+   */
   connect(Client: RedisClass | null): void {
     const client = connection(
       this.#target,
       Client,
-      // Polls come in crowds: the commands of one turn go to Redis in one write.
+      // Polls arrive in bursts. Auto-pipelining sends all commands of one event loop turn in one write.
       this.#isSubscriber
         ? { autoResubscribe: false }
         : { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true },
@@ -137,28 +152,31 @@ export class RedisConnection {
     client.on('error', (error: Error) => {
       withoutInfo(client, error)
       this.#events.failed(error)
-      // ioredis goes on with database 0 where another one is refused: that may be another application's.
+      // If Redis refuses the selected database, ioredis continues with database 0, which may belong to another
+      // application. So the connection is replaced.
       if (isReply(error)) this.renew()
     })
     if (isCluster(client)) client.on('node error', (error: Error) => this.#events.failed(error))
     else client.on('connect', () => this.#hearDoorman(client.stream as Socket))
     this.#watch = setInterval(() => this.#ask(), SIGN_INTERVAL_MS)
     this.#watch.unref()
-    // A first attempt that fails is retried, and told by the events.
+    // A failed first attempt is retried, and is reported by the events.
     client.connect().catch(() => {})
   }
 
-  /** Drops what there is, and connects anew: where Redis is behind a name, perhaps to another server. */
+  /**
+   * Closes the current connection and connects again. If the address is a host name, this may lead to another server.
+   */
   renew(): void {
     const sockets = socketsOf(this.client)
     if (isCluster(this.client)) this.client.disconnect(true)
-    // `end` of a dead connection is never answered: the socket itself has to go.
+    // A graceful `end` never completes on a dead connection, so the socket is destroyed.
     for (const { stream } of sockets) stream.destroy()
   }
 
-  /** Which run of which server it is connected to; `null` where that can't be had. */
+  /** The run id of the server that it is connected to; `null` if it is not available. */
   async runId(): Promise<string | null> {
-    // Not of a connection with subscriptions, if that is one of ioredis 5.
+    // With ioredis 5, INFO fails on a connection that has subscriptions.
     const info = await this.client.info('server').catch(() => '')
     return /run_id:(\w+)/.exec(info)?.[1] ?? null
   }
@@ -192,7 +210,7 @@ export class RedisConnection {
     }
   }
 
-  /** Resolves with whether there is a new connection. */
+  /** Waits for a new connection. Resolves with whether there is one. */
   async #waitForNext(): Promise<boolean> {
     const before = this.#back
     if (this.#patienceMs > 0) await new Deadline(this.#patienceMs).wait(before.promise)
@@ -200,7 +218,7 @@ export class RedisConnection {
   }
 
   get #patienceMs(): number {
-    // That it is lost may not have been told yet.
+    // The loss of the connection may not have been reported yet.
     return RECONNECT_PATIENCE_MS - (this.#lostAt === null ? 0 : uptimeMs() - this.#lostAt)
   }
 
@@ -209,11 +227,14 @@ export class RedisConnection {
       this.#lostAt = uptimeMs()
       this.#events.lost(error)
     }
-    // At every attempt.
+    // This is called at every failed attempt to connect.
     else this.#events.failed(error)
   }
 
-  /** Turned away at the door, with a word that ioredis keeps to itself since the connection is closed then. */
+  /**
+   * Reports the error with which Redis refuses a new connection. ioredis does not report it, because Redis closes the
+   * connection then.
+   */
   #hearDoorman(stream: Socket): void {
     stream.once('data', (chunk: Buffer) => {
       const [, text] = DOORMAN.exec(chunk.toString('latin1', 0, 200)) ?? []
@@ -221,7 +242,10 @@ export class RedisConnection {
     })
   }
 
-  /** Whatever comes is a sign of life, a refusal too. Questions are counted, not time: it may be us who stood still. */
+  /**
+   * Checks the health of every socket. Any received byte shows that the server is alive, even an error reply. The
+   * checks without a byte are counted, instead of measuring time, because it may be this process that was blocked.
+   */
   #ask(): void {
     this.#isIll = false
     for (const redis of socketsOf(this.client)) {
@@ -243,7 +267,10 @@ export class RedisConnection {
     if (this.#isSubscriber && this.isReady && subscriber !== this.#clusterSubscriber) this.renew()
   }
 
-  /** How much has come on a stream. One that an application's `Connector` has made, a tunnel say, may not count it. */
+  /**
+   * The number of bytes that a stream has received. A stream from a custom `Connector` of the application, for example
+   * a tunnel, may lack `bytesRead`; its bytes are then counted here.
+   */
   #bytesOf(stream: Socket & { readonly bytesRead?: number }): number {
     if (typeof stream.bytesRead === 'number') return stream.bytesRead
     const counted = this.#counted.get(stream)
@@ -256,7 +283,7 @@ export class RedisConnection {
   }
 }
 
-/** Every stream that is open, with its client: one, or one for each node of a Cluster. */
+/** Every open socket with its client: one, or one for each node of a Cluster. */
 function socketsOf(client: Redis | Cluster): (Redis & { stream: Socket })[] {
   const subscriber = clusterSubscriberOf(client)
   const clients = isCluster(client) ? [...client.nodes(), ...(subscriber ? [subscriber] : [])] : [client]
@@ -267,24 +294,27 @@ function hasSocket(redis: Redis): redis is Redis & { stream: Socket } {
   return redis.status === 'connect' || redis.status === 'ready'
 }
 
-/** The connection of a Cluster on which its subscriptions are; the types of ioredis keep it to themselves. */
+/** The connection of a Cluster that holds its subscriptions. It is missing from the types of ioredis. */
 function clusterSubscriberOf(client: Redis | Cluster): Redis | null {
   if (!isCluster(client)) return null
   const { subscriber } = client as unknown as { subscriber: { getInstance(): Redis | null } }
   return subscriber.getInstance()
 }
 
-/** A Redis that knows no INFO can't be asked whether it is ready: a proxy, or a command that was renamed. */
+/**
+ * Disables the ready check if the server does not know INFO (a proxy, or `rename-command`), because the check uses
+ * INFO.
+ */
 function withoutInfo({ options }: Redis | Cluster, { message }: Error): void {
   if (/unknown command.*\binfo\b/i.test(message)) options.enableReadyCheck = false
 }
 
-/** Whether it never left this process. */
+/** Whether the command was never sent. */
 function wasNotSent(error: unknown): boolean {
   return error instanceof Error && error.message.endsWith('enableOfflineQueue options is false')
 }
 
-/** Whether it was on its way when the connection broke: Redis may have executed it. */
+/** Whether the connection broke before the reply. Redis may have executed the command. */
 export function wasCutOff(error: unknown): boolean {
   const cause = error instanceof BroadcasterError ? error.cause : error
   if (!(cause instanceof Error)) return false
@@ -308,16 +338,17 @@ function connection(
 ): Redis | Cluster {
   const settings = {
     lazyConnect: true,
-    // Whoever asks while Redis is away is told at once, instead of being answered long after he has gone.
+    // Commands fail immediately while Redis is unavailable. With a queue they would be answered long after the caller
+    // has given up.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: (attempt: number) => Math.min(100 * attempt, MAX_RETRY_MS),
-    // While Redis is loading its data it is asked once a second, which also tells that it lives.
+    // While Redis is loading its data, ioredis asks it once a second. This also shows that the server is alive.
     maxLoadingRetryTime: 1000,
-    // Channels are plain names, and keys have a namespace of their own.
+    // Channels have no prefix, and keys have a namespace of their own.
     keyPrefix: '',
-    // Replies in the shape that we read, whatever the application likes for its own.
+    // This fixes the form of the replies that we parse, whatever the application has set for its own connections.
     replyMapping: 'legacy' as const,
     stringNumbers: false,
     ...own,
@@ -338,12 +369,14 @@ function connection(
   return new Client!({ ...sentinels(target), ...target, ...settings })
 }
 
-/** A sentinel that does not answer must not be waited for without end. */
+/**
+ * Sets a timeout for sentinels, because a sentinel that does not answer would otherwise block the connection forever.
+ */
 function sentinels({ sentinelCommandTimeout }: RedisOptions): RedisOptions {
   return { sentinelCommandTimeout: sentinelCommandTimeout ?? COMMAND_TIMEOUT_MS }
 }
 
-/** Not `instanceof`: the instance may come from another copy of ioredis. */
+/** `instanceof` is not used, because the instance may come from another copy of ioredis. */
 function isCluster(target: Redis | Cluster): target is Cluster {
   return target.isCluster
 }

@@ -1,34 +1,35 @@
-/** What Redis says when it says no. */
+/** Classifies the error replies of Redis. */
 
-/** Redis refuses us, and will go on doing so: passwords, users, permissions, databases. */
+/** Permanent refusals: passwords, users, permissions, databases. */
 const REFUSAL =
   /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR invalid password|ERR AUTH|ERR DB index|ERR invalid DB index)/
 
 /**
- * What Redis can't do for now, or not for us. Of a command within a script, Redis 6 has the code in the middle of the text.
- * NOSCRIPT and MOVED are no trouble; CLUSTERDOWN is.
+ * Codes for a state in which Redis cannot serve commands now, or not for this user. If a command fails inside a script,
+ * Redis 6 puts the code in the middle of the text. NOSCRIPT and MOVED are not included, because they are part of normal
+ * operation; CLUSTERDOWN is included.
  */
 const TROUBLE = /\b(MISCONF|OOM|READONLY|LOADING|MASTERDOWN|BUSY|NOREPLICAS|CLUSTERDOWN|NOAUTH|NOPERM)\b/
 
-/** In a script, Redis 7.0 and older say it in other words than everywhere else. */
+/** Inside a script, Redis up to 7.0 reports a missing permission with this text instead of NOPERM. */
 const IN_SCRIPT = /The user executing the script can't/
 
-/** An answer of Redis, in whichever version of ioredis: not a connection that broke. */
+/** Whether the error is a reply of Redis, in any version of ioredis. A broken connection is not a reply. */
 export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
-/** A connection that is refused for good. */
+/** Whether Redis refuses the connection permanently. */
 export function isRefusal({ message }: Error): boolean {
   return REFUSAL.test(message)
 }
 
-/** A right that is missing. */
+/** Whether a permission is missing. */
 export function isDenied(error: unknown): boolean {
   return isReply(error) && (error.message.includes('NOPERM') || IN_SCRIPT.test(error.message))
 }
 
-/** The code of what Redis can't do for now, such as `OOM`; `null` where the reply says something else. */
+/** The code of the current trouble of Redis, such as `OOM`; `null` for any other error. */
 export function troubleOf(error: unknown): string | null {
   if (!isReply(error)) return null
   return isDenied(error) ? 'NOPERM' : (TROUBLE.exec(error.message)?.[1] ?? null)

@@ -5,7 +5,10 @@ const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
-/** What is too old or too much goes as others come, a little at a time. */
+/**
+ * Each new revocation also removes some that are too old, or one that exceeds the maximum count. The number is bounded,
+ * so that the script stays short.
+ */
 const KEEP = `${NOW}
 redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -18,7 +21,10 @@ if #old > 0 then redis.call('ZREM', KEYS[1], unpack(old)) end`
 const READ = `${NOW}
 return redis.call('ZRANGEBYSCORE', KEYS[1], string.format('%.0f', now - tonumber(ARGV[1])), '+inf')`
 
-/** Revocations by the time when they were made, by the clock of Redis: for nodes whose subscriber was away. */
+/**
+ * Stored revocations, sorted by time on the clock of Redis. A node whose subscriber was disconnected reads them when it
+ * is back.
+ */
 export class RedisRevocations {
   readonly #commands: Commands
   readonly #key: string

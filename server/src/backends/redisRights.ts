@@ -2,7 +2,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import { isDenied, isReply, troubleOf } from './redisReplies.ts'
 
-/** Where our keys and channels are. */
+/** The names of our keys and channels. */
 export interface Names {
   readonly namespace: string
   readonly controlChannel: string
@@ -10,10 +10,10 @@ export interface Names {
 
 type Step = readonly [command: string, ...args: (string | number)[]]
 
-/** What a right would be granted with: `+eval`, `~bc:*`, `&bc:*`. */
+/** The ACL rule that grants a right: `+eval`, `~bc:*`, `&bc:*`. */
 export type Right = string
 
-/** Tried in its order, on channels of ours: to subscribe. */
+/** The steps that test subscriptions, in this order, on channels of our own. */
 export const subscriberSteps = ({ namespace, controlChannel }: Names): Step[] => {
   const own = `${namespace}node:${randomUUID()}`
   return [
@@ -23,7 +23,10 @@ export const subscriberSteps = ({ namespace, controlChannel }: Names): Step[] =>
   ]
 }
 
-/** To make beacons and to tell other nodes something. What nobody can read is ignored by all of them. */
+/**
+ * The steps that test beacons and messages to other nodes. The messages are empty, and all nodes ignore a message that
+ * they cannot parse.
+ */
 export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => {
   const key = `${namespace}probe:${randomUUID()}`
   return [
@@ -36,7 +39,10 @@ export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => 
   ]
 }
 
-/** To keep sessions, and to count connections: everything that `redisSessions.ts` and `redis.ts` use, on keys that nobody has. */
+/**
+ * The steps that test sessions and the count of connections. They use every command of `redisSessions.ts` and
+ * `redis.ts`, on keys with random names that do not exist.
+ */
 export const dataSteps = ({ namespace }: Names): Step[] => {
   const [hash, sorted, set, text] = ['h', 'z', 's', 't'].map(
     (type) => `${namespace}probe:${randomUUID()}${type}`,
@@ -68,10 +74,10 @@ export const dataSteps = ({ namespace }: Names): Step[] => {
 }
 
 /**
- * Does every step, and returns the rights that were missing. Rights are asked by doing, since asking what one may is
- * itself a right that nobody has.
+ * Executes every step, and returns the rights that are missing. Each right is tested by use, because the command that
+ * lists a user's rights usually requires a right that the user does not have.
  *
- * @throws what else goes wrong: then nobody can say.
+ * @throws any other error: the rights are unknown then
  */
 export async function missingRights(
   redis: Redis | Cluster,
@@ -83,30 +89,30 @@ export async function missingRights(
   await Promise.all(
     steps.map(async ([command, ...args]) => {
       try {
-        // With the command as a method, so that subscribing is seen for what it is.
+        // The command is called as a method, so that ioredis tracks subscriptions.
         await (redis as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[command]!(
           ...args,
         )
       } catch (error) {
         if (isDenied(error)) missing.add(rightFor(error as Error, command, String(args[0]), namespace))
         else if (isUnknown(error)) missing.add(`+${command}`)
-        // Another answer says that it may.
+        // Any other reply of Redis shows that the user may execute the command.
         else if (!isReply(error) || troubleOf(error) !== null) failure ??= error
       }
     }),
   )
-  // A right that is missing is one, whatever else is wrong.
+  // Missing rights are reported even if other steps failed for another reason.
   if (missing.size === 0 && failure !== null) throw failure
   return [...missing].sort()
 }
 
-/** For the person who has to fix it. */
+/** The error message about missing rights, with the command that grants them. */
 export function explainMissing(user: string, missing: readonly Right[]): string {
   const line = `ACL SETUSER ${user} ${missing.join(' ')}`
   return `Redis refuses what is needed: ${line} (or the command is disabled by rename-command, or by a proxy)`
 }
 
-/** For a channel of the application's. */
+/** The error message about a refused channel of the application. */
 export function explainChannel(user: string, channel: string): string {
   return `Redis refuses the channel: ACL SETUSER ${user} ${quoted(`&${channel}`)}`
 }
@@ -116,12 +122,12 @@ function rightFor({ message }: Error, command: string, name: string, namespace: 
   return /\bkeys?\b/.test(message) ? quoted(`~${namespace}*`) : `+${command}`
 }
 
-/** Renamed away, or not known to a proxy. */
+/** Whether the command was renamed, or a proxy does not know it. */
 function isUnknown(error: unknown): boolean {
   return isReply(error) && /^ERR unknown command/i.test(error.message)
 }
 
-/** As `redis-cli` and `users.acl` want it. */
+/** Quotes a rule in the syntax of `redis-cli` and `users.acl`. */
 function quoted(rule: string): string {
   return /^[\w+~&:*.{}-]+$/.test(rule) ? rule : JSON.stringify(rule)
 }

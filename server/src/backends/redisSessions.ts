@@ -13,20 +13,22 @@ import {
 import { wasCutOff, type Commands } from './redisConnection.ts'
 
 /**
- * A session is one hash, so that all of it expires together: `identity`, `poller` and `answer`, and a field for each
- * channel. A sorted set of their ids by time of expiry tells which there are, without a counter that a crash leaves
- * wrong. Whom a revocation means is looked for in it, so a session is noted there in the very step that makes or prolongs
- * it, by the clock by which the session expires: Redis' own.
+ * A session is one hash, so that all of it expires together. Its fields are `identity`, `poller` and `answer`, and one
+ * field for each channel. A sorted set contains the ids of all sessions by their time of expiry. It is the list of
+ * sessions; unlike a counter, it cannot become wrong by a crash. Revocations use it to find the sessions that match. So
+ * the script that creates or prolongs a session also updates the set in the same atomic step, with the clock of Redis,
+ * by which the session expires.
  *
- * A Cluster has hash and set on different servers, which no script reaches together. A common hash tag would put all
- * sessions on one of them, and end those that live when it is introduced: there, the set is written in a step of its
- * own, and by its own server's clock.
+ * In a Redis Cluster, the hash and the set are on different servers, and a script cannot access both. A common hash tag
+ * would put all sessions on one server, and would end all existing sessions when it is introduced. So in a Cluster the
+ * set is updated in a separate step, with the clock of the set's server.
  */
 const CHANNEL_FIELD = 'channel:'
 
 /**
- * KEYS: session, set of sessions. The life is the last but one argument, the id the last. What is long over goes as others come, a
- * little at a time: the set may be of a time when nothing trimmed it.
+ * Adds the session to the set. KEYS: session, set of sessions. The last two arguments are the life in ms and the id.
+ * Each call also removes some entries that expired long ago. The number is bounded, because the set may come from a
+ * version that never removed entries.
  */
 const NOTE = `
 local time = redis.call('TIME')
@@ -105,7 +107,7 @@ type Scripts = Record<
   (keys: readonly string[], ...args: (string | number)[]) => Promise<unknown>
 >
 
-/** Sessions read at a time when all are asked for. */
+/** The number of sessions that `all` reads at a time. */
 const PAGE = 200
 
 export class RedisSessions implements SessionStore {
@@ -127,7 +129,7 @@ export class RedisSessions implements SessionStore {
 
   async create(id: string, identity: SessionIdentity): Promise<void> {
     const { idleMs } = this.#life
-    // Noted before it is there: a session that is in no list is not found by those who look for it.
+    // The set is updated first: a session that is not in the set cannot be found by a revocation.
     if (this.#isCluster) await this.#note(id, idleMs)
     await this.#run.create(this.#keys(id), JSON.stringify(identity), idleMs, idleMs, id)
   }
@@ -138,7 +140,7 @@ export class RedisSessions implements SessionStore {
 
   async beginPoll(id: string, poller: string): Promise<Session | null> {
     const { pollingMs } = this.#life
-    // Polls may be many a second; a life that has hardly begun need not begin anew.
+    // There may be many polls per second. The session is prolonged only if a quarter of its life has passed.
     const enoughMs = Math.ceil(pollingMs * 0.75)
     const reply = await this.#run.beginPoll(this.#keys(id), poller, enoughMs, pollingMs, pollingMs, id)
     if (reply === null) return null
@@ -202,7 +204,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async *all(): AsyncIterable<readonly [string, Session]> {
-    // Those too whose time is over by the note: whether they live, they say themselves.
+    // This includes ids whose time in the set has passed. Whether the session still exists is decided by its hash.
     const ids = await this.#redis.zrangebyscore(this.#setKey, '-inf', '+inf')
     for (let i = 0; i < ids.length; i += PAGE) {
       const page = ids.slice(i, i + PAGE)
@@ -215,12 +217,12 @@ export class RedisSessions implements SessionStore {
     await this.#run.note([this.#setKey], lifeMs, id)
   }
 
-  /** One that fails is made up for by the next, before the older note is thrown away. */
+  /** An error is ignored: the next update of the set comes before the old entry is removed. */
   async #noteProlonged(id: string, lifeMs: number): Promise<void> {
     if (this.#isCluster) await this.#note(id, lifeMs).catch(() => {})
   }
 
-  /** What a script for one session may touch. */
+  /** The keys that a script for one session may access. */
   #keys(id: string): readonly string[] {
     return this.#isCluster ? [this.#key(id)] : [this.#key(id), this.#setKey]
   }
@@ -259,14 +261,16 @@ function first(reply: unknown): string | null {
 }
 
 /**
- * Runs by its hash, and is sent whole only where Redis does not know it yet, or has forgotten it. One that was cut off is run
- * again: all of them come to the same then, except for `end`, whose answer would be another one.
+ * Runs a script by its hash. The text of the script is sent only if Redis does not know the script yet, or no longer.
+ * If the connection breaks before the reply, the script is run again. This is safe for every script except `end`, whose
+ * second reply would be different.
  */
 function script(redis: Commands, lua: string): Scripts[keyof Scripts] {
   const hash = createHash('sha1').update(lua).digest('hex')
   let isKnown = false
   const run: Scripts[keyof Scripts] = async (keys, ...args) => {
-    // Whatever is sent a second time comes after what was sent meanwhile: polls would be begun in another order.
+    // The text is sent first if the script is not known to be loaded. If EVALSHA failed, the retry would run after
+    // commands that were sent in between, and polls would begin in a different order.
     if (isKnown) {
       try {
         return await redis.evalsha(hash, keys.length, ...keys, ...args)

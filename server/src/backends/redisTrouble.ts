@@ -5,26 +5,29 @@ import { isDenied, troubleOf } from './redisReplies.ts'
 import { explainMissing, missingRights, type Names, type Right } from './redisRights.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** A server that may not be written to any more may not be the master any more: perhaps there is another by now. */
+/**
+ * The interval of reconnects to a server that refuses writes. Such a server may no longer be the master, and the
+ * address may lead to a new master.
+ */
 const RENEW_INTERVAL_MS = 5000
-/** Gone by itself when the last node is. */
+/** The life of the key that the check writes. It expires by itself after the last node has stopped. */
 const CHECK_LIFE_MS = 10_000
 
 export interface TroubleOptions {
   readonly connection: RedisConnection
   readonly names: Names
   readonly logger: Logger
-  /** What has to be allowed; made anew for each try. */
+  /** The steps that must be allowed. They are made anew for each check. */
   steps(): Parameters<typeof missingRights>[1]
-  /** Whether keys are written over it. */
+  /** Whether this connection writes keys. */
   readonly writes: boolean
-  /** It may be another server from now on. */
+  /** The connection may lead to another server from now on. */
   moved(): void
 }
 
-/** What Redis can't do for us although it is there: found out, logged once, and found to be over. */
+/** Detects what a connected Redis cannot do, logs it once, and detects when it is over. */
 export class Trouble {
-  /** The first answer to what we may: the rights that are missing. */
+  /** The result of the first check of rights: the rights that are missing. */
   readonly missing: Promise<readonly Right[]>
   readonly #options: TroubleOptions
   readonly #asked = deferred()
@@ -40,7 +43,7 @@ export class Trouble {
     this.missing = this.#asked.promise.then(() => this.#missing)
   }
 
-  /** The code of what Redis says, such as `OOM`; `null` if all is well. */
+  /** The error code of Redis, such as `OOM`; `null` if there is no trouble. */
   get code(): string | null {
     return this.#code
   }
@@ -52,12 +55,17 @@ export class Trouble {
     return (options as { username?: string | null } | undefined)?.username ?? 'default'
   }
 
-  /** Redis has answered a command with an error. What it says to the check counts, once there is trouble. */
+  /**
+   * Redis replied to a command with an error. During a trouble only the check decides which code is current, except for
+   * a missing permission.
+   */
   note(error: unknown): void {
     if (this.#code === null || isDenied(error)) this.#judge(error)
   }
 
-  /** Whether everything works: called again and again, for nobody else may be asking just now. */
+  /**
+   * Checks whether everything works. It is called periodically, because there may be no other commands at the moment.
+   */
   async check(): Promise<void> {
     const { connection, names, writes } = this.#options
     if (this.#isChecking || !connection.isReady) return
@@ -82,7 +90,7 @@ export class Trouble {
     this.#hasRights = missing.length === 0
     if (!this.#hasRights) {
       this.#code = 'NOPERM'
-      // The first time it is for whoever waits for `missing` to say it, of all connections together.
+      // The first result is logged by the caller that waits for `missing`, for all connections together.
       if (isNews && this.#isAnswered) logger.error({}, explainMissing(this.user, missing))
     }
     this.#isAnswered = true
@@ -92,7 +100,8 @@ export class Trouble {
 
   #judge(error: unknown): void {
     const code = troubleOf(error)
-    // It may have been about a channel of the application's: the next check finds out what we need.
+    // The error may be about a channel of the application. The next check finds out whether the node itself lacks a
+    // right.
     if (code === 'NOPERM') this.#hasRights = false
     else if (code !== null) this.#begin(code, error)
   }
@@ -122,7 +131,7 @@ export class Trouble {
   }
 }
 
-/** As beacons and sessions do it: within a script. */
+/** Writes a key inside a script, as beacons and sessions do. */
 async function write({ commands }: RedisConnection, { namespace }: Names): Promise<void> {
   const script = "return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])"
   await commands.eval(script, 1, `${namespace}check`, CHECK_LIFE_MS)

@@ -1,25 +1,25 @@
 import type { Position } from '@broadcaster/protocol'
 import { hash } from 'node:crypto'
 
-/** What stays the same for the life of a long-poll session. */
+/** The part of a long-poll session that does not change. */
 export interface SessionIdentity {
   readonly auth: Record<string, unknown>
   readonly context: unknown
-  /** The protocol version, 0 for the original's clients. */
+  /** The protocol version; 0 for clients of the original. */
   readonly version: number
   readonly client: string | null
   readonly generation: number
 }
 
-/** A long-poll session as it stands between two requests, for whichever node gets the next one. */
+/** The state of a long-poll session between two requests. Any node may serve the next request. */
 export interface Session extends SessionIdentity {
-  /** The subscribed channels, and from where on they have not been delivered for certain. */
+  /** The subscribed channels. Each position is the cursor up to which messages have certainly been delivered. */
   readonly channels: ReadonlyMap<string, Position>
-  /** The answer that was given last, of which it is not known whether it arrived. */
+  /** The last answer. It is not known whether it has arrived. */
   readonly answer: SessionAnswer | null
   /**
-   * The poll that came last: `node/number`. It may be waiting still, or be answered; before there is one, the node where the
-   * first channel was subscribed, with the number 0.
+   * The last poll, as `node/number`. It may still be waiting, or it may have been answered. Before the first poll, it
+   * is the node on which the first channel was subscribed, with the number 0.
    */
   readonly poller: string | null
 }
@@ -27,48 +27,54 @@ export interface Session extends SessionIdentity {
 export interface SessionAnswer {
   /** The `seq` of the poll that was answered. */
   readonly seq: string
-  /** Up to where that answer goes, for the channels that it had messages of. */
+  /** The positions up to which the answer delivers messages, for the channels of which it has messages. */
   readonly positions: Readonly<Record<string, Position>>
-  /** It said that messages were missed: the session is not used any more, and ends soon. */
+  /** The answer reported a gap: the session is not used any more, and ends soon. */
   readonly isLast?: true
 }
 
 export interface SessionSubscribeOptions {
-  /** Whether the position takes the place of the one that is there. */
+  /** Whether the position replaces an existing one. */
   readonly replace: boolean
   readonly maxChannels: number
-  /** The session's poll, if it has none yet. */
+  /** The value for `poller` if the session has none yet. */
   readonly poller: string
 }
 
 export interface SessionSubscribed {
-  /** The position that holds now. */
+  /** The position that is stored now. */
   readonly position: Position
-  /** The session's poll. */
+  /** The session's current poll. */
   readonly poller: string
-  /** It did not have the channel before. */
+  /** Whether the channel was not subscribed before. */
   readonly isNew: boolean
 }
 
 /**
- * Under which a session is known to nodes and to Redis: whoever sees the keys there (`KEYS`, keyspace notifications, a
- * monitor) can't take it over, since only its client has the token.
+ * The id under which nodes and Redis know a session. It is a hash of the token. Somebody who can see the keys in Redis
+ * (`KEYS`, keyspace notifications, MONITOR) cannot take over the session, because only its client has the token.
  */
 export function sessionId(token: string): string {
-  // 128 bits, as a token has.
+  // The id has 128 bits, as many as a token.
   return hash('sha256', token, 'hex').slice(0, 32)
 }
 
-/** Where long-poll sessions live, by their id (see {@link sessionId}). Every step is atomic, and a session that has expired is as one that never was. */
+/**
+ * The store of long-poll sessions, by their id (see {@link sessionId}). Every step is atomic. An expired session is
+ * treated like one that does not exist.
+ */
 export interface SessionStore {
   create(id: string, identity: SessionIdentity): Promise<void>
-  /** `null` if there is no such session. Does not prolong it. */
+  /** Returns `null` if the session does not exist. Does not prolong it. */
   read(id: string): Promise<Session | null>
-  /** Makes `poller` the session's poll, prolongs it, and returns it as it was before. */
+  /**
+   * Makes `poller` the current poll of the session, and prolongs the session. Returns its state from before that, or
+   * `null` if it does not exist.
+   */
   beginPoll(id: string, poller: string): Promise<Session | null>
   /**
-   * Remembers an answer, if `poller` is still the session's poll, and with it the positions that `answer` replaces.
-   * Returns whether it was.
+   * Stores an answer, if `poller` is still the current poll of the session. `delivered` replaces the positions of its
+   * channels: the cursors up to which messages have certainly been delivered. Returns whether it was stored.
    */
   commitAnswer(
     id: string,
@@ -77,8 +83,8 @@ export interface SessionStore {
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean>
   /**
-   * Adds a channel, and prolongs the session; where it is subscribed already its position stays, unless `replace`. Returns
-   * what holds now, or why it can't be.
+   * Adds a channel and prolongs the session. If the channel is already subscribed, its position is kept, unless
+   * `replace` is set. Returns the state that is stored now, or the reason why the channel was not added.
    */
   subscribe(
     id: string,
@@ -86,17 +92,23 @@ export interface SessionStore {
     position: Position,
     options: SessionSubscribeOptions,
   ): Promise<SessionSubscribed | 'gone' | 'full'>
-  /** Returns the session's poll, or `null` if there is no such session. */
+  /** Removes a channel. Returns the session's current poll, or `null` if the session does not exist. */
   unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null>
-  /** Ends the session; returns its poll. */
+  /** Ends the session. Returns its current poll. */
   end(id: string): Promise<string | null>
-  /** How many sessions live, on all nodes together. */
+  /** The number of living sessions on all nodes together. */
   count(): Promise<number>
-  /** All living sessions, a few at a time: each that is there from the call to the end of it, whatever clocks say. */
+  /**
+   * All living sessions, read page by page. Every session that exists during the whole call is included, even if clocks
+   * differ.
+   */
   all(): AsyncIterable<readonly [id: string, session: Session]>
 }
 
-/** How long a session lives after its last request, and while it polls, in ms (PROTOCOL.md L9). */
+/**
+ * How long a session lives after its last request (`idleMs`), and after the begin of a poll (`pollingMs`), in ms
+ * (PROTOCOL.md L9).
+ */
 export interface SessionLife {
   readonly idleMs: number
   readonly pollingMs: number

@@ -1,21 +1,24 @@
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 
-/** How control messages travel on a channel: plain, or signed (see `signing.ts`). */
+/** Encodes and decodes control messages on a channel, either unsigned or signed (see `signing.ts`). */
 export interface ControlCodec {
-  /** Whether beacons have to be encoded too, in place of the broker's own. */
+  /** Whether a beacon must be encoded by a node too. Otherwise the broker writes the beacon message itself. */
   readonly isSigned: boolean
-  /** Messages that were ignored because they were not signed as they should be. */
+  /** The number of messages that were ignored because their signature was missing or invalid. */
   readonly refused: number
   encode(channel: string, message: ControlMessage): string
-  /** `null` for what is not a control message of this version, or not one of our nodes'. */
+  /** Returns `null` if the text is not a control message of this version, or was not signed by one of our nodes. */
   decode(channel: string, text: string): ControlMessage | null
-  /** The same of a message that was kept in Redis: its age does not count. */
+  /**
+   * Decodes a message that was stored in Redis. It differs from {@link decode} in that the age of the message is not
+   * checked.
+   */
   decodeKept(channel: string, text: string): ControlMessage | null
-  /** What the broker's clock says now. */
+  /** Sets the current time of the broker's clock. */
   brokerTime(nowMs: number): void
 }
 
-/** Without a secret: whoever can publish on the channel is believed. */
+/** The codec without a secret. It trusts everybody who can publish on the channel. */
 export const plainCodec: ControlCodec = {
   isSigned: false,
   refused: 0,

@@ -1,26 +1,32 @@
 import type { Match } from '../input/match.ts'
 
 /**
- * What nodes say to each other, over the control channel (all of them) and over each node's own channel (one).
- * Everything carries a version; what can't be read is ignored, since anybody who can publish may have sent it.
+ * The messages between nodes. They are sent over the control channel, to all nodes, or over a node's own channel, to
+ * that node. Every message has a version. A message that cannot be parsed is ignored, because anybody who can publish
+ * may have sent it.
  */
 
 const VERSION = 1
 
-/** Entries as they travel: position, body as JSON text, age in ms. */
+/** The form of log entries in a control message: position, body as JSON text, age in ms. */
 export type SentEntry = readonly [position: string, json: string, ageMs: number]
 
 export type ControlMessage =
-  /** From here on, every node counts from 0 under this number. */
+  /** From this message on, every node counts messages from 0 under the beacon number `n`. */
   | { readonly type: 'beacon'; readonly n: number }
-  /** Who has all of these channels' messages after `after`, up to and with `before`? */
+  /**
+   * A request to all nodes: who has all messages of these channels from `after` (exclusive) to `before` (inclusive)?
+   */
   | {
       readonly type: 'fetch'
       readonly id: number
       readonly node: string
       readonly ranges: readonly (readonly [channel: string, after: string, before: string])[]
     }
-  /** An answer to `fetch`, to the asking node; `entries` is `null` where this node hasn't got them all. */
+  /**
+   * The answer to `fetch`, sent to the requesting node. `entries` is `null` if this node does not have all messages of
+   * the range.
+   */
   | {
       readonly type: 'fetched'
       readonly id: number
@@ -29,22 +35,25 @@ export type ControlMessage =
       readonly entries: readonly SentEntry[] | null
       readonly isLast: boolean
     }
-  /** Where did these channels stand, when the asking node began to hold them? */
+  /** A request to all nodes: what was the head of these channels when the requesting node began to hold them? */
   | {
       readonly type: 'heads'
       readonly id: number
       readonly node: string
       readonly channels: readonly (readonly [channel: string, at: string])[]
     }
-  /** An answer to `heads`, to the asking node; `null` where this node can't know. */
+  /** The answer to `heads`, sent to the requesting node. A head is `null` if this node cannot know it. */
   | { readonly type: 'headsAre'; readonly id: number; readonly heads: readonly (string | null)[] }
-  /** Connections of this client with a lower generation end. */
+  /** Connections of this client with a lower generation must be closed. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
-  /** This poll of the session ends; `seq` is that of the poll that ends it, if one does. */
+  /**
+   * This poll of the session must end. `seq` is the `seq` of the poll that replaces it, or `null` if no poll replaces
+   * it.
+   */
   | { readonly type: 'endPoll'; readonly session: string; readonly poll: string; readonly seq: string | null }
-  /** The session is no more. */
+  /** The session has ended. */
   | { readonly type: 'endSession'; readonly session: string }
-  /** The session's channels have changed: the waiting poll takes part in it. */
+  /** The channels of the session have changed; the waiting poll must apply the change. */
   | {
       readonly type: 'pollChannel'
       readonly session: string
@@ -52,28 +61,31 @@ export type ControlMessage =
       readonly channel: string
       readonly position: string | null
     }
-  /** Clients whose context matches are cut off; an empty match is everyone. */
+  /** Clients whose context matches are disconnected. An empty match selects every client. */
   | { readonly type: 'disconnect'; readonly match: Match; readonly id?: string }
-  /** Clients whose context matches lose the channel. */
+  /** Clients whose context matches are unsubscribed from the channel. */
   | { readonly type: 'unsubscribe'; readonly match: Match; readonly channel: string; readonly id?: string }
 
-/** What is kept for nodes that do not hear it. Its `id`, which older nodes leave out, tells whether a node has. */
+/**
+ * A message that is stored for nodes that cannot receive it now. A node recognizes by the `id` whether it has applied
+ * the message. Older nodes omit the `id`.
+ */
 export type Revocation = Extract<ControlMessage, { readonly type: 'disconnect' | 'unsubscribe' }>
 
 export function encodeControl(message: ControlMessage): string {
   return JSON.stringify({ v: VERSION, ...message })
 }
 
-/** The two halves of an encoded beacon, for a script that puts the number between them. */
+/** The text before and after the number of an encoded beacon. A Redis script puts the number between them. */
 export const beaconTemplate = encodeControl({ type: 'beacon', n: 0 }).split('0') as [string, string]
 
-/** `null` for everything that is not a control message of this version. */
+/** Returns `null` for everything that is not a control message of this version. */
 export function parseControl(text: string): ControlMessage | null {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    // Whoever can publish can publish nonsense here. It is no concern of ours.
+    // Anybody who can publish can send invalid text on this channel, so it is not an error.
     return null
   }
   if (typeof value !== 'object' || value === null) return null
@@ -119,5 +131,5 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
   unsubscribe: ({ match, channel, id }) => isObject(match) && isString(channel) && isOptionalString(id),
 }
 
-// In a plain object there would be one for `__proto__` and `constructor` too.
+// This is a Map because a plain object would also have entries for `__proto__` and `constructor`.
 const validators = new Map(Object.entries(validatorOf))

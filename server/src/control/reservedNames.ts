@@ -1,10 +1,13 @@
 /**
- * Channels in which Redis itself tells of its keys, its cluster and its sentinels: whoever hears them hears what is not
- * meant for clients. https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/
+ * Channels on which Redis publishes events of its keys, its cluster and its sentinels. Their messages must not reach
+ * clients. https://redis.io/docs/latest/develop/pubsub/keyspace-notifications/
  */
 const OF_REDIS = /^__(?:\w*key(?:space|event)\w*@|redis__:|sentinel__:)/
 
-/** Whether no client may have the channel, whatever the application says: Redis' own names, and those of this kit. */
+/**
+ * Whether no client may subscribe to the channel, whatever the application allows. Reserved are the channels of Redis
+ * and of this kit.
+ */
 export function isReservedName(
   channel: string,
   own: { readonly controlChannel: string; readonly controlNamespace: string },

@@ -3,14 +3,19 @@ import type { Logger } from '../logger.ts'
 import type { ControlCodec } from './codec.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 
-/** A message that was signed longer ago, or is so far ahead, by the broker's clock, is not accepted. */
+/**
+ * The maximum difference between the time of a message and the broker's clock, in both directions. Other messages are
+ * refused.
+ */
 const MAX_AGE_MS = 60_000
-/** Messages of one node that may overtake each other. */
+/** The size of the window in which messages of one node may arrive out of order. */
 const REORDERING = 128
-/** Nodes whose counters are remembered; those that were heard of longest ago are forgotten first. */
+/**
+ * The maximum number of nodes whose counters are stored. The node whose last message is the oldest is removed first.
+ */
 const MAX_SENDERS = 10_000
 
-/** `time.sender.counter.mac` as the last field of a message, which nodes without a secret skip. */
+/** The signature `time.sender.counter.mac`, the last field of a message. Nodes without a secret ignore this field. */
 const SIGNATURE = /,"sig":"([0-9a-z]{1,11})\.([\w-]{11})\.([0-9a-z]{1,11})\.([\w-]{22})"\}$/
 const LONGEST_SIGNATURE = 100
 
@@ -21,9 +26,9 @@ interface Stamp {
 }
 
 /**
- * Signs control messages with HMAC-SHA256, cut to 128 bits, over the channel, the message and a stamp: the time by the
- * broker's clock, a random name of the node's and a counter. So a message that was recorded can't be changed, be sent on another
- * channel, be sent twice to the same node, or be sent after a minute.
+ * Signs control messages with HMAC-SHA256, cut to 128 bits. The MAC covers the channel, the message and a stamp. The
+ * stamp has the time of the broker's clock, a random name of the node and a counter. An attacker who recorded a message
+ * therefore cannot change it, replay it on another channel, replay it to the same node, or send it later than a minute.
  */
 export class SignedCodec implements ControlCodec {
   readonly isSigned = true
@@ -35,7 +40,7 @@ export class SignedCodec implements ControlCodec {
   #brokerAheadMs = 0
   #refused = 0
 
-  /** @param secrets The first one signs, any of them verifies. */
+  /** @param secrets The first one signs. A message is valid if any of them verifies it. */
   constructor(secrets: readonly string[], logger: Logger) {
     this.#secrets = secrets
     this.#logger = logger
@@ -59,7 +64,8 @@ export class SignedCodec implements ControlCodec {
     const opened = this.#open(channel, text)
     if (opened === null) return null
     const { message, stamp } = opened
-    // The broker makes no two beacons with one number, and its clock may jump: of these the counter alone decides.
+    // The age of a beacon is not checked, because the broker's clock may jump. The counter alone is enough, because the
+    // broker never makes two beacons with the same number.
     const isOld = message.type !== 'beacon' && Math.abs(this.#now - stamp.at) > MAX_AGE_MS
     if (isOld || !this.#isNew(stamp)) return this.#refuse(isOld ? 'too old' : 'a repetition')
     return message
@@ -77,7 +83,7 @@ export class SignedCodec implements ControlCodec {
     const [signature, at, sender, counter, given] = SIGNATURE.exec(text.slice(-LONGEST_SIGNATURE)) ?? []
     const body = signature === undefined ? text : `${text.slice(0, -signature.length)}}`
     const message = parseControl(body)
-    // Nonsense is none of ours with a signature or without.
+    // Invalid text is not counted as refused, with a signature or without.
     if (message === null) return null
     if (signature === undefined) return this.#refuse('not signed')
     const stamp = [at, sender, counter].join('.')
@@ -91,14 +97,14 @@ export class SignedCodec implements ControlCodec {
 
   #isNew({ sender, counter }: Stamp): boolean {
     const counters = this.#senders.get(sender) ?? new Counters()
-    // A Map keeps the order of insertion: who was heard of last is at the end.
+    // A Map keeps the order of insertion, so the sender with the most recent message is at the end.
     this.#senders.delete(sender)
     this.#senders.set(sender, counters)
     if (this.#senders.size > MAX_SENDERS) this.#senders.delete(this.#senders.keys().next().value!)
     return counters.add(counter)
   }
 
-  /** Logged once: a log must not be filled by whoever can publish. */
+  /** Logs only the first refused message, so that an attacker who can publish cannot fill the log. */
   #refuse(why: string): null {
     if (this.#refused === 0) {
       const text = `A control message was ignored since it is ${why}; further ones are only counted`
@@ -109,12 +115,14 @@ export class SignedCodec implements ControlCodec {
   }
 }
 
-/** The counters of one node's messages that have come: a sliding window, as IPsec has it (RFC 4303, section 3.4.3). */
+/**
+ * The counters of one node's received messages. This is an anti-replay window as in IPsec (RFC 4303, section 3.4.3).
+ */
 class Counters {
   #highest = 0
   readonly #recent = new Set<number>()
 
-  /** Returns whether it has not come before. */
+  /** Adds a counter. Returns whether the message is new. */
   add(counter: number): boolean {
     if (counter <= this.#highest - REORDERING || this.#recent.has(counter)) return false
     this.#recent.add(counter)
@@ -127,7 +135,7 @@ class Counters {
 }
 
 function mac(secret: string, channel: string, stamp: string, text: string): string {
-  // The length tells where the channel ends, whatever is in its name.
+  // The length prefix marks the end of the channel name, whatever characters the name has.
   const hmac = createHmac('sha256', secret).update(`${channel.length}:${channel}${stamp}.`).update(text)
   return hmac.digest().subarray(0, 16).toString('base64url')
 }

@@ -1,9 +1,9 @@
 import net from 'node:net'
 
 /**
- * The part of an address that stands for one client. Of IPv6 it is the first 64 bits, since a host can choose the others
- * freely. IPv4 inside IPv6 (`::ffff:192.0.2.1`) is IPv4. A port is left out: some proxies write it into `X-Forwarded-For`.
- * Any other text is returned as it is, cut to 100 characters.
+ * The part of an address that identifies one client. For IPv6 this is the /64 prefix, because a host can choose the
+ * other 64 bits freely. An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) is treated as IPv4. A port is removed, because
+ * some proxies write it into `X-Forwarded-For`. Any other text is returned unchanged, cut to 100 characters.
  */
 export function addressKey(text: string): string {
   const address = withoutPort(text.trim())
@@ -18,11 +18,15 @@ export function addressKey(text: string): string {
     .join(':')}::/64`
 }
 
-/** Loopback and private networks: a proxy of one's own is there, and no browser from the Internet. */
+/**
+ * Whether the address is in a loopback or private network. The application's own proxy has such an address; a browser
+ * on the Internet does not.
+ */
 export function isPrivateAddress(text: string): boolean {
   const key = addressKey(text)
   if (net.isIPv4(key)) return privateAddresses.check(key)
-  // The loopback address has no prefix of its own; the others are told by theirs.
+  // The list below has no IPv6 prefix for the loopback address, so it is compared as text. The other addresses match by
+  // prefix.
   return text === '::1' || (net.isIPv6(text) && privateAddresses.check(text.replace(/%.*/s, ''), 'ipv6'))
 }
 
@@ -31,7 +35,7 @@ privateAddresses.addSubnet('127.0.0.0', 8)
 privateAddresses.addSubnet('10.0.0.0', 8)
 privateAddresses.addSubnet('172.16.0.0', 12)
 privateAddresses.addSubnet('192.168.0.0', 16)
-// Of carriers, and of the networks inside some clouds.
+// Networks of carriers (100.64.0.0/10), and link-local networks inside some clouds (169.254.0.0/16).
 privateAddresses.addSubnet('100.64.0.0', 10)
 privateAddresses.addSubnet('169.254.0.0', 16)
 privateAddresses.addSubnet('fc00::', 7, 'ipv6')
@@ -43,7 +47,7 @@ function withoutPort(text: string): string {
   return /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^(\d+(?:\.\d+){3}):\d+$/.exec(text)?.[1] ?? text
 }
 
-/** The eight groups of an IPv6 address. */
+/** Parses an IPv6 address into its eight groups. */
 function groupsOf(address: string): number[] {
   const [head, tail] = address.split('::', 2) as [string, string | undefined]
   const first = readGroups(head)

@@ -1,11 +1,14 @@
-/** How many lists and objects may be inside each other: far from what overflows a stack, wherever it is worked on. */
+/**
+ * The maximum nesting of lists and objects. It is far below the depth at which a recursive function overflows the
+ * stack.
+ */
 export const MAX_DEPTH = 1000
 
 /**
- * What is left of a value when JSON is made of it and read again.
+ * Serializes a value to JSON and parses it again.
  *
- * @throws what JSON throws where it has no words: big integers, circles, a `toJSON` or getter that throws; and for what is
- * nested too deeply
+ * @throws the error of `JSON.stringify` where JSON cannot represent the value (a big integer, a circular reference, a
+ * `toJSON` or getter that throws); a `RangeError` where the value is nested too deeply
  */
 export function throughJson(value: unknown): unknown {
   const text = JSON.stringify(value) as string | undefined
@@ -14,7 +17,10 @@ export function throughJson(value: unknown): unknown {
   return JSON.parse(text)
 }
 
-/** Whether JSON text is nested more than {@link MAX_DEPTH} levels deep. It takes no stack to find out. */
+/**
+ * Whether JSON text is nested more than {@link MAX_DEPTH} levels deep. The scan is not recursive, so deep text cannot
+ * overflow the stack.
+ */
 export function isTooDeep(json: string): boolean {
   if (json.length <= 2 * MAX_DEPTH) return false
   let depth = 0
@@ -41,15 +47,19 @@ const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
-/** An object of keys and values, wherever it was made; no list, and nothing that has a class. */
+/**
+ * Whether the value is an object of keys and values, from any realm. Lists and instances of classes are not plain
+ * objects.
+ */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  // Not `Object.prototype` itself: a test runner, or `node:vm`, has one of its own.
+  // The prototype is not compared with `Object.prototype`, because a test runner or `node:vm` has an `Object` of its
+  // own.
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** A value for the message of an error, in a few words. */
+/** Describes a value in a few words, for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value)
   if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`

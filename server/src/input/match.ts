@@ -1,12 +1,13 @@
 import { BroadcasterError } from '../errors.ts'
 import { describe, isPlainObject, isTooDeep, MAX_DEPTH } from './json.ts'
 
-/** What a context has to have, as JSON. The empty one is everyone's. */
+/** The JSON values that a context must have. The empty match selects every client. */
 export type Match = Readonly<Record<string, unknown>>
 
 /**
- * Reads what `disconnect` and `unsubscribe` were given. It goes to other nodes as JSON and is compared with contexts that are
- * JSON, so what JSON would leave out or make something else of is refused: `{ user: undefined }` would be everyone.
+ * Reads the argument of `disconnect` and `unsubscribe`. The match is sent to other nodes as JSON and is compared with
+ * contexts that are JSON. A value that JSON would omit or change is therefore refused: `{ user: undefined }` would
+ * become the empty match, which selects every client.
  *
  * @throws {BroadcasterError} `invalidOption`
  */
@@ -21,7 +22,7 @@ export function readMatch(method: string, given: unknown): Match {
   if (typeof given !== 'object' || given === null) throw invalid(`got ${describe(given)}`)
   let text: string
   try {
-    // What a Date and others with a `toJSON` say of themselves has taken their place already.
+    // `JSON.stringify` has already replaced a Date, or another object with `toJSON`, by the result of `toJSON`.
     text = JSON.stringify(given, (key, value: unknown) => {
       if (!isJson(value)) throw invalid(`${key === '' ? 'it' : key} is ${describe(value)}`)
       return value
@@ -36,12 +37,12 @@ export function readMatch(method: string, given: unknown): Match {
   return match
 }
 
-/** Whether the context has everything that `match` has. */
+/** Whether the context contains every key and value of `match`. */
 export function isMatch(match: Match, context: unknown): boolean {
   return Object.keys(match).every((key) => hasPart(match, context, key))
 }
 
-/** Objects by their keys, lists item by item, everything else by being the same. */
+/** Compares objects by the keys of the pattern, lists item by item, and all other values with `===`. */
 function isAlike(pattern: unknown, value: unknown): boolean {
   if (typeof pattern !== 'object' || pattern === null) return pattern === value
   if (typeof value !== 'object' || value === null || Array.isArray(pattern) !== Array.isArray(value))
@@ -55,7 +56,7 @@ function hasPart(pattern: object, value: unknown, key: string): boolean {
   return isAlike((pattern as Match)[key], (value as Match)[key])
 }
 
-/** Whether it is what JSON can say, without a look at what is in it. */
+/** Whether JSON can represent the value itself. Its members are not checked. */
 function isJson(value: unknown): boolean {
   switch (typeof value) {
     case 'string':

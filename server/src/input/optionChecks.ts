@@ -3,16 +3,16 @@ import { describe } from './json.ts'
 import type { Logger } from '../logger.ts'
 import { isUtf8 } from './text.ts'
 
-// Of each: what it expects, and throws `invalidOption` where it got something else.
+// Each function checks one kind of option, and throws `invalidOption` if the value has another form than expected.
 
 export function invalid(option: string, expected: string, got: unknown): BroadcasterError {
   return new BroadcasterError('invalidOption', `Option ${option}: expected ${expected}, got ${describe(got)}`)
 }
 
-/** Timers know no longer time: what is longer would be over at once. */
+/** The maximum delay of a Node timer. A timer with a longer delay fires at once. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** The options themselves: an object in which every key is known, and none is `null`. */
+/** Checks the options object: it must be an object, every key must be known, and no value may be `null`. */
 export function checkKeys(options: unknown, known: ReadonlySet<string>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     const hint = typeof options === 'string' ? '; the path goes to app.use(path, broadcaster())' : ''
@@ -29,12 +29,12 @@ export function checkKeys(options: unknown, known: ReadonlySet<string>): void {
   }
   for (const [key, value] of Object.entries(options)) {
     if (!known.has(key)) throw invalid(key, `one of ${[...known].join(', ')}`, key)
-    // Not the default: who has written it down has meant something.
+    // `null` does not select the default: an explicit `null` is probably meant to have another effect.
     if (value === null) throw invalid(key, 'a value, or undefined for the default', null)
   }
 }
 
-/** Counts, bytes and durations: whole, above 0. `Infinity` is no limit. */
+/** Reads counts, bytes and durations: whole numbers above 0, or `Infinity` for no limit. */
 export function amounts<T extends object>(option: string, defaults: T, given: unknown): T {
   const merged = { ...defaults }
   if (given === undefined) return merged
@@ -54,7 +54,7 @@ export function amounts<T extends object>(option: string, defaults: T, given: un
   return merged
 }
 
-/** A time that a timer waits for, or Redis. */
+/** Checks a duration that is given to a timer or to Redis. */
 export function duration(option: string, value: unknown): number {
   if (!isAmount(value) || value > LONGEST_MS)
     throw invalid(option, `whole ms above 0, up to ${LONGEST_MS}`, value)
@@ -90,10 +90,10 @@ export function name(option: string, value: unknown): string {
   return value
 }
 
-/** Shorter ones can be guessed by whoever has recorded a signed message. */
+/** The minimum length of a secret. A shorter one can be guessed by an attacker who has recorded a signed message. */
 const SHORTEST_SECRET = 16
 
-/** One secret or several. What is wrong is not shown: a message ends up in logs. */
+/** Reads one secret or several. The error message does not contain the value, because messages end up in logs. */
 export function secrets(value: unknown): readonly string[] {
   if (value === undefined) return []
   const list: readonly unknown[] = Array.isArray(value) ? value : [value]

@@ -1,15 +1,16 @@
 import { BroadcasterError } from '../errors.ts'
 import { describe } from './json.ts'
 
-/** A list of origins, ready to be asked. */
+/** The origins that the option `checkOrigin` allows, in the form that {@link isAllowed} needs. */
 export interface AllowedOrigins {
-  /** As browsers write them. */
+  /** Origins in the form in which browsers send them. */
   readonly exact: ReadonlySet<string>
   readonly patterns: readonly RegExp[]
 }
 
 /**
- * Reads the option `checkOrigin`. An entry that no `Origin` header can ever be equal to is refused, with what to write instead.
+ * Reads the option `checkOrigin`. An entry that can never equal an `Origin` header is refused. The error message says
+ * what to write instead.
  *
  * @throws {BroadcasterError} `invalidOption`
  */
@@ -27,7 +28,7 @@ export function readOrigins<F extends (...args: never[]) => unknown>(
   const exact = new Set<string>()
   const patterns: RegExp[] = []
   for (const entry of option as unknown[]) {
-    // Without the flags that make a RegExp remember where it was.
+    // The flags `g` and `y` are removed, because they make a RegExp keep its `lastIndex` between calls.
     if (entry instanceof RegExp) patterns.push(new RegExp(entry.source, entry.flags.replace(/[gy]/g, '')))
     else exact.add(readOrigin(entry))
   }
@@ -38,7 +39,10 @@ export function isAllowed({ exact, patterns }: AllowedOrigins, origin: string): 
   return exact.has(origin) || patterns.some((pattern) => pattern.test(origin))
 }
 
-/** As a browser writes it in `Origin`: host in lower case and Punycode, no default port, no slash at the end. */
+/**
+ * Normalizes an entry to the form that a browser sends in `Origin`: the host in lower case and Punycode, no default
+ * port, no slash at the end.
+ */
 function readOrigin(entry: unknown): string {
   if (typeof entry !== 'string')
     throw invalid("origins such as 'https://app.example', or RegExps", show(entry))

@@ -3,13 +3,13 @@ import { BroadcasterError } from '../errors.ts'
 import { describe } from './json.ts'
 
 /**
- * The body of a PUBLISH: text as it is, bytes as they are, everything else as JSON.
+ * Converts a body to the argument of PUBLISH: text stays text, bytes stay bytes, everything else becomes JSON.
  *
- * @throws {BroadcasterError} `invalidOption`, for what is no JSON
+ * @throws {BroadcasterError} `invalidOption`, if JSON cannot represent the body
  */
 export function toPayload(body: unknown): string | Buffer {
   if (typeof body === 'string') return body
-  // Copies, since it may be a while until they are written, and the caller may go on using his.
+  // Bytes are copied, because they may be written later, and the caller may change its buffer until then.
   if (ArrayBuffer.isView(body)) return Buffer.from(bytesOf(body.buffer, body.byteOffset, body.byteLength))
   if (types.isAnyArrayBuffer(body)) return Buffer.from(bytesOf(body, 0, body.byteLength))
   let text: string | undefined

@@ -2,7 +2,10 @@ import type { BroadcasterError } from '../errors.ts'
 import { describe } from './json.ts'
 import { invalid } from './optionChecks.ts'
 
-/** What ioredis does not know, and would connect to localhost without a word; with what says the same to it. */
+/**
+ * Options of other Redis clients that ioredis does not have. ioredis would ignore them silently and connect to
+ * localhost. The value is the ioredis option with the same meaning.
+ */
 const NOT_OF_IOREDIS: Record<string, string> = {
   url: 'the URL itself',
   uri: 'the URL itself',
@@ -22,7 +25,7 @@ const NOT_OF_IOREDIS: Record<string, string> = {
 
 const EXPECTED = 'a redis:// or rediss:// URL, ioredis options or an ioredis instance'
 
-/** @throws {BroadcasterError} `invalidOption`, for what ioredis can't connect to, or would misunderstand. */
+/** @throws {BroadcasterError} `invalidOption`, if ioredis cannot connect to the target or would misread it */
 export function checkRedis(option: string, target: unknown): void {
   if (typeof target === 'string') return checkUrl(option, target)
   if (typeof target !== 'object' || target === null) throw invalid(option, EXPECTED, target)
@@ -40,7 +43,7 @@ export function checkRedis(option: string, target: unknown): void {
   checkOptions(option, target)
 }
 
-/** Not `instanceof`: it may come from another copy of ioredis. */
+/** `instanceof` is not used, because the instance may come from another copy of ioredis. */
 function isIoredis(target: object): boolean {
   const { duplicate, status, options } = target as Record<string, unknown>
   return typeof duplicate === 'function' && typeof status === 'string' && typeof options === 'object'
@@ -50,7 +53,7 @@ function isPromise(target: object): boolean {
   return 'then' in target && typeof target.then === 'function'
 }
 
-/** Options hold no such functions. */
+/** Whether the target is a client object. It is recognized by its methods; an options object does not have them. */
 function isClient(target: object): boolean {
   const members = target as Record<string, unknown>
   return ['connect', 'duplicate', 'sendCommand', 'publish', 'on'].some(
@@ -64,7 +67,7 @@ function checkOptions(option: string, target: object): void {
     if (Object.hasOwn(NOT_OF_IOREDIS, key))
       throw invalid(`${option}.${key}`, `${NOT_OF_IOREDIS[key]}, since ioredis has no such option`, key)
   }
-  // A Map, or whatever else has no keys of its own, would be localhost.
+  // A Map, or another object without own keys, would connect to localhost.
   if (Object.keys(target).length === 0 && describe(target) !== 'an object')
     throw invalid(option, EXPECTED, target)
   if (host !== undefined && typeof host !== 'string') throw invalid(`${option}.host`, 'a host name', host)
@@ -92,7 +95,7 @@ function canBeRead(target: string): boolean {
   }
 }
 
-/** A message ends up in logs: without the password. */
+/** The password is removed, because messages end up in logs. */
 function invalidUrl(option: string, expected: string, url: string): BroadcasterError {
   return invalid(option, expected, url.replace(/(:\/\/).*@/, '$1...@'))
 }

@@ -2,37 +2,41 @@ import type { IncomingMessage } from 'node:http'
 import type { ZlibOptions } from 'node:zlib'
 import { callback, invalid } from './optionChecks.ts'
 
-/** Compression of frames, in the words of `ws`. */
+/** Options for the compression of frames. The names are those of `ws`. */
 export interface PerMessageDeflateOptions {
   /**
-   * Messages of fewer bytes are not compressed.
+   * The minimum size of a message that is compressed, in bytes.
    *
    * @default 1024
    */
   threshold?: number
-  /** For what is sent: `level`, `memLevel` and `strategy`. A message is compressed once for all who listen. */
+  /**
+   * Options for outgoing messages: `level`, `memLevel` and `strategy`. A message is compressed once for all its
+   * recipients.
+   */
   zlibDeflateOptions?: Pick<ZlibOptions, 'level' | 'memLevel' | 'strategy'>
-  /** For what clients send. */
+  /** Options for incoming messages. */
   zlibInflateOptions?: ZlibOptions
   serverMaxWindowBits?: number
   clientMaxWindowBits?: number
-  /** Always so: a frame that all clients share can't depend on what each of them was sent before. */
+  /** Always `true`: all clients share one compressed frame, so it must not depend on earlier messages to one client. */
   serverNoContextTakeover?: true
-  /** Always so, since a context for each connection would cost its memory. */
+  /** Always `true`: a compression context for each connection would cost memory for each connection. */
   clientNoContextTakeover?: true
   /**
-   * Frames of clients that are decompressed at the same time in this process. The first server of a process sets it for all.
+   * The maximum number of incoming frames that this process decompresses at the same time. The first server of a
+   * process sets it for all servers.
    *
    * @default 10
    */
   concurrencyLimit?: number
 }
 
-/** The options of the WebSocket server that an application may give. Everything else of `ws` has another name here. */
+/** The options of the WebSocket server that an application may set. The other options of `ws` have other names here. */
 export interface WebSocketOptions {
-  /** `true` is `{}`. @default false */
+  /** `true` has the same meaning as `{}`. @default false */
   perMessageDeflate?: boolean | PerMessageDeflateOptions
-  /** Chooses one of the subprotocols that a client asks for; `false` chooses none. @default the first */
+  /** Chooses one of the subprotocols that a client requests; `false` chooses none. @default the first */
   handleProtocols?: (protocols: string[], req: IncomingMessage) => string | false
 }
 
@@ -49,7 +53,7 @@ const DEFLATE_OPTIONS = new Set<string>([
   'concurrencyLimit',
 ] satisfies (keyof PerMessageDeflateOptions)[])
 
-/** What is said of options of `ws` that have another name here. */
+/** Options of `ws` that have another name here, each with that name for the error message. */
 const INSTEAD: Record<string, string> = {
   server: 'attach(server)',
   noServer: 'attach(server)',
@@ -62,7 +66,9 @@ const INSTEAD: Record<string, string> = {
   maxPayload: 'limits.messageBytes',
 }
 
-/** Options of `ws` 8: the server has `ws` 7, by way of express-ws, which would ignore them without a word. */
+/**
+ * Options that only `ws` 8 has. The server uses `ws` 7, through express-ws, which would ignore these options silently.
+ */
 const OF_WS_8 = new Set([
   'autoPong',
   'allowSynchronousEvents',

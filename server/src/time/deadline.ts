@@ -1,6 +1,6 @@
 import { uptimeMs } from './uptime.ts'
 
-/** Until when something may take. Costs nothing unless there is something to wait for. */
+/** The point in time at which an operation must be over. A timer is started only by {@link wait}. */
 export class Deadline {
   readonly #at: number
 
@@ -12,7 +12,7 @@ export class Deadline {
     return uptimeMs() >= this.#at
   }
 
-  /** Resolves with `work`, or when the time is over. */
+  /** Resolves with `work`, or at the deadline if that is earlier. */
   async wait(work: Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const timeIsUp = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** A promise, and the two ways to end it. */
+/** A promise together with the functions that resolve and reject it. */
 export function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
   let resolve!: () => void
   let reject!: (error: Error) => void
@@ -6,7 +6,7 @@ export function deferred(): { promise: Promise<void>; resolve: () => void; rejec
     resolve = onResolve
     reject = onReject
   })
-  // It may be that nobody waits for it.
+  // Without this, a rejection that nobody waits for would be an unhandled rejection.
   promise.catch(() => {})
   return { promise, resolve, reject }
 }

@@ -1,7 +1,7 @@
 /**
- * ms since this process started, whole ones. The clock is monotonic: it does not follow a change of the system's time. A
- * number this small is kept in place by V8, where a time since 1970 is an object of its own: the logs have one for each
- * message.
+ * Whole milliseconds since this process started. The clock is monotonic: it does not change when the system time is
+ * set. V8 stores a number this small inline, but allocates a heap object for a time since 1970. Each log entry has such
+ * a time.
  */
 export function uptimeMs(): number {
   return Math.floor(performance.now())
