@@ -4,7 +4,10 @@ import { describe, isTooDeep, throughJson } from '../input/json.ts'
 import type { Logger } from '../logger.ts'
 import { isUtf8 } from '../input/text.ts'
 
-/** What `canConnect` answers: `false` refuses, `true` accepts, an object accepts and is remembered as the context. */
+/**
+ * The result of `canConnect`: `false` refuses the client, `true` accepts it, an object accepts it and is stored as its
+ * context.
+ */
 export type ConnectAnswer<Context> = boolean | Context
 
 export interface AccessOptions {
@@ -19,14 +22,15 @@ export type AccessAnswer =
   | { readonly isAllowed: true; readonly auth: Record<string, unknown>; readonly context: unknown }
   | { readonly isAllowed: false }
 
-/** Asks `canConnect` about the request that is being served. */
+/** Calls `canConnect` for the current request. */
 export type Authenticate = (auth: Record<string, unknown>) => Promise<AccessAnswer>
 
 const refused: AccessAnswer = { isAllowed: false }
 
 /**
- * Asks the application's callbacks; one that throws or rejects has refused, and is logged. What they are given, and what they
- * answer, is JSON on either transport, since a long-poll session lives in Redis: nobody ever sees anything else of it.
+ * Calls the application's callbacks. If a callback throws or rejects, the client is refused and the error is logged.
+ * Auth data and contexts are converted to JSON on both transports, because a long-poll session is stored in Redis. So
+ * both transports show the same values to the application.
  */
 export class Access {
   readonly #options: AccessOptions
@@ -46,7 +50,7 @@ export class Access {
     const hasContext = typeof answer === 'object' && answer !== null
     if (!hasContext && answer !== true) return refused
     try {
-      // The callback may have changed the auth data; that is kept too.
+      // The callback may have changed the auth data. The changes are kept too.
       return {
         isAllowed: true,
         auth: asObject(auth) as Record<string, unknown>,
@@ -61,14 +65,15 @@ export class Access {
     }
   }
 
-  /** Why the client can't have the channel, or `null` if it can. */
+  /** Returns the reason why the client may not subscribe to the channel, or `null` if it may. */
   async refusal(channel: string, auth: Record<string, unknown>, context: unknown): Promise<string | null> {
     const { canSubscribe, isReserved, maxChannelBytes, logger } = this.#options
     if (!isUtf8(channel)) return reasons.channelMalformed
     if (Buffer.byteLength(channel) > maxChannelBytes) return reasons.channelTooLong
     if (isReserved(channel)) return reasons.channelRefused
     try {
-      // Copies: what the callback does to them would otherwise last on the one transport, and not on the other.
+      // The callback gets copies. If it changed the originals, the changes would last on WebSocket, but not on
+      // long-poll.
       const answer = await canSubscribe(
         throughJson(auth) as Record<string, unknown>,
         channel,
@@ -82,19 +87,21 @@ export class Access {
   }
 }
 
-/** The application's part of `auth`; `null` if it is larger than that, or nested too deeply. */
+/**
+ * The part of `auth` that is for the application. Returns `null` if it is larger than `maxBytes`, or nested too deeply.
+ */
 export function readAuthData(auth: Auth, maxBytes: number): Record<string, unknown> | null {
   const data = authData(auth)
   try {
     const json = JSON.stringify(data)
     return Buffer.byteLength(json) > maxBytes || isTooDeep(json) ? null : data
   } catch {
-    // The stack was not enough to write it.
+    // The data is nested so deeply that `JSON.stringify` overflowed the stack.
     return null
   }
 }
 
-/** A list is one too. */
+/** Converts a value to JSON and requires an object. A list counts as an object. */
 function asObject(value: unknown): object {
   const json = throughJson(value)
   if (typeof json === 'object' && json !== null) return json

@@ -5,30 +5,35 @@ import type { Logger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import type { RequestRate } from './requestRate.ts'
 
-/** Where clients come from: one object for all clients of an address. */
+/** A network address, and what its clients use. All clients of an address share one object. */
 export interface Address {
   readonly key: string
-  /** False if many clients share it and nobody can tell them apart, such as that of a proxy. Then nothing is limited. */
+  /**
+   * False if many clients share the address and cannot be distinguished, for example the address of a proxy. Then no
+   * limit applies.
+   */
   readonly isOneClients: boolean
-  /** WebSocket connections, sessions, and requests of which it is not known yet whose they are. */
+  /** The number of WebSocket connections, of sessions, and of requests whose session is not known yet. */
   held: number
-  /** When the bucket for requests without a session is full again. */
+  /** The time at which the token bucket for requests without a session is full again. */
   fullAt: number
 }
 
 export interface AddressesOptions {
-  /** `null`: `req.ip`. */
+  /** The option `addressOf`; `null` if `req.ip` is used. */
   readonly addressOf: ((req: Request) => unknown) | null
   readonly maxHeld: number
   readonly rate: RequestRate
   readonly logger: Logger
 }
 
-/** What each address uses of this node. */
+/** Tracks what each address uses of this node, and applies the limits. */
 export class Addresses {
   readonly #options: AddressesOptions
   readonly #known = new Map<string, Address>()
-  /** A request is asked once, as the application's function may have a price. */
+  /**
+   * The address of each request. The application's function is called once per request, because it may be expensive.
+   */
   readonly #ofRequests = new WeakMap<Request, Address>()
   #hasWarnedOfProxy = false
   #hasWarnedOfFunction = false
@@ -43,7 +48,7 @@ export class Addresses {
     return address
   }
 
-  /** Takes a place for a connection or a session. False if the address has all that it may have. */
+  /** Takes a place for a connection or a session. Returns false if the address has reached its limit. */
   enter(address: Address): boolean {
     if (address.isOneClients && address.held >= this.#options.maxHeld) return false
     address.held += 1
@@ -54,7 +59,9 @@ export class Addresses {
     address.held -= 1
   }
 
-  /** A request that belongs to no session that is known here. False if there were too many. */
+  /**
+   * Takes a token for a request that belongs to no session known on this node. Returns false if the bucket is empty.
+   */
   takeRequest(address: Address): boolean {
     if (!address.isOneClients) return true
     const fullAt = this.#options.rate.take(address.fullAt)
@@ -62,12 +69,15 @@ export class Addresses {
     return fullAt !== null
   }
 
-  /** The request belonged to a session after all. */
+  /** Puts the token back, because the request belonged to a session after all. */
   putBackRequest(address: Address): void {
     address.fullAt = this.#options.rate.putBack(address.fullAt)
   }
 
-  /** A client has sent too much. If it came back at once, and again and again, it would have a full bucket each time. */
+  /**
+   * Removes tokens from the address because a client exceeded a limit. Otherwise the client could reconnect again and
+   * again, and would have a full bucket each time.
+   */
   fine(address: Address): void {
     address.fullAt = this.#options.rate.takeTime(address.fullAt, FINE_MS)
   }
@@ -76,7 +86,7 @@ export class Addresses {
     return this.#options.rate.retryAfterSeconds(address.fullAt)
   }
 
-  /** To be called now and then: forgets addresses that use nothing. */
+  /** Forgets addresses that use nothing. Must be called periodically. */
   sweep(): void {
     const now = uptimeMs()
     for (const [name, { held, fullAt }] of this.#known) {
@@ -89,14 +99,14 @@ export class Addresses {
     if (own === null) return this.#remember('', false)
     if (own !== undefined) return this.#remember(addressKey(own), true)
     const { ip } = req
-    // Of a Unix socket, or of a connection that has ended.
+    // The IP is missing for a Unix socket, and for a connection that has ended.
     if (ip === undefined) return this.#remember('', false)
     const isBehindProxy = this.#isUnknownProxy(req, ip)
     if (isBehindProxy) this.#warnOfProxy(ip)
     return this.#remember(addressKey(ip), !isBehindProxy)
   }
 
-  /** `undefined`: it is `req.ip` that counts. */
+  /** Calls the option `addressOf`. Returns `undefined` if `req.ip` has to be used. */
   #askApplication(req: Request): string | null | undefined {
     const { addressOf } = this.#options
     if (addressOf === null) return undefined
@@ -114,14 +124,18 @@ export class Addresses {
     const name = isOneClients ? key : `proxy ${key}`
     let address = this.#known.get(name)
     if (address !== undefined) return address
-    // Requests from everywhere must not fill the memory: what is forgotten early has a full bucket again.
+    // The number of stored addresses is bounded, so that requests from everywhere cannot fill the memory. An address
+    // that is forgotten early starts with a full bucket again.
     if (this.#known.size >= MAX_KNOWN) this.sweep()
     address = { key, isOneClients, held: 0, fullAt: 0 }
     if (this.#known.size < MAX_KNOWN) this.#known.set(name, address)
     return address
   }
 
-  /** A proxy of one's own which Express has not been told of: what it says of its clients does not count. */
+  /**
+   * Whether the request comes through the application's own proxy, while Express' `trust proxy` is not set. Then the
+   * proxy's headers about the client are not used.
+   */
   #isUnknownProxy(req: Request, ip: string): boolean {
     const { headers, socket } = req
     if (headers['x-forwarded-for'] === undefined && headers.forwarded === undefined) return false
@@ -147,7 +161,7 @@ export class Addresses {
   }
 }
 
-/** A client that sent too much costs its address so much of its bucket, in ms of refilling. */
+/** The number of tokens that {@link Addresses.fine} removes, in ms of refilling. */
 const FINE_MS = 1000
-/** Addresses that are remembered at most. */
+/** The maximum number of addresses that are stored. */
 const MAX_KNOWN = 100_000

@@ -15,10 +15,10 @@ export interface AdmissionOptions {
   readonly sessionLifeMs: number
 }
 
-/** How much clients may ask of this node, on both transports, and what they were refused. */
+/** The limits for what clients may use of this node, on both transports, and the log of refusals. */
 export class Admission {
   readonly refusals: Refusals
-  /** Of one client: the frames of a connection, or the requests of a session. */
+  /** The rate limit for one client: for the frames of a connection, or for the requests of a session. */
   readonly requests: RequestRate
   readonly addresses: Addresses
   readonly sessions: KnownSessions
@@ -30,14 +30,14 @@ export class Admission {
     this.addresses = new Addresses({
       addressOf,
       maxHeld: connectionsPerAddress,
-      // All clients of an address may have to come back at once, each with a handshake or with a few requests.
+      // All clients of an address may have to reconnect at once, each with a handshake or a few requests.
       rate: rateOf(requestsPerSecond, 2 * connectionsPerAddress),
       logger,
     })
     this.sessions = new KnownSessions(this.addresses, this.requests, connections, sessionLifeMs)
   }
 
-  /** To be called now and then. */
+  /** Must be called periodically. */
   sweep(): void {
     this.sessions.sweep()
     this.addresses.sweep()
@@ -45,7 +45,7 @@ export class Admission {
   }
 }
 
-/** A bucket has room for a second's requests at least. */
+/** A bucket with a capacity of at least the requests of one second. */
 function rateOf(perSecond: number, burst: number): RequestRate {
   return new RequestRate(perSecond, Math.max(burst, perSecond))
 }

@@ -2,7 +2,9 @@ import type { Auth } from '@broadcaster/protocol'
 
 const MAX_CLIENT_NAME = 64
 
-/** The name that a client gave itself, by which its newer connection ends its older one; `null` if it has none. */
+/**
+ * The name that a client gave itself; `null` if it has none. A newer connection with the same name ends the older one.
+ */
 export function readClientName({ __client: name }: Auth): string | null {
   return typeof name === 'string' && name !== '' && name.length <= MAX_CLIENT_NAME ? name : null
 }

@@ -1,14 +1,14 @@
 import { uptimeMs } from '../time/uptime.ts'
 
 /**
- * Which connection of a client is its newest, as far as it was told lately: older ones end. Nobody has to be asked at a
- * poll, since every node hears of every fence.
+ * Stores the generation of each client's newest connection, for a limited time. Connections with a lower generation
+ * must end. Every node receives every fence, so a poll can check this locally.
  */
 export class Fences {
   readonly #lifeMs: number
   readonly #fences = new Map<string, { generation: number; at: number }>()
 
-  /** A fence is remembered for as long as an older session can live. */
+  /** @param lifeMs How long a fence is stored. It must be as long as an older session can live. */
   constructor(lifeMs: number) {
     this.#lifeMs = lifeMs
   }
@@ -19,7 +19,7 @@ export class Fences {
     if (known !== undefined && known.generation >= generation) return
     this.#fences.delete(client)
     this.#fences.set(client, { generation, at: now })
-    // A Map keeps the order of insertion: the oldest are in front.
+    // A Map keeps the order of insertion, so the oldest fences come first.
     for (const [name, fence] of this.#fences) {
       if (now - fence.at <= this.#lifeMs) break
       this.#fences.delete(name)

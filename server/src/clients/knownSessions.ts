@@ -5,13 +5,14 @@ import type { RequestRate } from './requestRate.ts'
 /** A long-poll session of which this node has served a request. */
 export interface KnownSession {
   readonly address: Address
-  /** When its bucket for requests is full again; so it has asked for nothing since. */
+  /** The time at which its token bucket is full again. It is never earlier than its last request. */
   fullAt: number
 }
 
 /**
- * The long-poll sessions that use this node, by their tokens. Sessions live in the store, for all nodes; this is only what
- * one node has to know to count requests. A token gets in here when the store has said that it is good.
+ * The long-poll sessions that use this node, by their tokens. Sessions are stored in the session store, for all nodes.
+ * This class only has what one node needs for its rate limits. A token is added after the store has confirmed that it
+ * is valid.
  */
 export class KnownSessions {
   readonly #addresses: Addresses
@@ -20,7 +21,7 @@ export class KnownSessions {
   readonly #lifeMs: number
   readonly #known = new Map<string, KnownSession>()
 
-  /** A session is forgotten when it has asked for nothing for `lifeMs`. */
+  /** @param lifeMs A session is forgotten when it has sent no request for this time. */
   constructor(addresses: Addresses, rate: RequestRate, max: number, lifeMs: number) {
     this.#addresses = addresses
     this.#rate = rate
@@ -32,7 +33,7 @@ export class KnownSessions {
     return token === undefined ? undefined : this.#known.get(token)
   }
 
-  /** False if the session has sent too many requests. */
+  /** Takes a token for a request. Returns false if the session has sent too many requests. */
   takeRequest(session: KnownSession): boolean {
     const fullAt = this.#rate.take(session.fullAt)
     if (fullAt !== null) session.fullAt = fullAt
@@ -43,10 +44,10 @@ export class KnownSessions {
     return this.#rate.retryAfterSeconds(fullAt)
   }
 
-  /** The session is a good one. It takes over the place that its request has taken. */
+  /** Adds a session whose token is valid. The session takes over the place that its request has taken. */
   add(token: string, address: Address): void {
     if (this.#known.has(token)) return this.#addresses.leave(address)
-    // Forgotten before its time, the session is known again with its next request.
+    // A session that is forgotten early is added again by its next request.
     for (const oldest of this.#known.keys()) {
       if (this.#known.size < this.#max) break
       this.end(oldest)
@@ -54,7 +55,7 @@ export class KnownSessions {
     this.#known.set(token, { address, fullAt: uptimeMs() })
   }
 
-  /** The session has ended, or this node has no more to do with it. */
+  /** Removes a session that has ended, or that does not use this node any more. */
   end(token: string): void {
     const session = this.#known.get(token)
     if (session === undefined) return
@@ -62,7 +63,7 @@ export class KnownSessions {
     this.#addresses.leave(session.address)
   }
 
-  /** To be called now and then: forgets sessions that use this node no longer. */
+  /** Forgets sessions that no longer use this node. Must be called periodically. */
   sweep(): void {
     const end = uptimeMs() - this.#lifeMs
     for (const [token, { fullAt }] of this.#known) if (fullAt < end) this.end(token)

@@ -5,9 +5,12 @@ import type { Revocation } from '../control/control.ts'
 import type { Logger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** A connection is dead for a while before anybody notices, and clocks of nodes and Redis run at different speeds. */
+/**
+ * A margin for the time until a dead connection is detected, and for the different speeds of the clocks of nodes and
+ * Redis.
+ */
 const MARGIN_MS = 10_000
-/** How often it is tried again to read what was missed. */
+/** The interval of retries to read the missed revocations. */
 const RETRY_MS = 500
 
 export interface MissedRevocationsOptions {
@@ -16,17 +19,20 @@ export interface MissedRevocationsOptions {
   readonly controlChannel: string
   readonly logger: Logger
   apply(revocation: Revocation): void
-  /** Some were applied: polls that wait here may be of sessions that have changed meanwhile. */
+  /**
+   * Called after revocations were applied late. The sessions of waiting polls may have changed meanwhile, on other
+   * nodes.
+   */
   applied(): void
 }
 
 /**
- * A node whose subscriber is away does not hear revocations. They are kept in Redis for a while, and when it is back it applies
- * those that it has not heard.
+ * Applies revocations that this node missed. A node whose subscriber is disconnected receives no revocations. They are
+ * stored in Redis for a limited time. When the subscriber is back, the node applies those that it has not received.
  */
 export class MissedRevocations {
   readonly #options: MissedRevocationsOptions
-  /** Ids of those that were heard, oldest first. */
+  /** The ids of received revocations, oldest first. */
   readonly #heard = new Set<string>()
   #isClosed = false
 
@@ -34,7 +40,10 @@ export class MissedRevocations {
     this.#options = options
   }
 
-  /** Keeps a revocation, before it is published: a node that comes back meanwhile reads it or hears it. */
+  /**
+   * Stores a revocation before it is published. So a node that reconnects at the same time either reads it or receives
+   * it.
+   */
   async keep(revocation: Revocation): Promise<Revocation> {
     const { backend, codec, controlChannel } = this.#options
     const named = { ...revocation, id: randomUUID() }
@@ -49,7 +58,10 @@ export class MissedRevocations {
     for (const oldest of this.#heard) return void this.#heard.delete(oldest)
   }
 
-  /** Applies what was not heard in the last `downMs`, however long it takes to read it. */
+  /**
+   * Applies the revocations of the last `downMs` that were not received. Retries until they could be read; the time of
+   * the retries is added.
+   */
   async catchUp(downMs: number): Promise<void> {
     const { backend, logger } = this.#options
     const began = uptimeMs()

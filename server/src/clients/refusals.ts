@@ -1,19 +1,19 @@
 import type { Logger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** What was refused. */
+/** The kind of thing that was refused. */
 export type RefusalKind = 'origin' | 'auth' | 'channel' | 'limit' | 'frame'
 
 export type RefusalLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface Refusal {
   readonly kind: RefusalKind
-  /** Why: the server's own words, never the client's auth data or token. */
+  /** The reason, as a text of the server. It never contains the client's auth data or token. */
   readonly reason: string
   readonly channel?: string
 }
 
-/** What is known of the client. */
+/** What is known about the refused client. */
 export interface RefusedClient {
   readonly address?: string
   readonly origin?: string | undefined
@@ -21,8 +21,8 @@ export interface RefusedClient {
 }
 
 /**
- * Counts and logs what clients were refused. Strangers must not be able to fill the log: in each minute there are at most
- * 10 different lines of each kind, and then one line with the number of those that were left out.
+ * Counts and logs refusals. Unknown clients must not be able to fill the log. So in each minute at most 10 different
+ * lines of each kind are logged, and then one line with the number of refusals that were not logged.
  */
 export class Refusals {
   readonly #logger: Logger
@@ -35,13 +35,16 @@ export class Refusals {
     frame: new Kind(),
   }
 
-  /** Without a level, refused origins are warnings, since most of them are a mistake in the options; others are `info`. */
+  /**
+   * @param level The log level. Without it, refused origins are logged as `warn`, because most of them are a mistake in
+   * the options; other refusals as `info`.
+   */
   constructor(logger: Logger, level: RefusalLevel | undefined) {
     this.#logger = logger
     this.#level = level
   }
 
-  /** How many there were since the start. */
+  /** The number of refusals since the start, by kind. */
   get counts(): Record<RefusalKind, number> {
     const { origin, auth, channel, limit, frame } = this.#kinds
     return {
@@ -72,7 +75,7 @@ export class Refusals {
     this.#log(kind, fields, `${TITLES[kind]}: ${fields['reason']}`)
   }
 
-  /** To be called now and then: says how many lines were left out, when their minute is over. */
+  /** Logs how many refusals were not logged, for each kind whose minute is over. Must be called periodically. */
   sweep(): void {
     for (const [kind, counted] of Object.entries(this.#kinds)) this.#endMinute(kind as RefusalKind, counted)
   }
@@ -92,10 +95,10 @@ export class Refusals {
 
 class Kind {
   count = 0
-  /** What was logged in this minute. */
+  /** The lines that were logged in this minute. */
   readonly lines = new Set<string>()
   minuteEnd = 0
-  /** Refusals of this minute that had no room. */
+  /** The number of refusals of this minute that were not logged. */
   unlogged = 0
 }
 
@@ -110,12 +113,16 @@ const TITLES: Record<RefusalKind, string> = {
 const MINUTE_MS = 60_000
 const MAX_LINES = 10
 
-/** Why JSON can't be read, without the piece of it that the parser quotes: it may be part of a password. */
+/**
+ * The reason why JSON is invalid, without the part of the input that the parser quotes. It may be part of a password.
+ */
 export function withoutInput(reason: string): string {
   return reason.replace(/^Invalid JSON:.*/s, 'Invalid JSON')
 }
 
-/** Text of clients ends up in terminals: without control characters, and without those that turn the direction of writing. */
+/**
+ * Replaces control characters and characters that change the direction of text, because logs are shown in terminals.
+ */
 function clean(text: string): string {
   const cut = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text
   return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD')

@@ -1,12 +1,12 @@
 import { uptimeMs } from '../time/uptime.ts'
 
 /**
- * A token bucket. What differs from client to client is one number, which the client keeps: the time at which its bucket
- * is full again. So a bucket that is full needs no memory at all.
+ * A token bucket. Its only state is one number per client, which the caller stores: the time at which the bucket is
+ * full again. So a full bucket needs no memory.
  */
 export class RequestRate {
   readonly #tokenMs: number
-  /** How long an empty bucket takes to be full. */
+  /** The time in which an empty bucket becomes full. */
   readonly #roomMs: number
 
   constructor(perSecond: number, burst: number) {
@@ -14,25 +14,25 @@ export class RequestRate {
     this.#roomMs = perSecond === Infinity ? Infinity : burst * this.#tokenMs
   }
 
-  /** Takes tokens. Returns the time at which the bucket is full again, or `null` if it has not so many. */
+  /** Takes tokens. Returns the new time at which the bucket is full again, or `null` if it has too few tokens. */
   take(fullAt: number, tokens = 1): number | null {
     const now = uptimeMs()
     const next = Math.max(fullAt, now) + tokens * this.#tokenMs
     return next - now > this.#roomMs ? null : next
   }
 
-  /** Takes what `ms` bring in, or all that is left. */
+  /** Takes the tokens that are refilled in `ms`, or all that are left. */
   takeTime(fullAt: number, ms: number): number {
     const now = uptimeMs()
     return this.#roomMs === Infinity ? now : Math.min(Math.max(fullAt, now) + ms, now + this.#roomMs)
   }
 
-  /** Puts a token back. */
+  /** Puts one token back. */
   putBack(fullAt: number): number {
     return fullAt - this.#tokenMs
   }
 
-  /** How long a client should wait whose bucket is empty. */
+  /** How long a client with an empty bucket should wait. */
   retryAfterSeconds(fullAt: number): number {
     const ms = fullAt + this.#tokenMs - this.#roomMs - uptimeMs()
     return Math.max(1, Math.ceil(ms / 1000))

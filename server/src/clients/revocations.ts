@@ -3,51 +3,57 @@ import { isMatch, type Match } from '../input/match.ts'
 interface Link {
   readonly revocation: { readonly match: Match; readonly channel: string | null } | null
   next: Link | null
-  /** What came after it has been forgotten. */
+  /** Whether the links after this one were removed from memory. */
   isForgotten: boolean
 }
 
-/** A point between two revocations. Work that asks the application notes it when it begins. */
+/**
+ * A point in the list of revocations. An operation that calls the application stores the current point when it begins.
+ */
 export type Moment = Readonly<Link>
 
-/** Revocations that are remembered at most for work that is under way. */
+/** The maximum number of revocations that are kept for operations that are still running. */
 const MAX_KEPT = 1000
 
 /**
- * What was revoked while something was under way: an answer that the application has given before may be of before, and
- * does not count. Each revocation points to the next, and whatever is under way to the last one before it began: what nobody
- * needs any more is gone by itself.
+ * Tells an operation which revocations came while it was running. Such an operation has an answer of the application
+ * that may be older than the revocation; it must not be used then. The revocations are a linked list. Each points to
+ * the next one, and an operation points to the last one before it began. So revocations that no operation needs are
+ * garbage collected.
  */
 export class Revocations {
   #last: Link = { revocation: null, next: null, isForgotten: false }
-  /** The newest, oldest first. A callback that never answers must not keep all that ever come. */
+  /**
+   * The most recent revocations, oldest first. Its length is bounded, because a callback that never returns would
+   * otherwise keep all later revocations in memory.
+   */
   readonly #kept: Link[] = []
 
   get now(): Moment {
     return this.#last
   }
 
-  /** Clients whose context matches are cut off. */
+  /** Clients whose context matches are disconnected. */
   disconnected(match: Match): void {
     this.#add({ match, channel: null })
   }
 
-  /** Clients whose context matches lose the channel. */
+  /** Clients whose context matches are unsubscribed from the channel. */
   unsubscribed(match: Match, channel: string): void {
     this.#add({ match, channel })
   }
 
-  /** Whether a client with this context may have been cut off since. */
+  /** Whether a client with this context may have been disconnected since then. */
   hasDisconnected(since: Moment, context: unknown): boolean {
     return has(since, ({ match, channel }) => channel === null && isMatch(match, context))
   }
 
-  /** The same, of a client of whom nobody knows who it is. */
+  /** Whether any client may have been disconnected since then. For a client whose context is not known yet. */
   hasDisconnectedAnybody(since: Moment): boolean {
     return has(since, ({ channel }) => channel === null)
   }
 
-  /** Whether a client with this context may have lost the channel since. */
+  /** Whether a client with this context may have been unsubscribed from the channel since then. */
   hasTaken(since: Moment, context: unknown, name: string): boolean {
     return has(since, ({ match, channel }) => channel === name && isMatch(match, context))
   }
@@ -66,7 +72,7 @@ export class Revocations {
 function has(since: Moment, isMeant: (revocation: NonNullable<Link['revocation']>) => boolean): boolean {
   for (let link: Moment = since; ; link = link.next) {
     if (link !== since && isMeant(link.revocation!)) return true
-    // Nobody can know.
+    // The rest of the list is gone, so the client has to be treated as revoked.
     if (link.isForgotten) return true
     if (link.next === null) return false
   }

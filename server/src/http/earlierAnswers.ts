@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream'
 import { holdEarlyData } from './earlyData.ts'
 
 /**
- * Calls back when whatever was asked before on the same connection has been answered; never, if the connection ends before
- * that or with it. Node has taken its hands off a connection that is to be upgraded: an earlier answer that waits for room
- * is told of it here, and the connection's errors are taken.
+ * Calls back when the answers to all earlier requests of the same connection are finished. If the connection ends
+ * before that, or together with the last answer, it never calls back. Node has detached itself from a connection that
+ * is to be upgraded. So this function forwards `drain` to an earlier answer that waits for room, and handles the errors
+ * of the connection.
  */
 export function afterEarlierAnswers(socket: Duplex, then: () => void): void {
   if (answerInFlight(socket) === null) return then()
@@ -19,7 +20,7 @@ export function afterEarlierAnswers(socket: Duplex, then: () => void): void {
     if (answer !== null) return void answer.once('close', next)
     socket.off('drain', onDrain)
     putBack()
-    // The error that has ended the answer is still on its way.
+    // The error that ended the answer has not been emitted yet.
     if (!socket.writable) return void socket.destroy()
     socket.off('error', onError)
     then()
@@ -29,7 +30,10 @@ export function afterEarlierAnswers(socket: Duplex, then: () => void): void {
   next()
 }
 
-/** Node keeps it there, and refuses a second one. No public name says as much. */
+/**
+ * The answer that is being sent. Node stores it in this private property, and refuses to assign a second one. There is
+ * no public API for it.
+ */
 function answerInFlight(socket: Duplex): ServerResponse | null {
   return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? null
 }

@@ -1,11 +1,15 @@
 import type { Duplex } from 'node:stream'
 
-/** A client has to wait for the answer to its handshake: more than this it has no reason to send before. */
+/**
+ * The maximum number of bytes before the handshake is answered. A client must wait for that answer, so it has no reason
+ * to send more.
+ */
 const MAX_BYTES = 64 * 1024
 
 /**
- * Reads a socket while its upgrade request waits for something, and puts back what came when it is called off. Without a
- * reader nobody would notice that a client has gone which has sent something before: its end stands behind that.
+ * Reads a socket while its upgrade request is pending. The returned function stops reading and puts the data back.
+ * Without reading, the end of the connection would not be noticed if the client has sent data before it, because the
+ * end comes after the data in the stream.
  */
 export function holdEarlyData(socket: Duplex): () => void {
   const parts: Buffer[] = []
@@ -18,7 +22,8 @@ export function holdEarlyData(socket: Duplex): () => void {
     if (bytes > MAX_BYTES) socket.destroy()
   }
   const onEnd = () => socket.destroy()
-  // Not 'data': a stream that has begun to flow flows on when nobody listens any more.
+  // The event `data` is not used: it switches the stream to flowing mode, and the stream would stay in it after the
+  // listener is removed.
   socket.on('readable', hold).on('end', onEnd)
   return () => {
     socket.off('readable', hold).off('end', onEnd)

@@ -23,7 +23,7 @@ export interface LongPollNode {
   handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer>
 }
 
-/** Reads long-poll requests, and writes what the node answers. */
+/** Reads long-poll requests and writes the answers of the node. */
 export class LongPollRequests {
   readonly #node: LongPollNode
   readonly #maxBytes: number
@@ -37,16 +37,17 @@ export class LongPollRequests {
   }
 
   serve(req: Request, res: Response, next: NextFunction): void {
-    // Before the body, which may take its time.
+    // The moment is taken before the body is read, because reading may take long.
     const begun = this.#node.revocations.now
     readBody(req, this.#maxBytes, (body) => {
-      // What middleware has hung into the response may throw when it is written.
+      // A response that middleware has changed may throw when it is written.
       this.#answer(req, res, body, begun).catch(next)
     })
   }
 
   async #answer(req: Request, res: Response, body: Body, begun: Moment): Promise<void> {
-    // The client has gone while the application was thinking, or somebody else has answered: nobody waits for an answer.
+    // The client has closed the connection while the application's code was running, or other middleware has answered.
+    // No answer is needed.
     if (res.destroyed || res.writableEnded) return
     if (typeof body === 'number') return this.#refuseBody(req, res, body)
     const { sessions, addresses } = this.#node.admission
@@ -66,12 +67,12 @@ export class LongPollRequests {
     if (refusal !== undefined) this.#node.admission.refusals.note(refusal, { address: address.key })
   }
 
-  /** Asks the node, and writes its answer. */
+  /** Passes the request to the node, and writes the answer. */
   async #handle(req: Request, res: Response, parsed: Parsed, begun: Moment): Promise<Answer> {
     const abort = new ClientAbort()
     let isAnswered = false
     res.on('close', () => {
-      // Middleware with a limit of time may have answered in our place.
+      // Middleware with a timeout may have answered instead.
       if (!isAnswered || !res.writableFinished) abort.abort()
     })
     const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
@@ -79,14 +80,17 @@ export class LongPollRequests {
     if (res.destroyed || res.writableEnded) return answer
     isAnswered = true
     if (res.headersSent) res.end(answer.body)
-    // The next request finds another node.
+    // The connection is closed, so that the client's next request reaches another node.
     else write(res.status(answer.status), answer, this.#node.isDraining ? { Connection: 'close' } : {})
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     this.#node.unreadAnswers.add(res, token ?? '', answer.body.length)
     return answer
   }
 
-  /** A request of a session that is known here. Returns the seconds to wait if there were too many. */
+  /**
+   * Applies the rate limit to a request of a session that is known here. Returns the seconds to wait if there were too
+   * many requests, otherwise `null`.
+   */
   #admit(session: KnownSession): number | null {
     const { sessions } = this.#node.admission
     if (sessions.takeRequest(session)) return null
@@ -94,7 +98,10 @@ export class LongPollRequests {
     return sessions.retryAfterSeconds(session)
   }
 
-  /** A request of which nobody knows yet whose it is. It takes a place, as its session will, if it has one. */
+  /**
+   * Applies the limits of the address to a request whose session is not known yet. The request takes a place of the
+   * address, as its session will. Returns the seconds to wait if a limit is exceeded, otherwise `null`.
+   */
   #admitStranger(address: Address): number | null {
     const { addresses } = this.#node.admission
     if (!addresses.takeRequest(address)) {
@@ -106,18 +113,22 @@ export class LongPollRequests {
     return NO_ROOM_RETRY_SECONDS
   }
 
-  /** The node has said whether the stranger's token is good. */
+  /**
+   * Called after the node has answered a request with an unknown session. Adds the session if its token is valid, and
+   * otherwise frees the place.
+   */
   #settle(token: string | undefined, address: Address, answer: Answer | null): void {
     const { addresses, sessions } = this.#node.admission
     if (answer?.token !== undefined) sessions.add(answer.token, address)
     else if (token !== undefined && answer?.status === 200) {
       sessions.add(token, address)
-      // It comes from another node, or has not asked for long: the address did not ask for anything new.
+      // The session was on another node before, or has sent no request for long. So it is not a new request of the
+      // address.
       addresses.putBackRequest(address)
     } else addresses.leave(address)
   }
 
-  /** A session that is known here may have ended, and its client have got another one. */
+  /** Called after a request of a known session. The session may have ended, and its client may have got a new one. */
   #follow(token: string, address: Address, answer: Answer | null): void {
     const { addresses, sessions } = this.#node.admission
     if (answer === null || (answer.status !== 401 && answer.token === undefined)) return
@@ -137,7 +148,7 @@ export class LongPollRequests {
         this.#node.admission.addresses.of(req),
         status === 413 ? 'limits.messageBytes: the body is too large' : 'The body did not come in time',
       )
-    // The rest of it may still come, but not in time.
+    // The rest of the body may still come, but too late.
     if (status === 408) res.set('Connection', 'close')
     answerUnread(req, res, status, this.#maxBytes)
   }

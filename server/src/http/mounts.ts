@@ -1,15 +1,17 @@
 import type { Application, Express } from 'express'
 
-/** What Express adds to an application that is mounted, and its types leave out. */
+/** An Express application with `parent`, which Express sets when it is mounted. The types of Express lack it. */
 type Mountable = Application & { readonly parent?: Mountable }
 
-/** A piece of a path, as the application that it was mounted in compares it. */
+/** One segment of a mount path, and whether the parent application compares it with case. */
 interface Piece {
   readonly text: string
   readonly isCaseSensitive: boolean
 }
 
-/** Where an application is mounted, as far as it can be known without asking Express. */
+/**
+ * The paths at which an application is mounted, as far as they can be known without routing a request through Express.
+ */
 export class Mounts {
   readonly #mounts: { readonly parent: Mountable; readonly at: unknown }[] = []
   #isIncomplete = false
@@ -20,26 +22,26 @@ export class Mounts {
   }
 
   /**
-   * Whether a request for this path leads here; `null` where only the application can say.
+   * Whether a request for this path reaches this application; `null` if only Express can decide it.
    *
-   * @param outermost What the server's requests come to.
+   * @param outermost The listeners of the server's `request` event.
    */
   leadsHere(path: string, outermost: readonly unknown[] = []): boolean | null {
-    // A Router tells nobody of what is mounted in it: not of us, nor of an application that we are in.
+    // A Router does not report what is mounted in it: neither this application, nor an application that contains it.
     if (this.#mounts.length === 0 || this.#isIncomplete) return null
     if (
       outermost.some(isApplication) &&
       !this.#mounts.every(({ parent }) => outermost.includes(root(parent)))
     )
       return null
-    // Patterns of Express 4 and 5 disagree on these.
+    // The patterns of Express 4 and 5 treat `//` differently.
     if (path.includes('//')) return null
     const ways = this.#mounts.flatMap(({ parent, at }) => waysTo(parent, at))
     if (ways.some((pieces) => pieces !== null && isWay(pieces, path))) return true
     return ways.includes(null) ? null : false
   }
 
-  /** A request has come out here: if by a way that we did not know of, we don't know all of them. */
+  /** Called when a request has reached this application. If its path was not known, the known mounts are incomplete. */
   cameBy(path: string): void {
     if (path === this.#lastWay) return
     this.#lastWay = path
@@ -47,14 +49,16 @@ export class Mounts {
   }
 }
 
-/** The path of a request target, as Express reads it: it may be a whole URL. */
+/** The path of a request target, as Express reads it. The target may be a complete URL. */
 export function pathOf(target = '/'): string {
   return target.replace(ORIGIN, '').split(/[?#]/, 1)[0] || '/'
 }
 
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
 
-/** All ways to a mount, piece by piece from the outside; `null` for one that is a pattern. */
+/**
+ * All paths to a mount, each as segments from the outermost application inwards; `null` for a path that is a pattern.
+ */
 function waysTo(parent: Mountable, at: unknown): (Piece[] | null)[] {
   const outer = parent.parent === undefined ? [[]] : waysTo(parent.parent, parent.mountpath)
   const isCaseSensitive = parent.enabled('case sensitive routing')
@@ -66,7 +70,7 @@ function waysTo(parent: Mountable, at: unknown): (Piece[] | null)[] {
   )
 }
 
-/** Without any character that is special in the patterns of Express 4 or 5. */
+/** A path without characters that are special in the patterns of Express 4 or 5. */
 const PLAIN_PATH = /^[\w\-./~%@&=,;']*$/
 
 function root(app: Mountable): Mountable {

@@ -5,8 +5,9 @@ import tls from 'node:tls'
 import type { AttachableServer } from './upgrades.ts'
 
 /**
- * Has the server read a request once more, without its wish to upgrade: so it has a body, a connection that goes on after
- * it, and everything else that an ordinary one has. Newer versions of Node ask before they take a request for an upgrade.
+ * Makes the server parse a request again, without its `Upgrade` header. So the request has a body, keep-alive, and
+ * everything else that an ordinary request has. This is the fallback for versions of Node that have no
+ * `shouldUpgradeCallback`.
  */
 export function serveAsOrdinary(
   server: AttachableServer,
@@ -16,15 +17,20 @@ export function serveAsOrdinary(
 ): void {
   const text = ordinaryHead(req)
   if (text === null || socket.readableEnded) return void socket.destroy()
-  // An answer before this one has left the limit for idle connections behind, and the server would not know of it.
+  // An earlier answer on this connection has set the keep-alive timeout. The server does not clear it for a connection
+  // that it takes as a new one.
   ;(socket as Partial<Socket>).setTimeout?.(0)
   socket.unshift(Buffer.concat([text, head]))
-  // Node's own, which is the first; others would see a connection open for every such request.
+  // Only Node's own listener is called, which is the first. Other listeners would count one more connection for each
+  // such request.
   const [serve] = server.listeners(server instanceof tls.Server ? 'secureConnection' : 'connection')
   Reflect.apply(serve!, server, [socket])
 }
 
-/** `null` if it can't be written down again: a lenient parser lets anything into a header. */
+/**
+ * The head of the request without the upgrade. Returns `null` if it cannot be serialized safely: a lenient parser
+ * accepts line breaks in a header.
+ */
 function ordinaryHead(req: IncomingMessage): Buffer | null {
   const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
   for (let i = 0; i < req.rawHeaders.length; i += 2) {

@@ -6,8 +6,9 @@ import type { ResolvedOptions } from '../options.ts'
 import { isAllowed } from '../input/originList.ts'
 
 /**
- * Whether a request may come from the origin that it says it comes from. Calls back at once, unless the application's own
- * check has to think. Where `done` throws then, `failed` is called: no caller is there any more to catch it.
+ * Checks whether a request may come from its `Origin`. Calls back synchronously, unless the application's own check is
+ * asynchronous. If `done` throws in the asynchronous case, `failed` is called, because there is no caller that could
+ * catch the error.
  */
 export type OriginCheck = (
   req: Request,
@@ -15,7 +16,7 @@ export type OriginCheck = (
   failed: (error: unknown) => void,
 ) => void
 
-/** Is told why a request was refused, and what would let it in. */
+/** Receives the reason why a request was refused, and what would allow it. */
 type OnRefused = (req: Request, reason: string) => void
 
 export function originCheck(
@@ -25,7 +26,7 @@ export function originCheck(
   if (typeof option === 'function') return askEachTime(option, refused, logger)
   return (req, done) => {
     const { origin } = req.headers
-    // Browsers always say one where it matters; whoever is no browser could say what he likes.
+    // Browsers send the header wherever it matters. Other clients could send any value, so a missing header is allowed.
     if (origin === undefined) return done(true)
     const isIn = option === undefined ? isSameOrigin(origin, req) : isAllowed(option, origin)
     if (!isIn) refused(req, option === undefined ? whyOther(origin, req) : whyNotListed(origin))
@@ -33,7 +34,7 @@ export function originCheck(
   }
 }
 
-/** A callback that throws or rejects has refused. */
+/** A callback that throws or rejects refuses the request. */
 function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logger: Logger): OriginCheck {
   const judge = (req: Request, answer: unknown): boolean => {
     if (answer === true) return true
@@ -63,28 +64,32 @@ function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logg
   }
 }
 
-/** By host, as the original does it: behind a proxy that ends TLS the scheme is not known. */
+/** Compares only the host, as the original does: behind a proxy that terminates TLS, the scheme is not known. */
 function isSameOrigin(origin: string, req: Request): boolean {
   const host = ownHost(req)
-  // The usual case, and what every poll of a page asks.
+  // The fast path for the common case. It runs at every poll of a page.
   if (origin === `https://${host}` || origin === `http://${host}`) return true
   const page = asPage(origin)
   return page !== null && isHostOf(page, host)
 }
 
-/** The host in any way of writing it: in capitals, with the default port of the page's scheme, IPv6 in full. */
+/**
+ * Whether the page has this host, in any notation: upper case, the default port of the page's scheme, uncompressed
+ * IPv6.
+ */
 function isHostOf(page: URL, host: string | undefined): boolean {
   if (host === undefined || !HOST.test(host)) return false
   const own = `${page.protocol}//${host}`
   return URL.canParse(own) && new URL(own).host === page.host
 }
 
-/** Nothing that would begin another part of a URL. */
+/** A host without characters that begin another part of a URL. */
 const HOST = /^[^\s/?#@\\]+$/
 
 /**
- * `null` is what sandboxed frames and files say, and most other schemes are those of native applications. Some libraries for
- * these say the WebSocket's own address, which is the original's idea of the same origin too.
+ * Parses an origin that is a website. Sandboxed frames and files send `null`, and native applications mostly send other
+ * schemes; both return `null`. Some native libraries send the URL of the WebSocket itself (`ws:`, `wss:`), which the
+ * original accepts as the same origin too.
  */
 function asPage(origin: string): URL | null {
   const url = URL.canParse(origin) ? new URL(origin) : null
@@ -93,9 +98,9 @@ function asPage(origin: string): URL | null {
 
 const PAGES = /^(https?|wss?):$/
 
-/** The host that the browser asked for. A proxy's word on it counts if Express' `trust proxy` lets it count. */
+/** The host that the browser requested. `X-Forwarded-Host` is used only if Express' `trust proxy` trusts the proxy. */
 function ownHost(req: Request): string | undefined {
-  // Express 4 leaves the port out of `req.host`.
+  // `req.host` is not used, because Express 4 removes the port from it.
   const isTrusted = req.app.get('trust proxy fn') as (address: string | undefined, hop: number) => boolean
   const forwarded = isTrusted(req.socket.remoteAddress, 0) ? forwardedHost(req) : undefined
   return forwarded ?? req.headers.host
@@ -105,7 +110,7 @@ function forwardedHost(req: Request): string | undefined {
   return req.get('x-forwarded-host')?.split(',', 1)[0]!.trim() || undefined
 }
 
-/** Why it is not the server's own, and what to do about it. */
+/** Explains why the origin is not the server's own, and how to fix it. */
 function whyOther(origin: string, req: Request): string {
   const page = asPage(origin)
   if (page === null) return `it is no website; ${LET_IN_BY_FUNCTION}`
@@ -132,7 +137,7 @@ function letIn(origin: string): string {
 
 const MAX_ORIGIN_LENGTH = 300
 
-/** CORS headers for an origin that is let in, and the whole answer to its preflight. */
+/** Adds CORS headers for an allowed origin, and answers its preflight request. */
 const corsHeaders = cors<Request>({
   origin: true,
   credentials: true,
@@ -140,6 +145,6 @@ const corsHeaders = cors<Request>({
   maxAge: 600,
 })
 
-/** No origin, no browser that asks. */
+/** A request without `Origin` needs no CORS headers. */
 export const allowCors: RequestHandler = (req, res, next) =>
   req.headers.origin === undefined ? next() : corsHeaders(req, res, next)

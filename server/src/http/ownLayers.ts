@@ -1,18 +1,19 @@
 import type { Express, RequestHandler } from 'express'
 
-/** One middleware or route, as Express keeps it in a router. The types leave it out. */
+/** A middleware or route in the stack of an Express router. It is missing from the types. */
 interface Layer {
   readonly handle: (...args: never[]) => unknown
 }
 
-/** Express 4 has its router under another name, and makes it with the first middleware. */
+/** Express 4 has its router in `_router`, and creates it with the first middleware. */
 type WithRouter = Express & { readonly _router?: { stack: Layer[] }; readonly router: { stack: Layer[] } }
 
 /**
- * Our routes are the last ones of our Express application, whatever is added to it later: `live.use(session())` runs before
- * them, as it would in an application of one's own. Only handlers of errors come after them.
+ * Keeps our routes at the end of our Express application, whatever is added to it later. So `live.use(session())` runs
+ * before our routes, as it would in an ordinary application. Only error handlers come after them.
  *
- * @returns whether anything was added, or set that our routes depend on
+ * @returns a function that tells whether the application was extended, or whether a setting that our routes depend on
+ * was changed
  */
 export function keepLast(app: Express, routes: RequestHandler): () => boolean {
   app.use(routes)
@@ -30,7 +31,7 @@ export function keepLast(app: Express, routes: RequestHandler): () => boolean {
       layers().sort((one, other) => rank(one) - rank(other))
       return result
     }
-  // `get`, `post`, `all` and the others come by `route`.
+  // `get`, `post`, `all` and the other methods call `route`.
   Object.assign(app, { use: isKept(app.use), route: isKept(app.route) })
   return () => layers().length > ownCount || Object.hasOwn(app.settings as object, 'trust proxy fn')
 }

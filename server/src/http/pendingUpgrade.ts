@@ -3,29 +3,30 @@ import type { Socket } from 'node:net'
 import { Writable, type Duplex } from 'node:stream'
 import { holdEarlyData } from './earlyData.ts'
 
-/** What is handed to a WebSocket server. */
+/** The arguments for the handshake of a WebSocket server. */
 export interface Handshake {
   readonly socket: Duplex
   readonly head: Buffer
 }
 
-/** Shared by all broadcasters of the process: the request comes out at the one that is mounted on its way. */
+/** Shared by all broadcasters of the process, because the request may reach any of them. */
 const pending = new WeakMap<IncomingMessage, PendingUpgrade>()
 
-/** A WebSocket request on its way through the application's middleware. */
+/** A WebSocket request while it passes through the application's middleware. */
 export class PendingUpgrade {
   readonly #req: IncomingMessage
   readonly #handshake: Handshake
   readonly #response: ServerResponse
   readonly #putBackEarlyData: () => void
-  /** Where what middleware answers goes, while it is not for the client. */
+  /** Receives the output of middleware while it must not reach the client; `null` otherwise. */
   #unheard: Unheard | null = null
   #onGone: (() => void) | null = null
   #deadline: NodeJS.Timeout | undefined
 
   /**
-   * @param notOurs If the request may be somebody else's: what middleware says of it is not heard then, and this is called
-   *   when the application has answered it, or said nothing for a while, without its coming out at us.
+   * @param notOurs Set if the request may belong to another listener of the server. The output of middleware is
+   * discarded then. `notOurs` is called if the request does not reach a broadcaster: when the application has answered
+   * it, or has not answered for some time.
    */
   constructor(req: IncomingMessage, handshake: Handshake, notOurs: (() => void) | null) {
     this.#req = req
@@ -33,14 +34,14 @@ export class PendingUpgrade {
     this.#response = new ServerResponse(req)
     this.#response.shouldKeepAlive = false
     pending.set(req, this)
-    // The socket has nobody else to take its errors while middleware is at work.
+    // Nobody else handles the errors of the socket while middleware runs.
     handshake.socket.on('error', destroy)
     this.#putBackEarlyData = holdEarlyData(handshake.socket)
     if (notOurs === null) this.#answerTo(handshake.socket)
     else this.#answerToNobody(notOurs)
   }
 
-  /** The one that this request is, if it came by a server's `upgrade` event. */
+  /** The pending upgrade of a request, if it came by a server's `upgrade` event. */
   static of(req: IncomingMessage): PendingUpgrade | undefined {
     return pending.get(req)
   }
@@ -49,7 +50,7 @@ export class PendingUpgrade {
     return this.#response
   }
 
-  /** It has come out at us: from now on it is us who answer. */
+  /** The request has reached a broadcaster. From now on answers go to the client. */
   claim(): void {
     if (this.#unheard === null) return
     this.#response.detachSocket(this.#unheard as unknown as Socket)
@@ -57,7 +58,7 @@ export class PendingUpgrade {
     this.#answerTo(this.#handshake.socket)
   }
 
-  /** Gives the socket up for the handshake, unless it has an answer already. */
+  /** Returns the socket for the handshake; `null` if the request has already been answered. */
   release(): Handshake | null {
     if (this.#response.headersSent) {
       this.#response.end()
@@ -73,7 +74,8 @@ export class PendingUpgrade {
 
   #answerTo(socket: Duplex): void {
     this.#response.on('prefinish', limitReading).on('finish', endSocket)
-    // As if the client had left: middleware that answers after all must not find an answer there.
+    // The socket is destroyed as if the client had left. Middleware that answers later must not find an answer already
+    // sent.
     this.#deadline = setTimeout(() => {
       if (!this.#response.headersSent) socket.destroy()
     }, HANDSHAKE_MS)
@@ -86,7 +88,8 @@ export class PendingUpgrade {
     const { url } = this.#req
     const unheard = new Unheard()
     this.#unheard = unheard
-    // What middleware does to its response, or the client to its connection, happens to both.
+    // Closing is forwarded in both directions: when middleware destroys the response, or when the client closes its
+    // connection.
     this.#onGone = () => unheard.destroy()
     socket.once('close', this.#onGone)
     unheard.once('close', () => {
@@ -101,12 +104,13 @@ export class PendingUpgrade {
       if (socket.destroyed) return
       socket.off('error', destroy)
       this.#putBackEarlyData()
-      // Express puts a request back into its first shape only where nobody has answered it.
+      // Express restores these properties only when no handler has answered the request.
       Object.assign(this.#req, { url, baseUrl: '', params: undefined })
       notOurs()
     }
     this.#response.once('finish', giveUp)
-    // A proxy among the middleware may wait for ever: what it proxies has upgraded, and its own turn is still to come.
+    // A proxy among the middleware may never answer: its target has upgraded the request instead of answering it. The
+    // proxy's own `upgrade` listener has not been called yet.
     this.#deadline = setTimeout(giveUp, SILENCE_MS)
     this.#response.assignSocket(unheard as unknown as Socket)
   }
@@ -122,35 +126,35 @@ export class PendingUpgrade {
 }
 
 const SILENCE_MS = 3_000
-/** How long middleware may think of a handshake, in ms. Clients have given up by then. */
+/** The maximum time for the middleware to handle a handshake, in ms. Clients have given up by then. */
 const HANDSHAKE_MS = 10_000
-/** How long a client may take for a refusal, in ms: it has nothing else to read. */
+/** The maximum time for a client to read a refusal, in ms. It is the only thing that the client has to read. */
 const READING_MS = 5_000
 
-/** In the place of a connection: what is written to it is gone. */
+/** Takes the place of a connection, and discards what is written to it. */
 class Unheard extends Writable {
   override _write(_chunk: unknown, _encoding: string, done: () => void): void {
     done()
   }
 
-  /** Responses pass on theirs. */
+  /** A response calls this on its socket. */
   setTimeout(): this {
     return this
   }
 }
 
-// Not closures: they would keep the request for as long as the socket lives.
+// These are functions without a closure, because a closure would keep the request in memory for the life of the socket.
 function destroy(this: Duplex): void {
   this.destroy()
 }
 
-/** Also of one that reads nothing. */
+/** Limits the time for a client that does not read its answer. */
 function limitReading(this: ServerResponse): void {
   const { socket } = this
   setTimeout(() => socket?.destroy(), READING_MS).unref()
 }
 
-/** As Node does it after a last answer: also where the other side keeps the connection open. */
+/** Ends the socket as Node does after a last answer, even if the other side keeps its half open. */
 function endSocket(this: ServerResponse): void {
   const { socket } = this
   socket?.end(() => socket.destroy())

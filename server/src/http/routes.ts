@@ -15,7 +15,7 @@ import { WebSocketRequests, type WebSocketNode } from './webSocketRequests.ts'
 
 /** What the routes need of the node. */
 export interface ServedNode extends LongPollNode, WebSocketNode {
-  /** `null`, or what is wrong. */
+  /** The reason why the node is unhealthy, or `null`. */
   readonly ailment: string | null
 }
 
@@ -25,7 +25,7 @@ export interface RoutesOptions extends Pick<ResolvedOptions, 'checkOrigin' | 'lo
   readonly maxBytes: Limits['messageBytes']
 }
 
-/** What is served at the mount path, and the health check below it. */
+/** The routes at the mount path, and the health check below it. */
 export class Routes {
   readonly #node: ServedNode
   readonly #upgrades: UpgradeGate
@@ -53,12 +53,12 @@ export class Routes {
     const routes = express.Router().use(serve)
     shortcut(app, serve, keepLast(app, routes))
     routes.get('/health', (_req, res) => {
-      // For whoever is on call, and for anybody else: no addresses, no names.
+      // The health check is public, so it contains no addresses and no names.
       const { ailment } = this.#node
       res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
       res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
     })
-    // What is below the mount may be somebody else's.
+    // Other paths below the mount may belong to other routes of the application.
     routes.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
     routes.use((req, res, next) => {
       const decide = (isAllowed: boolean) => {
@@ -77,7 +77,7 @@ export class Routes {
     })
   }
 
-  /** The two transports. */
+  /** Serves the requests of both transports. */
   #serve(req: Request, res: Response, next: NextFunction): void {
     if (!isMountPath(req)) return next()
     if (this.#upgrades.claim(req)) return this.#webSocket.serve(req, res, next)
@@ -94,24 +94,25 @@ export class Routes {
 }
 
 /**
- * The application around us has made Express requests of what comes here. Going through an application once more would
- * cost more than a poll. Only what was added to ours (`isExtended`) has to be gone through.
+ * Calls our handler directly, without our own Express application. The parent application has already prepared the
+ * Express request and response, and passing through a second application would cost more than a poll. The long way is
+ * used only if something was added to our application (`isExtended`).
  */
 function shortcut(app: Express, serve: RequestHandler, isExtended: () => boolean): void {
   const { handle } = app as Handling
   ;(app as Handling).handle = (req, res, next) => {
     const through: NextFunction = (error?: unknown) =>
       error === undefined ? handle.call(app, req, res, next) : next(error)
-    // Without an application around us nobody has made anything of it.
+    // Without a parent application, the request has not been prepared by Express yet.
     if (req.app === undefined || isExtended()) through()
     else serve(req, res, through)
   }
 }
 
-/** What `app.use` calls of an application that is mounted; the types leave it out. */
+/** `handle` is what `app.use` calls on a mounted application. It is missing from the types. */
 type Handling = Express & { handle: RequestHandler }
 
-/** Both transports are served at the mount path, and nothing below it. */
+/** Both transports are served exactly at the mount path, not below it. */
 function isMountPath(req: Request): boolean {
   return req.url === '/' || req.path === '/'
 }

@@ -1,9 +1,13 @@
 import type { Response } from 'express'
 
-/** How long a client waits whose address has no room: until others have left. */
+/**
+ * How long a client waits if its address has reached its maximum number of connections. Other clients must leave first.
+ */
 export const NO_ROOM_RETRY_SECONDS = 5
 
-/** The head of a 429. A page of another origin may read `Retry-After` only if it is named. */
+/**
+ * Sets the status and headers of a 429. A page of another origin can read `Retry-After` only if it is exposed by CORS.
+ */
 export function setTooMany(res: Response, retryAfterSeconds: number): Response {
   return res
     .status(429)

@@ -1,11 +1,11 @@
 import type { Response } from 'express'
 
 export interface UnreadAnswerLimits {
-  /** Bytes that wait for one session, unless a single answer is larger. */
+  /** The maximum number of waiting bytes for one session, unless a single answer is larger. */
   readonly bufferedBytes: number
-  /** Bytes that wait on this node. */
+  /** The maximum number of waiting bytes on this node. */
   readonly unreadBytes: number
-  /** How long an answer may wait without a byte of it being read, in ms. */
+  /** The maximum time for which an answer may wait while no byte of it is read, in ms. */
   readonly answerTimeout: number
 }
 
@@ -16,13 +16,13 @@ interface Unread {
 }
 
 /**
- * The answers to long-poll requests that the network has not taken yet, since their clients do not read them. Where there
- * are too many bytes of them, the connection whose answer has waited longest is dropped. Nothing is lost by that: whoever
- * polls again is answered alike.
+ * The answers to long-poll requests that are still buffered in this process, because their clients do not read them. If
+ * there are too many bytes, the connection with the oldest unread answer is closed. No message is lost by that, because
+ * the next poll gets the same answer.
  */
 export class UnreadAnswers {
   readonly #limits: UnreadAnswerLimits
-  /** The oldest is the first. */
+  /** In the order of insertion, so the oldest is the first. */
   readonly #all = new Set<Unread>()
   readonly #bySession = new Map<string, Set<Unread>>()
   #bytes = 0
@@ -35,14 +35,14 @@ export class UnreadAnswers {
     return this.#all.size
   }
 
-  /** The answer has been written; `session` is its token, and is '' for all who have none. */
+  /** Tracks an answer that has been written. `session` is the token of its session, or '' if it has none. */
   add(res: Response, session: string, bytes: number): void {
-    // The usual case: the kernel has all of it.
+    // The common case: the kernel has taken the whole answer.
     if (res.writableLength === 0) return
     const unread = { res, session, bytes }
     const ofSession = this.#bySession.get(session) ?? new Set()
     const { bufferedBytes, unreadBytes } = this.#limits
-    // Of strangers nobody knows whether they are the same client.
+    // Answers without a session may belong to different clients, so they have no common limit.
     if (session !== '') this.#drop(ofSession, sumOf(ofSession) + bytes - bufferedBytes)
     this.#drop(this.#all, this.#bytes + bytes - unreadBytes)
     this.#bySession.set(session, ofSession.add(unread))
@@ -53,7 +53,7 @@ export class UnreadAnswers {
     res.once('close', () => this.#remove(unread))
   }
 
-  /** Drops the oldest ones, until they are fewer by so many bytes. */
+  /** Closes the connections of the oldest answers, until at least `excess` bytes are freed. */
   #drop(answers: ReadonlySet<Unread>, excess: number): void {
     let left = excess
     for (const unread of answers) {
@@ -72,7 +72,10 @@ export class UnreadAnswers {
     if (ofSession.size === 0) this.#bySession.delete(unread.session)
   }
 
-  /** Node's timeout of a socket starts again whenever a part of a write has been taken. Returns what restores the one from before. */
+  /**
+   * Sets a timeout on the socket, which Node restarts whenever a part of a write is taken. Returns a function that
+   * restores the earlier timeout.
+   */
   #setTimeout(res: Response): () => void {
     const { socket } = res.req
     const before = socket.timeout ?? 0

@@ -1,12 +1,12 @@
 import type { Request, Response } from 'express'
 import type { Socket } from 'node:net'
 
-/** How long a client may go on sending after it was answered, in ms. */
+/** How long a client may continue to send after the answer, in ms. */
 const LINGER_MS = 2000
 
 /**
- * Answers a request before its body has come. Node would read all of the rest and drop it, so that a client could send for
- * ever; a body that may be long ends with its connection instead.
+ * Answers a request before its body has been read. Node would read and discard the whole rest, so a client could send
+ * without end. If the rest may be long, the connection is closed after the answer.
  */
 export function answerUnread(req: Request, res: Response, status: number, maxBytes: number): void {
   if (mayBeLong(req, maxBytes)) {
@@ -23,8 +23,9 @@ function mayBeLong({ headers, complete }: Request, maxBytes: number): boolean {
 }
 
 /**
- * Node closes the socket with the answer. What the client sends meanwhile would be answered with a reset then, on which many
- * clients drop the answer too: so it is told first that nothing more comes (RFC 9112, section 9.6).
+ * Delays the close of the socket after the answer. Node would close it at once. If the client were still sending, it
+ * would get a reset, and many clients discard the answer then. So only our side is closed at first (RFC 9112, section
+ * 9.6).
  */
 function closeSlowly(socket: Socket): void {
   socket.destroySoon = () => {

@@ -10,22 +10,22 @@ import { Mounts } from './mounts.ts'
 import { PendingUpgrade } from './pendingUpgrade.ts'
 import { isWebSocketRequest, Upgrades, type AttachableServer } from './upgrades.ts'
 
-/** A WebSocket has opened, with the request that asked for it. */
+/** Called when a WebSocket is open, with its request. */
 type OnOpen = (ws: WebSocket, req: IncomingMessage) => void
 
 /**
- * Leads WebSocket requests through the application's own middleware first, and completes the handshake only when they
- * have come out at ours. Used in the ordinary way, express-ws accepts every upgrade of the server, before any middleware
- * has run; so it is given a gate in the place of the server, and the gate is opened for those who have come through.
- * What it has opened comes to us at once: it would go through the application a second time, with a response that keeps
- * all of the request in memory until the next full garbage collection.
+ * Passes WebSocket requests through the application's middleware, and completes the handshake only when they reach our
+ * routes. express-ws normally accepts every upgrade of the server before any middleware runs. So it gets an event
+ * emitter, the gate, in place of the server, and only accepted requests are emitted on the gate. The opened WebSocket
+ * is then given to us directly. express-ws would pass it through the application a second time, with a response that
+ * keeps the whole request in memory until the next full garbage collection.
  */
 export class UpgradeGate {
   readonly #gate = new EventEmitter()
   readonly #logger: Logger
   readonly #mounts: Mounts
   readonly #listening = new WeakSet<Application>()
-  /** Weak, since tests make a server for each request. */
+  /** Weak references, because tests create a server for each request. */
   readonly #servers = new Set<WeakRef<AttachableServer>>()
   #isDetached = false
   #hasWarned = false
@@ -33,24 +33,24 @@ export class UpgradeGate {
   constructor(app: Express, wsOptions: ServerOptions, logger: Logger, onOpen: OnOpen) {
     this.#mounts = new Mounts(app)
     this.#logger = logger
-    // The types ask for a server; of it, `ws` uses what an emitter has.
+    // The type requires a server, but `ws` only uses the methods of an event emitter.
     const server = this.#gate as unknown as HttpServer
-    // The types of express-ws and of ws name the same options differently.
+    // The types of express-ws and ws have different names for the same options.
     const options = { leaveRouterUntouched: true, wsOptions } as expressWs.Options
     const { getWss } = expressWs(app, server, options)
     getWss().removeAllListeners('connection').on('connection', onOpen)
-    // With nothing around it, it is the outermost one itself.
+    // If our application is not mounted, it is the outermost application itself.
     this.#attachWhenListening(app)
   }
 
-  /** Takes the server's WebSocket requests for this application, and no others. */
+  /** Takes over the server's WebSocket requests for this application, and no others. */
   attach(server: AttachableServer): void {
     if (this.#isDetached || !Upgrades.of(server).add(this.#mounts)) return
     for (const known of this.#servers) if (known.deref() === undefined) this.#servers.delete(known)
     this.#servers.add(new WeakRef(server))
   }
 
-  /** Leaves every server as it was before, for good. */
+  /** Permanently restores every server to its state before {@link attach}. */
   detach(): void {
     this.#isDetached = true
     for (const known of this.#servers) {
@@ -60,7 +60,10 @@ export class UpgradeGate {
     this.#servers.clear()
   }
 
-  /** A request has come out here: whether it is an upgrade. From now on an answer to it is ours to give. */
+  /**
+   * Must be called for a request that has reached our routes. Returns whether it is an upgrade. From then on its
+   * answers go to the client.
+   */
   claim(req: Request): boolean {
     this.#mounts.cameBy(req.baseUrl)
     const upgrade = PendingUpgrade.of(req)
@@ -74,7 +77,9 @@ export class UpgradeGate {
     if (handshake) this.#gate.emit('upgrade', req, handshake.socket, handshake.head)
   }
 
-  /** Whether a WebSocket request came as an ordinary one: nobody listens to the server's upgrades. */
+  /**
+   * Whether a WebSocket request came as an ordinary request, because nobody listens to the server's `upgrade` event.
+   */
   isNotAttached(req: Request): boolean {
     return isWebSocketRequest(req) && (req as { upgrade?: boolean }).upgrade !== true
   }
@@ -91,19 +96,22 @@ export class UpgradeGate {
     res.status(400).type('text/plain').send('WebSocket is not attached to this server; use long-poll')
   }
 
-  /** `app.listen` of whatever application is the outermost one in the end makes the server. */
+  /**
+   * Attaches the server that `app.listen` creates. This wraps `listen` of every parent application, because any of them
+   * may be the outermost one.
+   */
   #attachWhenListening(parent: Application): void {
     if (this.#listening.has(parent)) return
     this.#listening.add(parent)
     const attached = (listen: Application['listen']) =>
       ((...args: unknown[]) => {
         const server = Reflect.apply(listen, parent, args) as HttpServer
-        // Whatever has replaced `listen` may return something else.
+        // A replaced `listen` may return something else.
         if (server instanceof net.Server) this.attach(server)
         return server
       }) as Application['listen']
     let listen = attached(parent.listen)
-    // express-ws replaces it.
+    // express-ws replaces `listen`, so the replacement is wrapped too.
     Object.defineProperty(parent, 'listen', {
       configurable: true,
       enumerable: true,

@@ -9,19 +9,22 @@ import { PendingUpgrade } from './pendingUpgrade.ts'
 
 export type AttachableServer = HttpServer | HttpsServer
 
-/** Whose an upgrade request is. */
+/** Who handles an upgrade request. */
 type Owner =
-  /** A WebSocket for a path of ours, or one that nobody else would take: the application's middleware decides. */
+  /**
+   * A WebSocket request for a path of ours, or one that nobody else would handle. The application's middleware decides.
+   */
   | 'ours'
-  /** Only the application can say, and somebody else is waiting for it. */
+  /** Only Express can tell whose path it is, and there are other listeners for it. */
   | 'ours or theirs'
   | 'theirs'
-  /** Nobody here upgrades to what it asks for, so it is a request like any other. */
+  /** Nobody handles the requested protocol, so the request is served as an ordinary one. */
   | "nobody's"
 
 /**
- * The upgrade requests of one HTTP server. Node shows every one to all who listen, and most of them answer those that
- * they don't know; so what is ours is seen by nobody else, and of everything else we keep our hands off.
+ * The upgrade requests of one HTTP server. Node emits each of them to all listeners, and most listeners refuse requests
+ * that they do not know. So our requests are hidden from the other listeners, and all other requests are left to them
+ * unchanged.
  */
 export class Upgrades {
   readonly #server: AttachableServer
@@ -29,7 +32,7 @@ export class Upgrades {
   readonly #mounts = new Set<Mounts>()
   readonly #undo: (() => void)[] = []
 
-  /** One for each server, for all its broadcasters. */
+  /** One instance for each server. All its broadcasters share it. */
   static of(server: AttachableServer): Upgrades {
     let upgrades = servers.get(server)
     if (upgrades === undefined) servers.set(server, (upgrades = new Upgrades(server)))
@@ -40,27 +43,27 @@ export class Upgrades {
     this.#server = server
     this.#emit = server.emit
     this.#seeFirst(server, server.emit)
-    // Without a listener Node does not take any request for an upgrade.
+    // Node only emits `upgrade` if there is a listener.
     server.on('upgrade', listener)
     this.#undo.push(() => server.off('upgrade', listener))
     this.#decideBeforehand(server)
   }
 
-  /** Returns whether it is new. */
+  /** Returns whether the mounts are new. */
   add(mounts: Mounts): boolean {
     if (this.#mounts.has(mounts)) return false
     this.#mounts.add(mounts)
     return true
   }
 
-  /** With the last one, the server is again as it was. */
+  /** When the last mounts are removed, the server is restored to its original state. */
   remove(mounts: Mounts): void {
     if (!this.#mounts.delete(mounts) || this.#mounts.size > 0) return
     servers.delete(this.#server)
     for (const undo of this.#undo) undo()
   }
 
-  /** A listener can't keep an event from the others. */
+  /** Replaces `emit`, because a listener cannot hide an event from the other listeners. */
   #seeFirst(server: EventEmitter, emit: EventEmitter['emit']): void {
     const dispatch = (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#dispatch(req, socket, head)
     const hasOwn = Object.hasOwn(server, 'emit')
@@ -72,7 +75,7 @@ export class Upgrades {
     }
     server.emit = ours
     this.#undo.push(() => {
-      // Somebody else may have wrapped ours meanwhile: then it stays, and passes everything on.
+      // If other code has wrapped our `emit` meanwhile, ours stays, and passes everything on.
       isActive = false
       if (server.emit !== ours) return
       if (hasOwn) server.emit = emit
@@ -80,7 +83,7 @@ export class Upgrades {
     })
   }
 
-  /** Newer versions of Node ask for each request whether it is to be taken for an upgrade. */
+  /** Newer versions of Node ask for each request whether to treat it as an upgrade. */
   #decideBeforehand(server: AttachableServer & Deciding): void {
     const { shouldUpgradeCallback: others } = server
     if (typeof others !== 'function') return
@@ -126,22 +129,22 @@ export class Upgrades {
 
   #giveAway(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     Reflect.apply(this.#emit, this.#server, ['upgrade', req, socket, head])
-    // Whoever lets it lie has left its errors to nobody, and that would be the end of the process.
+    // If no listener takes the socket, an error on it would have no handler, and would end the process.
     if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
   }
 }
 
 const servers = new WeakMap<AttachableServer, Upgrades>()
 
-/** What newer versions of Node have, and the types of older ones leave out. */
+/** The property that newer versions of Node have. It is missing from the types of older versions. */
 interface Deciding {
   shouldUpgradeCallback?: (req: IncomingMessage) => boolean
 }
 
-/** Never called by the server, whose events we see before its listeners. */
+/** It is never called, because our `emit` handles the event before the listeners. */
 function listener(): void {}
 
-/** As `ws` sees it, and without a body: what follows is frames. */
+/** Whether it is a WebSocket request by the rules of `ws`, and has no body: the bytes that follow are frames. */
 export function isWebSocketRequest({ method, headers }: IncomingMessage): boolean {
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket' && !hasBody

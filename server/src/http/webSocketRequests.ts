@@ -5,25 +5,25 @@ import type { Revocations } from '../clients/revocations.ts'
 import type { OriginCheck } from './origin.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
 
-/** What a request for a WebSocket needs of the node. */
+/** What a WebSocket request needs of the node. */
 export interface WebSocketNode {
   readonly admission: Admission
   readonly revocations: Revocations
   readonly isFull: boolean
   readonly isDraining: boolean
-  /** Sockets that are taken. */
+  /** The number of sockets in use. */
   sockets: number
-  /** Whether one more WebSocket may come that has not authenticated. */
+  /** Whether there is room for one more WebSocket that has not authenticated. */
   makeRoom(): boolean
 }
 
-/** Decides about requests for a WebSocket. Whoever is refused gets an HTTP answer, before the handshake. */
+/** Decides whether WebSocket requests are accepted. A refused request gets an HTTP answer before the handshake. */
 export class WebSocketRequests {
   readonly #node: WebSocketNode
   readonly #checkOrigin: OriginCheck
   readonly #accept: (req: Request) => void
 
-  /** `accept` completes the handshake. */
+  /** @param accept Completes the handshake. */
   constructor(node: WebSocketNode, checkOrigin: OriginCheck, accept: (req: Request) => void) {
     this.#node = node
     this.#checkOrigin = checkOrigin
@@ -43,7 +43,7 @@ export class WebSocketRequests {
       this.#noteLimit(address, 'limits.connectionsPerAddress: too many connections of one address')
       return void setTooMany(res, NO_ROOM_RETRY_SECONDS).end()
     }
-    // It counts while the application thinks of its origin.
+    // The request counts as a socket while the check of its origin is running.
     let isUnderWay = true
     const decided = () => {
       if (!isUnderWay) return
