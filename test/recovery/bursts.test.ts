@@ -189,7 +189,13 @@ describe('a message larger than a log', () => {
   const large = 'x'.repeat(1_200_000)
 
   it.each(cases)('reaches %s once, %s, whenever it comes', async (_who, _where, backend, auth) => {
-    const server = tidy(await startServer({ ...backend, recovery: { maxBytes: 100_000 } }))
+    const server = tidy(
+      await startServer({
+        ...backend,
+        recovery: { maxBytes: 100_000 },
+        limits: { publishedBytes: 2_000_000 },
+      }),
+    )
     const channel = channelName()
     const alice = await session(server, auth, channel)
     const received = alice.bodies(channel, 1)
@@ -202,7 +208,7 @@ describe('a message larger than a log', () => {
   })
 
   it('reaches a long-poll client though it is larger than limits.undeliveredBytes', async () => {
-    const limits = { undeliveredBytes: 100_000 }
+    const limits = { undeliveredBytes: 100_000, publishedBytes: 2_000_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxBytes: 50_000 } }))
     const channel = channelName()
     const alice = await session(server, {}, channel)
