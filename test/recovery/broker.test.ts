@@ -71,6 +71,30 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s', (m
   })
 })
 
+describe("the original's WebSocket clients on a node whose connection to Redis breaks", () => {
+  it('R5: stay connected and miss nothing where another node stayed connected', async () => {
+    const { link, broken, whole } = await start(tidy(await startRedis()))
+    const channel = channelName()
+    const alice = await signIn(broken, { transport: 'websocket' })
+    const bob = await signIn(whole, { transport: 'websocket' })
+    await alice.subscribe(channel)
+    await bob.subscribe(channel)
+    for (let round = 0; round < 3; round++) {
+      link.refuse()
+      link.cut()
+      await isUnhealthy(broken)
+      // In the second round nothing is published meanwhile.
+      const bodies = round === 1 ? [] : ['a', 'b', 'c'].map((body) => `${round}${body}`)
+      for (const body of bodies) await whole.publish(channel, body)
+      expect(await bob.bodies(channel, bodies.length)).toEqual(bodies)
+      link.resume()
+      await isHealthy(broken)
+      expect(await alice.bodies(channel, bodies.length)).toEqual(bodies)
+    }
+    await alice.hearsNothing()
+  })
+})
+
 describe.each(transports)('messages that no node saw, over %s', (mode) => {
   it('R5: a node that is alone says broker when its subscriber connection was killed', async () => {
     const redis = tidy(await startRedis())
