@@ -114,6 +114,27 @@ describe('limits.requestsPerSecond', () => {
     await WebSocketPeer.connect(server)
   })
 
+  it('L13: exposes Retry-After to pages of other origins, beside what the application exposes', async () => {
+    stopClock()
+    const server = tidy(
+      await startServer(
+        { limits: { ...limits, connectionsPerAddress: 1 }, checkOrigin: ['https://app.example'] },
+        {
+          before: (app) =>
+            app.use((_req, res, next) => {
+              res.set('Access-Control-Expose-Headers', 'X-Request-Id')
+              next()
+            }),
+        },
+      ),
+    )
+    const headers = { Origin: 'https://app.example' }
+    for (let i = 0; i < 2; i++) await post(server.url, { __type: 'poll', seq: '0' }, { headers })
+    const refused = await post(server.url, { __type: 'auth' }, { headers })
+    expect(refused.status).toBe(429)
+    expect(refused.headers.get('access-control-expose-headers')).toBe('X-Request-Id, Retry-After')
+  })
+
   it('counts requests without a living session by their address, whatever tokens they make up', async () => {
     stopClock()
     const server = tidy(

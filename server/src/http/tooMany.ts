@@ -6,11 +6,12 @@ import type { Response } from 'express'
 export const NO_ROOM_RETRY_SECONDS = 5
 
 /**
- * Sets the status and headers of a 429. A page of another origin can read `Retry-After` only if it is exposed by CORS.
+ * Sets the status and headers of a 429. A page of another origin can read `Retry-After` only if it is exposed by CORS. The
+ * names that the application exposes stay.
  */
 export function setTooMany(res: Response, retryAfterSeconds: number): Response {
   return res
     .status(429)
     .set('Retry-After', String(retryAfterSeconds))
-    .set('Access-Control-Expose-Headers', 'Retry-After')
+    .append('Access-Control-Expose-Headers', 'Retry-After')
 }
