@@ -102,6 +102,7 @@ export class Node {
       recovery: recovery !== false,
       maxPublishedBytes: limits.publishedBytes,
       log: { windowMs, ...logLimits, maxUndeliveredBytes: limits.undeliveredBytes },
+      backfillBytes: limits.backfillBytes,
       compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
     })

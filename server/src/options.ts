@@ -228,6 +228,13 @@ export interface Limits {
    */
   unreadBytes: number
   /**
+   * Bytes of logs that are in flight between this node and others, when clients come back to a node that has to ask another one for
+   * what they missed: of what it asks for, and of what it answers with. Beyond: they wait, and clients have turns.
+   *
+   * @default 4 MiB
+   */
+  backfillBytes: number
+  /**
    * WebSocket connections, waiting polls and unread long-poll answers on this node, those included that have not authenticated or are closed and not gone
    * yet. Beyond: HTTP 503.
    *
@@ -303,6 +310,7 @@ export const defaultLimits: Limits = {
   answerBytes: 1024 * 1024,
   answerTimeout: 60_000,
   unreadBytes: 256 * 1024 * 1024,
+  backfillBytes: 4 * 1024 * 1024,
   connections: 50_000,
   connectionsPerAddress: 1_000,
   unauthenticated: 5_000,

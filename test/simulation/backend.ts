@@ -128,6 +128,10 @@ export class SimulatedBackend implements Backend {
     return this.#commands.run(() => this.#broker.publish(channel, body))
   }
 
+  countHolders(channels: readonly string[]): Promise<readonly number[]> {
+    return this.#commands.run(() => this.#broker.countHolders(channels))
+  }
+
   beacon(floor: number): Promise<Beacon> {
     return this.#commands.run(() => this.#broker.beacon(floor))
   }

@@ -2,8 +2,8 @@
 // and in the other files of this folder.
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memory.ts'
-import { encodeControl } from '../../server/src/control/control.ts'
-import { makeBeacon, timeOfBeacon } from '../../server/src/channels/position.ts'
+import { encodeControl, type ControlMessage } from '../../server/src/control/control.ts'
+import { makeBeacon, parsePosition, timeOfBeacon } from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
 import { short } from './trace.ts'
@@ -12,6 +12,8 @@ import type { World } from './world.ts'
 export interface BrokerOptions {
   readonly controlChannel: string
   readonly sessionTimeoutMs: number
+  /** Whether somebody listens to every channel by a pattern: PUBLISH counts it as a receiver, and it is no node. */
+  readonly isMonitored: boolean
 }
 
 export interface Outage {
@@ -76,17 +78,50 @@ export class Broker {
     }
   }
 
+  /** As PUBSUB NUMSUB does it: connections that nobody has noticed to be dead are counted too. */
+  countHolders(channels: readonly string[]): number[] {
+    return channels.map(
+      (channel) => [...this.connections].filter((each) => each.channels.has(channel)).length,
+    )
+  }
+
   publish(channel: string, body: string): number {
-    let receivers = 0
+    if (isOfRecovery(body)) return this.#publishOfRecovery(channel, body)
+    return this.#deliver(channel, body)
+  }
+
+  /** What nodes ask each other may be lost, come late, come twice, and come without a part of it. */
+  #publishOfRecovery(channel: string, body: string): number {
+    const { random, weather, counts, trace } = this.#world
+    counts.add(`recovery: ${(JSON.parse(body) as { type: string }).type}`)
+    if (random.chance(weather.recoveryLost)) {
+      counts.add('recovery: lost')
+      trace?.add('broker', `loses ${short(body)}`)
+      return this.#receiversOf(channel)
+    }
+    const text = random.chance(weather.recoveryDamaged) ? damaged(this.#world, body) : body
+    if (random.chance(weather.recoveryLate)) {
+      setTimeout(() => this.#deliver(channel, text), random.between(0, 3000))
+      return this.#receiversOf(channel)
+    }
+    if (random.chance(weather.duplicated)) this.#deliver(channel, text)
+    return this.#deliver(channel, text)
+  }
+
+  /** As PUBLISH counts them: with a monitoring tool that listens to every channel by a pattern. */
+  #receiversOf(channel: string): number {
+    return this.countHolders([channel])[0]! + (this.#options.isMonitored ? 1 : 0)
+  }
+
+  #deliver(channel: string, body: string): number {
     for (const connection of this.connections) {
       if (!connection.channels.has(channel)) continue
       connection.push({ channel, body })
-      receivers += 1
     }
     // Numbered messages and beacons have a line of their own.
     if (body.startsWith('{') && !body.includes('"beacon"'))
       this.#world.trace?.add('broker', `${channel} ${short(body)}`)
-    return receivers
+    return this.#receiversOf(channel)
   }
 
   /** As the script of the Redis backend does it. */
@@ -116,6 +151,29 @@ export class Broker {
       this.isUp = true
     }, downMs)
   }
+}
+
+/** Whether it is a question or an answer about what logs have; of everything else the order is the promise. */
+function isOfRecovery(body: string): boolean {
+  return /^\{"v":1,"type":"(?:where|whereIs|getPage|page)"/.test(body)
+}
+
+/**
+ * A page from which a message is missing: on the way, so that there are fewer than it says; or as a faulty node would leave one out
+ * that has a successor, so that the numbers are not consecutive.
+ */
+function damaged({ random, counts, trace }: World, body: string): string {
+  const message = JSON.parse(body) as ControlMessage
+  if (message.type !== 'page' || message.entries.length === 0) return body
+  const places = message.entries.map(([position]) => parsePosition(position)!)
+  const isFollowed = (i: number): boolean => places[i]!.beacon === places[i + 1]?.beacon
+  const followed = places.map((_, i) => i).filter(isFollowed)
+  const isLeftOut = followed.length > 0 && random.chance(0.7)
+  const index = isLeftOut ? random.pick(followed) : random.between(0, places.length - 1)
+  const entries = message.entries.filter((_, i) => i !== index)
+  counts.add(isLeftOut ? 'recovery: left out' : 'recovery: lost in part')
+  trace?.add('broker', `takes entry ${index} from ${short(body)}`)
+  return encodeControl({ ...message, entries, count: message.count - (isLeftOut ? 1 : 0) })
 }
 
 /** Some bodies are longer, so that limits in bytes are met too. */

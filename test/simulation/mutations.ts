@@ -66,22 +66,81 @@ export const mutations: readonly Mutation[] = [
 
   // -- recovery
   {
-    name: 'a node answers for a range that its log does not cover',
+    name: 'a node says that nothing was published since its log began',
     file: 'server/src/cluster/recovery.ts',
-    find: 'channel.log?.covers(after) !== true',
-    replace: 'channel.log === null',
+    find: 'last: log.lastUpTo(at)',
+    replace: 'last: log.start',
   },
   {
     name: 'a node leaves out the last message of a range',
-    file: 'server/src/cluster/recovery.ts',
-    find: 'filter((entry) => comparePositions(entry, before) <= 0)',
-    replace: 'filter((entry) => comparePositions(entry, before) < 0)',
+    file: 'server/src/cluster/pages.ts',
+    find: 'comparePositions(entries[end - 1]!, before) > 0',
+    replace: 'comparePositions(entries[end - 1]!, before) >= 0',
+    profile: 'covered faults',
+  },
+  {
+    name: 'a page that has room for a part of the range counts as all of it',
+    file: 'server/src/cluster/pages.ts',
+    find: 'first === 0 ? found.start : entries[first - 1]!',
+    replace: 'found.start',
+  },
+  {
+    name: 'a page with fewer messages than it says is taken',
+    file: 'server/src/cluster/pages.ts',
+    find: 'entries.length === count && ',
+    replace: '',
+    profile: 'many nodes',
+  },
+  {
+    name: 'a page in which the numbers have a hole is taken',
+    file: 'server/src/cluster/pages.ts',
+    find: ' && isContiguous(start, entries, query.before)',
+    replace: '',
+    profile: 'many nodes',
+  },
+  {
+    name: 'a page is taken for the answer to another question',
+    file: 'server/src/cluster/pages.ts',
+    find: 'this.#waiting.get(id)',
+    replace: '[...this.#waiting.values()][0]',
+    profile: 'many nodes',
+  },
+  {
+    name: 'the first page counts as all of them',
+    file: 'server/src/cluster/backfills.ts',
+    find: 'if (log.covers(waiter.since)) waiter',
+    replace: 'if (log.covers(waiter.since) || log.size > 0) waiter',
+  },
+  {
+    name: 'a page is put before a log that has lost its beginning meanwhile',
+    file: 'server/src/cluster/backfills.ts',
+    find: "if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')",
+    replace: '',
+    profile: 'slow readers',
+  },
+  {
+    name: 'nobody waits for the answers of the other nodes',
+    file: 'server/src/cluster/whereabouts.ts',
+    find: 'Math.min(receivers, nodes) - 1',
+    replace: '0',
+  },
+  {
+    name: 'nobody is asked about a channel that one other node holds',
+    file: 'server/src/cluster/whereabouts.ts',
+    find: 'filter((_, i) => (counts[i] ?? 0) > 1)',
+    replace: 'filter((_, i) => (counts[i] ?? 0) > 2)',
+  },
+  {
+    name: 'what the other nodes have is refused to those who come soon after',
+    file: 'server/src/cluster/backfills.ts',
+    find: '(known.start === null || comparePositions(since, known.start) < 0)',
+    replace: 'true',
   },
   {
     name: 'the hole that a broken connection left counts as filled',
     file: 'server/src/cluster/recovery.ts',
-    find: 'results[i] ?? null)',
-    replace: '[])',
+    find: 'const isFilled = log.covers(before.head)',
+    replace: 'const isFilled = true',
   },
   {
     name: 'a hole that can not be filled is not told',
@@ -105,7 +164,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a client that is ahead of the node is told of a gap at once',
     file: 'server/src/cluster/recovery.ts',
-    find: 'await this.#host.beacons.fresh()',
+    find: 'await deadline.wait(this.#host.beacons.fresh())',
     replace: '',
   },
 
@@ -212,8 +271,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a session that comes from another node is not asked for there when its channel has run over here',
     file: 'server/src/cluster/recovery.ts',
-    find: '(log.isTrimmed && !isOfSession) || hasAskedPeers',
-    replace: 'log.isTrimmed || hasAskedPeers',
+    find: '(log.isTrimmed && !isSession) || hasAskedNodes',
+    replace: 'log.isTrimmed || hasAskedNodes',
     profile: 'slow readers',
   },
   {

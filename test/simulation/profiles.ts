@@ -43,6 +43,9 @@ const stormy: Weather = {
   requestLost: 0.03,
   answerLost: 0.06,
   duplicated: 0.05,
+  recoveryLost: 0.05,
+  recoveryDamaged: 0.1,
+  recoveryLate: 0.05,
   silently: 0.2,
 }
 
@@ -146,7 +149,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'covered faults',
     nodes: [3, 4],
-    weather: { ...stormy, slowMs: 100, silently: 0.1 },
+    weather: { ...stormy, slowMs: 100, silently: 0.1, recoveryLost: 0, recoveryDamaged: 0, recoveryLate: 0 },
     faults: {
       'node killed': 2,
       'node drained': 2,
@@ -161,6 +164,31 @@ export const profiles: readonly Profile[] = [
     everyMs: [8000, 12_000],
     options: ample,
     isCovered: true,
+  },
+  {
+    name: 'many nodes',
+    nodes: [6, 8],
+    weather: {
+      ...fairWeather,
+      slow: 0.05,
+      slowMs: 100,
+      silently: 0.1,
+      recoveryLost: 0.1,
+      recoveryDamaged: 0.4,
+      recoveryLate: 0.1,
+    },
+    faults: {
+      'node killed': 4,
+      'node added': 1,
+      'broker link cut': 3,
+      'broker link half-open': 1,
+      'command link slow': 1,
+      'socket cut': 3,
+      'client away': 2,
+    },
+    everyMs: [300, 3000],
+    options: (random) => (random.chance(0.3) ? tiny(random) : ample()),
+    isCovered: false,
   },
   {
     name: 'everything',

@@ -82,12 +82,19 @@ async function run(
 ): Promise<void> {
   const { random, trace } = world
   const sessionTimeoutMs = SERVER_TIMEOUT_MS
-  const broker = new Broker(world, { controlChannel: CONTROL_CHANNEL, sessionTimeoutMs })
+  const broker = new Broker(world, {
+    controlChannel: CONTROL_CHANNEL,
+    sessionTimeoutMs,
+    isMonitored: random.chance(0.3),
+  })
+  const ofProfile = profile.options(random)
   const options = {
     controlChannel: CONTROL_CHANNEL,
     timeout: SERVER_TIMEOUT_MS,
     pollTime: random.pick([0, 50, 300]),
-    ...profile.options(random),
+    ...ofProfile,
+    // Pages are an eighth of it: most of what nodes ask each other comes in several.
+    limits: { ...ofProfile.limits, backfillBytes: random.pick([800, 3000, 20_000]) },
   }
   const cluster = new Cluster(world, broker, options)
   const canRunOver = options.recovery !== undefined && 'maxTotalBytes' in Object(options.recovery)

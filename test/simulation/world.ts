@@ -11,8 +11,14 @@ export interface Weather {
   requestLost: number
   /** Of an answer, that it never arrives though everything was done. */
   answerLost: number
-  /** Of a request, that it arrives twice. */
+  /** Of a request, or of what nodes ask each other, that it arrives twice. */
   duplicated: number
+  /** Of what nodes ask each other about their logs, and of answers, that it never arrives. */
+  recoveryLost: number
+  /** Of a page with messages, that one of them is missing. */
+  recoveryDamaged: number
+  /** Of what nodes ask each other about their logs, and of answers, that it comes late. */
+  recoveryLate: number
   /** Of something that is lost, that nobody is told. */
   silently: number
 }
@@ -23,6 +29,9 @@ export const fairWeather: Weather = {
   requestLost: 0,
   answerLost: 0,
   duplicated: 0,
+  recoveryLost: 0,
+  recoveryDamaged: 0,
+  recoveryLate: 0,
   silently: 0,
 }
 

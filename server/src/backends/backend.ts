@@ -63,6 +63,13 @@ export interface Backend {
   publish(channel: string, body: string | Buffer): Promise<number>
 
   /**
+   * Resolves with how many nodes are subscribed to each channel. Who listens by a pattern, such as a monitoring tool, is not counted.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
+   */
+  countHolders(channels: readonly string[]): Promise<readonly number[]>
+
+  /**
    * Makes the next beacon number (see `makeBeacon`) and publishes it on the control channel in the same atomic step
    * (see `control.ts`). The number contains the current run of the broker. It is greater than `floor` and than every
    * earlier number. A `floor` that is implausible is ignored; the number is then less than `floor`. Resolves with the

@@ -60,6 +60,10 @@ export class MemoryBackend implements Backend {
     return 1
   }
 
+  async countHolders(channels: readonly string[]): Promise<readonly number[]> {
+    return channels.map((channel) => (this.#channels.has(channel) ? 1 : 0))
+  }
+
   async beacon(floor: number): Promise<Beacon> {
     const nowMs = Date.now()
     const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, nowMs)

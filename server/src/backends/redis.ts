@@ -149,6 +149,16 @@ export class RedisBackend implements Backend {
     }
   }
 
+  async countHolders(channels: readonly string[]): Promise<readonly number[]> {
+    try {
+      // Names and counts, alternately.
+      const reply = await this.#publisher.commands.pubsub('NUMSUB', ...channels)
+      return channels.map((_, i) => Number(reply[2 * i + 1]))
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
   async beacon(floor: number): Promise<Beacon> {
     try {
       return await this.#beacons.make(floor)

@@ -29,6 +29,7 @@ const COMMANDS = [
   'eval',
   'evalsha',
   'publish',
+  'pubsub',
   'get',
   'set',
   'del',

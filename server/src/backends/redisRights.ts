@@ -34,6 +34,7 @@ export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => 
     ['time'],
     ['get', key],
     ['set', key, '', 'PX', 1],
+    ['pubsub', 'NUMSUB', controlChannel],
     ['publish', controlChannel, ''],
     ['publish', `${namespace}node:${randomUUID()}`, ''],
   ]

@@ -1,181 +1,152 @@
-import type { Beacons } from './beacons.ts'
-import type { Channel, Reader } from '../channels/channel.ts'
-import type { ControlMessage } from '../control/control.ts'
-import type { Deadline } from '../time/deadline.ts'
-import type { FanOut } from '../channels/fanout.ts'
-import { Heads, type Beginning } from './heads.ts'
-import type { ChannelLog, Entry } from '../channels/log.ts'
-import { Peers, type Range } from './peers.ts'
-import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
 import type { GapReason } from '@broadcaster/protocol'
+import { Backfills, reachBackTo, type Outcome } from './backfills.ts'
+import type { Beacons } from './beacons.ts'
+import type { Channel } from '../channels/channel.ts'
+import type { FanOut } from '../channels/fanout.ts'
+import type { ChannelLog } from '../channels/log.ts'
+import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
+import type { ControlMessage } from '../control/control.ts'
+import { PageAnswers, PageQueries, type PageAnswersHost } from './pages.ts'
+import { Deadline } from '../time/deadline.ts'
+import { WhereaboutsQuestions, type WhereaboutsHost } from './whereabouts.ts'
+
+/** How long live messages of a channel are held back while the hole before them is being filled. */
+const FILL_TIMEOUT_MS = 5000
 
 /** What {@link Recovery} needs of the hub. */
-export interface RecoveryHost {
-  readonly node: string
+export interface RecoveryHost extends Omit<WhereaboutsHost, 'locate'> {
   /** Whether other nodes number messages alike. */
   readonly isOrdered: boolean
   readonly beacons: Beacons
   readonly fanOut: FanOut
+  /** Bytes of pages in flight at most: of those that this node asks for, and of those that it answers with. */
+  readonly maxBackfillBytes: number
   channel(name: string): Channel | undefined
   headOf(channel: Channel): Position
   /** Whether the channel won't be live, for all that is known now. */
   isHopeless(channel: Channel): boolean
-  publishToAll(message: ControlMessage): Promise<number>
-  publishToNode(node: string, message: ControlMessage): Promise<number>
 }
+
+/** For whom a place is looked for. */
+export interface Seeker {
+  /** The client: clients that wait for the same nodes have turns. */
+  readonly owner: object
+  readonly deadline: Deadline
+  /** Whether another node may have kept for it what was thrown away here: it is a long-poll session. */
+  readonly isSession: boolean
+}
+
+/**
+ * - `here`: the channel is live, and its log has everything after the place
+ * - `away`: the channel is not live
+ * - `late`: the deadline is over, and it is not known yet whether the client can be given everything
+ * - a gap, for this reason
+ */
+export type Located = 'here' | 'away' | 'late' | { readonly gap: GapReason }
+
+/** The messages that nodes recover with. */
+export type RecoveryMessage = Extract<ControlMessage, { type: 'where' | 'whereIs' | 'getPage' | 'page' }>
 
 /** Gets what a log lacks from the other nodes, or says that it is not to be had. */
 export class Recovery {
   readonly #host: RecoveryHost
-  readonly #peers: Peers
-  readonly #heads: Heads
-  /** What the clients that have come back in this turn need of each channel. */
-  readonly #gathering = new Map<Channel, { since: Position; done: Promise<void> }>()
-  /** Questions that the others have not answered yet. */
-  readonly #running = new Map<Channel, Promise<void>>()
+  readonly #questions: WhereaboutsQuestions
+  readonly #pageQueries: PageQueries
+  readonly #pageAnswers: PageAnswers
+  readonly #backfills: Backfills
 
   constructor(host: RecoveryHost) {
     this.#host = host
-    this.#peers = new Peers({
-      node: host.node,
-      publishToAll: (message) => host.publishToAll(message),
-      publishToNode: (node, message) => host.publishToNode(node, message),
-      read: (range) => this.#read(range),
+    this.#questions = new WhereaboutsQuestions({
+      ...host,
+      locate: (channel, at) => this.#locateHere(channel, at),
     })
-    this.#heads = new Heads({
-      node: host.node,
-      publishToAll: (message) => host.publishToAll(message),
-      publishToNode: (node, message) => host.publishToNode(node, message),
-      lastBefore: (beginning) => this.#lastBefore(beginning),
-    })
+    this.#pageQueries = new PageQueries(host)
+    const entriesAfter: PageAnswersHost['entriesAfter'] = (channel, after) =>
+      this.#entriesAfter(channel, after)
+    this.#pageAnswers = new PageAnswers({ ...host, entriesAfter }, host.maxBackfillBytes)
+    this.#backfills = new Backfills(this.#questions, this.#pageQueries, host.maxBackfillBytes)
   }
 
-  control(message: Extract<ControlMessage, { type: 'fetch' | 'fetched' | 'heads' | 'headsAre' }>): void {
+  control(message: RecoveryMessage): void {
     switch (message.type) {
-      case 'fetch':
-        return this.#peers.answer(message)
-      case 'fetched':
-        return this.#peers.receive(message)
-      case 'heads':
-        return this.#heads.answer(message)
-      case 'headsAre':
-        return this.#heads.receive(message)
+      case 'where':
+        return this.#questions.answer(message)
+      case 'whereIs':
+        return this.#questions.receive(message)
+      case 'getPage':
+        return this.#pageAnswers.answer(message)
+      case 'page':
+        return this.#pageQueries.receive(message)
     }
   }
 
-  /** Lets logs that have just begun reach back over the quiet before, of which other nodes know. */
-  async reachBack(channels: readonly Channel[]): Promise<void> {
+  /**
+   * Lets logs that have just begun reach back over the quiet before, of which other nodes know. So clients whose last message is
+   * an old one can come here when the node that gave it to them is killed.
+   */
+  reachBack(channels: readonly Channel[]): void {
     if (!this.#host.isOrdered) return
-    const logs = channels.map(({ log }) => log!)
-    const beginnings = channels.map(({ name }, i) => ({ channel: name, at: logs[i]!.start }))
-    const heads = await this.#heads.find(beginnings)
-    channels.forEach((channel, i) => {
-      const log = logs[i]!
-      const head = heads[i]
-      // Meanwhile it may have been filled for a client, or have lost its beginning.
-      const isAsItWas = channel.log === log && comparePositions(log.start, beginnings[i]!.at) === 0
-      if (head && isAsItWas) log.prepend([], head, 'node')
+    const inquiries = channels.map((channel) => {
+      const log = channel.log!
+      const at = log.start
+      return {
+        channel: channel.name,
+        at,
+        found: ({ last }: { last: Position }) => reachBackTo(channel, log, at, last),
+        done: () => {},
+      }
     })
+    this.#questions.ask(inquiries)
   }
 
-  /**
-   * Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be.
-   * Returns why it can't, if it can't. The log must be kept. A channel that is not live when it returns has to be asked for
-   * again, or is hopeless. What was thrown away here another node may have kept for a session, with `isOfSession`.
-   */
-  async locate(
-    channel: Channel,
-    since: Position | null,
-    deadline: Deadline,
-    isOfSession: boolean,
-  ): Promise<GapReason | null> {
+  /** Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be. */
+  async locate(channel: Channel, since: Position | null, seeker: Seeker): Promise<Located> {
+    const { deadline, isSession } = seeker
     let hasAskedBroker = false
-    let hasAskedPeers = false
+    let hasAskedNodes = false
     for (;;) {
       if (channel.state !== 'live' && !this.#host.isHopeless(channel)) await deadline.wait(channel.settled)
-      if (deadline.isOver || since === null || channel.state !== 'live') return null
+      if (channel.state !== 'live') return 'away'
+      if (since === null) return 'here'
       const log = channel.log!
       const head = this.#host.headOf(channel)
       const isOfThisRun = isSameRun(since.beacon, head.beacon)
       if (!isOfThisRun || comparePositions(since, head) > 0) {
         // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
-        if (hasAskedBroker) return isOfThisRun ? 'expired' : 'broker'
+        if (hasAskedBroker) return { gap: isOfThisRun ? 'expired' : 'broker' }
+        await deadline.wait(this.#host.beacons.fresh())
+        if (deadline.isOver) return 'late'
         hasAskedBroker = true
-        await this.#host.beacons.fresh()
       } else if (log.covers(since)) {
-        return null
-      } else if ((log.isTrimmed && !isOfSession) || hasAskedPeers) {
-        return log.startReason
+        return 'here'
+      } else if ((log.isTrimmed && !isSession) || hasAskedNodes) {
+        return { gap: log.startReason }
       } else {
-        hasAskedPeers = await this.#backfill(channel, since)
+        const outcome = await this.#reach(channel, since, seeker)
+        if (outcome === 'late') return 'late'
+        hasAskedNodes = outcome === 'refused'
       }
     }
   }
 
-  /**
-   * Has the log reach back to `since`, if another node has what lacks. When many clients come back at once, those of a turn
-   * are asked for together, and later ones wait whether that serves them too: returns whether just `since` was asked for.
-   */
-  async #backfill(channel: Channel, since: Position): Promise<boolean> {
-    const running = this.#running.get(channel)
-    if (running !== undefined) {
-      await running
-      return false
-    }
-    const gathering = this.#gathering.get(channel)
-    if (gathering !== undefined) {
-      if (comparePositions(since, gathering.since) < 0) gathering.since = since
-      await gathering.done
-      // What nobody has for the one who was away longest, somebody may have for the others.
-      return gathering.since === since
-    }
-    const backfill = { since, done: Promise.resolve() }
-    backfill.done = turn().then(async () => {
-      this.#gathering.delete(channel)
-      const asked = this.#askFor(channel, backfill.since)
-      this.#running.set(channel, asked)
-      await asked
-      this.#running.delete(channel)
-    })
-    this.#gathering.set(channel, backfill)
-    await backfill.done
-    return backfill.since === since
-  }
-
-  async #askFor(channel: Channel, since: Position): Promise<void> {
-    const log = channel.log!
-    const before = log.start
-    // Until it is there nothing may be thrown away between it and what there is.
-    const reader: Reader = { placeIn: () => before }
-    channel.addReader(reader, before)
-    const [entries] = await this.#fetch([{ channel: channel.name, after: since, before }])
-    channel.readers.delete(reader)
-    const isAdjacent = comparePositions(log.start, before) <= 0
-    if (entries && channel.log === log && isAdjacent && !log.covers(since)) extend(log, since, entries)
-  }
-
   /** Fills what channels missed while the connection was broken, and delivers it. */
-  async fill(channels: readonly Channel[]): Promise<void> {
-    const logs = channels.map(({ log }) => log!)
-    const ranges = channels.map(({ name, before }, i): Range => ({
-      channel: name,
-      after: before!.head,
-      before: logs[i]!.start,
-    }))
-    const results = await this.#fetch(ranges)
-    channels.forEach((channel, i) => {
-      // If the connection broke again, the next filling is for this hole too.
-      if (channel.state !== 'filling' || channel.log !== logs[i]) return
-      this.#settle(channel, logs[i]!, ranges[i]!, results[i] ?? null)
-    })
+  fill(channels: readonly Channel[]): void {
+    const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), isSession: false }
+    for (const channel of channels) {
+      const log = channel.log!
+      void this.#reach(channel, channel.before!.head, seeker).then(() => {
+        // If the connection broke again, the next filling is for this hole too.
+        if (channel.state === 'filling' && channel.log === log) this.#settle(channel, log)
+      })
+    }
   }
 
-  #settle(channel: Channel, log: ChannelLog, hole: Range, filling: readonly Entry[] | null): void {
+  #settle(channel: Channel, log: ChannelLog): void {
     const before = channel.before!
     channel.before = null
-    const isFilled = filling !== null && comparePositions(log.start, hole.before) === 0
-    if (isFilled) {
-      log.prepend(filling, hole.after, 'broker')
+    const isFilled = log.covers(before.head)
+    if (isFilled && comparePositions(before.start, log.start) < 0) {
       log.prepend(before.after(before.start), before.start, before.startReason)
     }
     channel.live()
@@ -184,36 +155,31 @@ export class Recovery {
       if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.start, log.startReason)
     }
     // Nobody was given anything since the connection broke.
-    for (const entry of log.after(isFilled ? hole.after : log.start)) this.#host.fanOut.add(channel, entry)
+    for (const entry of log.after(isFilled ? before.head : log.start)) this.#host.fanOut.add(channel, entry)
     this.#host.fanOut.flush()
     for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
     for (const waiter of channel.waiters) waiter.wake(channel)
   }
 
-  async #fetch(ranges: readonly Range[]): Promise<(Entry[] | null)[]> {
+  async #reach(channel: Channel, since: Position, { owner, deadline }: Seeker): Promise<Outcome> {
     // Without one order for all, the others' positions are other places.
-    return this.#host.isOrdered ? this.#peers.fetch(ranges) : ranges.map(() => null)
+    if (!this.#host.isOrdered) return 'refused'
+    return this.#backfills.reach(channel, since, owner, deadline)
   }
 
-  #read({ channel: name, after, before }: Range): Entry[] | null {
+  #locateHere(name: string, at: Position): { start: Position; last: Position } | null {
+    const log = this.#logOf(name, at)
+    return log && { start: log.start, last: log.lastUpTo(at) }
+  }
+
+  #entriesAfter(name: string, after: Position): ReturnType<PageAnswersHost['entriesAfter']> {
+    const log = this.#logOf(name, after)
+    return log && { start: log.lastUpTo(after), entries: log.after(after) }
+  }
+
+  /** The channel's log, if it is complete and has everything after `place`. */
+  #logOf(name: string, place: Position): ChannelLog | null {
     const channel = this.#host.channel(name)
-    if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
-    return channel.log.after(after).filter((entry) => comparePositions(entry, before) <= 0)
+    return channel?.state === 'live' && channel.log?.covers(place) === true ? channel.log : null
   }
-
-  #lastBefore({ channel: name, at }: Beginning): Position | null {
-    const channel = this.#host.channel(name)
-    if (channel?.state !== 'live' || channel.log?.covers(at) !== true) return null
-    return channel.log.lastUpTo(at)
-  }
-}
-
-/** Puts in front of the log what another node had. The log may have been extended for others meanwhile. */
-function extend(log: ChannelLog, start: Position, entries: readonly Entry[]): void {
-  const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
-  log.prepend(missing, start, 'node')
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

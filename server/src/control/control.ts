@@ -8,42 +8,51 @@ import type { Match } from '../input/match.ts'
 
 const VERSION = 1
 
-/** The form of log entries in a control message: position, body as JSON text, age in ms. */
-export type SentEntry = readonly [position: string, json: string, ageMs: number]
+/** An entry as it travels: its position, its body, its age in ms. */
+export type SentEntry = readonly [position: string, body: string, ageMs: number]
 
 export type ControlMessage =
   /** From this message on, every node counts messages from 0 under the beacon number `n`. */
   | { readonly type: 'beacon'; readonly n: number }
-  /**
-   * A request to all nodes: who has all messages of these channels from `after` (exclusive) to `before` (inclusive)?
-   */
+  /** To all nodes: how far back do your logs of these channels reach, and what was the last message up to `at`? */
   | {
-      readonly type: 'fetch'
-      readonly id: number
-      readonly node: string
-      readonly ranges: readonly (readonly [channel: string, after: string, before: string])[]
-    }
-  /**
-   * The answer to `fetch`, sent to the requesting node. `entries` is `null` if this node does not have all messages of
-   * the range.
-   */
-  | {
-      readonly type: 'fetched'
-      readonly id: number
-      readonly node: string
-      readonly range: number
-      readonly entries: readonly SentEntry[] | null
-      readonly isLast: boolean
-    }
-  /** A request to all nodes: what was the head of these channels when the requesting node began to hold them? */
-  | {
-      readonly type: 'heads'
+      readonly type: 'where'
       readonly id: number
       readonly node: string
       readonly channels: readonly (readonly [channel: string, at: string])[]
     }
-  /** The answer to `heads`, sent to the requesting node. A head is `null` if this node cannot know it. */
-  | { readonly type: 'headsAre'; readonly id: number; readonly heads: readonly (string | null)[] }
+  /**
+   * The answer to `where`, from every node, to the asking node. `channels` has only those that the node can speak of, by their
+   * index in the question: the log has everything after `start`, and nothing was published after `last` up to `at`.
+   */
+  | {
+      readonly type: 'whereIs'
+      readonly id: number
+      readonly node: string
+      readonly channels: readonly (readonly [index: number, start: string, last: string])[]
+    }
+  /** To one node: the newest messages of the channel after `after`, up to and with `before`, of `bytes` at most. */
+  | {
+      readonly type: 'getPage'
+      readonly id: number
+      readonly node: string
+      readonly channel: string
+      readonly after: string
+      readonly before: string
+      readonly bytes: number
+    }
+  /**
+   * The answer to `getPage`: all `count` messages after `start`, up to and with the `before` of the question. `start` is `null`
+   * where the node does not have them (any more). `needs` is 0, or the size of a first message that is larger than `bytes`.
+   */
+  | {
+      readonly type: 'page'
+      readonly id: number
+      readonly start: string | null
+      readonly count: number
+      readonly needs: number
+      readonly entries: readonly SentEntry[]
+    }
   /** Connections of this client with a lower generation must be closed. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
   /**
@@ -98,10 +107,10 @@ export function parseControl(text: string): ControlMessage | null {
 const isString = (value: unknown): value is string => typeof value === 'string'
 const isOptionalString = (value: unknown): boolean => value === undefined || isString(value)
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-const isRange = (value: unknown): boolean =>
-  Array.isArray(value) && value.length === 3 && value.every(isString)
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every(isString)
+const isPlace = (value: unknown): boolean =>
+  Array.isArray(value) && isCount(value[0]) && isString(value[1]) && isString(value[2])
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
@@ -110,18 +119,19 @@ const isObject = (value: unknown): boolean =>
 
 const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
   beacon: ({ n }) => isCount(n),
-  fetch: ({ id, node, ranges }) =>
-    isCount(id) && isString(node) && Array.isArray(ranges) && ranges.every(isRange),
-  fetched: ({ id, node, range, entries, isLast }) =>
-    isCount(id) &&
-    isString(node) &&
-    isCount(range) &&
-    typeof isLast === 'boolean' &&
-    (entries === null || (Array.isArray(entries) && entries.every(isEntry))),
-  heads: ({ id, node, channels }) =>
+  where: ({ id, node, channels }) =>
     isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPair),
-  headsAre: ({ id, heads }) =>
-    isCount(id) && Array.isArray(heads) && heads.every((head) => head === null || isString(head)),
+  whereIs: ({ id, node, channels }) =>
+    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPlace),
+  getPage: ({ id, node, channel, after, before, bytes }) =>
+    isCount(id) && [node, channel, after, before].every(isString) && isCount(bytes),
+  page: ({ id, start, count, needs, entries }) =>
+    isCount(id) &&
+    (start === null || isString(start)) &&
+    isCount(count) &&
+    isCount(needs) &&
+    Array.isArray(entries) &&
+    entries.every(isEntry),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
   endPoll: ({ session, poll, seq }) => isString(session) && isString(poll) && (seq === null || isString(seq)),
   endSession: ({ session }) => isString(session),

@@ -16,7 +16,7 @@ import type { Logger } from '../logger.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Oversized } from './oversized.ts'
 import { isSameRun, positionOf, type Position } from '../channels/position.ts'
-import { Recovery } from '../cluster/recovery.ts'
+import { Recovery, type Seeker } from '../cluster/recovery.ts'
 import { isReservedName } from '../control/reservedNames.ts'
 import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -34,6 +34,8 @@ export interface HubOptions {
   readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
   /** How messages are compressed for those who take it; `null` for nobody. */
   readonly compression: Compression | null
+  /** Bytes of logs in flight between this node and others at most. */
+  readonly backfillBytes: number
   /** How long a channel that nobody listens to any more is kept for those who come back. */
   readonly retentionMs: number
 }
@@ -94,6 +96,9 @@ export class Hub {
       isHopeless: (channel) => this.#membership.isHopeless(channel),
       publishToAll: (message) => this.publishToAll(message),
       publishToNode: (node, message) => this.publishToNode(node, message),
+      countNodes: async () => (await options.backend.countHolders([options.controlChannel]))[0]!,
+      countHolders: (names) => options.backend.countHolders(names),
+      maxBackfillBytes: options.backfillBytes,
     })
     this.#membership = new Membership({
       backend: options.backend,
@@ -183,7 +188,7 @@ export class Hub {
     deadline: Deadline,
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
-    return this.#at(name, since, deadline, (channel, gap) => {
+    return this.#at(name, since, { owner: subscriber, deadline, isSession: false }, (channel, gap) => {
       // In this order: what is pending is only for those who are listening already.
       const head = this.headOf(channel)
       channel.subscribers.add(subscriber)
@@ -221,7 +226,7 @@ export class Hub {
       begin(channel, from)
       return { channel, from, gap }
     }
-    return this.#at(name, since, deadline, act, true)
+    return this.#at(name, since, { owner: waiter, deadline, isSession: true }, act)
   }
 
   unwatch(waiter: LogReader, channel: Channel): void {
@@ -230,18 +235,19 @@ export class Hub {
 
   /**
    * What the channel has after `since`, once it is confirmed, without listening to it; it is kept for the retention
-   * time. `begin` is called in the moment in which it stands there.
+   * time. `begin` is called in the moment in which it stands there. `owner` is the client that reads.
    *
    * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
   read(
+    owner: object,
     name: string,
     since: Position | null,
     deadline: Deadline,
     begin: (channel: Channel, head: Position) => void,
     maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
-    return this.#at(name, since, deadline, (live, gap) => {
+    return this.#at(name, since, { owner, deadline, isSession: false }, (live, gap) => {
       const channel = this.#withLog(live)
       const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
       const last = missed.at(-1)
@@ -307,10 +313,10 @@ export class Hub {
     switch (message.type) {
       case 'beacon':
         return this.#countFrom(message.n)
-      case 'fetch':
-      case 'fetched':
-      case 'heads':
-      case 'headsAre':
+      case 'where':
+      case 'whereIs':
+      case 'getPage':
+      case 'page':
         return this.#recovery.control(message)
       default:
         return this.onControl(message)
@@ -367,9 +373,9 @@ export class Hub {
       if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
     }
     const holes = channels.filter(({ state }) => state === 'filling')
-    if (holes.length > 0) void this.#recovery.fill(holes)
+    if (holes.length > 0) this.#recovery.fill(holes)
     const fresh = channels.filter(({ state, log }) => state === 'live' && log !== null)
-    if (fresh.length > 0) void this.#recovery.reachBack(fresh)
+    if (fresh.length > 0) this.#recovery.reachBack(fresh)
   }
 
   /** From now on, or from when it counts, the channel has a log. */
@@ -392,29 +398,26 @@ export class Hub {
     return gap === null ? since : channel.log.start
   }
 
-  /**
-   * Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. With `isOfSession`,
-   * another node may have kept what this one has thrown away.
-   */
+  /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */
   async #at<T>(
     name: string,
     since: Position | null,
-    deadline: Deadline,
+    seeker: Seeker,
     act: (channel: Channel, gap: GapReason | null) => T,
-    isOfSession = false,
   ): Promise<T> {
     const channel = this.#hold(name)
     if (since !== null) this.#keepLog(channel)
     try {
       for (;;) {
-        const gap = await this.#recovery.locate(channel, since, deadline, isOfSession)
+        const located = await this.#recovery.locate(channel, since, seeker)
         if (channel.isRefused) throw new ChannelRefused(name)
-        if (deadline.isOver || this.#membership.isHopeless(channel)) throw unconfirmed()
         // Something may have come between the answer and now.
-        const holds =
-          channel.state === 'live' &&
-          (since === null || gap !== null || this.#withLog(channel).log.covers(since))
-        if (holds) return act(channel, gap)
+        const isLive = located !== 'away' && channel.state === 'live'
+        const isOver = seeker.deadline.isOver || this.#membership.isHopeless(channel)
+        if (located === 'late' || (!isLive && isOver)) throw unconfirmed()
+        if (!isLive) continue
+        if (located !== 'here') return act(channel, located.gap)
+        if (since === null || this.#withLog(channel).log.covers(since)) return act(channel, null)
       }
     } finally {
       this.#release(channel)

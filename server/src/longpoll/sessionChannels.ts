@@ -65,7 +65,7 @@ export class SessionChannels {
       // Where it was subscribed already, it may lack what came before.
       if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
     }
-    const place = await hub.read(channel, since, this.#deadline(), begin, limits.answerBytes)
+    const place = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
     const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
       replace: isResuming,
       maxChannels: limits.channelsPerConnection,

@@ -1,0 +1,233 @@
+import type { GapReason } from '@broadcaster/protocol'
+import type { Channel, Reader } from '../channels/channel.ts'
+import type { ChannelLog } from '../channels/log.ts'
+import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
+import type { Deadline } from '../time/deadline.ts'
+import { deferred } from '../time/deferred.ts'
+import { uptimeMs } from '../time/uptime.ts'
+import type { Page, PageQueries } from './pages.ts'
+import { Turns } from './turns.ts'
+import type { Whereabouts, WhereaboutsQuestions } from './whereabouts.ts'
+
+/** The most bytes in one page: what both nodes can handle without a noticeable pause. */
+const MAX_PAGE_BYTES = 256 * 1024
+/** As many pages may be in flight at least, so that one client does not wait for another one's. */
+const MIN_PAGES = 8
+/** Pages in flight for one client: its channels are extended one after the other, and not all at once. */
+const PAGES_PER_OWNER = 4
+/** How long it is remembered how far back the other nodes reach. */
+const REFUSAL_MS = 1000
+
+/**
+ * - `covered`: the log has everything after the place
+ * - `refused`: no other node has it
+ * - `late`: another node has it, and it has not come in time. What has come stays, for the next one who asks.
+ * - `changed`: the log was replaced or trimmed meanwhile
+ */
+export type Outcome = 'covered' | 'refused' | 'late' | 'changed'
+
+interface Waiter {
+  readonly since: Position
+  readonly owner: object
+  readonly settle: (outcome: Outcome) => void
+}
+
+/** One log that is being extended backwards. */
+interface Backfill {
+  readonly channel: Channel
+  readonly log: ChannelLog
+  /** Keeps the log from throwing away its beginning, to which the next page has to fit. */
+  readonly reader: Reader
+  readonly waiters: Set<Waiter>
+  /** The nodes that can be asked for pages. */
+  readonly sources: Set<Whereabouts>
+  /** Whether more nodes may say that they can be asked. */
+  isAsking: boolean
+  isFetching: boolean
+  pageBytes: number
+}
+
+/**
+ * Extends logs backwards with what other nodes have. All nodes are asked once how far back they reach, which answers every client of
+ * the channel; then one of them is asked for pages, the newest first, the next one when the last one has come. Every page
+ * extends the log, so a client is served as soon as its place is covered, and nothing is held beside the log.
+ *
+ * The bytes of all pages that are asked for are bounded. The clients that wait have turns.
+ */
+export class Backfills {
+  readonly #questions: WhereaboutsQuestions
+  readonly #pages: PageQueries
+  readonly #maxInFlight: number
+  readonly #maxPageBytes: number
+  readonly #running = new Map<ChannelLog, Backfill>()
+  /** How far back other nodes reached when they were asked last. */
+  readonly #reaches = new WeakMap<ChannelLog, { readonly start: Position | null; readonly askedAt: number }>()
+  readonly #turns = new Turns<object, Backfill>()
+  /** Whose turn it is, until there is room for its page. */
+  #next: { readonly task: Backfill; readonly owner: object } | undefined
+  /** How many pages are in flight for each client that has any. */
+  readonly #pagesOf = new Map<object, number>()
+  #inFlight = 0
+
+  constructor(questions: WhereaboutsQuestions, pages: PageQueries, maxInFlight: number) {
+    this.#questions = questions
+    this.#pages = pages
+    this.#maxInFlight = maxInFlight
+    this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
+  }
+
+  /** Extends the channel's log back to `since`, if other nodes have what it lacks. `owner` is the client that needs it. */
+  async reach(channel: Channel, since: Position, owner: object, deadline: Deadline): Promise<Outcome> {
+    const log = channel.log!
+    if (!isSameRun(since.beacon, log.start.beacon) || this.#isKnownRefusal(log, since)) return 'refused'
+    const backfill = this.#running.get(log) ?? this.#begin(channel, log)
+    const { promise, resolve } = deferred()
+    let outcome: Outcome = 'refused'
+    const waiter: Waiter = {
+      since,
+      owner,
+      settle: (settled) => {
+        outcome = settled
+        backfill.waiters.delete(waiter)
+        resolve()
+      },
+    }
+    backfill.waiters.add(waiter)
+    this.#look(backfill, { waiters: [waiter] })
+    await deadline.wait(promise)
+    if (!backfill.waiters.delete(waiter)) return outcome
+    // Nobody goes on for a client whose time is over.
+    this.#look(backfill, { waiters: [] })
+    return sourcesFor(backfill, waiter).length > 0 ? 'late' : 'refused'
+  }
+
+  #isKnownRefusal(log: ChannelLog, since: Position): boolean {
+    const known = this.#reaches.get(log)
+    if (known === undefined || uptimeMs() - known.askedAt > REFUSAL_MS) return false
+    return !log.covers(since) && (known.start === null || comparePositions(since, known.start) < 0)
+  }
+
+  #begin(channel: Channel, log: ChannelLog): Backfill {
+    const backfill: Backfill = {
+      channel,
+      log,
+      reader: { placeIn: () => log.start },
+      waiters: new Set(),
+      sources: new Set(),
+      isAsking: true,
+      isFetching: false,
+      pageBytes: this.#maxPageBytes,
+    }
+    this.#running.set(log, backfill)
+    channel.addReader(backfill.reader, log.start)
+    const at = log.start
+    let earliest: Position | null = null
+    const found = (source: Whereabouts): void => {
+      if (earliest === null || comparePositions(source.start, earliest) < 0) earliest = source.start
+      backfill.sources.add(source)
+      reachBackTo(channel, log, at, source.last)
+      this.#look(backfill)
+    }
+    const done = (): void => {
+      this.#reaches.set(log, { start: earliest, askedAt: uptimeMs() })
+      backfill.isAsking = false
+      this.#look(backfill)
+    }
+    this.#questions.ask([{ channel: channel.name, at, found, done }])
+    return backfill
+  }
+
+  /** Settles those of `waiters` that can be, and has the next page fetched for the others. */
+  #look(
+    backfill: Backfill,
+    { waiters = [...backfill.waiters], isNext = false }: { waiters?: Waiter[]; isNext?: boolean } = {},
+  ): void {
+    const { channel, log } = backfill
+    if (this.#running.get(log) !== backfill) return
+    if (channel.log !== log) return this.#end(backfill, 'changed')
+    for (const waiter of waiters) {
+      const canReach = sourcesFor(backfill, waiter).length > 0
+      if (log.covers(waiter.since)) waiter.settle('covered')
+      else if (!canReach && !backfill.isAsking) waiter.settle('refused')
+      else if (canReach && !backfill.isFetching) this.#turns.add(backfill, waiter.owner, isNext)
+    }
+    if (backfill.waiters.size === 0) this.#end(backfill, 'covered')
+    this.#fetchNext()
+  }
+
+  #fetchNext(): void {
+    for (;;) {
+      this.#next ??= this.#turns.take((owner) => (this.#pagesOf.get(owner) ?? 0) < PAGES_PER_OWNER)
+      if (this.#next === undefined) return
+      const { task, owner } = this.#next
+      if (this.#inFlight > 0 && this.#inFlight + task.pageBytes > this.#maxInFlight) return
+      this.#next = undefined
+      void this.#fetch(task, owner)
+    }
+  }
+
+  async #fetch(backfill: Backfill, owner: object): Promise<void> {
+    const { channel, log, pageBytes: bytes } = backfill
+    const [after] = [...backfill.waiters]
+      .filter((waiter) => sourcesFor(backfill, waiter).length > 0)
+      .map(({ since }) => since)
+      .sort(comparePositions)
+    // While it waited for room it may have ended, or have been queued again.
+    if (this.#running.get(log) !== backfill || backfill.isFetching || after === undefined) return
+    const sources = sourcesFor(backfill, { since: after })
+    const source = sources[Math.floor(Math.random() * sources.length)]!
+    const before = log.start
+    backfill.isFetching = true
+    this.#inFlight += bytes
+    this.#pagesOf.set(owner, (this.#pagesOf.get(owner) ?? 0) + 1)
+    const answer = await this.#pages.ask(source.node, { channel: channel.name, after, before, bytes })
+    const left = this.#pagesOf.get(owner)! - 1
+    if (left > 0) this.#pagesOf.set(owner, left)
+    else this.#pagesOf.delete(owner)
+    this.#inFlight -= bytes
+    backfill.isFetching = false
+    if (answer !== null && 'needs' in answer && answer.needs > bytes) backfill.pageBytes = answer.needs
+    else if (answer === null || 'needs' in answer) backfill.sources.delete(source)
+    else this.#extend(backfill, source, before, answer)
+    // What has begun goes on: so a client gets its channels one after the other, and not all of them at the end.
+    this.#look(backfill, { isNext: true })
+    this.#fetchNext()
+  }
+
+  #extend(backfill: Backfill, source: Whereabouts, before: Position, { start, entries }: Page): void {
+    const { channel, log } = backfill
+    // What the page has to fit to was thrown away: there would be a hole.
+    if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')
+    if (comparePositions(start, log.start) >= 0) {
+      backfill.sources.delete(source)
+      return
+    }
+    const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
+    log.prepend(missing, start, reasonFor(channel))
+    log.keepFrom(start)
+  }
+
+  #end(backfill: Backfill, outcome: Outcome): void {
+    if (this.#running.get(backfill.log) !== backfill) return
+    this.#running.delete(backfill.log)
+    this.#turns.remove(backfill)
+    backfill.channel.readers.delete(backfill.reader)
+    for (const waiter of backfill.waiters) waiter.settle(outcome)
+  }
+}
+
+/** Nothing was published after `last`, up to `at`: a log that begins there reaches back to it. */
+export function reachBackTo(channel: Channel, log: ChannelLog, at: Position, last: Position): void {
+  const isAdjacent = isSameRun(log.start.beacon, at.beacon) && comparePositions(log.start, at) <= 0
+  if (channel.log !== log || !isAdjacent || comparePositions(last, log.start) >= 0) return
+  log.prepend([], last, reasonFor(channel))
+}
+
+/** Why what lies before the new start is not there. */
+function reasonFor({ state }: Channel): GapReason {
+  return state === 'filling' ? 'broker' : 'node'
+}
+
+function sourcesFor({ sources }: Backfill, { since }: Pick<Waiter, 'since'>): Whereabouts[] {
+  return [...sources].filter(({ start }) => comparePositions(start, since) <= 0)
+}

@@ -1,0 +1,257 @@
+import { Redis } from 'ioredis'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import type { Peer } from '../support/peer.ts'
+import { startRedis } from '../support/redis.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { within } from '../support/waiting.ts'
+
+/** Nothing expires while a loaded machine takes its time. */
+const LONG = { window: 600_000 }
+
+const come = (server: TestServer): Promise<Peer> =>
+  signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+
+const names = (count: number) => Array.from({ length: count }, () => channelName())
+
+/** A node that holds the channels, with so many messages in each; returns the places before all of them. */
+async function hold(holder: TestServer, channels: readonly string[], messages: number, bytes: number) {
+  const witness = await come(holder)
+  const places = new Map<string, string>()
+  for (const channel of channels) {
+    places.set(channel, (await witness.subscribe(channel))['position'] as string)
+  }
+  const padding = '.'.repeat(bytes)
+  for (let i = 0; i < messages; i++) {
+    for (const channel of channels) void holder.publish(channel, `${i} ${padding}`)
+    await witness.take(channels.length)
+  }
+  return places
+}
+
+/** Subscribes from a place, and asks again where there was no time to get everything, as our client does. */
+async function recover(peer: Peer, channel: string, position: string | undefined) {
+  for (;;) {
+    const answer = await peer.subscribe(channel, { position })
+    if (answer.__type !== 'serverError') return answer
+  }
+}
+
+/** What the nodes ask each other from now on. */
+async function listen(url: string, channel = 'broadcaster') {
+  const redis = connect(url)
+  const messages: Record<string, unknown>[] = []
+  await redis.psubscribe(`${channel}*`)
+  redis.on('pmessage', (_pattern, _channel, body: string) => messages.push(JSON.parse(body)))
+  return { of: (type: string) => messages.filter((message) => message['type'] === type) }
+}
+
+function connect(url: string): Redis {
+  const redis = new Redis(url)
+  tidy({ close: () => redis.disconnect() })
+  return redis
+}
+
+describe('what a node lacks', () => {
+  it('R3: comes from another node in pages, of many channels at once, within limits.backfillBytes and Redis’ output limit', async () => {
+    const redis = tidy(await startRedis({ args: ['--client-output-buffer-limit', 'pubsub 300kb 0 0'] }))
+    const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 100_000 } }
+    const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
+    const channels = names(10)
+    const places = await hold(holder, channels, 60, 1000)
+    const alice = await come(late)
+    const subscribers = async () =>
+      (await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')).match(/^id=\d+/gm)?.sort()
+    const before = await subscribers()
+    const answers = await Promise.all(channels.map((channel) => recover(alice, channel, places.get(channel))))
+    for (const { recovered, messages } of answers) {
+      expect(recovered).toBe(true)
+      expect((messages as [string][]).map(([body]) => Number.parseInt(body, 10))).toEqual(
+        Array.from({ length: 60 }, (_, i) => i),
+      )
+    }
+    expect(await subscribers(), 'the same connections').toEqual(before)
+  })
+
+  it('R3: comes though one message is larger than a page, and larger than limits.backfillBytes', async () => {
+    const redis = tidy(await startRedis())
+    const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 50_000 } }
+    const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
+    const [channel] = names(1)
+    const places = await hold(holder, [channel!], 3, 200_000)
+    const alice = await come(late)
+    const answer = await recover(alice, channel!, places.get(channel!))
+    expect(answer).toMatchObject({ recovered: true })
+    expect(answer['messages']).toHaveLength(3)
+  })
+
+  it('is given to clients in turns: one that asks for very much does not hold up another one', async () => {
+    const redis = tidy(await startRedis())
+    const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 20_000 } }
+    const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
+    const channels = names(20)
+    const last = channels.at(-1)!
+    const places = await hold(holder, channels, 20, 1000)
+    const [mallory, alice] = [await come(late), await come(late)]
+    const answered: string[] = []
+    const ask = async (peer: Peer, channel: string, who: string) => {
+      const answer = await recover(peer, channel, places.get(channel))
+      answered.push(who)
+      return answer
+    }
+    const greedy = channels.slice(0, -1).map((channel) => ask(mallory, channel, 'mallory'))
+    expect(await ask(alice, last, 'alice')).toMatchObject({ recovered: true })
+    expect(answered.length, 'answers until then').toBeLessThan(channels.length / 2)
+    await Promise.all(greedy)
+  })
+})
+
+describe('what nobody has', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it.each([
+    ['a monitoring tool that listens to every channel by a pattern', 'psubscribe', () => '*'],
+    ['another application that listens to the channel', 'subscribe', (channel: string) => channel],
+  ] as const)('R5: is known when the nodes have answered, with %s', async (_, command, name) => {
+    const redis = tidy(await startRedis())
+    const [holder, late] = [
+      tidy(await startServer({ redis: redis.url })),
+      tidy(await startServer({ redis: redis.url })),
+    ]
+    const channel = channelName()
+    await connect(redis.url)[command](name(channel))
+    const [witness, alice] = [await come(holder), await come(late)]
+    const { position } = await witness.subscribe(channel)
+    // No question ends because its time is over.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const earlier = earlierThan(position as string)
+    expect(await alice.subscribe(channel, { position: earlier })).toMatchObject({
+      recovered: false,
+      reason: 'node',
+    })
+  })
+
+  it('R5: is asked for once, however many clients come for it from places of their own', async () => {
+    const redis = tidy(await startRedis())
+    const [holder, late] = [
+      tidy(await startServer({ redis: redis.url })),
+      tidy(await startServer({ redis: redis.url })),
+    ]
+    const channel = channelName()
+    const witness = await come(holder)
+    const { position } = await witness.subscribe(channel)
+    const clients: Peer[] = []
+    for (let i = 0; i < 100; i++) clients.push(await come(late))
+    await (await come(late)).subscribe(channel)
+    const heard = await listen(redis.url)
+    const answers = await Promise.all(
+      clients.map((client, i) => client.subscribe(channel, { position: earlierThan(position as string, i) })),
+    )
+    for (const answer of answers) expect(answer).toMatchObject({ recovered: false, reason: 'node' })
+    expect(heard.of('where').length).toBeGreaterThan(0)
+    expect(heard.of('where').length).toBeLessThan(10)
+  })
+
+  it('is not asked for where Redis knows of no other node with the channel', async () => {
+    const redis = tidy(await startRedis())
+    const [holder, other] = [
+      tidy(await startServer({ redis: redis.url })),
+      tidy(await startServer({ redis: redis.url })),
+    ]
+    const heard = await listen(redis.url)
+    const [alice, bob] = [await come(holder), await come(other)]
+    for (const channel of names(20)) {
+      const { position } = await alice.subscribe(channel)
+      await alice.unsubscribe(channel)
+      const earlier = earlierThan(position as string)
+      expect(await alice.subscribe(channel, { position: earlier })).toMatchObject({ recovered: false })
+    }
+    expect(heard.of('where')).toEqual([])
+    const shared = channelName()
+    await alice.subscribe(shared)
+    await bob.subscribe(shared)
+    await within(heardOf(heard, 'where'), 'the question about a channel that both have')
+  })
+
+  it('R5: a node of another version, that does not know the question, is not waited for without end', async () => {
+    const redis = tidy(await startRedis())
+    const late = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    await connect(redis.url).subscribe('broadcaster', channel)
+    const alice = await come(late)
+    const { position } = await alice.subscribe(channel)
+    const again = await come(late)
+    const earlier = earlierThan(position as string)
+    expect(await again.subscribe(channel, { position: earlier })).toMatchObject({
+      recovered: false,
+      reason: 'node',
+    })
+  })
+})
+
+describe('a page of another node', () => {
+  const whole = ['a', 'b', 'c', 'd']
+  it.each([
+    ['is taken if it is whole', whole, 4, true],
+    ['without its first message is not taken', whole.with(0, ''), 4, false],
+    ['without one in the middle is not taken', whole.with(1, ''), 4, false],
+    ['without its last message is not taken', whole.with(3, ''), 4, false],
+    ['without one in the middle, that does not count it either, is not taken', whole.with(1, ''), 3, false],
+    ['with nothing in it is not taken', ['', '', '', ''], 4, false],
+  ] as const)('R5: %s', async (_, bodies, count, isTaken) => {
+    const redis = tidy(await startRedis())
+    const late = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
+    await subscriber.subscribe('broadcaster', 'bc:node:other', channel)
+    const alice = await come(late)
+    const { position } = await alice.subscribe(channel)
+    const start = earlierThan(position as string)
+    const [beacon] = start.split('.')
+    const say = (node: string, message: object) =>
+      void publisher.publish(`bc:node:${node}`, JSON.stringify({ v: 1, node: 'other', ...message }))
+    subscriber.on('message', (_channel, body) => {
+      const { type, node, id } = JSON.parse(body) as { type: string; node: string; id: number }
+      const last = `${beacon}.4`
+      if (type === 'where') say(node, { type: 'whereIs', id, channels: [[0, start, last]] })
+      if (type !== 'getPage') return
+      const entries = bodies.flatMap((text, i) => (text === '' ? [] : [[`${beacon}.${i + 1}`, text, 0]]))
+      say(node, { type: 'page', id, start, count, needs: 0, entries })
+    })
+    const again = await come(late)
+    const answer = await again.subscribe(channel, { position: start })
+    expect(answer).toMatchObject({ recovered: isTaken })
+    if (isTaken) expect((answer['messages'] as [string][]).map(([body]) => body)).toEqual(whole)
+  })
+})
+
+describe('a deadline', () => {
+  it('holds while Redis makes no beacons, for a client that is ahead of the node', async () => {
+    const redis = tidy(await startRedis())
+    await redis.cli('ACL', 'SETUSER', 'node', 'on', '>x', '~*', '&*', '+@all')
+    const server = tidy(await startServer({ redis: redis.url.replace('//', '//node:x@') }))
+    const channel = channelName()
+    const alice = await come(server)
+    const { position } = await alice.subscribe(channel)
+    await redis.cli('ACL', 'SETUSER', 'node', '-eval')
+    const bob = await come(server)
+    expect(await bob.subscribe(channel, { position: `${position as string}z` })).toMatchObject({
+      __type: 'serverError',
+    })
+    await redis.cli('ACL', 'SETUSER', 'node', '+eval')
+    const carol = await come(server)
+    expect(await carol.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
+  })
+})
+
+/** A place of the same run of Redis, some time before. */
+function earlierThan(position: string, by = 0): string {
+  const [beacon] = position.split('.')
+  return `${(Number.parseInt(beacon!, 36) - 1024 * (1000 + by)).toString(36)}.0`
+}
+
+async function heardOf(heard: Awaited<ReturnType<typeof listen>>, type: string): Promise<void> {
+  while (heard.of(type).length === 0) await new Promise((resolve) => setImmediate(resolve))
+}
