@@ -2,7 +2,7 @@ import express, { type ErrorRequestHandler, type RequestHandler, type Router } f
 
 type Publish = (channel: string, body: unknown) => Promise<unknown>
 
-/** `POST {"channel": "news", "body": "hello"}` publishes, or says with a 400 what is wrong. */
+/** `POST {"channel": "news", "body": "hello"}` publishes. The answer to an invalid request is a 400 with the reason. */
 export function publishRoute(publish: Publish): Router {
   const answer: RequestHandler = async (request, response) => {
     const { channel, body } = asObject(request.body)
@@ -15,14 +15,14 @@ export function publishRoute(publish: Publish): Router {
       response.status(204).end()
     }
   }
-  // Whatever it calls itself, so that `curl -d '{...}'` needs no header.
+  // Any Content-Type is accepted, so that `curl -d '{...}'` needs no header.
   const parseJson = express.json({ type: () => true })
   return express.Router().post('/', parseJson, answer, sayWhatWentWrong)
 }
 
 const sayWhatWentWrong: ErrorRequestHandler = (error, _request, response, _next) => {
   const fromParser = error.type === 'entity.parse.failed'
-  // The parser's errors carry their status; whatever else fails here is the broker.
+  // Errors of the parser have a status. All other errors here come from the broker.
   const status = typeof error.status === 'number' ? error.status : 503
   response
     .status(status)

@@ -23,7 +23,7 @@ console.log(`
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    console.log('Draining, so that every client moves on without missing a message...')
+    console.log('Draining: clients reconnect elsewhere without missing a message...')
     void demo.close(2000).finally(() => process.exit(0))
   })
 }

@@ -7,32 +7,32 @@ import { createServer as createViteServer } from 'vite'
 import { publishRoute } from './publishRoute.ts'
 
 export type DemoOptions = {
-  /** @default 0, any free port */
+  /** @default 0: any free port */
   port?: number
-  /** Where Redis is, or `false` for none. @default false */
+  /** The URL of Redis, or `false` for no Redis. @default false */
   redis?: string | false
 }
 
 export type Demo = {
   /** `http://localhost:PORT` */
   readonly url: string
-  /** Lets every client move elsewhere, then stops. Once is enough, twice is harmless. */
+  /** Drains the clients, then stops. A second call does nothing more. */
   close(drainMs?: number): Promise<void>
 }
 
-/** Starts the demo: page, broadcaster and publish route in one process, on one port. */
+/** Starts the demo. Page, broadcaster and publish route are in one process, on one port. */
 export async function startDemo({ port = 0, redis = false }: DemoOptions = {}): Promise<Demo> {
   const app = express()
   const server = createServer(app)
 
   const live = broadcaster({
     redis,
-    // Whoever says "bad" is not let in; everybody else is, and nobody gets the channel "secret".
+    // The token "bad" is refused, every other token is accepted. The channel "secret" is refused for everybody.
     canConnect: (auth) => auth['token'] !== 'bad',
     canSubscribe: (_auth, channel) => channel !== 'secret',
   })
   app.use('/broadcast', live)
-  // `app.listen()` would do this by itself, but Vite needs the server before it listens.
+  // With `app.listen()` this call would not be needed, but Vite needs the server before it listens.
   live.attach(server)
 
   app.get('/api/info', (_request, response) => void response.json({ backend: redis ? 'redis' : 'memory' }))

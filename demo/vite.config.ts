@@ -4,8 +4,8 @@ import { defaultClientConditions, defineConfig } from 'vite'
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [react()],
-  // The workspaces are served from their source: an edit in client/ or react/ shows at once.
+  // Serves the source of the workspaces, so an edit in client/ or react/ is visible at once.
   resolve: { conditions: ['@broadcaster/source', ...defaultClientConditions] },
-  // Named, or the first page load would find them one by one and reload for each.
+  // Without this list, the first page load finds these one by one and reloads for each.
   optimizeDeps: { include: ['react', 'react-dom/client', 'react/jsx-dev-runtime'] },
 })

@@ -8,20 +8,20 @@ import { Listeners } from './listeners.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
 
 /**
- * How long a channel without listeners stays subscribed: a component that React mounts twice, or a page that is left
- * for one with the same channel, costs nothing on the wire.
+ * How long a channel without listeners stays subscribed. So nothing is sent when React mounts a component twice, or when
+ * the user goes to another page with the same channel.
  */
 export const UNSUBSCRIBE_GRACE_MS = 1_000
 
-/** The connection, as its channels see it. Another connection is another link. */
+/** What channels use of the connection. Each connection has its own link. */
 export interface Link {
   send(request: Subscribe | Unsubscribe): void
   readonly hasAdditions: boolean
-  /** Messages come as answers to polls, and each poll says the position of each channel. */
+  /** Messages come as answers to polls, and each poll contains the position of each channel. */
   readonly hasPositionsInPolls: boolean
   /** Channels that ended after the last poll was sent. Its answer may still hold messages of them. */
   readonly left: Set<string>
-  /** Channels that the server was asked to end, and did not answer. It may still end them, when they are wanted again. */
+  /** Channels whose `unsubscribe` got no answer. The server may still end them later, when they are subscribed again. */
   readonly unanswered: Set<string>
 }
 
@@ -29,47 +29,48 @@ export interface ChannelHost {
   readonly link: Link | null
   readonly emitter: Emitter
   readonly timeoutMs: number
-  /** Why the client has given up, if it has. */
+  /** Why the client has given up. `null` if it has not. */
   readonly givenUp: BroadcasterError | null
-  /** Nobody needs the channel any more. */
+  /** Called when the channel is no longer needed. */
   drop(channel: Channel): void
 }
 
 /**
- * What the server of this connection has of the channel. At most one request is on its way. A failed request is sent
- * again after a pause; until then the server may have done it or not, since an answer can get lost.
+ * The state of the channel at the server of this connection. At most one request is in flight. A failed request is sent
+ * again after a pause. Until then we do not know whether the server has executed it, because its answer may be lost.
  */
 type Wire = 'off' | 'subscribing' | 'on' | 'unsubscribing' | 'subscribe has failed' | 'unsubscribe has failed'
 
-/** One channel: what the application wants of it, what the server has of it, and the position between them. */
+/** One channel: the subscriptions of the application, the state at the server, and the position. */
 export class Channel {
   readonly name: string
   readonly listeners: Listeners
   readonly #host: ChannelHost
   #wire: Wire = 'off'
-  /** For the answer, or for the next try. */
+  /** The timeout of the request in flight, or the pause before the next attempt. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Runs while the channel stays subscribed though it has no listeners. */
+  /** Runs while the channel stays subscribed without listeners. */
   #grace: ReturnType<typeof setTimeout> | undefined
   #failures = 0
-  /** Callers of `unsubscribe()`. */
+  /** The promises of `unsubscribe()` calls. */
   #waiting: Deferred[] = []
   /** Messages that came before the answer to `subscribe`. On long-poll they can overtake it. */
   #held: ServerMessage[] = []
 
-  /** Of the last message that was received. */
+  /** The position of the last message that was received. */
   #position: Position | undefined
   /**
-   * Of the last message that came while the channel was not subscribed. The next poll says it, because otherwise its answer
-   * would hold the same messages again.
+   * The position of the last message that came while the channel was not subscribed. The next poll sends it. Otherwise the
+   * answer would contain the same messages again.
    */
   #reached: Position | undefined
   /**
-   * What comes continues at the position. On long-poll this is not certain until a poll has said the position, because a
-   * request may arrive twice or late. Until then everything is ignored, and the answer to the next poll has it again.
+   * Whether the next message continues at the position. On long-poll this is not certain until a poll has sent the
+   * position, because a request may arrive twice or late. Until then all messages are ignored. The answer to the next poll
+   * contains them again.
    */
   #isInStep = false
-  /** It was confirmed once. What is missed after that is a gap. */
+  /** The server has confirmed the subscription once. Messages that are missed after that are a gap. */
   #hasBeenOn = false
 
   constructor(name: string, host: ChannelHost) {
@@ -100,7 +101,7 @@ export class Channel {
     return answer.promise
   }
 
-  /** Sends the next request that brings the server nearer to what the application wants. Its answer calls this again. */
+  /** Sends the next request if the server does not have the state that the application wants. The answer calls this again. */
   sync(): void {
     const isLeaving = this.#wire === 'unsubscribing' || this.#wire === 'unsubscribe has failed'
     if (this.#isWanted && !isLeaving) {
@@ -113,13 +114,13 @@ export class Channel {
     }
   }
 
-  /** There is another connection, or none: no server has the channel. It is kept if it has listeners. */
+  /** The connection has changed or ended, so the server does not have the channel. It is kept if it has listeners. */
   reset(): void {
     this.#settleRequest('off')
     if (this.listeners.isEmpty) this.#drop()
   }
 
-  /** What a poll says of this channel: where it is, if the server has it or may have it. */
+  /** The position that a poll sends for this channel, if the server has the channel or may have it. */
   positionForPoll(): Position | undefined {
     if (this.#wire !== 'on') return this.#reached
     if (this.#position !== undefined) this.#isInStep = true
@@ -151,7 +152,7 @@ export class Channel {
     }
   }
 
-  /** The request was not answered, or with an error. It is sent again after a pause. */
+  /** The request got no answer, or an error. It is sent again after a pause. */
   fail(error: BroadcasterError): void {
     const isLeaving = this.#wire === 'unsubscribing'
     if (!isLeaving && this.#wire !== 'subscribing') return
@@ -171,7 +172,7 @@ export class Channel {
 
   requestUnsubscribe(): void {
     this.#reached = this.#position ?? this.#reached
-    // A later subscription begins anew.
+    // A later subscription starts without a position.
     this.#position = undefined
     this.#hasBeenOn = false
     this.#request('unsubscribing', { __type: 'unsubscribe', channel: this.name })
@@ -184,7 +185,8 @@ export class Channel {
     const { name: channel } = this
     const position = this.#position
     const isResumed = link.hasAdditions && position !== undefined
-    // A session that did not have the channel begins at the position in its answer, however often it was asked.
+    // A session that did not have the channel starts at the position in the answer. This is also true if the request
+    // arrives twice.
     this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !link.left.has(channel))
     const request: Subscribe = { __type: 'subscribe', channel }
     this.#request('subscribing', isResumed ? { ...request, position } : request)
@@ -201,7 +203,7 @@ export class Channel {
     link.send(request)
   }
 
-  /** The answer to `subscribe` is to come. A late one may come while the next try waits. */
+  /** An answer to `subscribe` is expected. A late answer may come while the next attempt waits. */
   get #isAskedFor(): boolean {
     return this.#wire === 'subscribing' || (this.#wire === 'subscribe has failed' && this.#isWanted)
   }
@@ -211,11 +213,12 @@ export class Channel {
     const isBack = this.#hasBeenOn
     this.#settleRequest('on')
     this.#hasBeenOn = true
-    // Without a replay the channel continues here. A server that gives no position does not know the one of another
-    // server. If we kept that, we would resume behind what we receive from this server, and receive it again.
+    // Without a replay the channel continues at this position. A server that sends no position does not know the position
+    // from another server. If we kept that one, we would later resume before the messages of this server, and receive them
+    // twice.
     if (!recovered) this.#position = position
     this.listeners.setStatus('subscribed', null)
-    // A server without the additions can't say what was missed while there was no connection: anything.
+    // A server without the additions can't tell what was missed while there was no connection. It may be anything.
     if (isBack && !recovered) this.listeners.tellGap(reason ?? 'node', position)
     for (const [body, at] of messages) this.#deliver(body, at)
     if (this.#wire === 'on' && recovered) this.#position = position
@@ -223,9 +226,9 @@ export class Channel {
     this.sync()
   }
 
-  /** A message about the channel, in its turn. */
+  /** Handles a message about the channel, in order. */
   #take(message: ServerMessage): void {
-    // The channel is not subscribed any more: the message was on its way.
+    // The message was in flight when the channel was unsubscribed.
     if (this.#wire !== 'on') return
     if (message.__type === 'message') {
       this.#deliver(message.body, message.position)
@@ -234,14 +237,14 @@ export class Channel {
       this.listeners.tellGap(message.reason, message.position)
     } else if (message.__type === 'unsubscribed') {
       if (!this.#host.link?.unanswered.has(this.name)) return this.#refuse('unsubscribed', message.reason)
-      // It may be the late effect of our own request. We subscribe again, and the server says whether we may.
+      // It may be a late effect of our own request. We subscribe again, and the server decides whether we may.
       this.#settleRequest('off')
       this.sync()
     }
   }
 
   #deliver(body: string, position: Position | undefined): void {
-    // A handler may have disconnected or unsubscribed in the middle of a batch.
+    // A handler may have called disconnect() or unsubscribe() in the middle of a batch.
     if (this.#wire !== 'on') return
     this.#position = position
     this.listeners.deliver(body, position)

@@ -21,9 +21,9 @@ import type {
 /**
  * A client of one broadcaster server.
  *
- * Makes one connection, when `connect()` or the first `subscribe()` asks for it, and keeps it until `disconnect()`.
- * Every subscribed channel comes back from where it was after an interruption; where messages were missed, `gap` says
- * so. Creating a client touches nothing of the page or the network, so it can be done while rendering on a server.
+ * It makes one connection at `connect()` or at the first `subscribe()`, and keeps it until `disconnect()`. After an
+ * interruption, every subscribed channel continues at its last position. If messages were missed, the client emits `gap`.
+ * The constructor uses neither the page nor the network, so a client can be created while rendering on a server.
  *
  * @example
  * const client = new BroadcasterClient('/broadcast', { auth: () => ({ token: currentToken() }) })
@@ -35,10 +35,10 @@ export class BroadcasterClient {
   readonly #connection: Connection
 
   /**
-   * @param url where the server is mounted: an http(s):// or ws(s):// URL, or a path, which is taken as the browser takes
-   * every other: by the page's `<base>` if it has one, in a frame of `srcdoc` or `about:blank` as in the page around it, in
-   * a worker by its script's address. A worker that was made from a Blob has none, and needs a whole URL.
-   * @throws {BroadcasterError} `options`, when something is not as it should be.
+   * @param url where the server is mounted: an http(s):// or ws(s):// URL, or a path. A path is resolved like any other
+   * URL on the page: against `<base>` if the page has one, in a `srcdoc` or `about:blank` frame against the parent page,
+   * in a worker against the URL of its script. A worker that was made from a Blob has no such URL and needs a whole URL.
+   * @throws {BroadcasterError} `options`, when the URL or an option is invalid.
    */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
@@ -50,45 +50,45 @@ export class BroadcasterClient {
     return this.#connection.snapshot.status
   }
 
-  /** The transport in use; `null` while not connected. */
+  /** The transport in use. `null` while not connected. */
   get transport(): TransportName | null {
     return this.#connection.snapshot.transport
   }
 
-  /** Why there is no connection; `null` when there is one, or when nothing went wrong. */
+  /** Why there is no connection. `null` when there is a connection, or when no error occurred. */
   get error(): BroadcasterError | null {
     return this.#connection.snapshot.error
   }
 
-  /** The connection at this moment: the same object until it changes, and then there is a `status` event. */
+  /** The state of the connection. It is the same object until the state changes. Every change emits a `status` event. */
   readonly getSnapshot = (): Snapshot => this.#connection.snapshot
 
   /**
-   * Connects, if it is not connected. While the client waits to try again, it tries now, unless the server asked for the
-   * wait (`error.retryAfterMs`). After `disconnect()` or a
-   * refusal it begins anew, with every subscription there is and with fresh credentials if `auth` is a function: to
-   * switch users, `disconnect()` and then `connect()`.
+   * Connects, if the client is not connected. If the client waits before the next attempt, it tries now, unless the server
+   * asked for the wait (`error.retryAfterMs`). After `disconnect()` or a refusal it starts again with all subscriptions,
+   * and with fresh credentials if `auth` is a function. To switch users, call `disconnect()` and then `connect()`.
    *
-   * Resolves when the server has accepted the credentials. Rejects when the client gives up for good, or with `aborted`
-   * when `disconnect()` comes before. A rejection need not be handled: `disconnected` tells the same.
+   * Resolves when the server has accepted the credentials. Rejects when the client gives up, or with `aborted` when
+   * `disconnect()` is called before. You need not handle the rejection: the `disconnected` event has the same information.
    */
   connect(): Promise<void> {
     return this.#connection.connect()
   }
 
   /**
-   * Closes the connection, and makes no other before `connect()`. Subscriptions stay and come back with that. Resolves
-   * when the connection is closed.
+   * Closes the connection. The client does not reconnect before `connect()`. Subscriptions are kept, and `connect()`
+   * restores them. Resolves when the connection is closed.
    */
   disconnect(): Promise<void> {
     return this.#connection.disconnect()
   }
 
   /**
-   * Hands every message of the channel to `handler`, in order. However many subscribe to a channel, it is subscribed
-   * once on the wire, until a second after the last one has ended. Connects, if the client is still `idle`.
+   * Calls `handler` with every message of the channel, in order. Subscriptions of one channel are reference counted: the
+   * server is asked once, and is asked to unsubscribe one second after the last subscription has ended. Connects, if the
+   * client is still `idle`.
    *
-   * @returns the function that ends the subscription, with its `status` and its `ready` promise.
+   * @returns a function that ends the subscription. It has the `status` and the `ready` promise as properties.
    */
   subscribe(channel: ChannelName, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
     if (typeof channel !== 'string' || typeof handler !== 'function') {
@@ -100,33 +100,33 @@ export class BroadcasterClient {
   }
 
   /**
-   * Ends every subscription of the channel. Resolves when the server has answered, or when there is nothing to ask it
-   * for; rejects with `timeout` or `serverError`, and then it is asked again by itself.
+   * Ends every subscription of the channel. Resolves when the server has answered, or at once if no request is needed.
+   * Rejects with `timeout` or `serverError`. In that case the client repeats the request by itself.
    */
   unsubscribe(channel: ChannelName): Promise<void> {
     return this.#subscriptions.remove(channel)
   }
 
   /**
-   * The messages of a channel, in order: `for await (const message of client.messages('news'))`. It is subscribed while
-   * the loop runs; what comes faster than the loop takes it is kept in memory. The loop ends with `disconnect()`, and
-   * throws when the channel is refused or the client gives up for good.
+   * The messages of a channel, in order: `for await (const message of client.messages('news'))`. The channel is subscribed
+   * while the loop runs. If messages arrive faster than the loop takes them, they are kept in memory. `disconnect()` ends
+   * the loop. The loop throws when the channel is refused or the client gives up.
    */
   messages(channel: ChannelName): AsyncIterable<Message> {
     return iterateMessages((handler, options) => this.subscribe(channel, handler, options), this.#emitter)
   }
 
-  /** Listens to an event. @returns the function that ends it. */
+  /** Adds a listener for an event. @returns a function that removes the listener. */
   on<Name extends keyof Events>(event: Name, listener: Listener<Name>): () => void {
     return this.#emitter.on(event, listener)
   }
 
-  /** Listens to the next event of that name only. @returns the function that ends it before. */
+  /** Adds a listener for the next event of that name only. @returns a function that removes it before. */
   once<Name extends keyof Events>(event: Name, listener: Listener<Name>): () => void {
     return this.#emitter.on(event, listener, true)
   }
 
-  /** Ends listening: of that listener, or of all of the event. */
+  /** Removes the listener, or all listeners of the event if none is given. */
   off<Name extends keyof Events>(event: Name, listener?: Listener<Name>): void {
     this.#emitter.off(event, listener)
   }

@@ -12,20 +12,20 @@ import { TransportChoice } from './transportChoice.ts'
 import type { Snapshot, Status, TransportName } from './types.ts'
 import { listenForWakeUps } from './wakeup.ts'
 
-/** How long `auto` gives a WebSocket to open, and then to say something, before it takes long-poll. */
+/** How long `auto` waits for a WebSocket to open, and then for its first frame, before it falls back to long-poll. */
 export const FALLBACK_MS = 4_000
 const PROBE_GRACE_MS = 1_000
-/** A connection that ends sooner has not proved that the server is well: the backoff goes on growing. */
+/** A connection that ends sooner does not prove that the server works. The backoff is not reset. */
 export const STABLE_MS = 5_000
 
-/** The rest of a snapshot when no attempt is waiting and nothing went wrong. */
+/** The rest of a snapshot when no attempt waits and there is no error. */
 const NOTHING = { error: null, attempt: 0, retryAt: null }
 
 /**
  * The state of the connection, and everything that changes it.
  *
- * Listeners and handlers of the application may call `connect()` and `disconnect()` at any time, so each method here changes
- * its state first and tells of it last, or looks afterwards whether its state is still the newest.
+ * Listeners and handlers of the application may call `connect()` and `disconnect()` at any time. So each method here
+ * changes its state first and calls listeners last. Or it checks afterwards whether its state is still the newest.
  */
 export class Connection {
   snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
@@ -34,14 +34,14 @@ export class Connection {
   readonly #subscriptions: Subscriptions
   readonly #dialer: Dialer
   readonly #choice: TransportChoice
-  /** Authenticated, and in use. */
+  /** The authenticated transport in use. */
   #transport: Transport | null = null
   #cancelAttempt: Cancel | null = null
   #retryTimer: ReturnType<typeof setTimeout> | undefined
-  /** Failures in a row, without those that a short-lived success came between. */
+  /** Failures in a row. A connection that was shorter than `STABLE_MS` does not reset it. */
   #backoffLevel = 0
   #connectedAt = 0
-  /** Behind `connect()`. */
+  /** The promise of `connect()`. */
   #whenConnected: Deferred | null = null
   #closing: Promise<void> = Promise.resolve()
   #stopListening = () => {}
@@ -78,7 +78,7 @@ export class Connection {
     return this.#closing
   }
 
-  /** The one place that changes the state. */
+  /** The only place that changes the state. */
   #set(
     to: Status,
     reason: string,
@@ -122,8 +122,7 @@ export class Connection {
     this.#cancelAttempt = this.#dial(name!, limitMs, (end) => {
       this.#cancelAttempt = null
       const { code, retryAfterMs } = end.error
-      // A refusal asks for other credentials, and a server that has too much to do asks for patience: neither says
-      // anything about the transport.
+      // A refusal of the credentials, or a request to wait from an overloaded server, says nothing about the transport.
       const isOfTransport = end.retry !== 'never' && code !== 'authFunction' && retryAfterMs === undefined
       if (isOfTransport && others.length > 0) {
         this.#choice.webSocketFailed(end)
@@ -146,7 +145,7 @@ export class Connection {
     })
   }
 
-  /** A transport is authenticated: it takes the place of the one there was, if any. */
+  /** A transport is authenticated. It replaces the previous transport, if any. */
   #use(opened: Transport, hasAdditions: boolean): void {
     const previous = this.#transport
     const { name, token } = opened
@@ -164,12 +163,12 @@ export class Connection {
       left: new Set(),
       unanswered: new Set(),
     })
-    // A handler may have disconnected.
+    // A handler may have called disconnect().
     if (this.#transport === opened)
       this.#set('connected', previous ? `Moved to ${name}` : `Authenticated by ${name}`, NOTHING)
   }
 
-  /** The transport tries again by itself; or it works again. */
+  /** The transport has a failure and retries by itself. `null`: it works again. */
   #troubled(trouble: Trouble | null): void {
     if (!trouble) {
       if (this.snapshot.status !== 'connected') this.#set('connected', 'The poll works again', NOTHING)
@@ -177,7 +176,7 @@ export class Connection {
     }
     const { error, failures, retryInMs } = trouble
     if (failures > this.#settings.maxAttempts) return this.#giveUp(error)
-    // One lost answer is nothing that anybody need know of. A long wait is.
+    // A single lost answer is not reported. A wait that the server asked for is.
     if (failures < 2 && error.retryAfterMs === undefined) return
     this.#set('reconnecting', error.message, { error, attempt: failures, retryAt: Date.now() + retryInMs })
   }
@@ -195,11 +194,12 @@ export class Connection {
       this.#backoffLevel++
     }
     if (attempt > this.#settings.maxAttempts) return this.#giveUp(error)
-    // The wait that the server asked for comes on top, so that clients that were sent away together do not come back
-    // together.
+    // The wait that the server asked for is added to the backoff. So clients that were disconnected together do not
+    // reconnect together.
     let retryInMs =
       (retry === 'soon' ? restartMs() : backoffMs(this.#backoffLevel)) + (error.retryAfterMs ?? 0)
-    // A server that knows of the WebSocket ends the long-poll; what it says to the WebSocket itself is on its way.
+    // The server may have ended the long-poll session because it has accepted the WebSocket. Its answer on the WebSocket
+    // is then in flight.
     if (this.#choice.isProbing) retryInMs += PROBE_GRACE_MS
     this.#retryTimer = setTimeout(() => this.#tryNow(), retryInMs)
     this.#set('reconnecting', error.message, { error, attempt, retryAt: Date.now() + retryInMs })
@@ -212,7 +212,7 @@ export class Connection {
     this.#finish(message, new BroadcasterError('maxAttempts', message, cause))
   }
 
-  /** Ends everything; only `connect()` begins again. */
+  /** Ends everything. Only `connect()` starts again. */
   #finish(reason: string, error: BroadcasterError | null): void {
     this.#stopListening()
     this.#stopListening = () => {}
@@ -229,7 +229,8 @@ export class Connection {
   #wake(isOnline = false): void {
     const { error, retryAt } = this.snapshot
     if (this.#retryTimer === undefined) this.#transport?.check()
-    // The server asked for this wait, so nothing shortens it. After a sleep it may be over before the timer knows.
+    // The server asked for this wait, so nothing shortens it. After a sleep of the device it may be over before the timer
+    // fires.
     else if (error?.retryAfterMs === undefined || Date.now() >= retryAt!) this.#tryNow()
     if (isOnline) this.#choice.probeNow()
   }

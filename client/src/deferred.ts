@@ -1,11 +1,11 @@
-/** A promise and what settles it. */
+/** A promise and the functions that settle it. */
 export interface Deferred {
   readonly promise: Promise<void>
   resolve(): void
   reject(error: Error): void
 }
 
-/** Whoever ignores the promise gets no unhandled rejection: what it tells is told by events too. */
+/** A rejection of the promise is never an unhandled rejection, because events have the same information. */
 export function deferred(): Deferred {
   let resolve!: () => void
   let reject!: (error: Error) => void

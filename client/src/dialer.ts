@@ -13,13 +13,13 @@ import { openWebSocket } from './websocket.ts'
 export type Cancel = () => Promise<void>
 
 export interface DialHandlers extends TransportHandlers {
-  /** The attempt failed. After `onOpen` it is `onEnd` that tells of the end. */
+  /** The attempt failed. After `onOpen`, the end is reported by `onEnd` instead. */
   onFail(end: TransportEnd): void
 }
 
-/** Opens transports: each with fresh credentials, and each as the next connection of one and the same client. */
+/** Opens transports. Each one gets fresh credentials and the next generation number of this client. */
 export class Dialer {
-  /** Of the last long-poll session. */
+  /** The token of the last long-poll session. */
   token: string | undefined
   readonly #settings: Settings
   readonly #emitter: Emitter
@@ -31,7 +31,7 @@ export class Dialer {
     this.#emitter = emitter
   }
 
-  /** Calls no handler, and no code of the application, before it returns. */
+  /** Calls neither a handler nor code of the application before it returns. */
   dial(name: TransportName, limitMs: number, handlers: DialHandlers): Cancel {
     let isCancelled = false
     let isOpen = false
@@ -58,7 +58,7 @@ export class Dialer {
     start().catch((thrown: unknown) => {
       const error = BroadcasterError.from(thrown, 'connection')
       if (error.code === 'authFunction' && !isCancelled) this.#emitter.emit('error', error)
-      // A listener may have disconnected.
+      // A listener may have called disconnect().
       if (!isCancelled) handlers.onFail({ error, retry: error.code === 'options' ? 'never' : 'backoff' })
     })
     return async () => {
@@ -76,7 +76,7 @@ export class Dialer {
       })
       const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), isLate]) : auth
       if (!isObject(data)) throw new TypeError('expected an object')
-      // A value that JSON can't hold would throw where it is sent.
+      // A value that can't be written as JSON would otherwise throw later, when it is sent.
       JSON.stringify(data)
       return data
     } catch (thrown) {
@@ -100,7 +100,7 @@ export class Dialer {
   }
 }
 
-/** Servers know by it that a newer connection follows an older one. */
+/** Servers use it to recognize that a newer connection replaces an older one. */
 function randomName(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, '0'),

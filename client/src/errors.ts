@@ -1,45 +1,45 @@
-/** What a {@link BroadcasterError} is about. Stable: branch on it, never on the message. */
+/** The kind of a {@link BroadcasterError}. Codes are stable: compare the code, never the message. */
 export type ErrorCode =
-  /** An option or an argument is wrong, or the platform lacks what it asks for. */
+  /** An option or an argument is invalid, or the platform does not have what it needs. */
   | 'options'
-  /** The server refused the credentials. Final: `connect()` tries again with fresh ones. */
+  /** The server refused the credentials. Final. `connect()` tries again with fresh credentials. */
   | 'unauthorized'
-  /** `maxAttempts` attempts in a row failed. Final; `cause` is the last failure. */
+  /** `maxAttempts` attempts in a row failed. Final. `cause` is the last failure. */
   | 'maxAttempts'
-  /** The server cut this client off (`broadcaster.disconnect()`). Final. */
+  /** The server disconnected this client (`broadcaster.disconnect()`). Final. */
   | 'disconnected'
-  /** Another connection claims to be this client. Final. */
+  /** A newer connection uses the name of this client. Final. */
   | 'replaced'
   /** The server could not read what this client sent. Final. */
   | 'badMessage'
-  /** The server takes no message of that size. Final. */
+  /** The server does not accept a message of that size. Final. */
   | 'tooLarge'
-  /** The connection could not be made, or was lost. Tried again. */
+  /** The connection could not be made, or was lost. The client tries again. */
   | 'connection'
-  /** No answer in time. Tried again, except for the call that the caller waits for. */
+  /** No answer in time. The client tries again, but the promise of the call rejects. */
   | 'timeout'
-  /** The `auth` function threw, or gave something that is not an object. Tried again. */
+  /** The `auth` function threw, rejected or returned something that is not an object. The client tries again. */
   | 'authFunction'
-  /** The server refuses the channel. Tried again with the next connection. */
+  /** The server refuses the channel. The client tries again with the next connection. */
   | 'refused'
-  /** The server took the channel away. Tried again with the next connection. */
+  /** The server ended the subscription. The client tries again with the next connection. */
   | 'unsubscribed'
-  /** The server could not do it just now. Tried again. */
+  /** The server failed temporarily. The client tries again. */
   | 'serverError'
-  /** `disconnect()`, or the end of a subscription, came before the answer. */
+  /** `disconnect()` was called, or the subscription ended, before the answer. */
   | 'aborted'
-  /** A handler or a listener threw or rejected; `cause` is what it threw. */
+  /** A handler or a listener threw or rejected. `cause` is the thrown value. */
   | 'handler'
-  /** Something that was thrown and is none of these; `cause` is the thing. */
+  /** Any other thrown value. `cause` is that value. */
   | 'unknown'
 
-/** The one class of error that this package throws, rejects with and emits. */
+/** The only class of error that this package throws, rejects with and emits. */
 export class BroadcasterError extends Error {
-  /** What it is about; stable. */
+  /** The kind of error. Stable. */
   declare readonly code: ErrorCode
   /**
-   * How long the server asked this client to wait before it comes back, where it did: by close code 4429, by HTTP 429, or
-   * by HTTP 503 with `Retry-After`. The client waits and comes back by itself.
+   * How long the server asked this client to wait before it reconnects. Set for close code 4429, for HTTP 429, and for
+   * HTTP 503 with `Retry-After`. The client waits and reconnects by itself.
    */
   declare readonly retryAfterMs?: number
 
@@ -50,14 +50,14 @@ export class BroadcasterError extends Error {
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs
   }
 
-  /** Makes a BroadcasterError of anything that was thrown; one that is one already stays itself. */
+  /** Makes a BroadcasterError from any thrown value. A BroadcasterError is returned as it is. */
   static from(thrown: unknown, code: ErrorCode = 'unknown'): BroadcasterError {
     let message: string = code
     try {
       if (thrown instanceof BroadcasterError) return thrown
       message = thrown instanceof Error ? thrown.message : String(thrown)
     } catch {
-      // An object without a prototype, say: whatever it is, it is the cause.
+      // Reading the message failed, for instance of an object without a prototype. The value is still the cause.
     }
     return new BroadcasterError(code, message, thrown)
   }

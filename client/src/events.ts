@@ -4,7 +4,7 @@ import type { Events } from './types.ts'
 export type Listener<Name extends keyof Events> = (...args: Events[Name]) => unknown
 
 interface Entry {
-  // One map holds the listeners of every event; `on` and `emit` see to it that the arguments fit.
+  // One map holds the listeners of all events. The types of `on` and `emit` ensure that the arguments fit.
   readonly listener: (...args: any[]) => unknown
   readonly once: boolean
 }
@@ -15,29 +15,29 @@ type Occurrence = {
 }[keyof Events]
 
 /**
- * The listeners of a client. One that throws or rejects harms nobody: the `error` event tells of it.
+ * The listeners of a client. If a listener throws or rejects, the others are still called, and an `error` event is emitted.
  *
- * A listener may cause further events. Those are told when the current one has been told to all, so that all listeners hear
- * events in the same order.
+ * A listener may cause further events. They are emitted after all listeners of the current event were called. So all
+ * listeners get events in the same order.
  */
 export interface Emitter {
-  /** @returns the function that takes the listener away again; once more does nothing. */
+  /** @returns a function that removes the listener. A second call does nothing. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once?: boolean): () => void
   off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void
-  /** Emits several: what a listener causes comes after the last of them. */
+  /** Emits several events. Events that a listener causes come after the last of them. */
   emitAll(...occurrences: Occurrence[]): void
   /**
-   * Calls code of the application, and does not wait for it. What it throws or rejects with is an `error` event, or is
-   * written to the console where `what` is null.
+   * Calls code of the application, and does not wait for it. If it throws or rejects, an `error` event is emitted. If
+   * `what` is null, the error is written to the console instead.
    */
   call(what: string | null, code: () => unknown): void
 }
 
 export function makeEmitter(): Emitter {
-  // Arrays are replaced, never changed, so that an emit in progress is not disturbed.
+  // Arrays are replaced, never changed, so that they do not change during an emit.
   const events = new Map<string, readonly Entry[]>()
-  /** Events that are being told, or wait for it. */
+  /** The events that are being emitted, or wait for that. */
   const queue: Occurrence[] = []
 
   const remove = (name: string, matches: (entry: Entry) => boolean) => {
@@ -48,7 +48,7 @@ export function makeEmitter(): Emitter {
 
   const tell = ([name, args]: Occurrence) => {
     const entries = events.get(name)
-    // An error that nobody listens for must not vanish.
+    // An error without a listener must still be visible.
     if (!entries && name === 'error') console.error(args[0])
     for (const entry of entries ?? []) {
       if (!events.get(name)?.includes(entry)) continue
@@ -64,7 +64,7 @@ export function makeEmitter(): Emitter {
       return () => remove(name, (other) => other === entry)
     },
     off: (name, listener) => remove(name, (entry) => !listener || entry.listener === listener),
-    // The compiler does not see that the two belong together.
+    // The compiler can't infer that the name and the arguments belong to the same event.
     emit: (name, ...args) => emitter.emitAll([name, args] as unknown as Occurrence),
     emitAll: (...occurrences) => {
       const isTelling = queue.length > 0
@@ -81,7 +81,8 @@ export function makeEmitter(): Emitter {
       }
       try {
         const result = code() as { then?: unknown } | null | undefined
-        // Whoever made the promise, another frame or a library, one of our own has its end, even if its `then` throws.
+        // The promise may come from another frame or from a library. It is wrapped in our own promise, so its failure is
+        // caught even if its `then` throws.
         if (result?.then) new Promise((resolve) => resolve(result)).catch(onFail)
       } catch (thrown) {
         onFail(thrown)

@@ -17,14 +17,14 @@ interface Listener {
   readonly handler: MessageHandler
   readonly options: SubscribeOptions
   isActive: boolean
-  /** Behind `ready`. */
+  /** The promise of `ready`. */
   answer: Deferred
 }
 
 /**
- * The subscriptions that the application has of one channel, their status, and every call into their handlers.
+ * The subscriptions of the application to one channel, and their status. All calls of their handlers are made here.
  *
- * A handler may call any method of the client. So each method here changes its state first and calls handlers last, and
+ * A handler may call any method of the client. So each method here changes its state first and calls handlers last. It
  * stops calling them when one of them has changed the state again.
  */
 export class Listeners {
@@ -32,7 +32,7 @@ export class Listeners {
   error: BroadcasterError | null = null
   readonly #name: string
   readonly #emitter: Emitter
-  /** Replaced, never changed, so that a delivery in progress is not disturbed. */
+  /** The array is replaced, never changed, so that it does not change during a delivery. */
   #all: readonly Listener[] = []
 
   constructor(name: string, emitter: Emitter, givenUp: BroadcasterError | null) {
@@ -48,7 +48,7 @@ export class Listeners {
     return this.#all.length === 0
   }
 
-  /** @param onEmpty called when the application has ended the last subscription by calling it. */
+  /** @param onEmpty called when the application has ended the last subscription with the returned function. */
   add(handler: MessageHandler, options: SubscribeOptions, onEmpty: () => void): Subscription {
     const listener: Listener = { handler, options, isActive: true, answer: deferred() }
     this.#settle(listener)
@@ -84,7 +84,7 @@ export class Listeners {
     const listeners = this.#all
     if (isNew) for (const listener of listeners) this.#settle(listener)
     for (const listener of listeners) {
-      // A handler has changed it again, and all have been told of that.
+      // A handler has changed the status again. All handlers were already called with the newer status.
       if (this.status !== status || this.error !== error) return
       this.#call(listener, () => listener.options.onStatus?.(status, error))
     }
@@ -107,7 +107,7 @@ export class Listeners {
     this.#emitter.emit('gap', gap)
   }
 
-  /** Makes `ready` say what the status says. */
+  /** Makes the promise of `ready` agree with the status. */
   #settle(listener: Listener): void {
     const { status, error } = this
     if (status === 'subscribed') listener.answer.resolve()

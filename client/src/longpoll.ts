@@ -5,9 +5,9 @@ import { BroadcasterError } from './errors.ts'
 import { fetchOf, resolveUrl } from './options.ts'
 import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
 
-/** How much longer than the server waits with an answer it may take to arrive. */
+/** Added to the time that the server waits with an answer, for the answer to arrive. */
 export const POLL_MARGIN_MS = 10_000
-/** A poll waits for messages; one that is answered with none this soon would be sent again without end. */
+/** A poll normally waits for messages. After an empty answer within this time we pause, to avoid an endless busy loop. */
 const HASTY_POLL_MS = 50
 
 export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
@@ -21,10 +21,11 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   let token: string | undefined
   let hasAdditions = false
   let failures = 0
-  /** The poll that waits at the server, or the pause before the next one. */
+  /** The poll that waits at the server. */
   let poll: AbortController | undefined
+  /** Ends the pause before the next poll. */
   let endPause: (() => void) | undefined
-  /** The server asked for no poll before this time. */
+  /** The server asked us not to send a poll before this time. */
   let notBefore = 0
 
   const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
@@ -62,7 +63,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     for (let seq = 0; !isOver;) if (await pollOnce(String(seq))) seq++
   }
 
-  /** Whether the answer has arrived. If not, the same poll is sent again, and answered alike. */
+  /** @returns whether the answer has arrived. If not, the same poll is sent again, and gets the same answer. */
   const pollOnce = async (seq: string) => {
     const sentAt = Date.now()
     let messages: ServerMessage[]
@@ -104,7 +105,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     for (const message of messages) if (message && !isOver) handlers.onMessage(message)
   }
 
-  /** The session is gone. Whether the credentials still hold is for the next `auth` to find out. */
+  /** The session does not exist any more. The next `auth` shows whether the credentials are still accepted. */
   const expire = (error: BroadcasterError) => {
     end({ error: new BroadcasterError('connection', 'The session has expired', error), retry: 'backoff' })
   }
@@ -146,7 +147,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     },
     check: () => {
       if (Date.now() >= notBefore) endPause?.()
-      // The original's server does not notice that a poll has gone, and loses its messages with it.
+      // A server without the additions does not notice that a poll was aborted, and loses the messages of its answer.
       if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
     },
     close: async () => stop(),
@@ -155,13 +156,13 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   return transport
 }
 
-/** Anything but an array of messages, such as the page of a captive portal, is a failure like a lost answer. */
+/** An answer that is not an array of messages, for instance the page of a captive portal, counts as a lost answer. */
 function readAnswer(status: number, text: string, retryAfter?: string | null): ServerMessage[] {
   let messages: unknown
   try {
     messages = JSON.parse(text)
   } catch {
-    // Told below, with the status.
+    // The error below reports it, with the status.
   }
   const first: { reason?: string } | undefined = Array.isArray(messages) ? messages[0] : undefined
   if (status === 401 || status === 403) {

@@ -4,9 +4,7 @@ import type { Message, MessageHandler, SubscribeOptions, Subscription } from './
 
 type Subscribe = (handler: MessageHandler, options: SubscribeOptions) => Subscription
 
-/**
- * The messages of a channel as an iterator: subscribed from the start of a loop to its end, whatever ends it.
- */
+/** The messages of a channel as an iterator. The channel is subscribed until the loop ends, whatever ends it. */
 export function iterateMessages(subscribe: Subscribe, emitter: Emitter): AsyncIterable<Message> {
   return { [Symbol.asyncIterator]: () => iterate(subscribe, emitter) }
 }
@@ -22,7 +20,7 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
     for (const resume of waiting.splice(0)) resume()
   }
   let subscription: Subscription | undefined
-  // May be called while subscribing, since a listener may disconnect then.
+  // May be called during `subscribe()`, because a listener may call disconnect() then.
   const end = (error: BroadcasterError | null) => {
     if (isOver) return
     isOver = true
@@ -58,7 +56,7 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
   return {
     next: () => {
       const result = next()
-      // It may be asked for before it is waited for.
+      // The caller may await the promise later. Until then a rejection must not be an unhandled rejection.
       result.catch(() => {})
       return result
     },

@@ -1,7 +1,7 @@
 import { BroadcasterError } from './errors.ts'
 import type { AuthData, ClientOptions, FetchLike, Mode, WebSocketConstructor } from './types.ts'
 
-/** The options, checked, with their defaults. */
+/** The validated options, with defaults. */
 export interface Settings {
   readonly url: string
   readonly mode: Mode
@@ -50,7 +50,7 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
   return settings
 }
 
-/** Looked up at each call: a polyfill may come late, and a server that only renders has none. */
+/** Looked up at each call, because a polyfill may be installed late, and a server that only renders may have none. */
 export function webSocketOf(settings: Settings): WebSocketConstructor | undefined {
   return settings.WebSocket ?? globalThis.WebSocket
 }
@@ -59,9 +59,10 @@ export function fetchOf(settings: Settings): FetchLike | undefined {
   return settings.fetch ?? globalThis.fetch
 }
 
-/** The address for a transport: a path is taken as the page takes every other, and the scheme is the transport's. */
+/** The URL for a transport. A path is resolved like any other URL on the page. The scheme is that of the transport. */
 export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
-  // Of a frame that has no address of its own, and of a page with a `<base>`, the document knows. Workers have none.
+  // `document.baseURI` is also right in a frame without a URL of its own, and on a page with a `<base>`. Workers have no
+  // document.
   const base: string | undefined = globalThis.document?.baseURI ?? globalThis.location?.href
   let url: URL
   try {

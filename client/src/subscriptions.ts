@@ -5,16 +5,14 @@ import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
 
-/**
- * The channels that have listeners, kept subscribed on whatever connection there is, each from its position.
- */
+/** The channels that have listeners. They are subscribed on each new connection, each from its position. */
 export class Subscriptions implements ChannelHost {
   readonly emitter: Emitter
   readonly timeoutMs: number
   link: Link | null = null
   givenUp: BroadcasterError | null = null
   readonly #channels = new Map<string, Channel>()
-  /** Counts changes of the connection. A loop over channels that calls handlers ends when a handler causes another. */
+  /** Counts changes of the connection. A loop that calls handlers stops when a handler causes another change. */
   #changes = 0
 
   constructor(emitter: Emitter, timeoutMs: number) {
@@ -26,21 +24,21 @@ export class Subscriptions implements ChannelHost {
     return (this.#channels.get(name) ?? this.#make(name)).subscribe(handler, options)
   }
 
-  /** Ends all subscriptions of a channel; resolves when the server has answered. */
+  /** Ends all subscriptions of a channel. Resolves when the server has answered. */
   remove(name: string): Promise<void> {
     return this.#channels.get(name)?.unsubscribe() ?? Promise.resolve()
   }
 
-  /** There is a new connection, on which nothing is subscribed: subscribes everything. */
+  /** There is a new connection. Subscribes all channels on it. */
   attach(link: Link): void {
     this.#change(link, null, (channel) => {
-      // What is subscribed stays so while it moves from one transport to another.
+      // A channel stays `subscribed` while it moves from one transport to another.
       if (channel.listeners.status !== 'subscribed') channel.listeners.setStatus('subscribing', null)
       channel.sync()
     })
   }
 
-  /** There is no connection; with an error, there will be none. */
+  /** There is no connection. With an error, the client does not reconnect. */
   detach(final: BroadcasterError | null = null): void {
     this.#change(null, final, ({ listeners }) => {
       if (final) listeners.setStatus('error', final)
@@ -48,7 +46,7 @@ export class Subscriptions implements ChannelHost {
     })
   }
 
-  /** `connect()` was called: channels that the client had given up are wanted again. */
+  /** `connect()` was called. Channels that the client had given up are subscribed again. */
   revive(): void {
     this.#change(null, null, ({ listeners }) => {
       if (listeners.status === 'error') listeners.setStatus('subscribing', null)
@@ -61,17 +59,17 @@ export class Subscriptions implements ChannelHost {
     if (channel) channel.receive(message)
     else if (message.__type === 'serverError')
       this.emitter.emit('error', new BroadcasterError('serverError', message.reason))
-    // A request that came late has given the session a channel that it should not have any more.
+    // The server executed an old request late, and the session now has a channel that we do not want any more.
     else if (message.__type === 'message' || message.__type === 'gap')
       this.#make(message.channel).requestUnsubscribe()
   }
 
-  /** A request about this channel was not answered. */
+  /** A request for this channel got no answer. */
   fail(name: string, error: BroadcasterError): void {
     this.#channels.get(name)?.fail(error)
   }
 
-  /** What a poll says: the position of each channel that the server has, or may have. */
+  /** What a poll sends: the position of each channel that the server has, or may have. */
   positions(): Record<string, Position> {
     const entries: [string, Position][] = []
     for (const channel of this.#channels.values()) {
@@ -92,7 +90,7 @@ export class Subscriptions implements ChannelHost {
     return channel
   }
 
-  /** Forgets what the last connection had, and then does this for each channel that is left. */
+  /** Resets all channels to the state without a connection, and then calls `tell` for each channel that is left. */
   #change(link: Link | null, givenUp: BroadcasterError | null, tell: (channel: Channel) => void): void {
     const change = ++this.#changes
     this.link = link

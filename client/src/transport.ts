@@ -3,52 +3,52 @@ import type { BroadcasterError } from './errors.ts'
 import type { Settings } from './options.ts'
 import type { TransportName } from './types.ts'
 
-/** A way to the server that is being authenticated, or is. */
+/** A connection to the server that is authenticated, or is being authenticated. */
 export interface Transport {
   readonly name: TransportName
-  /** The long-poll session. */
+  /** The token of the long-poll session. */
   readonly token?: string | undefined
-  /** Sends a request. The answer comes by `onMessage`, or `onRequestFailed` is called in its place. */
+  /** Sends a request. `onMessage` is called with the answer, or `onRequestFailed` is called instead. */
   send(request: Subscribe | Unsubscribe): void
-  /** Finds out now whether the way still works. */
+  /** Checks now whether the connection still works. */
   check(): void
-  /** Ends it. None of the handlers is called any more. Resolves when it is closed. */
+  /** Ends the connection. No handler is called any more. Resolves when the connection is closed. */
   close(): Promise<void>
 }
 
 export interface TransportSetup {
   readonly settings: Settings
   readonly auth: Auth
-  /** How long opening may take, and then again how long the answer to `auth` may. */
+  /** The time limit for opening. The answer to `auth` has the same limit again. */
   readonly limitMs: number
 }
 
 export interface TransportHandlers {
-  /** The server has accepted the credentials; whether it knows the protocol's additions too. */
+  /** The server has accepted the credentials. `hasAdditions`: both sides know the additions of the protocol. */
   onOpen(transport: Transport, hasAdditions: boolean): void
   onMessage(message: ServerMessage): void
-  /** A request about this channel was not answered, while the transport works on. */
+  /** A request for this channel got no answer. The transport still works. */
   onRequestFailed(channel: string, error: BroadcasterError): void
-  /** Something failed that the transport tries again by itself; `null` when it works again. */
+  /** The transport has a failure and retries by itself. `null`: it works again. */
   onTrouble(trouble: Trouble | null): void
-  /** It is over; nothing comes after it. Without an `onOpen` before, the attempt has failed. */
+  /** The transport has ended. No other handler is called after this. Without an `onOpen` before, the attempt has failed. */
   onEnd(end: TransportEnd): void
-  /** What has been received, for the next poll. */
+  /** The positions for the next poll. */
   positions(): Readonly<Record<string, Position>>
 }
 
 export interface Trouble {
   readonly error: BroadcasterError
-  /** How often in a row. */
+  /** The number of failures in a row. */
   readonly failures: number
   readonly retryInMs: number
 }
 
 export interface TransportEnd {
   readonly error: BroadcasterError
-  /** `soon`: the server asks to; it is not a failure. */
+  /** `soon`: the server asks the client to reconnect. This is not a failure. */
   readonly retry: 'backoff' | 'soon' | 'never'
 }
 
-/** Throws when the platform or the URL is not fit for the transport. Calls no handler before it returns. */
+/** Throws when the platform or the URL does not allow the transport. Calls no handler before it returns. */
 export type OpenTransport = (setup: TransportSetup, handlers: TransportHandlers) => Transport

@@ -5,19 +5,19 @@ import type { TransportEnd } from './transport.ts'
 import type { TransportName } from './types.ts'
 import { readRetryTime, writeRetryTime } from './webSocketMemory.ts'
 
-/** While on long-poll, WebSocket is tried again after this, then after twice as long, ... */
+/** While the client uses long-poll, it tries WebSocket again after this time. The time doubles for each next probe. */
 export const PROBE_FIRST_MS = 30_000
 export const PROBE_CAP_MS = 300_000
 
-/** Tries a WebSocket, whose success the caller sees to. */
+/** Tries to open a WebSocket. The function itself handles a success. */
 type OpenProbe = (onFail: (end: TransportEnd) => void) => Cancel
 
-/** Which transports `auto` tries, and, while it uses long-poll, when it probes whether a WebSocket works again. */
+/** Decides which transports `auto` tries. While `auto` uses long-poll, probes whether a WebSocket works again. */
 export class TransportChoice {
   readonly #settings: Settings
   readonly #openProbe: OpenProbe
   #prefersLongPoll: boolean | undefined
-  /** A WebSocket got no answer at all, which costs each page a wait. */
+  /** A WebSocket got no answer at all, so each page would have to wait for the timeout. */
   #isBlocked = false
   #timer: ReturnType<typeof setTimeout> | undefined
   #cancel: Cancel | null = null
@@ -32,23 +32,23 @@ export class TransportChoice {
     return this.#cancel !== null
   }
 
-  /** Transports in the order in which they are to be tried. */
+  /** The transports, in the order in which to try them. */
   list(): TransportName[] {
     const { mode } = this.#settings
     if (mode !== 'auto') return [mode]
-    // The first time, a page before this one may know.
+    // The first time, an earlier page of this tab may know that WebSockets are blocked.
     if (this.#prefersLongPoll === undefined)
       this.#prefersLongPoll = this.#isBlocked = readRetryTime(this.#settings) !== undefined
     if (!webSocketOf(this.#settings) || this.#prefersLongPoll) return ['longpoll']
     return fetchOf(this.#settings) ? ['websocket', 'longpoll'] : ['websocket']
   }
 
-  /** A WebSocket has failed, and long-poll is next. A server that refuses answers soon; a network that blocks never does. */
+  /** A WebSocket has failed, and long-poll is next. A timeout means that a network blocks: a server would have answered. */
   webSocketFailed({ error }: TransportEnd): void {
     this.#isBlocked = error.code === 'timeout'
   }
 
-  /** All have failed, so that nothing speaks for one of them. */
+  /** All transports have failed, so there is no reason to prefer one. */
   allFailed(): void {
     this.#prefersLongPoll = false
   }
@@ -61,19 +61,20 @@ export class TransportChoice {
       this.#isBlocked = false
       writeRetryTime(this.#settings, null)
     } else if (this.#settings.mode === 'auto' && webSocketOf(this.#settings)) {
-      // A probe that was due on an earlier page is made on this one, however soon each page is left.
+      // If a probe was scheduled on an earlier page, it is made on this page at its time. So probes happen even if the user
+      // leaves each page soon.
       const dueInMs = this.#isBlocked ? (readRetryTime(this.#settings) ?? Infinity) - Date.now() : Infinity
       this.#probeIn(Math.min(Math.max(dueInMs, 0), PROBE_FIRST_MS))
     }
   }
 
-  /** Probes now, if a probe is waited for. */
+  /** Probes now, if a probe is scheduled. */
   probeNow(): void {
     if (this.#timer === undefined) return
     this.stopWaiting()
     this.#cancel = this.#openProbe(({ retry }) => {
       this.#cancel = null
-      // The session that there is was accepted: a refusal leaves it alone, and would be repeated.
+      // The current session was accepted, so a refusal of the probe does not end it. Another probe would be refused too.
       if (this.#prefersLongPoll && retry !== 'never') this.#probeIn(this.#delayMs * 2)
     })
   }

@@ -2,7 +2,7 @@ import type { GapReason, Position } from '@broadcaster/protocol'
 import type { BroadcasterError } from './errors.ts'
 
 /**
- * Your channels and what `JSON.parse` makes of their bodies, declared once:
+ * Declare your channels here once, with the type of their bodies after `JSON.parse`:
  *
  * ```ts
  * declare module '@broadcaster/client' {
@@ -10,41 +10,41 @@ import type { BroadcasterError } from './errors.ts'
  * }
  * ```
  *
- * The client itself uses the names only, for completion: it always hands out the body as the string that was
- * published. `@broadcaster/react` checks bodies with a `schema` and types them by this map.
+ * The client uses only the names, for completion in editors. It always passes the body as the published string.
+ * `@broadcaster/react` checks bodies with a `schema`, and takes their types from this map.
  */
 export interface Channels {}
 
-/** Any string; those declared in {@link Channels} are suggested. */
+/** Any string. Editors suggest the names that are declared in {@link Channels}. */
 export type ChannelName = (keyof Channels & string) | (string & {})
 
 /**
- * - `idle`: not asked to connect yet
- * - `connecting`: the first attempt is on its way
+ * - `idle`: `connect()` was not called yet
+ * - `connecting`: the first attempt is in progress
  * - `connected`: authenticated
- * - `reconnecting`: an attempt failed or the connection was lost; it is tried again by itself
- * - `disconnected`: ended by `disconnect()`, or for good (see `error`); only `connect()` leaves this state
+ * - `reconnecting`: an attempt failed or the connection was lost. The client tries again by itself.
+ * - `disconnected`: ended by `disconnect()`, or by a final error (see `error`). Only `connect()` leaves this state.
  */
 export type Status = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected'
 
 export type TransportName = 'websocket' | 'longpoll'
 
-/** `auto` tries WebSocket, falls back to long-poll, and goes back to WebSocket when that works. */
+/** `auto` tries WebSocket, falls back to long-poll, and returns to WebSocket when that works. */
 export type Mode = 'auto' | TransportName
 
-/** What the server's `canConnect` gets. Keys that begin with `__` are reserved and not sent. */
+/** The data that `canConnect` on the server gets. Keys that begin with `__` are reserved and not sent. */
 export type AuthData = Readonly<Record<string, unknown>>
 
 /**
- * What this package needs of a WebSocket implementation: the browsers' interface, which `ws` has too. The types of their
- * events differ, so they are left open here.
+ * What this package uses of a WebSocket implementation. Browsers and `ws` have this interface. Their types of events
+ * differ, so the type here is `any`.
  */
 export interface WebSocketLike {
   onopen: ((event: any) => void) | null
-  /** `data` is the frame's text. */
+  /** `data` is the text of the frame. */
   onmessage: ((event: any) => void) | null
   onerror: ((event: any) => void) | null
-  /** With `code` and `reason`. */
+  /** The event has `code` and `reason`. */
   onclose: ((event: any) => void) | null
   send(data: string): void
   close(code?: number, reason?: string): void
@@ -56,13 +56,13 @@ export type WebSocketConstructor = new (
   options?: { headers: Record<string, string> },
 ) => WebSocketLike
 
-/** What this package needs of a `fetch` implementation. */
+/** What this package uses of a `fetch` implementation. */
 export type FetchLike = (
   url: string,
   init: { method: string; headers: Record<string, string>; body: string; signal: AbortSignal },
 ) => Promise<{
   readonly status: number
-  /** For `Retry-After`. */
+  /** Used to read `Retry-After`. */
   readonly headers?: { get(name: string): string | null }
   text(): Promise<string>
 }>
@@ -75,45 +75,44 @@ export interface ClientOptions {
    */
   mode?: Mode
   /**
-   * Credentials for the server's `canConnect`: an object, or a function, which may be async and is called for
-   * every connection attempt, so that an expired token is renewed by itself. When it throws, the attempt has
-   * failed and is tried again; an `error` event with code `authFunction` tells of it.
+   * Credentials for `canConnect` on the server: an object or a function. The function may be async. It is called for every
+   * connection attempt, so it can renew an expired token. If it throws or rejects, the attempt has failed: the client emits
+   * an `error` event with code `authFunction` and tries again.
    *
    * @default {}
    */
   auth?: AuthData | (() => AuthData | Promise<AuthData>)
   /**
-   * Milliseconds after which a connection attempt, or a call that the server does not answer, is given up.
-   * Should not be less than the server's `timeout`: a poll is repeated this long, and ten seconds, after it
-   * was sent.
+   * Time limit in milliseconds for a connection attempt and for the answer to a request. It should not be less than the
+   * `timeout` of the server: a poll without an answer is repeated this time plus ten seconds after it was sent.
    *
    * @default 30000
    */
   timeout?: number
   /**
-   * Milliseconds between keep-alives on a WebSocket. When the server does not answer one in this time, or in ten
-   * seconds if that is less, the connection is taken for dead and made anew. (A server without this kit's
-   * additions to the protocol answers none; there, dead connections go unnoticed until the network says so.)
+   * Milliseconds between pings on a WebSocket. If the server does not answer a ping within this time, or within ten seconds
+   * if that is less, the connection counts as dead and the client reconnects. (A server without the additions of this kit
+   * to the protocol answers no pings. There, a dead connection is noticed only when the network reports it.)
    *
    * @default 30000
    */
   pingInterval?: number
   /**
-   * How many attempts in a row to reconnect before giving up with code `maxAttempts`. 0 never tries again.
+   * How many attempts in a row to reconnect before the client gives up with code `maxAttempts`. 0: it never tries again.
    *
    * @default Infinity
    */
   maxAttempts?: number
   /**
-   * Extra request headers, for Node: sent with every long-poll request, and handed to the constructor of the
-   * `WebSocket` option the way `ws` takes them. Browsers can't send headers with a WebSocket: use `auth`.
+   * Extra request headers, for Node. They are sent with every long-poll request, and passed to the constructor of the
+   * `WebSocket` option in the form that `ws` takes. Browsers can't send headers with a WebSocket: use `auth` there.
    *
    * @default {}
    */
   headers?: Record<string, string>
   /**
-   * The WebSocket implementation, where the platform has none (Node 20: `import WebSocket from 'ws'`).
-   * Without one, `auto` is long-poll.
+   * The WebSocket implementation, for a platform that has none (Node 20: `import WebSocket from 'ws'`). Without an
+   * implementation, `auto` uses long-poll only.
    *
    * @default the platform's
    */
@@ -130,88 +129,88 @@ export interface ClientOptions {
 /** One message of a channel. */
 export interface Message {
   readonly channel: string
-  /** As it was published. */
+  /** The string that was published. */
   readonly body: string
-  /** Its place in the channel; opaque. Missing where the server has no recovery. */
+  /** The position of the message in the channel. Opaque. Missing if the server has no recovery. */
   readonly position?: Position
 }
 
-/** May be async: the next message does not wait for it, and what it rejects with is an `error` event. */
+/** May be async. The next message does not wait for it. If it throws or rejects, the client emits an `error` event. */
 export type MessageHandler = (body: string, message: Message) => unknown
 
-/** Messages of a channel were missed, or may have been: fetch anew what you show of it. */
+/** Messages of a channel were missed, or may have been missed. Fetch again what you show of the channel. */
 export interface Gap {
   readonly channel: string
   readonly reason: GapReason
-  /** Where the channel continues; opaque. Missing where the server has no recovery. */
+  /** The position after which the channel continues. Opaque. Missing if the server has no recovery. */
   readonly position?: Position
 }
 
 /**
  * - `subscribing`: the server has not answered yet, or there is no connection
  * - `subscribed`: every message arrives
- * - `refused`: the server refuses the channel; asked again with the next connection
- * - `error`: the client has disconnected for good; asked again after `connect()`
+ * - `refused`: the server refuses the channel. The next connection asks again.
+ * - `error`: the client has disconnected and does not reconnect. After `connect()` it asks again.
  */
 export type SubscriptionStatus = 'subscribing' | 'subscribed' | 'refused' | 'error'
 
 export interface SubscribeOptions {
   /** Messages of this channel were missed. */
   onGap?(gap: Gap): unknown
-  /** The subscription's status, or the error beside it, has changed. Not called for what it is at first. */
+  /** The status of the subscription or its error has changed. Not called for the first status. */
   onStatus?(status: SubscriptionStatus, error: BroadcasterError | null): unknown
   /**
-   * The subscription takes the place of one that ended some time ago: `onGap` is called, soon and with reason `expired`,
-   * for what was missed between the two.
+   * The subscription replaces one that ended some time ago. `onGap` is called soon, with reason `expired`, for the messages
+   * that were missed in between.
    *
    * @default false
    */
   wasAway?: boolean
 }
 
-/** Call it to end the subscription; once more does nothing. */
+/** Call it to end the subscription. A second call does nothing. */
 export interface Subscription {
   (): void
   readonly channel: string
   readonly status: SubscriptionStatus
-  /** Why it is `refused` or in `error`, or what the last try of a `subscribing` one met. */
+  /** Why the status is `refused` or `error`. In `subscribing`: the error of the last attempt. */
   readonly error: BroadcasterError | null
   /**
-   * Resolves when the server has confirmed the subscription: what is published from then on arrives. Rejects
-   * when it refuses, when the client gives up connecting, or when the subscription ends before. Need not be handled.
-   * After a reconnection it is a new promise, for the new answer.
+   * Resolves when the server has confirmed the subscription. Messages that are published after that arrive. Rejects when
+   * the server refuses the channel, when the client gives up, or when the subscription ends before. You need not handle a
+   * rejection. After a reconnection it is a new promise, for the new answer.
    */
   readonly ready: Promise<void>
 }
 
-/** The connection at one moment. The same object until something in it changes. */
+/** The state of the connection. It is the same object until the state changes. */
 export interface Snapshot {
   readonly status: Status
-  /** The transport in use; `null` while not connected. */
+  /** The transport in use. `null` while not connected. */
   readonly transport: TransportName | null
-  /** Why the connection is not there; `null` when it is, or when nothing went wrong. */
+  /** Why there is no connection. `null` when there is a connection, or when no error occurred. */
   readonly error: BroadcasterError | null
-  /** Which reconnection attempt in a row is waiting or on its way; 0 when none is. */
+  /** The number of the reconnection attempt that waits or is in progress. 0 if there is none. */
   readonly attempt: number
-  /** When the next attempt is due, as `Date.now()` counts; `null` when none is waiting. */
+  /** The time of the next attempt, as a `Date.now()` time. `null` if no attempt waits. */
   readonly retryAt: number | null
 }
 
-/** Sent for every change of the {@link Snapshot}; `from` and `to` are equal when the status stays. */
+/** Emitted for every change of the {@link Snapshot}. `from` and `to` are equal if the status did not change. */
 export interface StatusChange {
   readonly from: Status
   readonly to: Status
-  /** In words, for logs. */
+  /** A text for logs. */
   readonly reason: string
   readonly transport: TransportName | null
   readonly error?: BroadcasterError
-  /** Which reconnection attempt in a row is waiting or on its way. */
+  /** The number of the reconnection attempt that waits or is in progress. */
   readonly attempt?: number
   /** Milliseconds until the next attempt. */
   readonly retryInMs?: number
 }
 
-/** The client has disconnected, and stays so until `connect()`. */
+/** The client has disconnected. It does not reconnect before `connect()`. */
 export interface Disconnected {
   readonly reason: string
   /** `null` after `disconnect()`. */
@@ -220,12 +219,12 @@ export interface Disconnected {
 
 /** The events of a client, each with the arguments of its listeners. */
 export interface Events {
-  /** Every message of a subscribed channel. Listening subscribes to nothing. */
+  /** Every message of a subscribed channel. A listener does not subscribe to anything. */
   message: [channel: string, body: string, message: Message]
-  /** The same, of one channel. */
+  /** Every message of one channel. */
   [oneChannel: `message:${string}`]: [body: string, message: Message]
   status: [change: StatusChange]
-  /** A handler or the `auth` function threw or rejected, or the server failed at something nobody waits for. */
+  /** A handler or the `auth` function threw or rejected, or the server reported an error that belongs to no call. */
   error: [error: BroadcasterError]
   gap: [gap: Gap]
   disconnected: [event: Disconnected]

@@ -1,8 +1,8 @@
 /**
- * Calls `wake` when the network is back, or when the page is seen again after it was hidden or frozen: timers may
- * have slept and connections may have died meanwhile. Does nothing where there is no page.
+ * Calls `wake` when the network is back, or when the page is visible again after it was hidden or frozen. In that time
+ * timers may not have run and connections may have died. Does nothing where there is no page.
  *
- * @returns the function that ends it.
+ * @returns a function that removes the listeners.
  */
 export function listenForWakeUps(wake: (isOnline: boolean) => void): () => void {
   if (typeof addEventListener !== 'function') return () => {}
@@ -11,7 +11,7 @@ export function listenForWakeUps(wake: (isOnline: boolean) => void): () => void 
   const onVisible = () => {
     if (page?.visibilityState === 'visible') wake(false)
   }
-  // Every page is shown once when it loads; only one from the back-forward cache has been away.
+  // `pageshow` also happens when a page loads. Only a page from the back-forward cache (`persisted`) was away.
   const onShow = (event: Event) => {
     if ((event as PageTransitionEvent).persisted) wake(false)
   }

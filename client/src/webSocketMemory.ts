@@ -2,14 +2,15 @@ import { resolveUrl } from './options.ts'
 import type { Settings } from './options.ts'
 
 /**
- * Where a network lets WebSockets neither open nor fail, each page would wait for one before it takes long-poll. So the
- * pages of a tab tell each other, by `sessionStorage`, that WebSockets of this URL get no answer, and when to try one again.
+ * In some networks a WebSocket neither opens nor fails. There, each page would wait for the timeout before it falls back to
+ * long-poll. So the pages of a tab store in `sessionStorage` that WebSockets of this URL get no answer, and when to try one
+ * again.
  *
- * Storage may be missing (Node, workers), may throw when it is touched (cookies are blocked, a sandboxed frame), and may be
- * full. Then each page finds out by itself.
+ * Storage may be missing (Node, workers), may throw on access (blocked cookies, a sandboxed frame), and may be full. In
+ * these cases each page waits for the timeout itself.
  */
 
-/** When to try a WebSocket again, as `Date.now()` counts; undefined when nothing is known against it. */
+/** When to try a WebSocket again, as a `Date.now()` time. Undefined if WebSockets are not known to be blocked. */
 export function readRetryTime(settings: Settings): number | undefined {
   try {
     return Number(sessionStorage.getItem(keyOf(settings))) || undefined

@@ -6,11 +6,11 @@ import type { ErrorCode } from './errors.ts'
 import { resolveUrl, webSocketOf } from './options.ts'
 import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
 
-/** A living server answers a ping long before. */
+/** The time limit for a pong. A server that works answers much sooner. */
 export const PONG_LIMIT_MS = 10_000
-/** The same, when somebody has just come back to the page and looks at it. */
+/** The time limit for a pong when the user has just returned to the page. */
 export const CHECK_LIMIT_MS = 5_000
-/** A dead connection never finishes the closing handshake. */
+/** The time limit for the closing handshake, which a dead connection never finishes. */
 const CLOSE_LIMIT_MS = 1_000
 
 const PING = JSON.stringify({ __type: 'ping' })
@@ -22,7 +22,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   }
   const { headers, pingIntervalMs } = settings
   const url = resolveUrl(settings, 'ws')
-  // Browsers, and the WebSocket that Node brings, know no third argument.
+  // The WebSocket of browsers and of Node has no third argument.
   const socket =
     settings.WebSocket && Object.keys(headers).length > 0
       ? new WebSocket(url, [], { headers })
@@ -30,7 +30,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   let isOpen = false
   let isOver = false
   let hasAdditions = false
-  /** Whether the timer runs until a frame comes; otherwise until the next ping is due. */
+  /** True: the timer is the time limit for the next frame. False: it is the time until the next ping. */
   let isWaiting = true
   let timer: ReturnType<typeof setTimeout>
 
@@ -85,7 +85,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 
   socket.onopen = () => {
     if (isOver) return
-    // Some proxies open the socket and then let nothing through.
+    // Some proxies open the socket and then forward nothing.
     expectFrame(limitMs, 'The WebSocket opened, but nothing came through it')
     socket.send(JSON.stringify(auth))
   }
@@ -96,7 +96,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
       message = JSON.parse(data)
     } catch (thrown) {
       return end({
-        error: new BroadcasterError('connection', 'A frame is no JSON', thrown),
+        error: new BroadcasterError('connection', 'A frame is not JSON', thrown),
         retry: 'backoff',
       })
     }
@@ -112,7 +112,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
       end({ error: new BroadcasterError('unauthorized', message.reason), retry: 'never' })
     }
   }
-  // What went wrong is not said here, and `close` follows; but `ws` throws when nobody listens.
+  // The event has no details, and `close` follows. But `ws` throws if there is no listener.
   socket.onerror = () => {}
   socket.onclose = ({ code, reason }: { code: number; reason: string }) =>
     end(readClose(code, reason, isOpen))
@@ -126,7 +126,7 @@ function readClose(code: number, reason: string, wasOpen: boolean): TransportEnd
   const isFinal = entry?.retry === false
   const words = reason || (wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened')
   return {
-    // The names of the final codes in the protocol's table are error codes of this package.
+    // The names of the final close codes in the table of the protocol are error codes of this package.
     error: new BroadcasterError(
       isFinal ? (name as ErrorCode) : 'connection',
       `${words} (${code})`,

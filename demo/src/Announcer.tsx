@@ -4,12 +4,12 @@ type Announce = (channel: string, body: string) => void
 
 const AnnounceContext = createContext<Announce>(() => {})
 
-/** How often a screen reader hears of new messages, however many there are. */
+/** The minimum time between two announcements to a screen reader. */
 const PAUSE_MS = 3000
 
 /**
- * One polite live region for all channels. A live region per list would read every message aloud, and a busy
- * channel would never let its listener go.
+ * One polite live region for all channels. With a live region per list, a screen reader would read every message aloud, and
+ * on a busy channel it would never stop.
  */
 export function Announcer({ children }: { children: ReactNode }) {
   const [text, setText] = useState('')

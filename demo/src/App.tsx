@@ -14,13 +14,13 @@ export function App() {
 
   return (
     <Announcer>
-      {/* The key makes another user a new client: nothing of the one before is carried over. */}
+      {/* The key makes a new client for each user, without any state of the previous user. */}
       <BroadcasterProvider key={token} url="/broadcast" auth={{ token }} mode={mode}>
         <Header />
         <ChannelBoard channels={channels} onChange={setChannels} />
         <ConnectionPanel mode={mode} onModeChange={setMode} />
       </BroadcasterProvider>
-      {/* Outside, so that signing in does not take the form and its focus away. */}
+      {/* Outside the provider, so that signing in does not remount the form and lose its focus. */}
       <SignInPanel token={token} onSignIn={setToken} />
     </Announcer>
   )

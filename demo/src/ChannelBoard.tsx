@@ -11,7 +11,7 @@ export function ChannelBoard({ channels, onChange }: Props) {
 
   const close = (name: string) => {
     toggle(name)
-    // The card takes its button away with it, so the focus goes to where the channel can be had again.
+    // The button with the focus disappears with the card, so the focus goes to the chip of the channel.
     document.getElementById(chipId(name))?.focus()
   }
 

@@ -1,6 +1,6 @@
 import { useState, type FormEvent } from 'react'
 
-/** "secret" is there to be refused. */
+/** The server refuses "secret". */
 const suggestions = ['news', 'weather', 'lunch', 'secret']
 
 export function chipId(name: string): string {
@@ -17,7 +17,7 @@ export function ChannelPicker({ channels, onToggle }: Props) {
     event.preventDefault()
     if (draft === '') return
     if (!channels.includes(draft)) onToggle(draft)
-    // It stays among the chips when it is unsubscribed, or the focus would go with it.
+    // The chip stays when the channel is unsubscribed. Otherwise the focus would be lost with it.
     if (!names.includes(draft)) setNames([...names, draft])
     setDraft('')
   }

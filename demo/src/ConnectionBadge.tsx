@@ -1,7 +1,7 @@
 import { useConnection } from '@broadcaster/react'
 import { connectionWord, transportWord } from './words.ts'
 
-/** Always in sight, and read aloud when it changes. */
+/** Always visible. Screen readers read changes aloud. */
 export function ConnectionBadge() {
   const { status, transport, error } = useConnection()
   const isRefused = status === 'disconnected' && error !== null

@@ -17,7 +17,7 @@ export function ConnectionPanel({ mode, onModeChange }: Props) {
   const { status, error, retryAt } = connection
   const isDown = status === 'disconnected' || status === 'idle'
 
-  // A refusal rejects the promise too, and is on show already: it is the connection's `error`.
+  // A refusal also rejects the promise. The panel already shows it, because it is the `error` of the connection.
   const comeBack = () => void client.connect().catch(() => {})
 
   return (

@@ -3,12 +3,12 @@ import { gapSentence } from './words.ts'
 
 type Props = { lines: readonly Line[]; labelledBy: string; ifEmpty: string }
 
-/** The newest line is on top, so that nothing has to be scrolled to see it. */
+/** The newest line is at the top, so it is visible without scrolling. */
 export function MessageList({ lines, labelledBy, ifEmpty }: Props) {
   if (lines.length === 0) return <p className="card__notice">{ifEmpty}</p>
 
   return (
-    // Focusable, or a keyboard could not scroll it.
+    // Focusable, so that it can be scrolled with the keyboard.
     <ol className="lines" aria-labelledby={labelledBy} tabIndex={0} reversed>
       {lines.toReversed().map((line) =>
         line.kind === 'gap' ? (

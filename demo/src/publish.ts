@@ -1,4 +1,4 @@
-/** Publishes by the server's own route, as an application would. Rejects with the server's reason. */
+/** Publishes with a route of the server, like an application. Rejects with the reason of the server. */
 export async function publish(channel: string, body: string): Promise<void> {
   const response = await fetch('/api/publish', {
     method: 'POST',

@@ -1,18 +1,18 @@
 import { useEffect, useState } from 'react'
 
 export type Backend = {
-  /** What publishes to this server from a shell. */
+  /** A shell command that publishes to this server. */
   shellLine: string
 }
 
-/** What the server runs on, once it has said so. */
+/** The backend of the server. `undefined` until the server has answered. */
 export function useBackend(): Backend | undefined {
   const [backend, setBackend] = useState<Backend>()
 
   useEffect(() => {
     const abort = new AbortController()
     fetchBackend(abort.signal).then(setBackend, () => {
-      // Only a hint hangs on it, and a server that is away shows in the connection's status.
+      // Only a hint needs the answer, and the status of the connection shows a server that does not answer.
     })
     return () => abort.abort()
   }, [])

@@ -1,13 +1,13 @@
 /**
- * The version of the optional additions to the original's wire. A client that knows them says so in its
- * `auth` (`__v`), a server that has them turned on says so in its `authOk`; unless both did, every message is
- * exactly the original's (PROTOCOL.md, "Versions").
+ * The version of the optional additions to the original protocol. A client that knows them sends `__v` in its `auth`. A
+ * server that has them turned on sends `__v` in its `authOk`. If one of them does not, all messages are exactly those of
+ * the original protocol (PROTOCOL.md, "Versions").
  */
 export const PROTOCOL_VERSION = 1
 
 /**
- * A place in a channel's log, made by the server. Opaque: a client keeps the newest one of each channel and
- * hands it back, it never looks inside and never compares two.
+ * A position in the log of a channel, made by the server. It is opaque: a client keeps the newest position of each channel
+ * and sends it back. It never parses a position and never compares two.
  */
 export type Position = string
 
@@ -15,11 +15,11 @@ export type Position = string
 export type GapReason =
   /** The position is older than the recovery window. */
   | 'expired'
-  /** The channel's log had no room for so many messages or bytes, or the client read too slowly for it. */
+  /** There were too many messages or bytes for the log of the channel, or the client read too slowly. */
   | 'overflow'
-  /** The connection to Redis was broken, and no node saw what was published meanwhile. */
+  /** The connection to Redis was broken, and no node received what was published in that time. */
   | 'broker'
-  /** The node that held the channel is gone, and no other one had it. */
+  /** The node that had the channel is gone, and no other node had it. */
   | 'node'
 
 /** One message of a replay: its body and its position. */
@@ -29,20 +29,20 @@ export type Auth = {
   readonly __type: 'auth'
   /** The version of the additions that the client knows. */
   readonly __v?: number
-  /** A random name that the client keeps for its life, so that its newer connection ends its older one. */
+  /** A random name that never changes for this client. A newer connection with the name ends the older one. */
   readonly __client?: string
-  /** Which connection of this client it is: 1, 2, 3, ... */
+  /** The number of this connection among those of the client: 1, 2, 3, ... */
   readonly __generation?: number
-  /** The token of the long-poll session that this connection follows, which is thereby ended. */
+  /** The token of the long-poll session that this connection replaces. The server ends that session. */
   readonly __previous?: string
-  /** Everything else is the application's own. */
+  /** All other keys belong to the application. */
   readonly [key: string]: unknown
 }
 
 export type Subscribe = {
   readonly __type: 'subscribe'
   readonly channel: string
-  /** Continue from here. */
+  /** Continue after this position. */
   readonly position?: Position
 }
 
@@ -50,9 +50,9 @@ export type Unsubscribe = { readonly __type: 'unsubscribe'; readonly channel: st
 
 export type Poll = {
   readonly __type: 'poll'
-  /** Differs from the poll before; the same again asks for the same answer again. */
+  /** Differs from the previous poll. A poll with the same `seq` asks for the same answer again. */
   readonly seq: string
-  /** What has been received, channel by channel. */
+  /** The position of the last received message of each channel. */
   readonly positions?: Readonly<Record<string, Position>>
 }
 
@@ -60,7 +60,7 @@ export type Ping = { readonly __type: 'ping' }
 
 export type ClientMessage = Auth | Subscribe | Unsubscribe | Poll | Ping
 
-/** On long-poll every message after `auth` carries the session's token. */
+/** On long-poll, every message after `auth` has the token of the session. */
 export type WithToken<T> = T & { readonly __token: string }
 
 export type AuthOk = { readonly __type: 'authOk'; readonly __token?: string; readonly __v?: number }
@@ -70,11 +70,11 @@ export type AuthError = { readonly __type: 'authError'; readonly reason: string 
 export type SubscribeOk = {
   readonly __type: 'subscribeOk'
   readonly channel: string
-  /** Where the channel stands after `messages`. */
+  /** The position of the channel after `messages`. */
   readonly position?: Position
-  /** Whether everything since the asked-for position is in `messages`. Only there when one was asked for. */
+  /** Whether `messages` has everything since the position in `subscribe`. Only present if `subscribe` had a position. */
   readonly recovered?: boolean
-  /** Why it was not recovered. */
+  /** Why `recovered` is false. */
   readonly reason?: GapReason
   readonly messages?: readonly ReplayedMessage[]
 }
@@ -100,7 +100,7 @@ export type Message = {
   readonly position?: Position
 }
 
-/** Messages of the channel were missed; it continues after `position`. */
+/** Messages of the channel were missed. It continues after `position`. */
 export type Gap = {
   readonly __type: 'gap'
   readonly channel: string
@@ -108,7 +108,7 @@ export type Gap = {
   readonly reason: GapReason
 }
 
-/** The server took the channel away; nothing more of it will come. */
+/** The server ended the subscription. No more messages of the channel arrive. */
 export type Unsubscribed = {
   readonly __type: 'unsubscribed'
   readonly channel: string
@@ -119,7 +119,7 @@ export type Pong = { readonly __type: 'pong' }
 
 export type Unknown = { readonly __type: 'unknown' }
 
-/** The server could not do what was asked just now; the same request may succeed later. */
+/** The server could not execute the request now. The same request may succeed later. */
 export type ServerError = {
   readonly __type: 'serverError'
   /** The channel of the request, if it had one. */
@@ -141,7 +141,7 @@ export type ServerMessage =
   | Unknown
   | ServerError
 
-/** The reasons that the server gives in `authError` and `subscribeError`, word for word. */
+/** The exact reasons that the server sends in `authError` and `subscribeError`. */
 export const reasons = {
   authExpected: 'Auth expected',
   unauthorized: 'Unauthorized',

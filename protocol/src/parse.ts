@@ -1,10 +1,10 @@
 import type { ClientMessage, Position } from './messages.ts'
 
-/** What a frame or a request body turned out to be. */
+/** The result of parsing a frame or a request body. */
 export type Parsed =
-  /** A message of a known type, its fields checked. */
+  /** A message of a known type with valid fields. */
   | { readonly kind: 'message'; readonly message: ClientMessage; readonly token: string | undefined }
-  /** An object (or `null`) that is not a known message: answered with `unknown`. */
+  /** An object (or `null`) that is not a known message. The answer is `unknown`. */
   | { readonly kind: 'unknown'; readonly token: string | undefined }
   /** `subscribe` or `unsubscribe` without a channel. */
   | {
@@ -12,10 +12,10 @@ export type Parsed =
       readonly type: 'subscribe' | 'unsubscribe'
       readonly token: string | undefined
     }
-  /** No JSON, or JSON that is neither an object nor `null`: WebSocket closes with 4400. */
+  /** Not JSON, or JSON that is neither an object nor `null`. A WebSocket is closed with 4400. */
   | { readonly kind: 'bad'; readonly reason: string }
 
-/** Parses a frame or a request body. Never throws, and keeps nothing from an earlier call. */
+/** Parses a frame or a request body. It never throws and has no state. */
 export function parseClientMessage(text: string): Parsed {
   let value: unknown
   try {
@@ -26,7 +26,7 @@ export function parseClientMessage(text: string): Parsed {
   return readClientMessage(value)
 }
 
-/** The same, for a value that something else has parsed already. */
+/** Like {@link parseClientMessage}, for a value that was parsed already. */
 export function readClientMessage(value: unknown): Parsed {
   if (value === null) return { kind: 'unknown', token: undefined }
   if (typeof value !== 'object' || Array.isArray(value)) {
@@ -69,7 +69,7 @@ export function readClientMessage(value: unknown): Parsed {
   }
 }
 
-/** The application's part of an `auth`: everything but the reserved keys, which begin with `__`. */
+/** The data of the application in an `auth`: all keys except the reserved ones, which begin with `__`. */
 export function authData(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(message).filter(([key]) => !key.startsWith('__')))
 }
@@ -87,7 +87,7 @@ function readPositions(value: unknown): Record<string, Position> | undefined {
   )
 }
 
-/** Longer than any server makes them, it is one that can't be read: not worth keeping until somebody has tried. */
+/** A position that is longer than any server makes is invalid. It is dropped here, so it needs no memory. */
 function readPosition(position: string): Position {
   return position.length > MAX_POSITION ? '' : position
 }

@@ -6,23 +6,23 @@ import { useOwnClient } from './useOwnClient.ts'
 export type BroadcasterProviderProps = { children?: ReactNode } & (
   | ({
       /**
-       * Where the server is mounted: `/broadcast`. The provider makes a client for it, connects it once it is
-       * mounted, never on a server, and disconnects it a second after it was unmounted. Another `url` or `mode`
-       * makes another client. A changed `auth` is what the next (re)connection sends; for another user, say
-       * `key={user.id}`, which starts afresh. All other options count as they were at first.
+       * Where the server is mounted, for instance `/broadcast`. The provider makes a client. It connects the client when
+       * it is mounted, never on a server, and disconnects it one second after it was unmounted. If `url` or `mode`
+       * changes, it makes a new client. If `auth` changes, the next connection sends the new value. For another user, set
+       * `key={user.id}`, which makes a new client at once. Changes of all other options are ignored.
        */
       url: string
       client?: never
     } & ClientOptions)
   | {
-      /** A client of your own. It stays yours: the provider neither connects nor disconnects it. */
+      /** Your own client. The provider neither connects nor disconnects it. */
       client: BroadcasterClient
       url?: never
     }
 )
 
 /**
- * Gives a client to the hooks below it.
+ * Provides a client to the hooks in its children.
  *
  * ```tsx
  * <BroadcasterProvider url="/broadcast" auth={{ token }}>

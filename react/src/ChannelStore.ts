@@ -5,7 +5,7 @@ import type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } fro
 
 let lastId = 0
 
-/** What one component knows of one channel, for useSyncExternalStore(). */
+/** The state of one channel in one component, for useSyncExternalStore(). */
 export class ChannelStore<Body> {
   readonly #client: BroadcasterClient
   readonly #channel: string | null
@@ -29,7 +29,7 @@ export class ChannelStore<Body> {
   readonly getState = (): ChannelState<Body> => this.#state
   readonly getIdleState = (): ChannelState<Body> => this.#idleState
 
-  /** Sets the handlers, until the returned function takes them away. */
+  /** Sets the handlers. The returned function removes them. */
   handleWith(handlers: ChannelOptions<Body>): () => void {
     this.#handlers = handlers
     return () => {
@@ -45,7 +45,7 @@ export class ChannelStore<Body> {
       wasAway: this.#wasAway,
     })
     this.#notify = notify
-    // No need to notify: React looks at the state again once it has subscribed.
+    // No need to notify. React reads the state again after it has subscribed.
     this.#setStatus(subscription.status, subscription.error)
     this.#lookWhetherAway()
 
@@ -59,19 +59,19 @@ export class ChannelStore<Body> {
   }
 
   /**
-   * StrictMode and hot reload are back at once and miss nothing. What was disabled, or an <Activity> that was hidden, is
-   * back later.
+   * StrictMode and hot reload subscribe again at once, so they miss no messages. A hook that was disabled, or an <Activity>
+   * that was hidden, subscribes again later, and then messages were missed.
    */
   #lookWhetherAway(): void {
     queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
   }
 
-  // What a handler returns may be a promise: the client sees to its failure.
+  // A handler may return a promise. The client handles its rejection.
   readonly #onMessage = (text: string, message: Message): unknown => {
     const { schema, onMessage, onError } = this.#handlers
     let body: Body
     try {
-      body = schema ? parseBody(schema, message.channel, text) : (text as Body) // A string without a schema.
+      body = schema ? parseBody(schema, message.channel, text) : (text as Body) // Without a schema, Body is string.
     } catch (error) {
       if (!onError) throw error
       return onError(error as SchemaError, message)

@@ -4,7 +4,7 @@ type Reduce<Item> = (list: readonly Item[], item: Item) => readonly Item[]
 
 const none: readonly never[] = []
 
-/** The list of useChannelMessages(), for useSyncExternalStore(): it grows at once and shows with the next frame. */
+/** The list of useChannelMessages(), for useSyncExternalStore(). React sees its changes with the next frame. */
 export class MessageList<Item> {
   #items: readonly Item[] = none
   #shown = this.#items

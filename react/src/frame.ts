@@ -1,11 +1,11 @@
-/** A page that is not visible gets no frames; its title or a badge may still want to show what arrived. */
+/** A hidden page gets no frames, but its title or a badge may show what arrived. So a timer runs too. */
 const HIDDEN_PAGE_MS = 250
 
-/** A frame that has not come after this will not come: it is asked for anew. */
+/** If neither the frame nor the timer has come after this time, they will not come. They are requested again. */
 const LOST_MS = 2 * HIDDEN_PAGE_MS
 
 type Asked = {
-  /** Tests replace timers: what was asked of timers that are gone never comes. */
+  /** Tests replace timers. A request to timers that were replaced is never executed. */
   readonly of: typeof setTimeout
   readonly at: number
   readonly timer: ReturnType<typeof setTimeout>
@@ -16,13 +16,13 @@ const waiting = new Set<() => void>()
 let asked: Asked | undefined
 
 /**
- * Calls back with the next frame, once however often it was asked for. All callbacks of a frame run in one go,
- * so that React renders them together.
+ * Calls the callback with the next frame. It is called once, even if it was added several times. All callbacks of a frame
+ * run in one go, so React renders their changes together.
  */
 export function onNextFrame(callback: () => void): void {
   waiting.add(callback)
   const at = performance.now()
-  // Clocks are replaced too, and may go back then.
+  // Tests replace the clock too, and then the time may go back.
   if (asked?.of === setTimeout && Math.abs(at - asked.at) < LOST_MS) return
   const asking: Asked = { of: setTimeout, at, timer: setTimeout(run, HIDDEN_PAGE_MS) }
   asked = asking
@@ -32,7 +32,7 @@ export function onNextFrame(callback: () => void): void {
 function run(): void {
   if (asked) {
     clearTimeout(asked.timer)
-    // Where frames are a test's own, there may be no way to cancel them; one too many does nothing.
+    // If a test replaces frames, there may be no function to cancel them. An additional frame does nothing.
     if (asked.frame !== undefined) globalThis.cancelAnimationFrame?.(asked.frame)
     asked = undefined
   }
@@ -42,7 +42,7 @@ function run(): void {
     try {
       callback()
     } catch (error) {
-      // Told as it would have been without the others, which have their turn.
+      // Thrown as an uncaught error, and the other callbacks still run.
       queueMicrotask(() => {
         throw error
       })

@@ -1,4 +1,4 @@
-/** What is used here of a Standard Schema (https://standardschema.dev), such as those of zod, valibot and arktype. */
+/** What this package uses of a Standard Schema (https://standardschema.dev), for instance of zod, valibot or arktype. */
 export interface Schema<Output> {
   readonly '~standard': {
     readonly version: 1
@@ -16,9 +16,9 @@ export interface SchemaIssue {
 type Result<Output> =
   { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
 
-/** The body of a message is no JSON, or its JSON does not fit the schema. */
+/** The body of a message is not JSON, or the JSON does not fit the schema. */
 export class SchemaError extends Error {
-  /** What the schema has against it; empty when the body is no JSON (see `cause`). */
+  /** The issues that the schema reported. Empty if the body is not JSON (see `cause`). */
   readonly issues: readonly SchemaIssue[]
 
   constructor(channel: string, reason: string, issues: readonly SchemaIssue[], cause?: unknown) {
@@ -28,7 +28,7 @@ export class SchemaError extends Error {
   }
 }
 
-/** The body as the schema has it. Throws a {@link SchemaError} when it does not fit. */
+/** Parses the body with the schema. Throws a {@link SchemaError} if it does not fit. */
 export function parseBody<Output>(schema: Schema<Output>, channel: string, body: string): Output {
   let json: unknown
   try {
@@ -37,9 +37,9 @@ export function parseBody<Output>(schema: Schema<Output>, channel: string, body:
     throw new SchemaError(channel, (error as SyntaxError).message, [], error)
   }
   const result = schema['~standard'].validate(json)
-  // Waiting for one message would put the next before it.
+  // If we waited for the result, the next message could overtake this one.
   if ('then' in result) {
-    result.then(undefined, () => {}) // It has failed whatever it says.
+    result.then(undefined, () => {}) // The error below is thrown, whatever the result is.
     throw new SchemaError(channel, 'a schema may not be asynchronous', [])
   }
   if (!result.issues) return result.value

@@ -4,8 +4,8 @@ import { createContext, useContext } from 'react'
 export const ClientContext = createContext<BroadcasterClient | null>(null)
 
 /**
- * The client of the nearest `<BroadcasterProvider>`: to `connect()` and `disconnect()` by hand, or to listen to
- * its events.
+ * The client of the nearest `<BroadcasterProvider>`. Use it to call `connect()` and `disconnect()` yourself, or to listen
+ * to its events.
  *
  * @throws when there is no provider
  */
@@ -13,7 +13,7 @@ export function useBroadcaster(): BroadcasterClient {
   return useClient('useBroadcaster')
 }
 
-/** The same, for the hook that is to be named when there is no provider. */
+/** The client of the nearest provider. `hook` is named in the error if there is no provider. */
 export function useClient(hook: string): BroadcasterClient {
   const client = useContext(ClientContext)
   if (client) return client

@@ -6,15 +6,15 @@ import { useClient } from './useBroadcaster.ts'
 import { useKept } from './useKept.ts'
 
 /**
- * Subscribes to a channel for as long as the component is mounted. Components that share a channel share the
- * subscription too. Another name starts afresh: no message of the old channel reaches the new one's handler.
+ * Subscribes to a channel while the component is mounted. Components with the same channel share one subscription. If the
+ * name changes, the hook starts again: the handler gets no messages of the old channel.
  *
  * ```tsx
  * const { status, error } = useChannel('news', (body) => toast(body))
  * const { latest } = useChannel('price', { schema: Price, enabled: isOpen })
  * ```
  *
- * @param name the channel; `null` for none
+ * @param name the channel, or `null` for none
  * @param options the message handler, or options
  */
 export function useChannel<Name extends ChannelName, Body = string>(
@@ -27,13 +27,13 @@ export function useChannel<Name extends ChannelName, Body = string>(
   const isIdle = channel === null || handlers.enabled === false
 
   const store = useKept(() => new ChannelStore<Body>(client, channel), [client, channel])
-  // Before any other effect, and taken from a store by the commit that replaces it: what still arrives on the old
-  // channel reaches nobody.
+  // Insertion effects run before all other effects. The commit that replaces a store removes the handlers of the old one,
+  // so messages that still arrive on the old channel reach no handler.
   useInsertionEffect(() => store.handleWith(handlers))
 
   const subscribe = isIdle ? subscribeToNothing : store.subscribe
   const getState = isIdle ? store.getIdleState : store.getState
-  // The state of a new store is what a server renders, and the browser with its first render.
+  // A server, and the first render in the browser, show the state of a new store.
   return useSyncExternalStore(subscribe, getState, getState)
 }
 

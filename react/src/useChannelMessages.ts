@@ -11,26 +11,26 @@ export interface ChannelMessagesOptions<Item, Body = string, Name = string> exte
   Name
 > {
   /**
-   * How many items are kept, the newest ones.
+   * The maximum number of items. The newest items are kept.
    *
    * @default 100
    */
   limit?: number | undefined
   /**
-   * What the list holds of a message; `undefined` leaves it out.
+   * Makes the item of a message. Return `undefined` to leave the message out.
    *
    * @default the message: `{ id, channel, body, position }`
    */
   select?: ((body: NoInfer<Body>, message: ReceivedMessage<NoInfer<Body>>) => Item | undefined) | undefined
   /**
-   * What the list holds where messages were missed.
+   * Makes an item for a gap, where messages were missed.
    *
    * @default nothing
    */
   selectGap?: ((gap: Gap) => NoInfer<Item> | undefined) | undefined
   /**
-   * How an item joins the list: a pure function that returns the new list, for instance with an older version of
-   * the item replaced.
+   * Adds an item to the list. A pure function that returns the new list, for instance with an older version of the item
+   * replaced.
    *
    * @default it is appended
    */
@@ -38,21 +38,21 @@ export interface ChannelMessagesOptions<Item, Body = string, Name = string> exte
 }
 
 export interface ChannelMessages<Item, Body = string> extends ChannelState<Body> {
-  /** Oldest first. The same array until something in it changes, at most once a frame. */
+  /** The items, oldest first. It is the same array until it changes, at most once per frame. */
   readonly messages: readonly Item[]
-  /** Empties the list. The same function from render to render. */
+  /** Empties the list. It is the same function on every render. */
   readonly clear: () => void
 }
 
 /**
- * Subscribes to a channel, as `useChannel` does, and keeps its messages in a list.
+ * Subscribes to a channel like `useChannel`, and keeps its messages in a list.
  *
  * ```tsx
  * const { messages, clear } = useChannelMessages('news', { limit: 50 })
  * return messages.map(({ id, body }) => <p key={id}>{body}</p>)
  * ```
  *
- * The list begins empty, and begins anew with another channel.
+ * The list is empty at first, and again when the name of the channel changes.
  */
 export function useChannelMessages<Name extends ChannelName, Body = string, Item = ReceivedMessage<Body>>(
   name: Name | null | undefined,
@@ -64,7 +64,7 @@ export function useChannelMessages<Name extends ChannelName, Body = string, Item
   const channel = useChannel<Name, Body>(name, {
     ...options,
     onMessage: (body, message) => {
-      // Without `select`, Item is the message itself.
+      // Without `select`, the item is the message.
       const item = select ? select(body, message) : (message as Item)
       list.add(item, limit, reduce)
       return onMessage?.(body, message)
@@ -82,7 +82,7 @@ export function useChannelMessages<Name extends ChannelName, Body = string, Item
       clear: list.clear,
       status: channel.status,
       error: channel.error,
-      // Still only read when it is asked for.
+      // Reading `latest` makes the component render for messages, so it is read only when the component reads it.
       get latest() {
         return channel.latest
       },

@@ -1,8 +1,9 @@
 import { useState } from 'react'
 
 /**
- * What `make` makes, kept until one of `causes` changes. State that is set while rendering takes effect at once, so
- * that nobody ever sees the old thing with the new props. (`useMemo` may forget, and hot reload makes it.)
+ * Returns the result of `make`, and keeps it until one of `causes` changes. State that is set during rendering takes effect
+ * at once, so the old result is never used with the new props. (React may discard the result of `useMemo`, and hot reload
+ * does.)
  */
 export function useKept<Thing>(make: () => Thing, causes: readonly unknown[]): Thing {
   const [kept, keep] = useState(() => ({ thing: make(), causes }))

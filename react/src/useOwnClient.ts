@@ -4,10 +4,10 @@ import { useKept } from './useKept.ts'
 
 type Options = ClientOptions & { url: string }
 
-/** StrictMode, hot reload and a hidden `<Activity>` unmount only to mount again: that shall cost no connection. */
+/** StrictMode, hot reload and a hidden `<Activity>` unmount and soon mount again. This must not close the connection. */
 const GRACE_MS = 1000
 
-/** The client that a provider makes for itself; `null` without options. */
+/** The client that a provider makes. `null` without options. */
 export function useOwnClient(options: Options | null): BroadcasterClient | null {
   const latest = useRef(options)
   useInsertionEffect(() => {
@@ -34,9 +34,9 @@ class OwnClient {
     this.client = new BroadcasterClient(url, { ...options, auth })
   }
 
-  /** Connects, or stays connected. Returns the way to let go. */
+  /** Connects, or stays connected. Returns a function that disconnects after the grace time. */
   hold(): () => void {
-    // Should it fail, useConnection() says why.
+    // If it fails, useConnection() has the error.
     if (this.#leaving === undefined) void this.client.connect()
     clearTimeout(this.#leaving)
     this.#leaving = undefined
