@@ -15,54 +15,61 @@ import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOpt
 import { withoutContext } from './websocket/inflate.ts'
 import { WebSockets } from './websocket/websocket.ts'
 
-/** An Express application to be mounted with `app.use(path, broadcaster())`, and what the process does with it. */
+/** An Express application to mount with `app.use(path, broadcaster())`, with methods for the process. */
 export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'> {
   /**
-   * Resolves once the broker is connected and listening; while Redis is away it waits.
+   * Resolves when the broker is connected and messages are received. While Redis is unavailable, it waits.
    *
-   * @throws {BroadcasterError} `brokerRefused`, if Redis refuses the connection (wrong password, wrong database, ...), or if its
-   * user may not do what is needed: the message has the ACL line that grants it.
+   * @throws {BroadcasterError} `brokerRefused`, if Redis refuses the connection (wrong password, wrong database, ...),
+   * or if its user lacks permissions: the message has the ACL line that grants them.
    */
   ready(): Promise<void>
   /**
-   * Publishes from this process: exactly a Redis `PUBLISH`. A Buffer, a typed array, a DataView or an ArrayBuffer is sent as
-   * its bytes, of which clients get what UTF-8 makes of them; any other body that is not a string is sent as JSON.
+   * Publishes from this process. It is exactly a Redis `PUBLISH`. A Buffer, a typed array, a DataView or an ArrayBuffer
+   * is sent as its bytes, and clients receive these bytes decoded as UTF-8. Any other body that is not a string is sent
+   * as JSON.
    *
-   * It waits up to a second for a connection that was just lost, but a message that was on its way when the connection broke is
-   * not sent again: it may have been published already. (On a Redis Cluster, ioredis may send it again.)
+   * If the connection was just lost, it waits up to a second for a new one. If the connection breaks while the message
+   * is being sent, the message is not sent again, because it may have been published already. (On a Redis Cluster,
+   * ioredis may send it again.)
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, if Redis is away: nothing was published, or nobody can say, which the
-   * message tells. `brokerRefused`, if Redis says no. `invalidOption`, if the body is no JSON, the channel no name, or reserved: the
-   * control channel, what begins with `controlNamespace`, and Redis' own.
+   * @throws {BroadcasterError} `brokerUnavailable`, if Redis is unavailable: the message tells whether nothing was
+   * published, or whether that is unknown. `brokerRefused`, if Redis refuses the command. `invalidOption`, if JSON
+   * cannot represent the body, if the body is larger than `limits.publishedBytes`, if the channel is not a valid name,
+   * or if it is reserved: the control channel, every name that begins with `controlNamespace`, and the channels of
+   * Redis itself.
    */
   publish(channel: string, body: unknown): Promise<void>
   stats(): Promise<Stats>
   /**
-   * Takes the WebSocket requests of a server that `app.listen` did not make. Calling it twice is harmless.
+   * Handles the WebSocket requests of a server that was not made by `app.listen`. A second call for the same server has
+   * no effect.
    */
   attach(server: AttachableServer): void
   /**
-   * Cuts off, on every node, all clients whose context has everything that `match` has: `{ user: 5 }`. Both are compared as
-   * JSON, nested objects by the keys that `match` has, lists item by item. `'everyone'` is every client, with a context or
-   * without. A WebSocket client does not come back by itself; a long-poll client's session ends, and `canConnect` decides
-   * when it asks for another.
+   * Disconnects, on every node, all clients whose context contains everything that `match` has, for example `{ user: 5
+   * }`. Both are compared as JSON: nested objects by the keys that `match` has, lists item by item. `'everyone'`
+   * selects every client, with or without a context. A disconnected WebSocket client does not reconnect by itself. The
+   * session of a long-poll client ends, and `canConnect` decides when the client requests a new session.
    *
-   * @throws {BroadcasterError} `invalidOption`, if `match` is empty, or holds what JSON would leave out: `{ user: undefined }`
+   * @throws {BroadcasterError} `invalidOption`, if `match` is empty, or contains a value that JSON would omit: `{ user:
+   * undefined }`
    */
   disconnect(match: object | 'everyone'): Promise<void>
   /**
-   * Takes a channel, on every node, from all clients whose context has everything that `match` has, as for
-   * {@link disconnect}.
+   * Unsubscribes, on every node, all clients whose context contains everything that `match` has from a channel. The
+   * context is compared as for {@link disconnect}.
    *
    * @throws {BroadcasterError} `invalidOption`
    */
   unsubscribe(match: object | 'everyone', channel: string): Promise<void>
   /**
-   * Stops. With `drain`, in ms, clients are asked to move to another node one after the other over that time, and the
-   * logs are served to other nodes until they have: nobody misses anything. Without, connections are closed at once.
-   * Close your HTTP server after it.
+   * Stops the broadcaster. With `drain` (in ms), clients are asked one after the other, spread over that time, to move
+   * to another node. Until they have moved, this node serves its logs to other nodes, so that no client misses a
+   * message. Without `drain`, all connections are closed at once. Close your HTTP server afterwards.
    *
-   * @throws {BroadcasterError} `invalidOption`, if `drain` is not 0 or whole ms up to 2^31 - 1; nothing is stopped then
+   * @throws {BroadcasterError} `invalidOption`, if `drain` is neither 0 nor whole ms up to 2^31 - 1. Nothing is stopped
+   * then.
    */
   close(options?: { drain?: number }): Promise<void>
 }
@@ -89,7 +96,7 @@ function open(options: ResolvedOptions): Broadcaster {
   const { perMessageDeflate, handleProtocols: choose } = options.webSocket
   const wsOptions = {
     perMessageDeflate: withoutContext(perMessageDeflate),
-    // `ws` 7 passes a list, and `ws` 8, by which it may have been overridden, a set.
+    // `ws` 7 passes a list. `ws` 8 passes a Set; an application may have overridden the version.
     ...(choose && {
       handleProtocols: (names: Iterable<string>, req: IncomingMessage) => choose([...names], req),
     }),
@@ -106,7 +113,7 @@ function open(options: ResolvedOptions): Broadcaster {
   }
   const ready = node.start()
   ready.catch((error: unknown) => {
-    // Closed before Redis was there, it was not meant to start any more.
+    // If the broadcaster was closed before Redis was available, the failed start is not an error.
     if (closing === null) logger.error({ err: error }, 'The broadcaster can not start')
   })
   return Object.assign(app, {
@@ -123,7 +130,7 @@ function open(options: ResolvedOptions): Broadcaster {
   })
 }
 
-/** Within one process nobody else can speak as a node. */
+/** Without Redis there is one process, and nobody else can send control messages. So no signature is needed. */
 function codecFor({ secrets, redis, logger }: ResolvedOptions): ControlCodec {
   return secrets.length === 0 || redis === false ? plainCodec : new SignedCodec(secrets, logger)
 }
@@ -149,7 +156,7 @@ function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
   return backend
 }
 
-/** What a message can be at most in any case: Node makes no text of more, and `ws` counts in 32 bits. */
+/** The limit, reduced to the maximum length of a string in Node. `ws` also stores the limit in 32 bits. */
 function finite(limit: number): number {
   return Math.min(limit, constants.MAX_STRING_LENGTH)
 }

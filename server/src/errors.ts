@@ -1,15 +1,18 @@
-/** What went wrong, for callers that branch on it. */
+/** The kind of error, for callers that branch on it. */
 export type ErrorCode =
-  /** An option has a value that can't work. */
+  /** An option has an invalid value. */
   | 'invalidOption'
-  /** Redis says no: wrong password, wrong database, a right that is missing, or it can't write just now. */
+  /**
+   * Redis refuses the connection or a command: wrong password, wrong database, a missing permission, or a state in
+   * which it cannot write.
+   */
   | 'brokerRefused'
-  /** Redis is away, or did not answer in time. */
+  /** Redis is unavailable, or did not reply in time. */
   | 'brokerUnavailable'
   /** The broadcaster has been closed. */
   | 'closed'
 
-/** The broker refuses the channel to this node: told to the client, never to the application. */
+/** The broker refuses the channel to this node. The error is reported to the client, not to the application. */
 export class ChannelRefused extends Error {
   override readonly name = 'ChannelRefused'
   readonly channel: string
@@ -20,7 +23,7 @@ export class ChannelRefused extends Error {
   }
 }
 
-/** The one error class of the server: `code` is stable, `cause` is what lay underneath. */
+/** The only error class that the server exports. `code` is stable, and `cause` is the original error. */
 export class BroadcasterError extends Error {
   override readonly name = 'BroadcasterError'
   readonly code: ErrorCode
@@ -30,7 +33,7 @@ export class BroadcasterError extends Error {
     this.code = code
   }
 
-  /** Turns anything that was thrown into a BroadcasterError; one of ours is passed through. */
+  /** Converts any thrown value to a BroadcasterError. A BroadcasterError is returned unchanged. */
   static from(error: unknown, code: ErrorCode): BroadcasterError {
     if (error instanceof BroadcasterError) return error
     const message = error instanceof Error ? error.message : String(error)
@@ -38,12 +41,12 @@ export class BroadcasterError extends Error {
   }
 }
 
-/** What was asked of the broker has taken too long. */
+/** The error for a broker that did not confirm a command in time. */
 export function unconfirmed(): BroadcasterError {
   return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
 }
 
-/** Whether the broker is there, and says no. */
+/** Whether the broker is connected and refused the command. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof BroadcasterError && error.code === 'brokerRefused'
 }

@@ -1,4 +1,4 @@
-/** What is asked of a logger: pino's shape, fields first. */
+/** The interface of a logger. It has the signature of pino: fields first, then the message. */
 export interface Logger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
@@ -8,7 +8,7 @@ export interface Logger {
 
 const ignore = (): void => {}
 
-/** Warnings and errors to `console`, nothing else. */
+/** Writes warnings and errors to `console`, and ignores the rest. */
 export const consoleLogger: Logger = {
   debug: ignore,
   info: ignore,

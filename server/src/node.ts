@@ -27,42 +27,42 @@ import { Revocations, type Moment } from './clients/revocations.ts'
 import { sessionId, sessionLife } from './backends/sessions.ts'
 import { isUtf8 } from './input/text.ts'
 
-/** How long a request waits for Redis to confirm, in ms. */
+/** How long a request waits for a confirmation of Redis, in ms. */
 const BROKER_TIMEOUT_MS = 5000
-/** How often a node says how many connections it has, in ms. */
+/** How often a node reports its number of connections, in ms. */
 const REPORT_INTERVAL_MS = 2000
-/** What long-poll keeps of a channel between two polls where recovery is off. */
+/** The log limits for a channel between two polls of a long-poll session, when recovery is off. */
 const LONGPOLL_LOG: RecoveryOptions = defaultRecovery
 
-/** What {@link Node.stats} tells. */
+/** The result of {@link Node.stats}. */
 export interface Stats {
   /** WebSocket connections and living long-poll sessions, of all nodes together. */
   connections: number
-  /** How many listen to each channel on this node: WebSocket connections and waiting polls. */
+  /** The number of subscribers of each channel on this node: WebSocket connections and waiting polls. */
   localSubscriptions: Record<string, number>
-  /** This node alone. */
+  /** The values of this node alone. */
   node: {
     id: string
-    /** Whether messages are coming in. */
+    /** Whether the node receives messages from the broker. */
     isListening: boolean
     webSockets: number
     waitingPolls: number
-    /** WebSocket connections that read more slowly than messages come. */
+    /** WebSocket connections that read more slowly than messages arrive. */
     lagging: number
-    /** Bytes that wait for WebSocket connections to read, and of their requests that wait for an answer. */
+    /** Bytes that wait for WebSocket connections to read them, and bytes of their requests that wait for an answer. */
     queuedBytes: number
-    /** Channels that are held, those included that are kept for clients that may come back. */
+    /** Channels that the node holds, including those that it retains for clients that may come back. */
     channels: number
     logMessages: number
     logBytes: number
-    /** What clients were refused since the start, by kind. */
+    /** The number of refusals since the start, by kind. */
     refusals: Record<RefusalKind, number>
     /** Messages of other nodes that were ignored because they were not signed with `secret`. */
     refusedControlMessages: number
   }
 }
 
-/** One node, without the wires: everything behind Express, `ws` and Redis. */
+/** One node, independent of the transports and the broker: everything between Express, `ws` and Redis. */
 export class Node {
   readonly access: Access
   readonly admission: Admission
@@ -79,9 +79,12 @@ export class Node {
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
-  /** Sockets that are taken: whose handshake is under way, those of connections, and closed ones until they are gone. */
+  /**
+   * The number of sockets in use: with a pending handshake, with a connection, and with a closed connection until the
+   * socket is gone.
+   */
   sockets = 0
-  /** Answers to long-poll requests that wait to be read: each takes the place of a connection. */
+  /** Answers to long-poll requests that have not been read yet. Each counts as a connection. */
   readonly unreadAnswers: UnreadAnswers
 
   constructor(options: ResolvedOptions, backend: Backend, codec: ControlCodec = plainCodec) {
@@ -172,7 +175,7 @@ export class Node {
     this.#reporter.unref()
   }
 
-  /** `null` while messages are coming in and new clients are welcome, or what is wrong. */
+  /** The reason why the node is unhealthy; `null` while it receives messages and accepts new clients. */
   get ailment(): string | null {
     if (this.#isDraining) return 'The node is draining'
     return this.#hub.trouble ?? (this.#hub.isListening ? null : 'There is no connection to Redis')
@@ -182,7 +185,7 @@ export class Node {
     return this.#isDraining
   }
 
-  /** No more WebSockets, waiting polls and unread answers than `limits.connections`. */
+  /** Whether WebSockets, waiting polls and unread answers have reached `limits.connections`. */
   get isFull(): boolean {
     const taken = this.sockets + this.#longPoll.waiting + this.unreadAnswers.size
     return taken >= this.#options.limits.connections
@@ -193,7 +196,7 @@ export class Node {
     return this.#hub.start()
   }
 
-  /** A WebSocket has opened. */
+  /** Called when a WebSocket is open. */
   connect(link: Link, authenticate: Authenticate): Connection {
     const connection = new Connection(this.#connectionHost, link, authenticate)
     this.#connections.add(connection)
@@ -202,14 +205,16 @@ export class Node {
     return connection
   }
 
-  /** The socket of a connection is gone. */
+  /** Called when the socket of a connection is gone. */
   gone(connection: Connection): void {
     connection.ended()
     this.#unauthenticated.delete(connection)
     this.sockets -= 1
   }
 
-  /** Whether one more WebSocket may come that has not authenticated. An older one may have to go for it. */
+  /**
+   * Whether there is room for one more WebSocket that has not authenticated. It may close an older one to make room.
+   */
   makeRoom(): boolean {
     return this.#unauthenticated.makeRoom(({ address }) => {
       const reason = 'limits.unauthenticated: dropped for a newer connection'
@@ -217,7 +222,7 @@ export class Node {
     })
   }
 
-  /** A long-poll request has come, and had begun at that moment. */
+  /** Handles a long-poll request. `begun` is the moment at which the request began. */
   handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
     const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
@@ -284,7 +289,7 @@ export class Node {
     await this.#hub.publishToAll(await this.#missed.keep(revocation))
   }
 
-  /** Stops; with `drainMs`, clients are asked to move to another node first, over that time. */
+  /** Stops the node. With `drainMs`, clients are first asked to move to another node, spread over that time. */
   async close(drainMs: number): Promise<void> {
     this.#isDraining = true
     clearInterval(this.#reporter)
@@ -303,7 +308,7 @@ export class Node {
       if (connection !== null && this.#fences.isFenced(client, generation))
         return connection.close('replaced')
       if (connection !== null) this.#connections.register(client, connection)
-      // A first connection has none before it.
+      // The first connection of a client has no older connection to close.
       if (generation > 1) this.#fence(client, generation)
     }
     const { __previous: previous } = auth
@@ -341,7 +346,7 @@ export class Node {
     }
   }
 
-  /** What can't be done while Redis is away: it is tidying up, and nobody waits for it. */
+  /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
   #inBackground(work: Promise<unknown>): void {
     work.catch((error: unknown) =>
       this.#options.logger.debug({ err: error }, 'Redis was away for some tidying'),
@@ -362,7 +367,7 @@ function checkChannel(method: string, channel: unknown): void {
   throw new BroadcasterError('invalidOption', `${method}(): expected a channel name, got ${got}`)
 }
 
-/** The settings of `ws` for its own compression, which ours takes the place of. */
+/** Reads the options of `ws` for compression. Our own compression replaces that of `ws`. */
 function compressionOf({ webSocket: { perMessageDeflate } }: ResolvedOptions): Compression | null {
   if (perMessageDeflate === undefined || perMessageDeflate === false) return null
   const { threshold = 1024, zlibDeflateOptions = {} } = perMessageDeflate === true ? {} : perMessageDeflate

@@ -20,7 +20,10 @@ import { readOrigins, type AllowedOrigins } from './input/originList.ts'
 import { checkRedis } from './input/redisTarget.ts'
 import { checkWebSocket, type WebSocketOptions } from './input/webSocketOptions.ts'
 
-/** Where Redis is: a URL, ioredis options, or an ioredis instance, whose settings are taken for our own connections. */
+/**
+ * The Redis server: a URL, ioredis options, or an ioredis instance. The settings of an instance are used for our own
+ * connections.
+ */
 export type RedisTarget = string | RedisOptions | Redis | Cluster
 
 export type Context = Record<string, unknown>
@@ -28,18 +31,20 @@ export type Context = Record<string, unknown>
 /** Options of {@link broadcaster}. All durations are whole milliseconds. */
 export interface BroadcasterOptions<C extends object = Context> {
   /**
-   * May this client connect? `false` refuses, `true` accepts, an object accepts and is remembered as the client's
-   * context, which is what JSON makes of it, since a long-poll session lives in Redis: a Date is text, what is undefined is
-   * left out, a Map is empty. What JSON can't say (a BigInt, a circle), or nests more than 1,000 levels deep, refuses, as does throwing or rejecting, and is logged.
-   * `auth` is what the client sent, without the reserved keys that begin with `__`; `req` is the Express request, after
-   * the application's own middleware, whatever the transport.
+   * May this client connect? `false` refuses the client. `true` accepts it. An object accepts it and is stored as the
+   * client's context. The context is converted to JSON, because a long-poll session is stored in Redis: a Date becomes
+   * text, `undefined` is omitted, a Map becomes empty. The client is also refused, and the error is logged, if the
+   * callback throws or rejects, if JSON cannot represent the context (a BigInt, a circular reference), or if it is
+   * nested more than 1,000 levels deep. `auth` is what the client sent, without the reserved keys that begin with `__`.
+   * `req` is the Express request, after the application's own middleware, on both transports.
    *
    * @default everyone
    */
   canConnect?: (auth: Record<string, unknown>, req: Request) => ConnectAnswer<C> | Promise<ConnectAnswer<C>>
   /**
-   * May this client have this channel? Asked at every subscribe, also when a client comes back. `context` is what JSON has
-   * made of what `canConnect` returned, a copy each time. Throwing or rejecting refuses, and is logged.
+   * May this client subscribe to this channel? It is called at every subscribe, also when a client comes back.
+   * `context` is a copy of the context that `canConnect` returned, as JSON. If the callback throws or rejects, the
+   * channel is refused and the error is logged.
    *
    * @default every channel
    */
@@ -49,90 +54,98 @@ export interface BroadcasterOptions<C extends object = Context> {
     context: NoInfer<C>,
   ) => boolean | Promise<boolean>
   /**
-   * Which browser origins may connect, on both transports: a list such as `['https://app.example', /^https:\/\/[\w-]+\.app\.example$/]`,
-   * or a function, sync or async, that is asked of every request. It also opens CORS for long-poll. A RegExp is tried on the
-   * origin as the browser sends it: begin it with `^` and end it with `$`. With a list, requests without an `Origin` header come
-   * from no browser, and are let in. An origin that is refused is logged, with what would let it in.
+   * The browser origins that may connect, on both transports. It is a list such as `['https://app.example',
+   * /^https:\/\/[\w-]+\.app\.example$/]`, or a sync or async function that is called for every request. It also enables
+   * CORS for long-poll. A RegExp is matched against the origin as the browser sends it: begin it with `^` and end it
+   * with `$`. With a list, requests without an `Origin` header are allowed, because they do not come from a browser. A
+   * refused origin is logged, with what would allow it.
    *
    * @default the same origin only
    */
   checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>)
   /**
-   * Whose connections `limits.connectionsPerAddress` counts together, for example `(req) => req.get('cf-connecting-ip') ?? null`.
-   * `null`: this client is not counted, and its requests have no limit until it has authenticated. Throwing, or answering
-   * anything else, is logged once, and `req.ip` counts. Of an IPv6 address, the first 64 bits count.
+   * The address under which `limits.connectionsPerAddress` counts the client, for example `(req) =>
+   * req.get('cf-connecting-ip') ?? null`. With `null` the client is not counted, and its requests have no limit until
+   * it has authenticated. If the function throws or returns anything else, this is logged once, and `req.ip` is used.
+   * An IPv6 address counts by its first 64 bits.
    *
-   * @default `req.ip`, so Express' `trust proxy` counts
+   * @default `req.ip`, which follows Express' `trust proxy`
    */
   addressOf?: (req: Request) => string | null
   /**
-   * Where Redis is; `false` for one process without Redis.
+   * The Redis server; `false` for one process without Redis.
    *
    * @default 'redis://localhost:6379'
    */
   redis?: RedisTarget | false
   /**
-   * The same, for pub/sub only, where that is another Redis. Then `redis` has to be given too.
+   * The Redis server for pub/sub only, if it is another one. `redis` must be set too.
    *
-   * @default what `redis` is
+   * @default the value of `redis`
    */
   pubSub?: RedisTarget
   /**
-   * Channel over which the nodes of one application coordinate. Clients can never subscribe to it. Applications that share
-   * a Redis need different ones: what the default sees to, if they differ in `controlNamespace` or database.
+   * The channel over which the nodes of one application coordinate. Clients can never subscribe to it. Applications
+   * that share a Redis need different control channels. The default is different if they differ in `controlNamespace`
+   * or database.
    *
-   * @default 'broadcaster'; with another namespace or database than the default, one that follows from them
+   * @default 'broadcaster'; with another namespace or database than the default, a name that contains both
    */
   controlChannel?: string
   /**
-   * Prefix of every key this kit writes, and of the nodes' own channels. Clients can't subscribe to anything that begins
-   * with it.
+   * The prefix of every key that this kit writes, and of the nodes' own channels. Clients cannot subscribe to a channel
+   * that begins with it.
    *
    * @default 'bc:'
    */
   controlNamespace?: string
   /**
-   * Signs what nodes send to each other through Redis, so that others who can publish there can't speak as a node: cut off
-   * clients, or forge what they missed. The same on all nodes of an application, 16 characters or more. Of a list, the first
-   * one signs and each is accepted: put a new secret behind the old one everywhere, then in front of it, then remove the
-   * old one. What is published on the application's own channels is not signed. See `docs/security.md`.
+   * Signs the messages that nodes send to each other through Redis. Others who can publish there can then not send
+   * messages as a node: they cannot disconnect clients, or forge messages that clients missed. It must be the same on
+   * all nodes of an application, and have 16 characters or more. In a list, the first secret signs, and every secret is
+   * accepted. To replace a secret: add the new one behind the old one on all nodes, then move it to the front, then
+   * remove the old one. Messages on the application's own channels are not signed. See `docs/security.md`.
    *
-   * @default none: whoever can publish on the control channel is believed
+   * @default none: everybody who can publish on the control channel is trusted
    */
   secret?: string | readonly string[]
   /**
-   * Longest wait of a long-poll, and life of an idle session.
+   * The maximum time that a long-poll waits, and the life of an idle session.
    *
    * @default 30_000
    */
   timeout?: number
   /**
-   * After a poll's first message, gather more for this long: fewer requests for more latency. 0 answers at once.
+   * How long a poll gathers more messages after its first one. A longer time means fewer requests and more latency. 0
+   * answers at once.
    *
    * @default 500
    */
   pollTime?: number
-  /** What is kept of each channel for clients that come back; `false` turns it off, and the wire is the original's. */
+  /**
+   * How much of each channel is kept for clients that come back. `false` disables recovery, and the wire protocol is
+   * that of the original.
+   */
   recovery?: Partial<RecoveryOptions> | false
-  /** What a client may use at most. `Infinity` lifts a limit. */
+  /** The maximum that clients may use. `Infinity` disables a limit. */
   limits?: Partial<Limits>
   /**
-   * Options of the WebSocket server of `ws`: `perMessageDeflate` and `handleProtocols`. Its other options have another name
-   * here: `maxPayload` is `limits.messageBytes`. With `perMessageDeflate`, messages over its `threshold` (1,024 bytes) are
-   * compressed once for all who listen, without context takeover.
+   * Options of the WebSocket server of `ws`: `perMessageDeflate` and `handleProtocols`. Its other options have other
+   * names here: `maxPayload` is `limits.messageBytes`. With `perMessageDeflate`, a message above its `threshold` (1,024
+   * bytes) is compressed once for all recipients, without context takeover.
    */
   webSocket?: WebSocketOptions
   /**
-   * Shaped like pino.
+   * A logger with the signature of pino.
    *
    * @default warnings and errors to `console`
    */
   logger?: Logger
   /**
-   * The level at which is logged what clients were refused: an origin, authentication, a channel, a frame, or more than a limit
-   * allows. The lines have the fields `kind`, `reason`, `address` and, where there is one, `channel` or `origin`; never auth data
-   * or tokens. At most 10 lines of a kind are logged in a minute, then one that says how many were left out.
-   * `stats().node.refusals` counts all of them.
+   * The level at which refusals are logged: a refused origin, authentication, channel or frame, or an exceeded limit.
+   * The lines have the fields `kind`, `reason`, `address` and, if there is one, `channel` or `origin`. They never
+   * contain auth data or tokens. At most 10 lines of a kind are logged in a minute, then one line with the number of
+   * refusals that were not logged. `stats().node.refusals` counts all of them.
    *
    * @default 'warn' for origins, 'info' for everything else
    */
@@ -141,25 +154,26 @@ export interface BroadcasterOptions<C extends object = Context> {
 
 export interface RecoveryOptions {
   /**
-   * How long a message is kept for clients that come back, in ms; with `Infinity`, until there is no room for it.
+   * How long a message is kept for clients that come back, in ms. With `Infinity` it is kept until its space is needed.
    *
    * @default 30_000
    */
   window: number
   /**
-   * Messages kept per channel.
+   * The maximum number of messages that are kept per channel.
    *
    * @default 1_000
    */
   maxMessages: number
   /**
-   * Bytes kept per channel.
+   * The maximum number of bytes that are kept per channel.
    *
    * @default 1 MiB
    */
   maxBytes: number
   /**
-   * Bytes kept of all channels together. Beyond, what is oldest is let go early.
+   * The maximum number of bytes that are kept for all channels together. Beyond: the oldest messages are removed before
+   * their time.
    *
    * @default 256 MiB
    */
@@ -168,98 +182,100 @@ export interface RecoveryOptions {
 
 export interface Limits {
   /**
-   * Largest frame or request body from a client, in bytes. Beyond: close 1009, or HTTP 413.
+   * The maximum size of a frame or request body from a client, in bytes. Beyond: close 1009, or HTTP 413.
    *
    * @default 256 KiB
    */
   messageBytes: number
   /**
-   * Largest `auth`, in bytes. Beyond: refused.
+   * The maximum size of `auth`, in bytes. Beyond: refused.
    *
    * @default 16 KiB
    */
   authBytes: number
   /**
-   * Longest channel name, in bytes of UTF-8. Beyond: `subscribeError`.
+   * The maximum length of a channel name, in bytes of UTF-8. Beyond: `subscribeError`.
    *
    * @default 512
    */
   channelBytes: number
   /**
-   * Channels that one client may have. Beyond: `subscribeError`.
+   * The maximum number of channels of one client. Beyond: `subscribeError`.
    *
    * @default 1_000
    */
   channelsPerConnection: number
   /**
-   * Largest body of a published message, in bytes of UTF-8. Beyond: clients are not given it, but told of a gap; `publish()`
-   * rejects. The server warns of it, once a minute at most. Redis closes the connection of a subscriber for whom more than
-   * 32 MiB wait, however small this is.
+   * The maximum size of a published body, in bytes of UTF-8. Beyond: clients do not receive the message, but a gap;
+   * `publish()` rejects. The server logs a warning, at most once a minute. Independently of this limit, Redis closes
+   * the connection of a subscriber for which more than 32 MiB wait.
    *
    * @default 1 MiB
    */
   publishedBytes: number
   /**
-   * Bytes of a channel that are kept beyond the bounds of `recovery` for long-poll clients that have not been given them
-   * yet. Beyond: a gap; the original's clients go on with what there is.
+   * The maximum number of bytes of a channel that are kept, beyond the limits of `recovery`, for long-poll clients that
+   * have not received them yet. Beyond: a gap. Clients of the original continue with the messages that are left.
    *
    * @default 16 MiB
    */
   undeliveredBytes: number
   /**
-   * Bytes of messages in one answer to a poll, or in one replay over long-poll, unless a single message is larger. Beyond: the
-   * rest comes with the next poll.
+   * The maximum number of bytes of messages in one answer to a poll, or in one replay over long-poll, unless a single
+   * message is larger. Beyond: the rest is sent with the next poll.
    *
    * @default 1 MiB
    */
   answerBytes: number
   /**
-   * How long a long-poll answer may wait without a byte of it being read, in ms. Beyond: the connection is dropped. Until then
-   * it counts as one of `connections`.
+   * How long a long-poll answer may wait while no byte of it is read, in ms. Beyond: the connection is closed. Until
+   * then it counts as one of `connections`.
    *
    * @default 60_000
    */
   answerTimeout: number
   /**
-   * Bytes of long-poll answers on this node that wait to be read. Beyond: the connection whose answer has waited longest is
-   * dropped. Of one session no more than `bufferedBytes` may wait, unless a single answer is larger.
+   * The maximum number of bytes of unread long-poll answers on this node. Beyond: the connection with the oldest unread
+   * answer is closed. The limit for one session is `bufferedBytes`, unless a single answer is larger.
    *
    * @default 256 MiB
    */
   unreadBytes: number
   /**
-   * Bytes of logs that are in flight between this node and others, when clients come back to a node that has to ask another one for
-   * what they missed: of what it asks for, and of what it answers with. Beyond: they wait, and clients have turns.
+   * The maximum number of bytes of logs that are in flight between this node and other nodes, when clients come back to a node
+   * that must request the missed messages from another one. It applies to what this node requests, and to what it
+   * answers. Beyond: requests wait, and clients take turns.
    *
    * @default 4 MiB
    */
   backfillBytes: number
   /**
-   * WebSocket connections, waiting polls and unread long-poll answers on this node, those included that have not authenticated or are closed and not gone
-   * yet. Beyond: HTTP 503.
+   * The maximum number of WebSocket connections, waiting polls and unread long-poll answers on this node. It includes
+   * connections that have not authenticated, and closed connections whose socket is not gone yet. Beyond: HTTP 503.
    *
    * @default 50_000
    */
   connections: number
   /**
-   * WebSocket connections and long-poll sessions of one address on this node. An IPv6 address is its first 64 bits. Beyond:
-   * HTTP 429. With `Infinity`, requests without a session have no limit either.
+   * The maximum number of WebSocket connections and long-poll sessions of one address on this node. An IPv6 address
+   * counts by its first 64 bits. Beyond: HTTP 429. With `Infinity`, requests without a session have no limit either.
    *
    * @default 1_000
    */
   connectionsPerAddress: number
   /**
-   * WebSockets that have not authenticated, those included that are closed and not gone yet. Beyond: a newcomer takes the place
-   * of the oldest one that has sent no `auth` for a second; if there is none, HTTP 503.
+   * The maximum number of WebSockets that have not authenticated. It includes closed ones whose socket is not gone yet.
+   * Beyond: a new WebSocket replaces the oldest one that has sent no `auth` for a second; if there is none, HTTP 503.
    *
    * @default a tenth of `connections`, and at least 100
    */
   unauthenticated: number
   /**
-   * Frames of a WebSocket connection, or requests of a long-poll session on this node, in a second. A client may have saved up
-   * twice `channelsPerConnection`, to subscribe to all its channels at once. Beyond: close 4429, or HTTP 429 with `Retry-After`.
-   * It comes back by itself, from its positions. The same holds for all handshakes, and requests without a session, of one
-   * address, which may have saved up twice `connectionsPerAddress`.
+   * The maximum number of frames of a WebSocket connection, or of requests of a long-poll session on this node, per
+   * second. The burst is twice `channelsPerConnection`, so that a client can subscribe to all its channels at once.
+   * Beyond: close 4429, or HTTP 429 with `Retry-After`. The client reconnects by itself, and continues from its
+   * positions. The same rate applies to all handshakes and requests without a session of one address, with a burst of
+   * twice `connectionsPerAddress`.
    *
    * @default 50
    */
@@ -271,22 +287,24 @@ export interface Limits {
    */
   authTimeout: number
   /**
-   * Bytes that may wait for one slow reader: of messages, also of those that it missed before it subscribed, and of answers to
-   * what it asks for. Beyond: it is served from the log, and what it asks for is read, when it has caught up.
+   * The maximum number of bytes that wait for one slow reader: messages, also replayed ones, and answers to its
+   * requests. Beyond: messages are served from the log, and further requests are read, when the client has caught up.
    *
    * @default 1 MiB
    */
   bufferedBytes: number
   /**
-   * Bytes that may wait for all WebSockets of this node together: of messages, answers, and requests. Beyond: `bufferedBytes` is
-   * lowered until what waits is within it, so those for whom most waits are served from the logs first; whose requests are more
-   * than that is closed with 1013, and comes back.
+   * The maximum number of bytes that wait for all WebSockets of this node together: messages, answers and requests.
+   * Beyond: `bufferedBytes` is lowered until the total is within the limit, so the connections with the most waiting
+   * bytes are served from the logs first. A connection whose requests exceed the lowered limit is closed with 1013, and
+   * reconnects.
    *
    * @default 256 MiB
    */
   totalBufferedBytes: number
   /**
-   * How long a slow reader may read nothing at all, in ms. Beyond: close 1013; it comes back and continues from its positions.
+   * How long a slow reader may read nothing at all, in ms. Beyond: close 1013; the client reconnects and continues from
+   * its positions.
    *
    * @default 60_000
    */
@@ -321,7 +339,7 @@ export const defaultLimits: Limits = {
   laggingTimeout: 60_000,
 }
 
-/** Options with every default filled in. */
+/** The options with every default filled in. */
 export interface ResolvedOptions {
   readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
   readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
@@ -331,7 +349,7 @@ export interface ResolvedOptions {
   readonly pubSub: RedisTarget | undefined
   readonly controlChannel: string
   readonly controlNamespace: string
-  /** Empty where nothing is signed. */
+  /** Empty if messages are not signed. */
   readonly secrets: readonly string[]
   readonly timeout: number
   readonly pollTime: number
@@ -363,7 +381,7 @@ const KNOWN = new Set<string>([
   'refusalLevel',
 ] satisfies (keyof BroadcasterOptions)[])
 
-/** @throws {BroadcasterError} `invalidOption`, with what was expected and what came. */
+/** @throws {BroadcasterError} `invalidOption`, with the expected and the actual value */
 export function resolveOptions<C extends object>(options: BroadcasterOptions<C>): ResolvedOptions {
   checkKeys(options, KNOWN)
   const { recovery, redis, pubSub, checkOrigin } = options
