@@ -63,9 +63,10 @@ export interface Backend {
   publish(channel: string, body: string | Buffer): Promise<number>
 
   /**
-   * Resolves with how many nodes are subscribed to each channel. Who listens by a pattern, such as a monitoring tool, is not counted.
+   * Resolves with the number of nodes that are subscribed to each channel. Pattern subscriptions, for example of a
+   * monitoring tool, are not counted.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` where the broker says no
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses the command
    */
   countHolders(channels: readonly string[]): Promise<readonly number[]>
 

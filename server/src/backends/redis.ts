@@ -151,7 +151,7 @@ export class RedisBackend implements Backend {
 
   async countHolders(channels: readonly string[]): Promise<readonly number[]> {
     try {
-      // Names and counts, alternately.
+      // The reply contains names and counts alternately.
       const reply = await this.#publisher.commands.pubsub('NUMSUB', ...channels)
       return channels.map((_, i) => Number(reply[2 * i + 1]))
     } catch (error) {

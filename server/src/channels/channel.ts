@@ -3,43 +3,49 @@ import { compressedTextFrame, entryText, textFrame, type Compression, type Frame
 import { ChannelLog, entryBytes, type Entry, type LogLimits } from './log.ts'
 import { comparePositions, isSameRun, type Position } from './position.ts'
 
-/** A live listener of channels, as the hub sees a WebSocket connection. */
+/** A live subscriber of channels. The hub sees a WebSocket connection as one. */
 export interface Subscriber {
   readonly format: FrameFormat
-  /** Its buffer is over the limit: the hub sends it nothing until it has caught up from the logs by itself. */
+  /**
+   * Whether its buffer is over the limit. The hub does not write to a lagging subscriber, which catches up from the
+   * logs by itself.
+   */
   readonly isLagging: boolean
-  /** What the flush that is running has for it. Only the hub touches it. */
+  /** The channels that the current flush delivers to it. Only the hub uses this. */
   batch: Channel | Channel[] | null
-  /** Writes frames. It may be lagging afterwards. */
+  /** Writes frames. The subscriber may be lagging afterwards. */
   write(frames: Buffer): void
-  /** Messages of the channel were missed; it goes on behind `position`. */
+  /** Reports that messages of the channel were missed. The subscriber continues after `position`. */
   gap(channel: Channel, position: Position, reason: GapReason): void
-  /** It can't have the channel any more: the broker refuses it. */
+  /** The broker refuses the channel, so the subscriber loses it. */
   refused(channel: Channel): void
-  /** The channel has settled: a lagging subscriber may now be able to catch up. */
+  /** The channel has become live. A lagging subscriber may be able to catch up now. */
   catchUp(): void
 }
 
-/** Reads from the log when there is something in it: a waiting poll. */
+/** A reader that is woken when the log has new messages: a waiting poll. */
 export interface LogReader {
   wake(channel: Channel): void
-  /** It can't have the channel any more: the broker refuses it. */
+  /** The broker refuses the channel, so the reader loses it. */
   refused(channel: Channel): void
 }
 
-/** Somebody who has to be given everything after a place, though it reads only now and then: a long-poll session. */
+/** A long-poll session, which needs every message after its position, but reads only from time to time. */
 export interface Reader {
   placeIn(channel: Channel): Position | null
 }
 
 /**
- * - `joining`: subscribed or about to be; messages don't count yet, since their numbers aren't known
- * - `filling`: counting again after the connection was broken, the hole before not filled yet: nothing is delivered
- * - `live`: every message is delivered as it comes
+ * - `joining`: the subscription is not confirmed yet; messages are not counted, because their numbers are not known
+ * - `filling`: messages are counted again after the connection was broken, but the hole before is not filled yet; nothing is delivered
+ * - `live`: every message is delivered as it arrives
  */
 export type ChannelState = 'joining' | 'filling' | 'live'
 
-/** A channel that has a log. A log is replaced, but never taken away: whoever has one of these can rely on it. */
+/**
+ * A channel that has a log. A log may be replaced, but is never removed, so code with a reference of this type can rely
+ * on it.
+ */
 export interface LoggedChannel extends Channel {
   log: ChannelLog
 }
@@ -48,37 +54,37 @@ export function hasLog(channel: Channel): channel is LoggedChannel {
   return channel.log !== null
 }
 
-/** One channel on this node: its log, and who listens. */
+/** One channel on this node: its log and its subscribers. */
 export class Channel {
   readonly name: string
-  /** The name as JSON, made once. */
+  /** The name as JSON, encoded once. */
   readonly nameJson: string
   readonly subscribers = new Set<Subscriber>()
   readonly waiters = new Set<LogReader>()
   readonly readers = new Set<Reader>()
   state: ChannelState = 'joining'
-  /** The broker has refused it: nobody holds it any more, and whoever asks again gets another one. */
+  /** The broker has refused it. Then the channel is removed, and a new subscribe creates a new one. */
   isRefused = false
-  /** Whether somebody reads from its log; then it has one as soon as it counts. */
+  /** Whether somebody reads from its log. Then the log is created as soon as messages are counted. */
   keepsLog = false
-  /** `null` while nobody needs one. See {@link LoggedChannel}. */
+  /** `null` while no log is needed. See {@link LoggedChannel}. */
   log: ChannelLog | null = null
-  /** The log from before the connection broke, until the hole behind it is filled. */
+  /** The log from before the connection broke, until the hole after it is filled. */
   before: ChannelLog | null = null
-  /** What the next flush delivers. */
+  /** The messages that the next flush delivers. */
   pending: Entry[] = []
-  /** Requests that are at work on this channel. */
+  /** The number of requests that are using this channel. It is retained while they do. */
   interest = 0
-  /** When the last listener or request left, in ms since the process started. */
+  /** When the last subscriber or request left, in ms since the process started. */
   idleSince = 0
-  /** Resolves when the channel is live, or when those who wait for that should look again. */
+  /** Resolves when the channel is live, or when its state has changed so that waiters must check it again. */
   settled: Promise<void>
-  /** The newest message's place: counts within its beacon. */
+  /** The position of the newest message: the current beacon, and the count since that beacon. */
   #beacon = 0
   #count = 0
   #settle!: () => void
   readonly #compression: Compression | null
-  /** One for each format. */
+  /** The shared frames, one object for each format. */
   readonly #shared = [new SharedFrames(), new SharedFrames(), new SharedFrames(), new SharedFrames()] as const
 
   constructor(name: string, compression: Compression | null) {
@@ -88,12 +94,12 @@ export class Channel {
     this.settled = this.#unsettled()
   }
 
-  /** Messages that are kept, those from before a hole included. */
+  /** The number of messages in the logs, including the log from before a hole. */
   get logMessages(): number {
     return (this.log?.size ?? 0) + (this.before?.size ?? 0)
   }
 
-  /** The memory that the logs take. */
+  /** The memory that the logs use. */
   get logBytes(): number {
     return (this.log?.bytes ?? 0) + (this.before?.bytes ?? 0)
   }
@@ -104,7 +110,7 @@ export class Channel {
     )
   }
 
-  /** Numbers a message that has come. */
+  /** Assigns the next number to a received message. */
   count(beacon: number, json: string, at: number, order: number): Entry {
     if (this.#beacon !== beacon) {
       this.#beacon = beacon
@@ -113,7 +119,10 @@ export class Channel {
     return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, order }
   }
 
-  /** Numbers a message that is not delivered, and drops what is before it: whoever lacks that has a gap in any case. */
+  /**
+   * Assigns a number to a message that is not delivered. The log drops all earlier messages, because a client that
+   * lacks them has a gap in any case.
+   */
   skip(beacon: number): Position {
     const { count } = this.count(beacon, '', 0, 0)
     const position = { beacon, count }
@@ -121,23 +130,25 @@ export class Channel {
     return position
   }
 
-  /** Where the channel stands: behind every message that has come. */
+  /** The head: the position after every message received so far. */
   head(beacon: number): Position {
     return this.#beacon === beacon ? { beacon, count: this.#count } : { beacon, count: 0 }
   }
 
-  /** A log that keeps what {@link readers} lack. */
+  /** Creates a log that retains the messages that {@link readers} have not received. */
   startLog(limits: LogLimits, start: Position, reason: GapReason): ChannelLog {
     return new ChannelLog(limits, start, reason, (run) => this.#lowestPlace(run))
   }
 
-  /** What comes after `place` is kept until `reader` has moved on. */
+  /** Adds a reader. Messages after `place` are retained until the reader has moved on. */
   addReader(reader: Reader, place: Position): void {
     this.readers.add(reader)
     this.log?.keepFrom(place)
   }
 
-  /** Counting starts here. With a log from before there is a hole to fill first. */
+  /**
+   * Begins to count messages at this beacon. If there is a log from before, there is a hole that must be filled first.
+   */
   begin(beacon: number, limits: LogLimits): void {
     this.#beacon = beacon
     this.#count = 0
@@ -145,7 +156,7 @@ export class Channel {
       this.live()
       return
     }
-    // If it breaks a second time before it was filled, the first hole is still the one that matters.
+    // If the connection breaks again before the hole is filled, the hole still begins at the end of the first log.
     this.before ??= this.log
     this.log = this.startLog(limits, { beacon, count: 0 }, 'broker')
     this.state = 'filling'
@@ -156,42 +167,48 @@ export class Channel {
     this.#settle()
   }
 
-  /** The broker refuses it: those who listen are told, and those who wait for it see it. */
+  /**
+   * The broker refuses the channel. Its subscribers and readers are informed, and requests that wait for it check it
+   * again.
+   */
   refuse(): void {
     this.isRefused = true
     this.wake()
     for (const listener of [...this.subscribers, ...this.waiters]) listener.refused(this)
   }
 
-  /** Has those who wait for it look again. */
+  /** Makes everybody who waits for {@link settled} check the state again. */
   wake(): void {
     this.#settle()
     this.settled = this.#unsettled()
   }
 
-  /** The connection broke, with `beacon` as the last one: what comes next can't be numbered before the next. */
+  /** The connection broke, and `beacon` was the last beacon. Messages cannot be numbered until the next beacon. */
   broken(beacon: number): void {
     if (this.state === 'live') {
-      // The hole begins here, not behind the last message: another node may hold the channel only since this beacon.
+      // The hole begins at the head, not after the last message: another node may hold the channel only since this
+      // beacon.
       this.log?.reach(this.head(beacon))
       this.settled = this.#unsettled()
     }
     this.state = 'joining'
   }
 
-  /** The frames of everything pending, made once and shared by all who get just that. */
+  /**
+   * The frames of all pending messages in one buffer. It is made once, and shared by all subscribers with this format.
+   */
   batch(format: FrameFormat): Buffer {
     const shared = this.#sharedBy(format)
     return (shared.joined ??= this.#joined(format))
   }
 
-  /** The same, one by one. */
+  /** The frames of all pending messages, one buffer for each. */
   frames(format: FrameFormat): readonly Buffer[] {
     const shared = this.#sharedBy(format)
     return (shared.single ??= this.pending.map((entry) => this.frame(entry, format)))
   }
 
-  /** Everything pending has been delivered. */
+  /** Called when all pending messages have been delivered. */
   delivered(): void {
     this.pending = []
     for (const shared of this.#shared) shared.clear()
@@ -230,7 +247,7 @@ export class Channel {
   }
 }
 
-/** What a flush encodes, made only if somebody needs it. */
+/** The frames of one flush, which are made only if a subscriber needs them. */
 class SharedFrames {
   single: readonly Buffer[] | null = null
   joined: Buffer | null = null

@@ -3,11 +3,11 @@ import type { FrameFormat } from './frames.ts'
 import type { Entry } from './log.ts'
 
 /**
- * Delivers messages: whatever arrives in one turn of the event loop goes to a socket in one write, over all its
- * channels, in order. A frame is made once and shared by all.
+ * Delivers messages to subscribers. All messages of one turn of the event loop go to a socket in one write, over all
+ * its channels, in order. A frame is made once and shared by all subscribers.
  */
 export class FanOut {
-  /** Channels with something pending. */
+  /** Channels with pending messages. */
   #dirty: Channel[] = []
   #isScheduled = false
 
@@ -39,7 +39,7 @@ function deliverOne(channel: Channel): void {
   let frames: Buffer
   for (const subscriber of channel.subscribers) {
     if (subscriber.isLagging) continue
-    // Most have the same as the one before.
+    // Most subscribers have the same format as the one before.
     if (subscriber.format !== format) {
       format = subscriber.format
       frames = channel.batch(format)
@@ -73,7 +73,9 @@ function deliverMany(channels: readonly Channel[]): void {
   }
 }
 
-/** The frames of several channels in one piece, kept for the next subscriber if that has the same channels. */
+/**
+ * The frames of several channels in one buffer. It is reused if the next subscriber has the same channels and format.
+ */
 class MergedFrames {
   #channels: readonly Channel[] = []
   #format: FrameFormat | null = null
@@ -92,13 +94,13 @@ class MergedFrames {
   }
 }
 
-/** In the order in which the messages came. */
+/** Merges the frames of the channels in the order of arrival. */
 function merge(channels: readonly Channel[], format: FrameFormat): Buffer {
   const frames = channels.flatMap((channel) => {
     const shared = channel.frames(format)
     return channel.pending.map((entry, i) => ({ order: entry.order, frame: shared[i]! }))
   })
-  // Stable: what was filled in from another node has no order of arrival, and stays in its own.
+  // The sort is stable: entries from another node all have order 0, and keep their own order.
   frames.sort((a, b) => a.order - b.order)
   return Buffer.concat(frames.map(({ frame }) => frame))
 }

@@ -3,52 +3,52 @@ import { constants, deflateRawSync } from 'node:zlib'
 import type { Entry } from './log.ts'
 import { formatPosition } from './position.ts'
 
-/** How a subscriber gets its messages. Those who want the same share the same buffers. */
+/** The format of a subscriber's messages. Subscribers with the same format share the same buffers. */
 export interface FrameFormat {
   readonly positions: boolean
   readonly compressed: boolean
 }
 
-/** As for `node:zlib`. */
+/** Options of `node:zlib`. */
 export interface DeflateOptions {
   readonly level: number | undefined
   readonly memLevel: number | undefined
   readonly strategy: number | undefined
 }
 
-/** Messages from this many bytes on are compressed, for those who take it. */
+/** Messages of at least this size are compressed, for clients that accept it. */
 export interface Compression {
   readonly thresholdBytes: number
   readonly options: DeflateOptions
 }
 
 const TEXT = 0x81
-/** With RSV1: the payload is deflated (RFC 7692 6). */
+/** A text frame with RSV1 set: the payload is deflated (RFC 7692 6). */
 const COMPRESSED_TEXT = 0xc1
 
-/** An unmasked, unfragmented text frame (RFC 6455 5.2): one buffer that any number of sockets can be given. */
+/** An unmasked, unfragmented text frame (RFC 6455 5.2). The same buffer can be written to any number of sockets. */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text)
   const frame = frameFor(TEXT, length)
-  // Nothing but ASCII, which is most of what there is, is copied several times as fast.
+  // Most texts are ASCII, and `latin1` copies them several times faster than `utf8`.
   frame.write(text, frame.length - length, length === text.length ? 'latin1' : 'utf8')
   return frame
 }
 
 /**
- * The same, compressed once for all who take it: without context takeover (RFC 7692 7.1.1), so that it does not depend on
- * what a socket was sent before.
+ * A compressed text frame. It is compressed once for all clients that accept it, without context takeover (RFC 7692
+ * 7.1.1), so that it does not depend on earlier messages of a socket.
  */
 export function compressedTextFrame(text: string, options: DeflateOptions): Buffer {
   const deflated = deflateRawSync(text, { ...options, finishFlush: constants.Z_SYNC_FLUSH })
-  // A sync flush ends in 00 00 ff ff, which is left out (RFC 7692 7.2.1).
+  // A sync flush ends with 00 00 ff ff, which must be removed (RFC 7692 7.2.1).
   const payload = deflated.subarray(0, deflated.length - 4)
   const frame = frameFor(COMPRESSED_TEXT, payload.length)
   payload.copy(frame, frame.length - payload.length)
   return frame
 }
 
-/** A frame with its header written and room for the payload. */
+/** Allocates a frame with its header written, and with room for the payload. */
 function frameFor(firstByte: number, length: number): Buffer {
   const headerBytes = length < 126 ? 2 : length < 65536 ? 4 : 10
   const frame = Buffer.allocUnsafe(headerBytes + length)
@@ -71,8 +71,8 @@ export function messageFrame(message: ServerMessage): Buffer {
 }
 
 /**
- * A `message` as JSON text. Keys are in the original's order. `channelJson` is the channel's name as JSON, made once
- * a channel.
+ * A `message` as JSON text. The keys have the order of the original. `channelJson` is the name of the channel as JSON,
+ * which is encoded once per channel.
  */
 export function entryText(entry: Entry, channelJson: string, withPosition: boolean): string {
   const text = `{"__type":"message","body":${entry.json},"channel":${channelJson}`
@@ -80,8 +80,8 @@ export function entryText(entry: Entry, channelJson: string, withPosition: boole
 }
 
 /**
- * `subscribeOk` with its additions, as JSON text: `resumed` is what became of the position that the client came with, if it
- * came with one.
+ * `subscribeOk` with its additions, as JSON text. `resumed` is the result for the position that the client sent; `null`
+ * if it sent none.
  */
 export function subscribedText(
   channelJson: string,
@@ -99,7 +99,7 @@ export function subscribedText(
   return `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}${messages}}`
 }
 
-/** The entries of a replay, as the JSON text of `subscribeOk`'s `messages`. */
+/** The entries of a replay as JSON text, for the field `messages` of `subscribeOk`. */
 function replayText(entries: readonly Entry[]): string {
   return `[${entries.map((entry) => `[${entry.json},"${formatPosition(entry)}"]`).join(',')}]`
 }

@@ -1,55 +1,55 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { comparePositions, isSameRun, positionOf, type Position } from './position.ts'
 
-/** One message as a log keeps it. */
+/** One message in a log. */
 export interface Entry extends Position {
-  /** The body as JSON text: every use of it, frame, long-poll answer or replay, is JSON. */
+  /** The body as JSON text, because frames, long-poll answers and replays all need JSON. */
   readonly json: string
-  /** What it counts against the limits, see {@link entryBytes}. */
+  /** The size that counts against the limits, see {@link entryBytes}. */
   readonly bytes: number
-  /** When this node got it, in ms since the process started. */
+  /** When this node received it, in ms since the process started. */
   readonly at: number
-  /** Counts up over all channels of this node: the order of arrival. 0 for what came from another node. */
+  /** The order of arrival over all channels of this node; 0 for an entry from another node. */
   readonly order: number
 }
 
 export interface LogLimits {
-  /** Entries at most. */
+  /** The maximum number of entries. */
   readonly maxMessages: number
-  /** Bytes at most, see {@link entryBytes}. */
+  /** The maximum number of bytes, see {@link entryBytes}. */
   readonly maxBytes: number
-  /** Bytes at most while somebody lacks them still, see {@link ChannelLog.keepFrom}. */
+  /** The maximum number of bytes while a reader still needs entries, see {@link ChannelLog.keepFrom}. */
   readonly maxUndeliveredBytes: number
 }
 
-/** The earliest place from which somebody still has to be given everything; `null` for nobody. */
+/** Returns the lowest position of all readers that still need the messages after it; `null` if there is none. */
 export type LowestNeeded = (run: number) => Position | null
 
-/** The object around the text, its slot in the log, and the header of the text. */
+/** The entry object, its slot in the log, and the header of the string. */
 const OVERHEAD_BYTES = 110
 
 /**
- * The memory that an entry with this text takes. V8 stores a text with one byte a character, or with two if a single
- * character needs them. Text that is longer in UTF-8 than in characters is not ASCII, so it may be of the second kind.
+ * The memory that an entry with this text uses. V8 stores a string with one byte per character, or with two bytes per
+ * character if one of them needs it. A text with more bytes in UTF-8 than characters is not ASCII, so it may need two.
  */
 export function entryBytes(json: string): number {
   const isAscii = Buffer.byteLength(json) === json.length
   return OVERHEAD_BYTES + (isAscii ? json.length : 2 * json.length)
 }
 
-/** Takes the place of a dropped entry, so that the log does not keep the text of that one. */
+/** Replaces a dropped entry, so that the log does not keep its text in memory. */
 const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, at: 0, order: 0 }
 
 /**
- * The last messages of one channel, without a hole: everything after `start` up to `head` is in here, all of one run of the
- * broker. Appending keeps the bounds of messages and bytes, the hub's sweep keeps the bound of age.
+ * The last messages of one channel, without a hole: it contains every message after `start` up to `head`, all of one
+ * run of the broker. `append` applies the limits of messages and bytes. The hub's sweep applies the limit of age.
  *
- * A log hands out copies of its positions: an entry is a position too, but whoever keeps it keeps its text.
+ * The log returns copies of positions: an entry is a position too, but a reference to it would keep its text in memory.
  */
 export class ChannelLog {
   readonly #limits: LogLimits
   #entries: Entry[] = []
-  /** The slots before this index are {@link DROPPED}. The array is cut when they are many. */
+  /** The slots before this index are {@link DROPPED}. The array is cut when there are many of them. */
   #first = 0
   #bytes = 0
   #start: Position
@@ -57,9 +57,9 @@ export class ChannelLog {
   /** `null` while the newest entry is the head. */
   #head: Position | null
   readonly #lowestNeeded: LowestNeeded
-  /** The lowest needed position, or an earlier one: readers move on without notice. */
+  /** The lowest position that a reader needs, or an earlier one: readers move on without telling the log. */
   #floor: Position | null
-  /** The size from which the lowest needed position is asked for again. */
+  /** The size at which the lowest needed position is determined again. */
   #askAtSize = 0
 
   constructor(limits: LogLimits, start: Position, reason: GapReason, lowestNeeded: LowestNeeded) {
@@ -71,22 +71,22 @@ export class ChannelLog {
     this.#floor = lowestNeeded(start.beacon)
   }
 
-  /** Everything after this position is in the log. */
+  /** The log contains every message after this position. */
   get start(): Position {
     return this.#start
   }
 
-  /** Why what lies before `start` is not here: what a client is told that asks for it. */
+  /** Why messages before `start` are missing. A client that needs them receives this reason. */
   get startReason(): GapReason {
     return this.#startReason
   }
 
-  /** Whether what lies before `start` was here once: then no other node will have it either. */
+  /** Whether the log contained messages before `start` and dropped them. Then other nodes have dropped them too. */
   get isTrimmed(): boolean {
     return this.#startReason === 'expired' || this.#startReason === 'overflow'
   }
 
-  /** Up to where the channel is known: the newest entry, or the position at which the log was begun. */
+  /** The last known position: of the newest entry, or the position at which the log began. */
   get head(): Position {
     return this.#head ?? positionOf(this.#entries.at(-1)!)
   }
@@ -106,19 +106,19 @@ export class ChannelLog {
     this.#keepBounds()
   }
 
-  /** To be called now and then: what was kept beyond the bounds may no longer be needed. */
+  /** Drops entries that were retained beyond the limits and are no longer needed. Must be called periodically. */
   trim(): void {
     this.#askAtSize = 0
     this.#keepBounds()
   }
 
-  /** Keeps everything after `position` beyond the usual bounds, until the reader that needs it has moved on. */
+  /** Retains everything after `position` beyond the usual limits, until the reader that needs it has moved on. */
   keepFrom(position: Position): void {
     if (!isSameRun(position.beacon, this.#start.beacon)) return
     if (this.#floor === null || comparePositions(position, this.#floor) < 0) this.#floor = position
   }
 
-  /** The message at this position is not kept: the log begins anew behind it. */
+  /** The message at this position is not kept. The log becomes empty, and begins after it. */
   skip(position: Position): void {
     this.#entries = []
     this.#first = 0
@@ -128,12 +128,12 @@ export class ChannelLog {
     this.#head = position
   }
 
-  /** Nothing came between the newest entry and `head`. */
+  /** Moves the head forward. No message is between the newest entry and `head`. */
   reach(head: Position): void {
     this.#head = head
   }
 
-  /** Puts older entries in front, so that the log now reaches back to `start`. */
+  /** Inserts older entries at the beginning. The log then begins at `start`. */
   prepend(entries: readonly Entry[], start: Position, reason: GapReason): void {
     if (entries.length > 0) {
       this.#entries = entries.concat(this.#entries.slice(this.#first))
@@ -145,17 +145,20 @@ export class ChannelLog {
     this.#startReason = reason
   }
 
-  /** Throws away what is older than `time`, in ms since the process started, whether it is needed or not. */
+  /** Drops the entries that are older than `time` (in ms since the process started), whether they are needed or not. */
   dropBefore(time: number, reason: 'expired' | 'overflow'): void {
     while (this.size > 0 && this.#entries[this.#first]!.at < time) this.#dropFirst(reason)
   }
 
-  /** Whether nothing after `position` was thrown away or never seen. How old it is does not matter. */
+  /** Whether every message after `position` is in the log. The age of the position does not matter. */
   covers(position: Position): boolean {
     return isSameRun(position.beacon, this.#start.beacon) && comparePositions(position, this.#start) >= 0
   }
 
-  /** The position of the newest entry that is not after `position`, or the start: nothing is between. */
+  /**
+   * The position of the newest entry that is not after `position`, or the start of the log. No message is between the
+   * two.
+   */
   lastUpTo(position: Position): Position {
     const index = this.#indexAfter(position) - 1
     return index < this.#first ? this.#start : positionOf(this.#entries[index]!)
@@ -166,7 +169,7 @@ export class ChannelLog {
     return this.#entries[this.#indexAfter(position)] ?? null
   }
 
-  /** Whether what comes next may push out entries after `position`: whoever reads from there should do it now. */
+  /** Whether further messages may soon drop entries after `position`. A reader at this position should read now. */
   isUrgent(position: Position): boolean {
     const { maxMessages, maxBytes } = this.#limits
     const isHalfFull = this.size * 2 > maxMessages || this.#bytes * 2 > maxBytes
@@ -174,8 +177,8 @@ export class ChannelLog {
   }
 
   /**
-   * The entries after `position`, oldest first: all of them, or as many as `maxBytes` allow, one at least. Ask
-   * {@link covers} before.
+   * The entries after `position`, oldest first: all of them, or as many as fit into `maxBytes`, but at least one. The
+   * caller must check {@link covers} first.
    */
   after(position: Position, maxBytes = Infinity): Entry[] {
     const from = this.#indexAfter(position)
@@ -199,7 +202,7 @@ export class ChannelLog {
     return low
   }
 
-  /** The newest entry always stays: whoever is a moment late can still be given it. */
+  /** The newest entry is never dropped, so that a reader that is slightly late can still get it. */
   #keepBounds(): void {
     while (this.size > 1 && this.#isOver && !this.#isKept()) this.#dropFirst('overflow')
   }
@@ -208,15 +211,15 @@ export class ChannelLog {
     return this.size > this.#limits.maxMessages || this.#bytes > this.#limits.maxBytes
   }
 
-  /** Whether the oldest entry stays although the log is over its bounds. */
+  /** Whether the oldest entry is retained although the log is over its limits. */
   #isKept(): boolean {
     return this.#bytes <= this.#limits.maxUndeliveredBytes && this.#isNeeded()
   }
 
-  /** Whether a reader still has to be given the oldest entry. */
+  /** Whether a reader still needs the oldest entry. */
   #isNeeded(): boolean {
     if (this.#floor === null || !this.#isAfter(this.#floor)) return false
-    // There may be many readers: they are asked now and then, not at every message.
+    // There may be many readers, so their positions are not checked at every message.
     if (this.size < this.#askAtSize) return true
     this.#floor = this.#lowestNeeded(this.#start.beacon)
     const isNeeded = this.#floor !== null && this.#isAfter(this.#floor)
@@ -236,7 +239,7 @@ export class ChannelLog {
     this.#entries[this.#first] = DROPPED
     this.#first += 1
     if (this.size === 0) this.#head ??= this.#start
-    // Cutting now and then keeps the cost of dropping constant.
+    // The array is cut only from time to time, so that the amortized cost of a drop is constant.
     if (this.#first > 64 && this.#first * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first)
       this.#first = 0

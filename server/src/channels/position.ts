@@ -1,23 +1,25 @@
 /**
- * A place in the one order that all nodes see: the last beacon, and how many messages the channel has had since.
- * A log entry is itself a position, so that numbering a message allocates nothing more.
+ * A position in the total order that all nodes share: the last beacon, and the number of messages of the channel since
+ * that beacon. A log entry is itself a position, so numbering a message needs no further allocation.
  */
 export interface Position {
   readonly beacon: number
   readonly count: number
 }
 
-/** A copy, for those who keep the position and not the entry. */
+/** A copy of the position. It does not keep a whole entry in memory. */
 export function positionOf({ beacon, count }: Position): Position {
   return { beacon, count }
 }
 
-/** How many runs of a broker can be told apart, in the low part of a beacon's number; above it are ms. */
+/**
+ * The number of different runs of a broker. The run is in the low part of a beacon's number, and the ms are above it.
+ */
 const RUNS = 1024
 
 /**
- * A beacon's number: a time, and the run of the broker that it was made in. Within a run numbers go up. Of those of two runs
- * nobody can know which came first (a restart may lose the last number, and a failover the clock), so they are not
+ * Makes the number of a beacon from a time and the run of the broker. Numbers increase within a run. The order of
+ * numbers of two runs is unknown (a restart may lose the last number, a failover may change the clock), so they are not
  * compared.
  */
 export function makeBeacon(ms: number, run: number): number {
@@ -28,12 +30,15 @@ export function timeOfBeacon(beacon: number): number {
   return Math.floor(beacon / RUNS)
 }
 
-/** Whether two beacons are of the same run of the broker; or two positions, by their beacons. */
+/** Whether two beacons are of the same run of the broker. To compare the runs of two positions, pass their beacons. */
 export function isSameRun(a: number, b: number): boolean {
   return a % RUNS === b % RUNS
 }
 
-/** Negative if `a` is before `b`, 0 if they are the same place, positive if it is after. Only within a run. */
+/**
+ * Returns a negative number if `a` is before `b`, 0 if they are equal, a positive number if `a` is after `b`. Both must
+ * be of the same run.
+ */
 export function comparePositions(a: Position, b: Position): number {
   return a.beacon - b.beacon || a.count - b.count
 }
@@ -41,9 +46,10 @@ export function comparePositions(a: Position, b: Position): number {
 let formattedBeacon = 0
 let beaconText = '0'
 
-/** As it travels on the wire: two numbers in base 36. */
+/** The position in the wire format: two numbers in base 36. */
 export function formatPosition({ beacon, count }: Position): string {
-  // Messages come by the thousand between two beacons, and such large numbers are slow to format.
+  // The text of the beacon is cached: there may be thousands of messages between two beacons, and formatting a large
+  // number is slow.
   if (beacon !== formattedBeacon) {
     formattedBeacon = beacon
     beaconText = beacon.toString(36)
@@ -53,7 +59,7 @@ export function formatPosition({ beacon, count }: Position): string {
 
 const PATTERN = /^([0-9a-z]{1,11})\.([0-9a-z]{1,11})$/
 
-/** The reverse; `null` for what no server of this kind has made. */
+/** Parses the wire format. Returns `null` for a text that no server of this kind has made. */
 export function parsePosition(text: string): Position | null {
   const match = PATTERN.exec(text)
   if (match === null) return null

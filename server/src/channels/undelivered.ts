@@ -2,18 +2,21 @@ import type { Channel, Reader } from './channel.ts'
 import type { Position } from './position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** How long what a session lacks is kept after it went to another node, which may have to ask for it. In ms. */
+/**
+ * How long the messages for a session are retained after it has moved to another node, which may have to request them.
+ * In ms.
+ */
 const MOVING_MS = 10_000
 
 /**
- * What the long-poll sessions that were here last have not been given for certain. Between two polls nobody waits, and an
- * answer may get lost, so the logs are told to keep it: from where the last poll began until the next one, or until the
- * session has expired.
+ * Tracks which messages have not certainly been delivered, for the long-poll sessions whose last request was served
+ * here. Between two polls there is no reader, and an answer may be lost. So the logs retain the messages from the
+ * position at which the last poll began, until the next poll or until the session has expired.
  */
 export class Undelivered {
   readonly #sessions = new Map<string, SessionReader>()
 
-  /** From now on the session is served here, and lives for `lifeMs` at least. */
+  /** Returns the reader of a session that is now served here. It lives for at least `lifeMs`. */
   reader(session: string, lifeMs: number): SessionReader {
     let reader = this.#sessions.get(session)
     if (reader === undefined) {
@@ -24,41 +27,41 @@ export class Undelivered {
     return reader
   }
 
-  /** Whether a session of a client of the base is known here, and should live for `ms` more. */
+  /** Whether a session of a client of the base protocol is known here, and will live for at least `ms` more. */
   shouldLive(session: string, ms: number): boolean {
     const reader = this.#sessions.get(session)
     return reader !== undefined && reader.isOfBase && reader.until - uptimeMs() > ms
   }
 
-  /** The session has lost a channel. */
+  /** The session is no longer subscribed to the channel. */
   forget(session: string, channel: string): void {
     this.#sessions.get(session)?.forget(channel)
   }
 
-  /** The session has gone on at another node. */
+  /** The session has continued on another node. */
   moved(session: string): void {
     const reader = this.#sessions.get(session)
     if (reader !== undefined) reader.until = uptimeMs() + MOVING_MS
   }
 
-  /** The session is no more. */
+  /** The session has ended. */
   end(session: string): void {
     this.#sessions.get(session)?.release()
     this.#sessions.delete(session)
   }
 
-  /** Lets go of the sessions that have expired. */
+  /** Releases the sessions that have expired. Must be called periodically. */
   sweep(): void {
     const now = uptimeMs()
     for (const [session, { until }] of this.#sessions) if (until <= now) this.end(session)
   }
 }
 
-/** One session, as the channels' logs see it. */
+/** One session as a reader of channel logs. */
 export class SessionReader implements Reader {
-  /** When the session will have expired, in ms since the process started. */
+  /** When the session expires, in ms since the process started. */
   until = 0
-  /** Whether its client knows no additions. */
+  /** Whether the client speaks the base protocol, without the additions. */
   isOfBase = false
   readonly #places = new Map<Channel, Position>()
 
@@ -66,13 +69,13 @@ export class SessionReader implements Reader {
     return this.#places.get(channel) ?? null
   }
 
-  /** The session has everything of the channel up to `place`. */
+  /** The session has received every message of the channel up to `place`. Later messages are retained. */
   keep(channel: Channel, place: Position): void {
     this.#places.set(channel, place)
     channel.addReader(this, place)
   }
 
-  /** The session has no others. */
+  /** Releases every channel that is not in `names`. */
   keepOnly(names: { has(name: string): boolean }): void {
     for (const channel of this.#places.keys()) if (!names.has(channel.name)) this.#drop(channel)
   }

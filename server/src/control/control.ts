@@ -8,13 +8,16 @@ import type { Match } from '../input/match.ts'
 
 const VERSION = 1
 
-/** An entry as it travels: its position, its body, its age in ms. */
+/** The form of a log entry in a control message: position, body, age in ms. */
 export type SentEntry = readonly [position: string, body: string, ageMs: number]
 
 export type ControlMessage =
   /** From this message on, every node counts messages from 0 under the beacon number `n`. */
   | { readonly type: 'beacon'; readonly n: number }
-  /** To all nodes: how far back do your logs of these channels reach, and what was the last message up to `at`? */
+  /**
+   * A request to all nodes: how far back do your logs of these channels reach, and what was the last message up to
+   * `at`?
+   */
   | {
       readonly type: 'where'
       readonly id: number
@@ -22,8 +25,9 @@ export type ControlMessage =
       readonly channels: readonly (readonly [channel: string, at: string])[]
     }
   /**
-   * The answer to `where`, from every node, to the asking node. `channels` has only those that the node can speak of, by their
-   * index in the question: the log has everything after `start`, and nothing was published after `last` up to `at`.
+   * The answer to `where`, sent by every node to the requesting node. `channels` only contains the channels that the
+   * node knows, by their index in the request. The log has every message after `start`, and no message was published
+   * after `last` up to `at`.
    */
   | {
       readonly type: 'whereIs'
@@ -31,7 +35,10 @@ export type ControlMessage =
       readonly node: string
       readonly channels: readonly (readonly [index: number, start: string, last: string])[]
     }
-  /** To one node: the newest messages of the channel after `after`, up to and with `before`, of `bytes` at most. */
+  /**
+   * A request to one node: the newest messages of the channel after `after` (exclusive) up to `before` (inclusive),
+   * with at most `bytes` bytes.
+   */
   | {
       readonly type: 'getPage'
       readonly id: number
@@ -42,8 +49,9 @@ export type ControlMessage =
       readonly bytes: number
     }
   /**
-   * The answer to `getPage`: all `count` messages after `start`, up to and with the `before` of the question. `start` is `null`
-   * where the node does not have them (any more). `needs` is 0, or the size of a first message that is larger than `bytes`.
+   * The answer to `getPage`: all `count` messages after `start` up to the `before` of the request (inclusive). `start`
+   * is `null` if the node does not have them, or no longer. `needs` is 0, or the size of a first message that is larger
+   * than `bytes`.
    */
   | {
       readonly type: 'page'

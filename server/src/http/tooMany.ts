@@ -7,7 +7,7 @@ export const NO_ROOM_RETRY_SECONDS = 5
 
 /**
  * Sets the status and headers of a 429. A page of another origin can read `Retry-After` only if it is exposed by CORS. The
- * names that the application exposes stay.
+ * header names that the application exposes are kept.
  */
 export function setTooMany(res: Response, retryAfterSeconds: number): Response {
   return res

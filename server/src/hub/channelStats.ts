@@ -1,7 +1,7 @@
 import type { Channel } from '../channels/channel.ts'
 
 export interface ChannelStats {
-  /** How many listen to each channel: WebSocket connections and waiting polls. */
+  /** The number of subscribers of each channel: WebSocket connections and waiting polls. */
   readonly localSubscriptions: Record<string, number>
   readonly channels: number
   readonly logMessages: number
@@ -9,7 +9,7 @@ export interface ChannelStats {
 }
 
 export function channelStats(channels: Iterable<Channel>): ChannelStats {
-  // Without a prototype, so that `__proto__` is a name like any other.
+  // The object has no prototype, so that `__proto__` is an ordinary key.
   const localSubscriptions = Object.create(null) as Record<string, number>
   const sum = { channels: 0, logMessages: 0, logBytes: 0 }
   for (const { name, logMessages, logBytes, subscribers, waiters } of channels) {

@@ -27,41 +27,45 @@ export interface HubOptions {
   readonly codec: ControlCodec
   readonly controlChannel: string
   readonly controlNamespace: string
-  /** Whether every channel keeps a log; otherwise only those that long-poll reads from do. */
+  /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
   readonly recovery: boolean
-  /** The largest body that is delivered. */
+  /** The maximum size of a body that is delivered, in bytes. */
   readonly maxPublishedBytes: number
   readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
-  /** How messages are compressed for those who take it; `null` for nobody. */
+  /** How messages are compressed for clients that accept it; `null` disables compression. */
   readonly compression: Compression | null
-  /** Bytes of logs in flight between this node and others at most. */
+  /** The maximum number of bytes of logs that are in flight between this node and other nodes. */
   readonly backfillBytes: number
-  /** How long a channel that nobody listens to any more is kept for those who come back. */
+  /** How long a channel without subscribers is retained for clients that come back. */
   readonly retentionMs: number
 }
 
-/** How a subscription begins. */
+/** The initial state of a subscription. */
 export interface SubscribeResult<C extends Channel = Channel> {
   readonly channel: C
-  /** Where the channel stands; everything after it is live. */
+  /** The head of the channel. Every later message is delivered live. */
   readonly head: Position
-  /** What the client has missed, all of it; empty if there was a gap. */
+  /** All messages that the client has missed; empty if there is a gap. */
   readonly missed: readonly Entry[]
-  /** Why the client can't be given what it missed. */
+  /** Why the client cannot receive the messages that it missed; `null` if there is no gap. */
   readonly gap: GapReason | null
 }
 
 const SWEEP_INTERVAL_MS = 1000
 
 /**
- * The channels of this node, and who listens to them. Knows no transport and no broker: messages come in through a
- * {@link Backend} and go out to {@link Subscriber}s at once, or wait in the logs for {@link LogReader}s.
+ * All channels of this node and their subscribers. The hub is independent of transports and of the broker. Messages
+ * come in through a {@link Backend}. They are delivered to {@link Subscriber}s immediately, or stay in the logs for
+ * {@link LogReader}s.
  */
 export class Hub {
   readonly node = randomUUID()
-  /** What other nodes say that is not the hub's own business. */
+  /** Receives the control messages that the hub does not handle itself. */
   onControl: (message: ControlMessage) => void = () => {}
-  /** It hears other nodes again, after it may have missed what they said for so long. Not called the first time. */
+  /**
+   * Called when the node receives control messages again, after it may have missed some for `downMs`. Not called at the
+   * first connect.
+   */
   onBack: (downMs: number) => void = () => {}
 
   readonly #options: HubOptions
@@ -73,10 +77,10 @@ export class Hub {
   readonly #membership: Membership
   readonly #nodeChannel: string
   readonly #sweeper: NodeJS.Timeout
-  /** Everything that was wanted when the connection came up is confirmed. */
+  /** Whether all subscriptions that were requested when the connection came up are confirmed. */
   #isReady = false
   #isClosed = false
-  /** Since when it may have missed something; `null` while it hears everything. */
+  /** Since when control messages may have been missed; `null` while all are received. */
   #downSince: number | null = null
   readonly #listening = deferred()
   #order = 0
@@ -119,22 +123,24 @@ export class Hub {
     this.#sweeper.unref()
   }
 
-  /** Whether messages are coming in: connected, and all subscriptions confirmed. */
+  /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
   get isListening(): boolean {
     return this.#isReady && this.#options.backend.isConnected && !this.#isClosed
   }
 
-  /** Names that clients can't subscribe to. */
+  /** Whether clients cannot subscribe to this name. */
   isReserved(channel: string): boolean {
     return isReservedName(channel, this.#options)
   }
 
-  /** What the broker can't do for now although it is there, in a word; `null` if all is well. */
+  /**
+   * The reason why a connected broker cannot do everything that is needed, as a short text; `null` if there is none.
+   */
   get trouble(): string | null {
     return this.#options.backend.trouble
   }
 
-  /** Resolves when messages are coming in. */
+  /** Resolves when messages are received. */
   async start(): Promise<void> {
     const receiver: BackendReceiver = {
       message: (channel, body) => this.#receive(channel, body),
@@ -142,7 +148,7 @@ export class Hub {
       down: (error) => this.#down(error),
     }
     const started = this.#options.backend.start(receiver)
-    // Closed before it was ever started, it ends too.
+    // The race lets it end also if the hub is closed before the backend has started.
     await Promise.race([started, this.#listening.promise])
     await Promise.all([started, this.#listening.promise])
   }
@@ -170,16 +176,17 @@ export class Hub {
     return backend.publish(channel, codec.encode(channel, message))
   }
 
-  /** What {@link channelStats} says of the channels of this node. */
+  /** The {@link channelStats} of this node. */
   stats(): ChannelStats {
     return channelStats(this.#channels.values())
   }
 
   /**
-   * Makes `subscriber` a listener of the channel from `since` on, or from now. `confirm` is called in the moment in
-   * which it becomes one: what it writes comes before every live message.
+   * Adds a subscriber to the channel, from the position `since`, or from now. `confirm` is called synchronously when
+   * the subscriber is added, so what it writes comes before every live message.
    *
-   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or says that it can't; `ChannelRefused`.
+   * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or reports that it
+   * cannot; `ChannelRefused`.
    */
   subscribe(
     subscriber: Subscriber,
@@ -189,7 +196,7 @@ export class Hub {
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
     return this.#at(name, since, { owner: subscriber, deadline, isSession: false }, (channel, gap) => {
-      // In this order: what is pending is only for those who are listening already.
+      // `headOf` must come first: it flushes the pending messages, which are only for the earlier subscribers.
       const head = this.headOf(channel)
       channel.subscribers.add(subscriber)
       const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
@@ -206,9 +213,9 @@ export class Hub {
   }
 
   /**
-   * Makes `waiter` somebody who reads the channel's log from `since` on. Resolves with the place to read from and
-   * why it had to be another one; `begin` is called in the moment in which it reads from there. Until {@link unwatch} it is
-   * woken for every new message.
+   * Adds a reader of the channel's log, from the position `since`. Resolves with the position to read from, and with
+   * the reason if it differs from `since`. `begin` is called synchronously when the reader is added. The reader is
+   * woken for every new message, until {@link unwatch}.
    *
    * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
@@ -234,8 +241,9 @@ export class Hub {
   }
 
   /**
-   * What the channel has after `since`, once it is confirmed, without listening to it; it is kept for the retention
-   * time. `begin` is called in the moment in which it stands there. `owner` is the client that reads.
+   * Reads the messages of the channel after `since`, once its subscription is confirmed, without adding a subscriber.
+   * The channel is retained for the retention time. `begin` is called synchronously with the head up to which was read.
+   * `owner` is the client that reads.
    *
    * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
    */
@@ -258,24 +266,33 @@ export class Hub {
     })
   }
 
-  /** Resolves when everything that was published before this call has come in, however long Redis is away. */
+  /**
+   * Resolves when every message that was published before this call has been received. It waits while Redis is
+   * unavailable.
+   */
   caughtUp(): Promise<void> {
     return this.#beacons.fresh()
   }
 
-  /** Up to where the channel has been delivered to its listeners. What is pending is delivered first: so it is all that has come. */
+  /**
+   * The position up to which messages have been delivered to the subscribers. Pending messages are delivered first, so
+   * this is also the last message received.
+   */
   headOf(channel: Channel): Position {
     this.flush()
     return this.#lastOf(channel)
   }
 
-  /** Up to where messages of the channel have come. Some of them may be pending; those who read from its log have them already. */
+  /**
+   * The position of the last message received. Messages up to it may be pending for subscribers, but they are already
+   * in the log.
+   */
   #lastOf(channel: Channel): Position {
     if (channel.state === 'live') return channel.head(this.#beacons.current)
     return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacons.current)
   }
 
-  /** Delivers what has come, now. It happens by itself once a turn of the event loop. */
+  /** Delivers the pending messages now. Without this call, it happens once per turn of the event loop. */
   flush(): void {
     this.#fanOut.flush()
   }
@@ -296,14 +313,14 @@ export class Hub {
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
   }
 
-  /** A body that is too large is not delivered: clients are told of a gap in its place. */
+  /** Handles a body that is too large: clients receive a gap in its place. */
   #skip(channel: Channel): void {
-    // What came before it is delivered before.
+    // Earlier messages are delivered first.
     this.flush()
     const position = channel.skip(this.#beacons.current)
     if (channel.state !== 'live') return
     for (const subscriber of channel.subscribers) {
-      // A lagging one finds out by itself when it reads on.
+      // A lagging subscriber detects the gap when it reads on from the log.
       if (!subscriber.isLagging) subscriber.gap(channel, position, 'overflow')
     }
     for (const waiter of channel.waiters) waiter.wake(channel)
@@ -328,13 +345,14 @@ export class Hub {
   #countFrom(beacon: number): void {
     const before = this.#beacons.current
     if (!this.#beacons.advance(beacon)) {
-      // A broker that has forgotten where it was, and a clock behind ours: other nodes may be numbering from there, so
-      // what is here can't be compared with theirs. A beacon above both makes everybody agree again.
+      // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the
+      // lower beacon, so their positions cannot be compared with ours. A new beacon above both makes all nodes agree
+      // again.
       if (beacon < before) this.#renumber(before)
       return
     }
-    // Nobody stays connected from one run of a broker to the next; if one did, what it has is of another order now.
-    // Nor does it go back, unless it has disowned what was before.
+    // A connection normally does not survive a restart of the broker. If it did, the positions so far belong to the
+    // order of another run. A lower beacon is only accepted after the earlier ones were given up.
     if (!isSameRun(before, beacon) || beacon < before) this.#renumber(before)
     this.#membership.beginConfirmed()
     this.#beacons.reached()
@@ -366,7 +384,7 @@ export class Hub {
     channel.idleSince = uptimeMs()
   }
 
-  /** The channels count from the current beacon on; what lies before it is asked of the other nodes. */
+  /** The channels count messages from the current beacon on. Earlier messages are requested from the other nodes. */
   #begin(channels: readonly Channel[]): void {
     for (const channel of channels) {
       channel.begin(this.#beacons.current, this.#options.log)
@@ -378,27 +396,30 @@ export class Hub {
     if (fresh.length > 0) this.#recovery.reachBack(fresh)
   }
 
-  /** From now on, or from when it counts, the channel has a log. */
+  /** Gives the channel a log, from now on, or from the moment when it begins to count. */
   #keepLog(channel: Channel): void {
     channel.keepsLog = true
     if (channel.state === 'live') this.#withLog(channel)
   }
 
-  /** Has a live channel keep a log. One that has none begins here. */
+  /** Returns a live channel with its log. A channel without a log gets a new one, which begins here. */
   #withLog(channel: Channel): LoggedChannel {
     channel.keepsLog = true
     channel.log ??= channel.startLog(this.#options.log, this.#lastOf(channel), 'node')
-    // The compiler does not narrow a class by its property.
+    // TypeScript does not narrow a class by its property.
     return channel as LoggedChannel
   }
 
-  /** From where a poll reads that was at `since`. Where a log has run over, what is left of it is better than nothing. */
+  /**
+   * The position from which a poll continues that was at `since`. If the log has overflowed, the poll gets the messages
+   * that are left in it.
+   */
   #placeAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
     if (since === null || (gap !== null && gap !== 'overflow')) return this.#lastOf(channel)
     return gap === null ? since : channel.log.start
   }
 
-  /** Calls `act` in a moment in which the channel is live, and `since` is in its log or can't be had. */
+  /** Calls `act` when the channel is live, and `since` is either covered by its log or known to be unavailable. */
   async #at<T>(
     name: string,
     since: Position | null,
@@ -411,7 +432,7 @@ export class Hub {
       for (;;) {
         const located = await this.#recovery.locate(channel, since, seeker)
         if (channel.isRefused) throw new ChannelRefused(name)
-        // Something may have come between the answer and now.
+        // The state may have changed while the call above was pending.
         const isLive = located !== 'away' && channel.state === 'live'
         const isOver = seeker.deadline.isOver || this.#membership.isHopeless(channel)
         if (located === 'late' || (!isLive && isOver)) throw unconfirmed()

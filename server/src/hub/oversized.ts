@@ -1,10 +1,10 @@
 import type { Logger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** How often it is warned of bodies that are too large, in ms. */
+/** The interval of warnings about bodies that are too large, in ms. */
 const WARNING_INTERVAL_MS = 60_000
 
-/** Finds published bodies that are too large, and warns of them now and then. */
+/** Detects published bodies that are too large, and logs a warning at most once per interval. */
 export class Oversized {
   readonly #maxBytes: number
   readonly #logger: Logger
@@ -17,7 +17,7 @@ export class Oversized {
   }
 
   includes(channel: string, body: string): boolean {
-    // A character is three bytes of UTF-8 at most: nearly all bodies need not be measured.
+    // A UTF-16 code unit has at most three bytes in UTF-8, so most bodies need not be measured.
     if (body.length * 3 <= this.#maxBytes) return false
     const bytes = Buffer.byteLength(body)
     if (bytes <= this.#maxBytes) return false

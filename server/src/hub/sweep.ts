@@ -4,16 +4,16 @@ import { uptimeMs } from '../time/uptime.ts'
 export interface SweepOptions {
   /** How long a message is kept, in ms. */
   readonly windowMs: number
-  /** Bytes of all logs together. */
+  /** The maximum number of bytes of all logs together. */
   readonly maxTotalBytes: number
-  /** How long a channel with a log is kept that nobody needs any more, in ms. */
+  /** How long an idle channel with a log is retained, in ms. */
   readonly retentionMs: number
 }
 
-/** A window may be endless. When memory is short, this is the age from which shorter ones are tried. */
+/** The window may be infinite. If memory is short, shorter ages are tried, beginning with half of this one. */
 const LONGEST_AGE_MS = 86_400_000
 
-/** Keeps the logs within their bounds of age and memory, and returns the channels that are no longer needed. */
+/** Applies the limits of age and memory to the logs. Returns the channels that are no longer needed. */
 export function sweepChannels(
   channels: Iterable<Channel>,
   { windowMs, maxTotalBytes, retentionMs }: SweepOptions,
