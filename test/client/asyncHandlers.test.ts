@@ -1,4 +1,4 @@
-// oxlint-disable unicorn/no-thenable -- they are what is tested
+// oxlint-disable unicorn/no-thenable -- this file tests thenables
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { collect, connectWebSocket, hear, makeClient, until } from './scriptedServer.ts'
@@ -6,20 +6,20 @@ import { collect, connectWebSocket, hear, makeClient, until } from './scriptedSe
 const message = (body: string) => ({ __type: 'message', channel: 'news', body })
 const thrown = new Error('no such element')
 
-/** What the process would have ended for. */
+/** Collects unhandled rejections, which would end the process. */
 function unhandledRejections() {
   const reasons: unknown[] = []
   const listen = (reason: unknown) => void reasons.push(reason)
   process.on('unhandledRejection', listen)
   onTestFinished(() => void process.off('unhandledRejection', listen))
   return async () => {
-    // Node tells of them when the microtasks of a turn are done.
+    // Node reports them after the microtasks of a turn.
     await new Promise((resolve) => setImmediate(resolve))
     return reasons
   }
 }
 
-describe('a handler may be async', () => {
+describe('async handlers', () => {
   const failures: [string, () => unknown, unknown][] = [
     ['an async function', async () => Promise.reject(thrown), thrown],
     [
@@ -58,7 +58,7 @@ describe('a handler may be async', () => {
   ]
 
   it.each(failures)(
-    '%s: the error event tells of what it rejects with, and nobody is disturbed',
+    '%s: a rejection emits an error event, and other handlers are still called',
     async (_what, fail, cause) => {
       const unhandled = unhandledRejections()
       const { client, socket } = await connectWebSocket()
@@ -81,7 +81,7 @@ describe('a handler may be async', () => {
     },
   )
 
-  it('what is thrown may be a thing that has no words', async () => {
+  it('a thrown value may be one that can not be converted to a string', async () => {
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
     const others = collect()
@@ -103,7 +103,7 @@ describe('a handler may be async', () => {
     }
   })
 
-  it('the next message does not wait for it', async () => {
+  it('the next message does not wait for an async handler', async () => {
     const { client, socket } = await connectWebSocket()
     const begun: string[] = []
     client.subscribe('news', async (body) => {
@@ -116,7 +116,7 @@ describe('a handler may be async', () => {
     expect(begun).toEqual(['a', 'b', 'c'])
   })
 
-  it('onGap and onStatus that reject are told of too', async () => {
+  it('onGap and onStatus that reject emit an error event too', async () => {
     const unhandled = unhandledRejections()
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
@@ -131,7 +131,7 @@ describe('a handler may be async', () => {
     expect(await unhandled()).toEqual([])
   })
 
-  it('listeners that reject are told of, those of once() and of every event', async () => {
+  it('listeners that reject emit an error event, for every event and also with once()', async () => {
     const unhandled = unhandledRejections()
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
@@ -149,7 +149,7 @@ describe('a handler may be async', () => {
     expect(await unhandled()).toEqual([])
   })
 
-  it('an error listener that rejects is printed, once, and not told to itself', async () => {
+  it('the rejection of an error listener is printed once, and emits no error event', async () => {
     const unhandled = unhandledRejections()
     const printed = vi.spyOn(console, 'error').mockImplementation(() => {})
     onTestFinished(() => printed.mockRestore())
@@ -165,7 +165,7 @@ describe('a handler may be async', () => {
     expect(heard).toHaveBeenCalledOnce()
   })
 
-  it('a next() that nobody waits for yet is no unhandled rejection when the channel is refused', async () => {
+  it('next() causes no unhandled rejection when the channel is refused before the promise is awaited', async () => {
     const unhandled = unhandledRejections()
     const { client, socket } = await connectWebSocket()
     const iterator = client.messages('secret')[Symbol.asyncIterator]()
@@ -179,7 +179,7 @@ describe('a handler may be async', () => {
     await expect(next).rejects.toMatchObject({ code: 'refused' })
   })
 
-  it('a loop whose beginning makes the client connect, which a listener forbids, has ended', async () => {
+  it('a loop ends when a listener disconnects while the loop makes the client connect', async () => {
     const client = makeClient('ws://127.0.0.1:1/')
     const errors = hear(client, 'error')
     client.on('status', ({ to }) => (to === 'connecting' ? client.disconnect() : undefined))
@@ -189,11 +189,11 @@ describe('a handler may be async', () => {
   })
 })
 
-describe('credentials that JSON can’t say', () => {
+describe('credentials that can not be written as JSON', () => {
   it.each([
     ['an object', { id: 1n }],
     ['a function', () => ({ id: 1n })],
-  ])('given as %s fail the attempt, and are told of', async (_what, auth) => {
+  ])('given as %s fail the attempt and emit an error event', async (_what, auth) => {
     const client = makeClient('ws://127.0.0.1:1/', { auth, maxAttempts: 0, mode: 'websocket' })
     const errors = hear(client, 'error')
     await expect(client.connect()).rejects.toMatchObject({ code: 'maxAttempts' })

@@ -4,7 +4,7 @@ import { stopTime, withoutWaiting } from './fakeTime.ts'
 import { hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 
 describe('auto', () => {
-  it('takes WebSocket where that works', async () => {
+  it('uses WebSocket if that works', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url)
     const connected = client.connect()
@@ -38,7 +38,7 @@ describe('auto', () => {
     expect(client.transport).toBe('longpoll')
   })
 
-  it('falls back when the WebSocket opens and then stays silent', async () => {
+  it('falls back when the WebSocket opens and no frame arrives', async () => {
     const server = await scriptedServer()
     stopTime()
     const client = makeClient(server.url)
@@ -52,7 +52,7 @@ describe('auto', () => {
     expect(client.transport).toBe('longpoll')
   })
 
-  it('falls back when the WebSocket is closed before the server has said anything', async () => {
+  it('falls back when the WebSocket is closed before any frame arrives', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url)
     const connected = client.connect()
@@ -61,7 +61,7 @@ describe('auto', () => {
     await connected
   })
 
-  it('asks for credentials for each: they may be good for one use only', async () => {
+  it('asks for new credentials for each transport, because they may be valid only once', async () => {
     const server = await scriptedServer()
     let ticket = 0
     const client = makeClient(server.url, { auth: () => ({ ticket: ++ticket }) })
@@ -72,7 +72,7 @@ describe('auto', () => {
     expect(await server.acceptSession('one')).toMatchObject({ ticket: 2, __generation: 2 })
   })
 
-  it('remembers: after long-poll has worked, the next connection does not wait for WebSocket', async () => {
+  it('does not wait for WebSocket on the next connection after long-poll has worked', async () => {
     withoutWaiting()
     const { server, client } = await fallBack()
     ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
@@ -81,7 +81,7 @@ describe('auto', () => {
     expect(server.pendingHandshakes).toBe(0)
   })
 
-  it('tries WebSocket again once long-poll has failed too', async () => {
+  it('tries WebSocket again after long-poll has failed too', async () => {
     withoutWaiting()
     const { server, client } = await fallBack()
     ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
@@ -92,7 +92,7 @@ describe('auto', () => {
     expect(client.transport).toBe('websocket')
   })
 
-  it('backs off when neither works', async () => {
+  it('waits for the backoff when both transports fail', async () => {
     const server = await scriptedServer('refuse')
     stopTime()
     const client = makeClient(server.url)
@@ -137,7 +137,7 @@ describe('C2 a refusal never leads to the other transport', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('by an HTTP 401 to the handshake, which a page can’t see: long-poll gets it too, and it is final', async () => {
+  it('by an HTTP 401 to the handshake, which a page can not see: long-poll gets a 401 too, which is final', async () => {
     const server = await scriptedServer('refuse')
     const client = makeClient(server.url)
     const connected = client.connect()
@@ -146,7 +146,7 @@ describe('C2 a refusal never leads to the other transport', () => {
     expect(server.pendingHandshakes).toBe(1)
   })
 
-  it('by another final close code before authentication either', async () => {
+  it('by another final close code before authentication', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url)
     const connected = client.connect()

@@ -3,7 +3,7 @@ import { fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
 import { connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 
 describe('the backoff', () => {
-  /** Lets every attempt fail, and gives how long the client waits before each. */
+  /** Makes every attempt fail. Returns how long the client waits before each attempt. */
   async function waits(count: number, random: number) {
     const server = await scriptedServer('refuse')
     stopTime(random)
@@ -31,7 +31,7 @@ describe('the backoff', () => {
     expect(await waits(3, 0)).toEqual([0, 0, 0])
   })
 
-  it('gives up after maxAttempts in a row, and says what the last one met', async () => {
+  it('ends after maxAttempts failures in a row, and the error has the last failure as its cause', async () => {
     withoutWaiting()
     const server = await scriptedServer('refuse')
     const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 2 })
@@ -43,7 +43,7 @@ describe('the backoff', () => {
     expect(client.status).toBe('disconnected')
   })
 
-  it('counts attempts from the last connection', async () => {
+  it('counts attempts since the last connection', async () => {
     withoutWaiting()
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 1 })
@@ -58,7 +58,7 @@ describe('the backoff', () => {
     await reaches(client, 'connected')
   })
 
-  it('goes on growing while the server only accepts and closes', async () => {
+  it('keeps growing while the server accepts each connection and closes it soon', async () => {
     const server = await scriptedServer()
     stopTime()
     const client = makeClient(server.url, { mode: 'websocket' })
@@ -68,7 +68,7 @@ describe('the backoff', () => {
     for (let round = 0; round < 4; round++) {
       const socket = await server.accept()
       await reaches(client, 'connected')
-      // The third one lasts.
+      // The third connection lasts.
       if (round === 2) vi.setSystemTime(Date.now() + 5_000)
       socket.close(1011)
       const [change] = await changes.take('a wait', ([{ retryInMs }]) => retryInMs !== undefined)
@@ -78,7 +78,7 @@ describe('the backoff', () => {
     expect(waited).toEqual([499, 999, 499, 999])
   })
 
-  it('is short and counts no failure when the server restarts', async () => {
+  it('is short when the server restarts, and this counts as no failure', async () => {
     const server = await scriptedServer()
     stopTime()
     const client = makeClient(server.url, { mode: 'websocket', maxAttempts: 0 })
@@ -125,7 +125,7 @@ describe('the backoff', () => {
       await connected
     })
 
-    it('not when the page is hidden, or is shown for the first time', async () => {
+    it('but not when the page is hidden or is shown for the first time', async () => {
       const page = fakePage()
       const server = await scriptedServer('refuse')
       stopTime()
@@ -137,7 +137,7 @@ describe('the backoff', () => {
       expect(client.getSnapshot().retryAt).not.toBeNull()
     })
 
-    it('not when the client was disconnected', async () => {
+    it('but not after disconnect()', async () => {
       const page = fakePage()
       const { client } = await connectWebSocket()
       expect(page.listeners).toBeGreaterThan(0)
@@ -145,12 +145,12 @@ describe('the backoff', () => {
       page.goOnline()
       page.become('visible')
       expect(client.status).toBe('disconnected')
-      // Whoever makes many clients leaves nothing behind.
+      // The listeners on the page are removed, so many clients leave nothing behind.
       expect(page.listeners).toBe(0)
     })
   })
 
-  it('gives an attempt up after `timeout`', async () => {
+  it('starts when an attempt has no answer within `timeout`', async () => {
     const server = await scriptedServer('hang')
     stopTime(0)
     const client = makeClient(server.url, { mode: 'websocket', timeout: 7_000 })
@@ -166,7 +166,7 @@ describe('the backoff', () => {
     })
   })
 
-  it('gives an auth function up after `timeout`', async () => {
+  it('starts when the auth function has no result within `timeout`', async () => {
     stopTime(0.5)
     const client = makeClient('ws://127.0.0.1:1', { timeout: 7_000, auth: () => new Promise(() => {}) })
     const errors = hear(client, 'error')

@@ -3,7 +3,7 @@ import { stopTime } from './fakeTime.ts'
 import { makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 import type { ScriptedServer } from './scriptedServer.ts'
 
-/** What pages of one tab share. */
+/** The storage that all pages of one tab share. */
 function tabStorage() {
   const items = new Map<string, string>()
   const storage = {
@@ -18,7 +18,7 @@ function tabStorage() {
 
 let sessions = 0
 
-/** A page on which the client finds WebSockets blocked, which takes four seconds, and connects by long-poll. */
+/** A page on which the client waits four seconds for a blocked WebSocket, and then connects with long-poll. */
 async function pageThatWaits(server: ScriptedServer) {
   const client = makeClient(server.url)
   const connected = client.connect()
@@ -29,7 +29,7 @@ async function pageThatWaits(server: ScriptedServer) {
   return client
 }
 
-/** A page on which the client takes long-poll without a WebSocket before it. */
+/** A page on which the client connects with long-poll and does not try a WebSocket before. */
 async function pageThatKnows(server: ScriptedServer) {
   const client = makeClient(server.url)
   const connected = client.connect()
@@ -39,7 +39,7 @@ async function pageThatKnows(server: ScriptedServer) {
   return client
 }
 
-describe('where WebSockets get no answer', () => {
+describe('on a network where WebSockets get no answer', () => {
   it('only the first page of a tab waits for one', async () => {
     tabStorage()
     stopTime()
@@ -49,7 +49,7 @@ describe('where WebSockets get no answer', () => {
     await pageThatKnows(server)
   })
 
-  it('the client only reads the storage when it connects', async () => {
+  it('the client reads the storage only when it connects', async () => {
     const get = vi.fn().mockReturnValue(null)
     vi.stubGlobal('sessionStorage', { getItem: get })
     onTestFinished(() => void vi.unstubAllGlobals())
@@ -61,7 +61,7 @@ describe('where WebSockets get no answer', () => {
     expect(get).toHaveBeenCalledOnce()
   })
 
-  it('the probe is made at its time, on whatever page that is, and WebSocket is taken when it works', async () => {
+  it('the probe is made at its time on any page of the tab, and the client moves to WebSocket when that works', async () => {
     const items = tabStorage()
     stopTime()
     const server = await scriptedServer('hang')
@@ -85,7 +85,7 @@ describe('where WebSockets get no answer', () => {
     expect(next.transport).toBe('websocket')
   })
 
-  it('a probe that is overdue is made at once, beside long-poll', async () => {
+  it('an overdue probe is made at once, while long-poll is in use', async () => {
     tabStorage()
     stopTime()
     const server = await scriptedServer('hang')
@@ -97,7 +97,7 @@ describe('where WebSockets get no answer', () => {
     expect(client.transport).toBe('longpoll')
   })
 
-  it('a clock that is set back does not put the probe off', async () => {
+  it('a clock that is set back does not delay the probe', async () => {
     tabStorage()
     stopTime()
     const server = await scriptedServer('hang')
@@ -108,7 +108,7 @@ describe('where WebSockets get no answer', () => {
     await server.handshake()
   })
 
-  it('another URL is another matter', async () => {
+  it('the stored time is only for its URL', async () => {
     tabStorage()
     stopTime()
     const [one, other] = [await scriptedServer('hang'), await scriptedServer()]
@@ -120,7 +120,7 @@ describe('where WebSockets get no answer', () => {
   })
 
   it.each(['refuse', 'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7', 'HTTP/1.1 503 Busy'] as const)(
-    'nothing is remembered of a WebSocket that fails at once (%j): the next page tries it',
+    'nothing is stored when a WebSocket fails at once (%j): the next page tries one',
     async (upgrades) => {
       const items = tabStorage()
       const server = await scriptedServer(upgrades)
@@ -133,7 +133,7 @@ describe('where WebSockets get no answer', () => {
     },
   )
 
-  it('nothing is remembered when long-poll fails too', async () => {
+  it('nothing is stored when long-poll fails too', async () => {
     const items = tabStorage()
     stopTime()
     const server = await scriptedServer('hang')
@@ -150,7 +150,7 @@ describe('where WebSockets get no answer', () => {
   it.each<[string, () => void]>([
     ['is missing', () => vi.stubGlobal('sessionStorage', undefined)],
     [
-      'throws when it is touched',
+      'throws on access',
       () =>
         Object.defineProperty(globalThis, 'sessionStorage', {
           configurable: true,
@@ -173,7 +173,7 @@ describe('where WebSockets get no answer', () => {
       'holds something else',
       () => vi.stubGlobal('sessionStorage', { getItem: () => 'x', setItem: () => {} }),
     ],
-  ])('each page finds out by itself when the storage %s', async (_how, stub) => {
+  ])('each page waits for the timeout itself when the storage %s', async (_how, stub) => {
     const before = Object.getOwnPropertyDescriptor(globalThis, 'sessionStorage')
     stub()
     onTestFinished(() => {

@@ -15,7 +15,7 @@ import {
 } from './scriptedServer.ts'
 
 describe('connecting', () => {
-  it('happens at the first subscription, and the credentials go first', async () => {
+  it('happens at the first subscription, and the credentials are sent first', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket', auth: { token: 'x' } })
     expect(client.status).toBe('idle')
@@ -29,7 +29,7 @@ describe('connecting', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('says who the client is, and which of its connections this one is', async () => {
+  it('sends the name of the client and the generation of the connection', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     expect(socket.auth).toMatchObject({
@@ -45,7 +45,7 @@ describe('connecting', () => {
     expect((await server.accept()).auth).toEqual({ ...socket.auth, __generation: 3 })
   })
 
-  it('makes one connection, however often it is asked for', async () => {
+  it('makes one connection for several calls of connect()', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const connected = [client.connect(), client.connect()]
@@ -62,7 +62,7 @@ describe('connecting', () => {
     expect(socket.auth).not.toHaveProperty('__token')
   })
 
-  it('asks the auth function anew for every connection', async () => {
+  it('calls the auth function for every connection', async () => {
     withoutWaiting()
     let count = 0
     const { server, socket } = await connectWebSocket({ auth: async () => ({ token: `token ${++count}` }) })
@@ -73,8 +73,8 @@ describe('connecting', () => {
 
   it.each([
     ['throws', () => Promise.reject(new Error('no session'))],
-    ['gives no object', () => 'token' as never],
-  ])('tries again when the auth function %s, and tells of it', async (_what, fail) => {
+    ['returns no object', () => 'token' as never],
+  ])('tries again when the auth function %s, and emits an error event', async (_what, fail) => {
     withoutWaiting()
     const server = await scriptedServer()
     const auth = vi.fn().mockImplementationOnce(fail).mockReturnValue({ token: 'x' })
@@ -93,7 +93,7 @@ describe('connecting', () => {
     expect(client.error).toBeNull()
   })
 
-  it('ignores what it does not know: other types, other fields, frames that are no objects', async () => {
+  it('ignores unknown types, unknown fields, and frames that are not objects', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const news = collect()
@@ -110,7 +110,7 @@ describe('connecting', () => {
     expect(await news.next()).toBe('hello')
   })
 
-  it('takes a frame that is no JSON for a broken connection', async () => {
+  it('treats a frame that is not JSON as a broken connection', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     socket.sendText('<html>')
@@ -121,7 +121,7 @@ describe('connecting', () => {
 })
 
 describe('the status', () => {
-  it('goes through its states, one event each, with the reason', async () => {
+  it('emits one event with the reason for each change', async () => {
     withoutWaiting()
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
@@ -159,7 +159,7 @@ describe('the status', () => {
     ])
   })
 
-  it('comes as a snapshot that stays the same object until something changes', async () => {
+  it('is in a snapshot, which is the same object until something changes', async () => {
     const { client, socket } = await connectWebSocket()
     const { getSnapshot } = client
     const connected = getSnapshot()
@@ -201,14 +201,14 @@ describe('a refusal of the credentials', () => {
     expect(disconnected.pending).toEqual([[{ reason: 'Unauthorized', error: client.error }]])
   })
 
-  it('is final too when only the close code says so', async () => {
+  it('is final too when there is only a close code', async () => {
     const { client, socket } = await connectWebSocket()
     socket.close(4401, 'Unauthorized')
     await reaches(client, 'disconnected')
     expect(client.error).toMatchObject({ code: 'unauthorized' })
   })
 
-  it('may be answered by a status listener with connect(), and subscriptions wait for that', async () => {
+  it('may make a status listener call connect(), and subscriptions wait for that', async () => {
     const { server, client, socket } = await connectWebSocket()
     const subscription = client.subscribe('news', () => {})
     await socket.confirm('news')
@@ -259,7 +259,7 @@ describe('a refusal of the credentials', () => {
 
 describe('close codes', () => {
   it.each(Object.entries(closeCodes))(
-    '%s is retried or final as the table says',
+    '%s is retried or final according to the table',
     async (name, { code, retry }) => {
       withoutWaiting()
       expect(shouldRetry(code)).toBe(retry)
@@ -287,7 +287,7 @@ describe('close codes', () => {
 })
 
 describe('disconnect()', () => {
-  it('resolves when the connection is closed, and makes no other', async () => {
+  it('resolves when the connection is closed, and the client does not reconnect', async () => {
     const { server, client, socket } = await connectWebSocket()
     const disconnected = hear(client, 'disconnected')
     await client.disconnect()
@@ -300,7 +300,7 @@ describe('disconnect()', () => {
     expect(server.pendingHandshakes).toBe(1)
   })
 
-  it('twice is the same as once', async () => {
+  it('a second call does nothing more', async () => {
     const { client } = await connectWebSocket()
     const disconnected = hear(client, 'disconnected')
     await Promise.all([client.disconnect(), client.disconnect()])
@@ -317,7 +317,7 @@ describe('disconnect()', () => {
     await expect(connected).rejects.toMatchObject({ code: 'aborted' })
   })
 
-  it('does not wait long for a connection that is dead and can’t be closed', async () => {
+  it('waits only a short time for a dead connection that can not be closed', async () => {
     stopTime()
     class DeadWebSocket extends WebSocket {
       override close() {}
@@ -328,7 +328,7 @@ describe('disconnect()', () => {
     await disconnected
   })
 
-  it('ends waiting for the next attempt', async () => {
+  it('ends the wait for the next attempt', async () => {
     const server = await scriptedServer('refuse')
     const client = makeClient(server.url, { mode: 'websocket' })
     const connected = client.connect()
@@ -352,7 +352,7 @@ describe('disconnect()', () => {
     const give = await calls.take('a call of auth')
     await client.disconnect()
     give({})
-    // The next one is the first that the server sees.
+    // The server sees only the next attempt.
     void client.connect()
     const giveAgain = await calls.take('a call of auth')
     giveAgain({})
@@ -360,7 +360,7 @@ describe('disconnect()', () => {
     expect(server.pendingHandshakes).toBe(1)
   })
 
-  it('keeps subscriptions for the next connect(), which asks for other credentials', async () => {
+  it('keeps subscriptions for the next connect(), which asks for new credentials', async () => {
     let user = 'ada'
     const { server, client, socket } = await connectWebSocket({ auth: () => ({ user }) })
     const news = collect()
@@ -386,7 +386,7 @@ describe('disconnect()', () => {
     expect(client.getSnapshot()).toMatchObject({ status: 'disconnected', retryAt: null })
   })
 
-  it('may be called by a status listener, and connect() by one of disconnected', async () => {
+  it('may be called by a status listener, and connect() by a disconnected listener', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const subscription = client.subscribe('news', () => {})

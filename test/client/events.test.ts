@@ -9,7 +9,7 @@ const message = (channel: string, body: string, position?: string) => ({
 })
 
 describe('events', () => {
-  it("'message' hears every channel, 'message:NAME' hears one", async () => {
+  it("'message' is emitted for every channel, 'message:NAME' for one", async () => {
     const { client, socket } = await connectWebSocket()
     const all = hear(client, 'message')
     const news = hear(client, 'message:news')
@@ -28,7 +28,7 @@ describe('events', () => {
     ])
   })
 
-  it('listening subscribes to nothing', async () => {
+  it('a listener does not subscribe to anything', async () => {
     const { client, socket } = await connectWebSocket()
     client.on('message:news', () => {})
     client.on('message', () => {})
@@ -36,7 +36,7 @@ describe('events', () => {
     expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'marker' })
   })
 
-  it('on() returns the function that ends it, and twice is harmless', async () => {
+  it('on() returns a function that removes the listener, and a second call does nothing', async () => {
     const { client } = await connectWebSocket()
     const first = vi.fn()
     const second = vi.fn()
@@ -49,7 +49,7 @@ describe('events', () => {
     expect(second).toHaveBeenCalledOnce()
   })
 
-  it('the same function given twice is two listeners, each ended by its own', async () => {
+  it('a function that is added twice is two listeners, which are removed separately', async () => {
     const { client } = await connectWebSocket()
     const listener = vi.fn()
     const off = client.on('disconnected', listener)
@@ -60,7 +60,7 @@ describe('events', () => {
     expect(listener).toHaveBeenCalledOnce()
   })
 
-  it('once() hears the first only, and can be ended before', async () => {
+  it('once() is called for the first event only, and can be removed before', async () => {
     const { client, socket } = await connectWebSocket()
     const once = vi.fn()
     const never = vi.fn()
@@ -75,7 +75,7 @@ describe('events', () => {
     expect(never).not.toHaveBeenCalled()
   })
 
-  it('off() ends one listener, also one of once(), or all of an event', async () => {
+  it('off() removes one listener, also one of once(), or all of an event', async () => {
     const { client } = await connectWebSocket()
     const [a, b, c, d] = [vi.fn(), vi.fn(), vi.fn(), vi.fn()]
     client.on('disconnected', a)
@@ -90,7 +90,7 @@ describe('events', () => {
     for (const listener of [a, b, c, d]) expect(listener).not.toHaveBeenCalled()
   })
 
-  it('a listener may end others and itself while it is called', async () => {
+  it('a listener may remove other listeners and itself while it is called', async () => {
     const { client } = await connectWebSocket()
     const ended = vi.fn()
     const offFirst = client.on('disconnected', () => {
@@ -105,7 +105,7 @@ describe('events', () => {
     expect(last).toHaveBeenCalledOnce()
   })
 
-  it('a handler or listener that throws disturbs nobody, and the error event tells of it', async () => {
+  it('when a handler or listener throws, the others are called and an error event is emitted', async () => {
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
     const thrown = new Error('no such element')
@@ -134,7 +134,7 @@ describe('events', () => {
     })
   })
 
-  it('an error that nobody listens for, or whose listener throws, is printed', async () => {
+  it('an error without a listener, or with a listener that throws, is printed', async () => {
     const printed = vi.spyOn(console, 'error').mockImplementation(() => {})
     onTestFinished(() => printed.mockRestore())
     const { client } = await connectWebSocket()

@@ -1,12 +1,10 @@
 import { onTestFinished, vi } from 'vitest'
 import { until } from './scriptedServer.ts'
 
-/** Full jitter at its longest. */
+/** Full jitter at its maximum. */
 export const LONGEST = 0.9999999
 
-/**
- * Timers and the clock stand still until the test moves them, while sockets stay real; jitter is this part of its limit.
- */
+/** Stops timers and the clock until the test moves them. Sockets are real. Jitter is this fraction of its limit. */
 export function stopTime(random = LONGEST): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   const spy = vi.spyOn(Math, 'random').mockReturnValue(random)
@@ -16,18 +14,18 @@ export function stopTime(random = LONGEST): void {
   })
 }
 
-/** The client has begun its first pause since time stopped: nothing but its backoff asks for chance. */
+/** Resolves when the client has started its first pause since time stopped. Only the backoff uses random numbers. */
 export function aPause(): Promise<void> {
   return until('a pause', () => vi.mocked(Math.random).mock.calls.length > 0)
 }
 
-/** Backoff without waiting: full jitter may be nothing at all. */
+/** Makes every backoff 0 ms, which is a possible result of full jitter. */
 export function withoutWaiting(): void {
   const random = vi.spyOn(Math, 'random').mockReturnValue(0)
   onTestFinished(() => random.mockRestore())
 }
 
-/** What the client listens to for waking up. */
+/** A page with the events that wake the client up. */
 export function fakePage() {
   const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   const window = new EventTarget()

@@ -5,7 +5,7 @@ import { collect, connectWebSocket, reaches } from './scriptedServer.ts'
 const PING = { __type: 'ping' }
 const PONG = { __type: 'pong' }
 
-/** A connection, and a way to wait until what the server sent so far has arrived. */
+/** A connection, and a function that waits until everything that the server has sent so far has arrived. */
 async function connectWithMarker(options = {}) {
   const { server, client, socket } = await connectWebSocket(options)
   const markers = collect()
@@ -19,8 +19,8 @@ async function connectWithMarker(options = {}) {
   return { server, client, socket, arrive }
 }
 
-describe('a WebSocket that goes quiet', () => {
-  it('is asked with a ping after every pingInterval', async () => {
+describe('a WebSocket without frames', () => {
+  it('gets a ping after every pingInterval', async () => {
     stopTime()
     const { client, socket, arrive } = await connectWithMarker({ pingInterval: 20_000 })
     for (let round = 0; round < 3; round++) {
@@ -30,7 +30,7 @@ describe('a WebSocket that goes quiet', () => {
       await arrive()
       vi.advanceTimersByTime(19_999)
       expect(socket.pending).toEqual([])
-      // Whatever comes puts the next ping off no further than that.
+      // A frame delays the next ping by at most one interval.
       vi.advanceTimersByTime(1)
       expect(await socket.next()).toEqual(PING)
       await arrive()
@@ -38,7 +38,7 @@ describe('a WebSocket that goes quiet', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('is taken for dead when nothing answers the ping for ten seconds', async () => {
+  it('counts as dead when the ping has no answer within ten seconds', async () => {
     stopTime()
     const { server, client, socket } = await connectWebSocket()
     vi.advanceTimersByTime(30_000)
@@ -56,7 +56,7 @@ describe('a WebSocket that goes quiet', () => {
     await reaches(client, 'connected')
   })
 
-  it('is given one interval when that is less than ten seconds', async () => {
+  it('counts as dead after one interval when that is less than ten seconds', async () => {
     stopTime()
     const { client } = await connectWebSocket({ pingInterval: 2_000 })
     vi.advanceTimersByTime(3_999)
@@ -65,7 +65,7 @@ describe('a WebSocket that goes quiet', () => {
     expect(client.status).toBe('reconnecting')
   })
 
-  it('is alive when anything comes, be it a pong or not', async () => {
+  it('is alive when any frame arrives, not only a pong', async () => {
     stopTime()
     const { client, socket, arrive } = await connectWithMarker()
     vi.advanceTimersByTime(30_000)
@@ -75,7 +75,7 @@ describe('a WebSocket that goes quiet', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('is only kept alive by pings where the server knows no pong', async () => {
+  it('gets pings but does not count as dead when the server does not send pongs', async () => {
     stopTime()
     const { client, socket } = await connectWebSocket({}, {})
     for (let round = 0; round < 3; round++) {
@@ -85,7 +85,7 @@ describe('a WebSocket that goes quiet', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('is asked at once, and with less patience, when the page is seen again', async () => {
+  it('gets a ping at once, with a shorter time limit, when the page is visible again', async () => {
     const page = fakePage()
     stopTime()
     const { client, socket } = await connectWebSocket()
@@ -98,7 +98,7 @@ describe('a WebSocket that goes quiet', () => {
     expect(client.status).toBe('reconnecting')
   })
 
-  it('is asked at once when the network is back, once, and stays when it answers', async () => {
+  it('gets one ping at once when the network is back, and stays open when the server answers', async () => {
     const page = fakePage()
     stopTime()
     const { client, socket, arrive } = await connectWithMarker()

@@ -13,7 +13,7 @@ import {
 import type { ScriptedRequest } from './scriptedServer.ts'
 
 describe('long-poll', () => {
-  it('authenticates, subscribes and polls, each with the session’s token', async () => {
+  it('authenticates, subscribes and polls, with the token of the session in each request', async () => {
     const { server, client, auth } = await connectLongPoll({ auth: { token: 'x' } })
     expect(auth).toMatchObject({ __type: 'auth', token: 'x', __v: 1, __generation: 1 })
     expect(client.transport).toBe('longpoll')
@@ -58,7 +58,7 @@ describe('long-poll', () => {
     expect((await server.request()).message).toEqual({ __type: 'poll', seq: '1', __token: 'one' })
   })
 
-  it('tells a refused channel, a failing server and a message of an unknown type as a WebSocket does', async () => {
+  it('handles a refused channel, a failing server and a message of an unknown type like a WebSocket', async () => {
     const { server, client, news } = await subscribeNews()
     const secret = client.subscribe('secret', () => {})
     ;(await server.request('subscribe')).answer({
@@ -72,7 +72,7 @@ describe('long-poll', () => {
     expect(await news.next()).toBe('a')
   })
 
-  it('disconnect() gives the poll up', async () => {
+  it('disconnect() aborts the poll', async () => {
     const { server, client } = await subscribeNews()
     const poll = await server.request('poll')
     await client.disconnect()
@@ -80,7 +80,7 @@ describe('long-poll', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('does not poll without end when its polls are answered at once with nothing', async () => {
+  it('does not poll in a busy loop when polls get empty answers at once', async () => {
     stopTime()
     const { server } = await connectLongPoll()
     ;(await server.request('poll')).answer()
@@ -92,8 +92,8 @@ describe('long-poll', () => {
   })
 })
 
-describe('an answer that gets lost', () => {
-  it('is asked for again with the same seq, and nobody is told', async () => {
+describe('a lost answer', () => {
+  it('makes the client send the same seq again, without a status event', async () => {
     withoutWaiting()
     const { server, client, news } = await subscribeNews()
     const changes = hear(client, 'status')
@@ -114,35 +114,42 @@ describe('an answer that gets lost', () => {
       (request) => request.refuse(503, { __type: 'serverError', reason: 'Broker unavailable' }),
     ],
     ['a page of a captive portal', (request) => request.answerWith(200, '<html>Accept our terms</html>')],
-    ['JSON that is no array', (request) => request.answerWith(200, '{"login":"https://portal"}')],
+    ['JSON that is not an array', (request) => request.answerWith(200, '{"login":"https://portal"}')],
   ]
-  it.each(failures)('again and again, by %s, is reconnecting with the same session', async (_what, fail) => {
-    withoutWaiting()
-    const { server, client, news, subscription } = await subscribeNews()
-    fail(await pollOf(server, '1'))
-    fail(await pollOf(server, '1'))
-    await reaches(client, 'reconnecting')
-    expect(client.getSnapshot()).toMatchObject({ transport: null, attempt: 2, error: { code: 'connection' } })
-    expect(subscription.status).toBe('subscribed')
-    fail(await pollOf(server, '1'))
-    const poll = await pollOf(server, '1')
-    expect(poll.message['__token']).toBe('one')
-    poll.answer(message('a', 'p2'))
-    expect(await news.next()).toBe('a')
-    expect(client.getSnapshot()).toMatchObject({
-      status: 'connected',
-      transport: 'longpoll',
-      attempt: 0,
-      error: null,
-    })
-    // What is over is forgotten: the next one is the first again, and nobody is told.
-    const changes = hear(client, 'status')
-    fail(await pollOf(server, '2'))
-    await pollOf(server, '2')
-    expect(changes.pending).toEqual([])
-  })
+  it.each(failures)(
+    'several times in a row, by %s, makes the status reconnecting with the same session',
+    async (_what, fail) => {
+      withoutWaiting()
+      const { server, client, news, subscription } = await subscribeNews()
+      fail(await pollOf(server, '1'))
+      fail(await pollOf(server, '1'))
+      await reaches(client, 'reconnecting')
+      expect(client.getSnapshot()).toMatchObject({
+        transport: null,
+        attempt: 2,
+        error: { code: 'connection' },
+      })
+      expect(subscription.status).toBe('subscribed')
+      fail(await pollOf(server, '1'))
+      const poll = await pollOf(server, '1')
+      expect(poll.message['__token']).toBe('one')
+      poll.answer(message('a', 'p2'))
+      expect(await news.next()).toBe('a')
+      expect(client.getSnapshot()).toMatchObject({
+        status: 'connected',
+        transport: 'longpoll',
+        attempt: 0,
+        error: null,
+      })
+      // The count is reset: the next failure is the first again, without a status event.
+      const changes = hear(client, 'status')
+      fail(await pollOf(server, '2'))
+      await pollOf(server, '2')
+      expect(changes.pending).toEqual([])
+    },
+  )
 
-  it('is waited for as long as the server may take, and ten seconds more', async () => {
+  it('is detected ten seconds after the time limit of the server', async () => {
     stopTime()
     const { server, client } = await connectLongPoll({ timeout: 20_000 })
     const news = collect()
@@ -161,7 +168,7 @@ describe('an answer that gets lost', () => {
     await pollOf(server, '1')
   })
 
-  it('is asked for after a growing while', async () => {
+  it('makes the client send the poll again after a growing pause', async () => {
     const { server, client } = await subscribeNews()
     stopTime(LONGEST)
     const waited: number[] = []
@@ -178,7 +185,7 @@ describe('an answer that gets lost', () => {
     expect(waited).toEqual([999, 1999, 3999])
   })
 
-  it('is given up after maxAttempts in a row', async () => {
+  it('makes the client give up after maxAttempts in a row', async () => {
     withoutWaiting()
     const { server, client } = await connectLongPoll({ maxAttempts: 2 })
     for (let failure = 0; failure < 3; failure++) (await pollOf(server, '0')).drop()
@@ -187,7 +194,7 @@ describe('an answer that gets lost', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('is asked for at once when the network is back', async () => {
+  it('makes the client send the poll again at once when the network is back', async () => {
     const page = fakePage()
     const { server, client } = await subscribeNews()
     stopTime()
@@ -202,11 +209,11 @@ describe('an answer that gets lost', () => {
 })
 
 describe('a poll that may be dead', () => {
-  it('is sent anew when the page is seen again, which is no failure', async () => {
+  it('is sent again when the page is visible again, which counts as no failure', async () => {
     const page = fakePage()
     const { server, client, news } = await subscribeNews()
     const changes = hear(client, 'status')
-    // However often: failures would be told from the second one on.
+    // Any number of times. From the second failure on, there would be a status event.
     for (let time = 0; time < 3; time++) {
       const poll = await pollOf(server, '1')
       page.become('visible')
@@ -217,7 +224,7 @@ describe('a poll that may be dead', () => {
     expect(changes.pending).toEqual([])
   })
 
-  it('is left alone where the server would lose its messages with it', async () => {
+  it('is not aborted if the server would lose the messages of its answer', async () => {
     const page = fakePage()
     const { server, news } = await subscribeNews({})
     const poll = await pollOf(server, '1')
@@ -228,7 +235,7 @@ describe('a poll that may be dead', () => {
 })
 
 describe('a session that has expired', () => {
-  it('is followed by a new one, which continues from the positions', async () => {
+  it('is followed by a new session, which continues from the positions', async () => {
     withoutWaiting()
     const { server, client, news, subscription } = await subscribeNews()
     const gaps = hear(client, 'gap')
@@ -246,7 +253,7 @@ describe('a session that has expired', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('may be found out by a subscription', async () => {
+  it('may be detected by a subscription', async () => {
     withoutWaiting()
     const { server, client } = await subscribeNews()
     client.subscribe('sport', () => {})
@@ -257,7 +264,7 @@ describe('a session that has expired', () => {
     await server.confirm('sport')
   })
 
-  it('and credentials that are refused then are final', async () => {
+  it('is final if the server then refuses the credentials', async () => {
     withoutWaiting()
     const { server, client } = await subscribeNews()
     ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
@@ -303,7 +310,7 @@ describe('auth', () => {
     await connected
   })
 
-  it('that is not answered is given up after `timeout`', async () => {
+  it('without an answer is aborted after `timeout`', async () => {
     const server = await scriptedServer()
     stopTime()
     const client = makeClient(server.url, { mode: 'longpoll', timeout: 3_000 })
@@ -319,7 +326,7 @@ describe('auth', () => {
   })
 })
 
-describe('an answer that comes after disconnect(), through a fetch that can’t be aborted', () => {
+describe('an answer after disconnect(), from a fetch that can not be aborted', () => {
   it('changes nothing', async () => {
     const answers: ((messages: unknown[]) => void)[] = []
     const fetch = async () => ({

@@ -5,7 +5,7 @@ import { connectWebSocket, hear, makeClient, scriptedServer } from './scriptedSe
 const message = (body: string) => ({ __type: 'message', channel: 'news', body })
 
 describe('for await (const message of client.messages(...))', () => {
-  it('subscribes while it runs, and gives every message in order, however slow the loop', async () => {
+  it('subscribes while it runs, and yields every message in order, even if the loop is slow', async () => {
     const { client, socket } = await connectWebSocket()
     const bodies: string[] = []
     const loop = (async () => {
@@ -22,7 +22,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it('does nothing before it runs, and each loop is a subscription of its own', async () => {
+  it('does nothing before it runs, and each loop has its own subscription', async () => {
     const { client, socket } = await connectWebSocket()
     const messages = client.messages('news')
     client.subscribe('marker', () => {})
@@ -34,7 +34,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await two.next()).toMatchObject({ value: { body: 'a' } })
   })
 
-  it('ends when a listener disconnects while the loop connects, and leaves nothing subscribed', async () => {
+  it('ends when a listener disconnects while the loop connects, and leaves no subscription', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const errors = hear(client, 'error')
@@ -50,7 +50,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(socket.pending).toEqual([])
   })
 
-  it('continues over a reconnection', async () => {
+  it('continues after a reconnection', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const iterator = client.messages('news')[Symbol.asyncIterator]()
@@ -70,7 +70,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await both).toMatchObject([{ value: { body: 'a' } }, { value: { body: 'b' } }])
   })
 
-  it('ends with disconnect(), after what had arrived', async () => {
+  it('ends with disconnect(), after the messages that had arrived', async () => {
     const { client, socket } = await connectWebSocket()
     const iterator = client.messages('news')[Symbol.asyncIterator]()
     await socket.confirm('news')
@@ -83,7 +83,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await iterator.next()).toEqual({ value: undefined, done: true })
   })
 
-  it('return() ends a next() that waits', async () => {
+  it('return() ends a waiting next()', async () => {
     const { client, socket } = await connectWebSocket()
     const iterator = client.messages('news')[Symbol.asyncIterator]()
     await socket.confirm('news')
@@ -93,7 +93,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it('return() gives up what has arrived', async () => {
+  it('return() discards messages that have arrived', async () => {
     const { client, socket } = await connectWebSocket()
     const iterator = client.messages('news')[Symbol.asyncIterator]()
     await socket.confirm('news')
@@ -114,7 +114,7 @@ describe('for await (const message of client.messages(...))', () => {
     expect(await iterator.next()).toEqual({ value: undefined, done: true })
   })
 
-  it('throws when the client has given up, or gives up', async () => {
+  it('throws when the client gives up, before or during the loop', async () => {
     const { client, socket } = await connectWebSocket()
     const waiting = client.messages('news')[Symbol.asyncIterator]().next()
     socket.close(4401, 'Unauthorized')

@@ -4,11 +4,11 @@ import { onTestFinished } from 'vitest'
 import { WebSocketServer } from 'ws'
 import type { Frame } from './scriptedServer.ts'
 
-/** A WebSocket server that grants every request at once, and does what else the test says. */
+/** A WebSocket server that accepts every request at once. The test controls everything else. */
 export class ObligingServer {
-  /** What each connection asked for, in order. */
+  /** The requests of each connection, in order. */
   readonly requests: string[][] = []
-  /** What the next `subscribeOk` for a position says. */
+  /** The fields of the next `subscribeOk` for a request with a position. */
   recovery: object = { recovered: true, messages: [] }
   readonly #server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   #position = 0
@@ -37,7 +37,7 @@ export class ObligingServer {
     return this.#server.clients.size
   }
 
-  /** Sends a frame to everybody, with the next position. */
+  /** Sends a frame with the next position to all clients. */
   send(frame: Frame): void {
     const text = JSON.stringify({ position: `p${++this.#position}`, ...frame })
     for (const socket of this.#server.clients) socket.send(text)

@@ -33,13 +33,16 @@ describe('options', () => {
     ['a WebSocket that is no class', ['/', { WebSocket: wrong({}) }], 'WebSocket should be a function'],
     ['a fetch that is no function', ['/', { fetch: wrong(1) }], 'fetch should be a function'],
   ]
-  it.each(refused)('refuses %s at construction, and says what it expected', (_what, args, message) => {
-    const make = () => new BroadcasterClient(...args)
-    expect(make).toThrow(BroadcasterError)
-    expect(make).toThrow(
-      expect.objectContaining({ code: 'options', message: expect.stringContaining(message) }),
-    )
-  })
+  it.each(refused)(
+    'the constructor refuses %s, and the error says what was expected',
+    (_what, args, message) => {
+      const make = () => new BroadcasterClient(...args)
+      expect(make).toThrow(BroadcasterError)
+      expect(make).toThrow(
+        expect.objectContaining({ code: 'options', message: expect.stringContaining(message) }),
+      )
+    },
+  )
 
   const accepted: [string, ConstructorParameters<typeof BroadcasterClient>][] = [
     ['a path', ['/broadcast']],
@@ -48,13 +51,13 @@ describe('options', () => {
     ['a wss URL', ['wss://example.com/broadcast']],
     ['a URL object', [new URL('https://example.com/broadcast')]],
     ['options that are undefined', ['/', { mode: undefined, auth: undefined } as unknown as ClientOptions]],
-    ['no limit of attempts', ['/', { maxAttempts: Infinity }]],
+    ['no limit for attempts', ['/', { maxAttempts: Infinity }]],
   ]
-  it.each(accepted)('takes %s', (_what, args) => {
+  it.each(accepted)('the constructor accepts %s', (_what, args) => {
     expect(new BroadcasterClient(...args).status).toBe('idle')
   })
 
-  it('refuses a subscription without a handler or with a channel that is no string', () => {
+  it('subscribe() refuses a call without a handler, or with a channel that is not a string', () => {
     const client = new BroadcasterClient('/broadcast')
     expect(() => client.subscribe('news', wrong(undefined))).toThrow('the name of a channel and a function')
     expect(() => client.subscribe(wrong(7), () => {})).toThrow('the name of a channel and a function')
@@ -62,7 +65,7 @@ describe('options', () => {
 })
 
 describe('the url', () => {
-  it.each(['http', 'ws'])('of scheme %s serves both transports', async (scheme) => {
+  it.each(['http', 'ws'])('with scheme %s works for both transports', async (scheme) => {
     const server = await scriptedServer()
     const url = server.url.replace('http', scheme)
     void makeClient(url, { mode: 'websocket' }).connect()
@@ -71,7 +74,7 @@ describe('the url', () => {
     expect((await server.request()).message).toMatchObject({ __type: 'auth' })
   })
 
-  it('may be a path of the page', async () => {
+  it('may be a path on the page', async () => {
     const server = await scriptedServer()
     vi.stubGlobal('location', new URL('/shop/index.html', server.url))
     onTestFinished(() => void vi.unstubAllGlobals())
@@ -80,7 +83,7 @@ describe('the url', () => {
     await server.accept()
   })
 
-  it('that is a path ends connecting with a clear error where there is no page', async () => {
+  it('that is a path makes connect() fail with a clear error if there is no page', async () => {
     const client = makeClient('/broadcast')
     await expect(client.connect()).rejects.toMatchObject({
       code: 'options',
@@ -91,7 +94,7 @@ describe('the url', () => {
 })
 
 describe('headers', () => {
-  it('go with every request and with the handshake', async () => {
+  it('are sent with every request and with the handshake', async () => {
     const server = await scriptedServer()
     const headers = { 'x-device': 'kiosk 7' }
     void makeClient(server.url, { mode: 'websocket', headers }).connect()
@@ -103,8 +106,8 @@ describe('headers', () => {
   })
 })
 
-describe('on a platform that lacks something', () => {
-  it('auto is long-poll where there is no WebSocket', async () => {
+describe('on a platform without WebSocket or fetch', () => {
+  it('auto uses long-poll only if there is no WebSocket', async () => {
     vi.stubGlobal('WebSocket', undefined)
     onTestFinished(() => void vi.unstubAllGlobals())
     const server = await scriptedServer()
@@ -117,7 +120,7 @@ describe('on a platform that lacks something', () => {
     expect(server.pendingHandshakes).toBe(0)
   })
 
-  it('auto is WebSocket where there is no fetch, and no other way is tried', async () => {
+  it('auto uses WebSocket only if there is no fetch', async () => {
     vi.stubGlobal('fetch', undefined)
     onTestFinished(() => void vi.unstubAllGlobals())
     const server = await scriptedServer('refuse')
@@ -126,7 +129,7 @@ describe('on a platform that lacks something', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('mode websocket says that one may be passed', async () => {
+  it('the error of mode websocket says that a WebSocket may be passed', async () => {
     vi.stubGlobal('WebSocket', undefined)
     onTestFinished(() => void vi.unstubAllGlobals())
     const client = new BroadcasterClient('ws://127.0.0.1:1/', { mode: 'websocket' })
@@ -136,7 +139,7 @@ describe('on a platform that lacks something', () => {
     })
   })
 
-  it('can be imported and made without a page, and does nothing then', async () => {
+  it('the client can be imported and created without a page, and does nothing then', async () => {
     const program = `
       for (const name of ['WebSocket', 'fetch', 'crypto', 'location', 'document']) delete globalThis[name]
       const { BroadcasterClient } = await import('@broadcaster/client')
@@ -150,7 +153,7 @@ describe('on a platform that lacks something', () => {
     )
   })
 
-  it('uses the platform’s own WebSocket where there is one', async () => {
+  it('the client uses the WebSocket of the platform if there is one', async () => {
     vi.stubGlobal('WebSocket', WebSocket)
     onTestFinished(() => void vi.unstubAllGlobals())
     const server = await scriptedServer()

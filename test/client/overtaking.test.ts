@@ -4,14 +4,14 @@ import { message, pollOf, subscribeNews } from './pollingClient.ts'
 import { collect, connectLongPoll } from './scriptedServer.ts'
 
 describe('answers that overtake each other', () => {
-  it('R1 messages that come before the answer to subscribe are newer than its position', async () => {
+  it('R1 messages that arrive before the answer to subscribe are newer than its position', async () => {
     const { server, client } = await connectLongPoll()
     const news = collect()
     client.subscribe('news', news)
     const request = await server.request('subscribe')
     ;(await pollOf(server, '0')).answer(message('a', 'p1'))
     const poll = await pollOf(server, '1')
-    // Not confirmed yet, but received: without its position it would come again, at once and without end.
+    // Received, but not confirmed yet. Without its position the message would come again, at once and endlessly.
     expect(poll.message['positions']).toEqual({ news: 'p1' })
     request.answer({ __type: 'subscribeOk', channel: 'news', position: 'p0' })
     expect(await news.next()).toBe('a')
@@ -20,7 +20,7 @@ describe('answers that overtake each other', () => {
     expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p2' })
   })
 
-  it('R1 the position does not go back to that of a late answer', async () => {
+  it('R1 the position does not go back to the one in a late answer', async () => {
     const { server, client } = await connectLongPoll()
     const news = collect()
     const { ready } = client.subscribe('news', news)
@@ -33,14 +33,14 @@ describe('answers that overtake each other', () => {
     expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p1' })
   })
 
-  it('L8 what polls bring of a resumed channel counts from the poll that says where it is', async () => {
+  it('L8 messages of a resumed channel are ignored until a poll has sent its position', async () => {
     withoutWaiting()
     const { server, news } = await subscribeNews()
     ;(await pollOf(server, '1')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
     await server.acceptSession('two')
     const lost = await server.request('subscribe')
     lost.drop()
-    // The server had subscribed, at another time than it does again, and answers the poll with what came then.
+    // The server had subscribed at another time before, and answers the poll with the messages since that time.
     ;(await pollOf(server, '0')).answer(message('d', 'p4'))
     await server.confirm('news', {
       position: 'p3',
@@ -50,7 +50,7 @@ describe('answers that overtake each other', () => {
         ['c', 'p3'],
       ],
     })
-    // This poll began between the two.
+    // This poll was sent between the two subscriptions.
     ;(await pollOf(server, '1')).answer(message('e', 'p5'))
     const poll = await pollOf(server, '2')
     expect(poll.message['positions']).toEqual({ news: 'p3' })
@@ -60,7 +60,7 @@ describe('answers that overtake each other', () => {
     expect(news.pending).toEqual([])
   })
 
-  it('U2 messages that were on their way when the channel was unsubscribed are ignored', async () => {
+  it('U2 messages that were in flight when the channel was unsubscribed are ignored', async () => {
     const { server, client, news } = await subscribeNews()
     const poll = await pollOf(server, '1')
     const unsubscribed = client.unsubscribe('news')
@@ -74,16 +74,19 @@ describe('answers that overtake each other', () => {
   it.each([
     message('of nobody', 'p1', 'old'),
     { __type: 'gap', channel: 'old', position: 'p1', reason: 'overflow' },
-  ])('U2 a channel that the server has and nobody wants is unsubscribed: %j', async (unwanted) => {
-    const { server } = await subscribeNews()
-    ;(await pollOf(server, '1')).answer(unwanted)
-    const request = await server.request('unsubscribe')
-    expect(request.message['channel']).toBe('old')
-    request.answer({ __type: 'unsubscribeOk', channel: 'old' })
-    expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p1' })
-  })
+  ])(
+    'U2 a channel that the server has and the client does not want is unsubscribed: %j',
+    async (unwanted) => {
+      const { server } = await subscribeNews()
+      ;(await pollOf(server, '1')).answer(unwanted)
+      const request = await server.request('unsubscribe')
+      expect(request.message['channel']).toBe('old')
+      request.answer({ __type: 'unsubscribeOk', channel: 'old' })
+      expect((await pollOf(server, '2')).message['positions']).toEqual({ news: 'p1' })
+    },
+  )
 
-  it('an unsubscribe that comes late, when the channel is wanted again, costs nothing', async () => {
+  it('an unsubscribe that is executed late, after a new subscription, loses no messages', async () => {
     withoutWaiting()
     const { server, client } = await subscribeNews()
     const unsubscribed = client.unsubscribe('news')

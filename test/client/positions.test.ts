@@ -10,7 +10,7 @@ const message = (body: string, position?: string) => ({
   ...(position && { position }),
 })
 
-/** A client that has the channel up to position p1, and its next connection. */
+/** A client that has received the channel up to position p1, and its next connection. */
 async function comeBack(authOk: object = { __v: 1 }) {
   withoutWaiting()
   const { server, client, socket } = await connectWebSocket({}, authOk)
@@ -28,22 +28,22 @@ async function comeBack(authOk: object = { __v: 1 }) {
   return { server, client, socket: next, news, gaps, gapsOfSubscription, subscription, request, answer }
 }
 
-/** The original's server, and this kit's with recovery turned off. */
+/** The server of the original protocol, and the server of this kit with recovery turned off. */
 const NO_ADDITIONS = {}
 
-/** What the client asks for when it comes back once more. */
+/** The request of the client after another reconnection. */
 async function positionAfterwards(server: ScriptedServer, socket: ScriptedSocket) {
   socket.cut()
   return (await (await server.accept()).next('subscribe'))['position']
 }
 
-describe('coming back', () => {
-  it('asks for what was published after the last message', async () => {
+describe('after a reconnection', () => {
+  it('the client asks for the messages after its last one', async () => {
     const { request } = await comeBack()
     expect(request).toEqual({ __type: 'subscribe', channel: 'news', position: 'p1' })
   })
 
-  it('R1 the position is that of the subscription while no message has come', async () => {
+  it('R1 the position is the one of the subscription if no message has arrived', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const { ready } = client.subscribe('news', () => {})
@@ -52,7 +52,7 @@ describe('coming back', () => {
     expect(await positionAfterwards(server, socket)).toBe('p0')
   })
 
-  it('R3 delivers what was missed in order, before anything live, and tells of no gap', async () => {
+  it('R3 the replay is delivered in order, before live messages, and without a gap', async () => {
     const { server, socket, news, gaps, subscription, answer } = await comeBack()
     answer({
       position: 'p4',
@@ -69,7 +69,7 @@ describe('coming back', () => {
     expect(await positionAfterwards(server, socket)).toBe('p5')
   })
 
-  it('R3 delivers a replay in one go: nothing comes between its messages', async () => {
+  it('R3 no other message is delivered between the messages of a replay', async () => {
     const { client, news, answer } = await comeBack()
     const turns: number[] = []
     let turn = 0
@@ -83,14 +83,14 @@ describe('coming back', () => {
     expect(new Set(turns)).toEqual(new Set([0]))
   })
 
-  it('replays nothing twice: the replay moves the position too', async () => {
+  it('no message is replayed twice, because a replay advances the position', async () => {
     const { server, socket, news, answer } = await comeBack()
     answer({ position: 'p4', recovered: true, messages: [['b', 'p2']] })
     expect(await news.next()).toBe('b')
     expect(await positionAfterwards(server, socket)).toBe('p4')
   })
 
-  it('R3 tells of a gap when the server could not recover, and goes on from there', async () => {
+  it('R3 there is a gap when the server could not recover, and the channel continues after it', async () => {
     const { server, socket, news, gaps, gapsOfSubscription, answer } = await comeBack()
     answer({ position: 'p9', recovered: false, reason: 'expired' })
     socket.send(message('x', 'p10'))
@@ -101,7 +101,7 @@ describe('coming back', () => {
     expect(await positionAfterwards(server, socket)).toBe('p10')
   })
 
-  it('R4 tells of a gap in the middle of things, in its place', async () => {
+  it('R4 a gap between messages is reported in order', async () => {
     const { server, client, socket, answer } = await comeBack()
     const order: string[] = []
     client.subscribe('news', (body) => order.push(body), {
@@ -118,7 +118,7 @@ describe('coming back', () => {
     expect(await positionAfterwards(server, socket)).toBe('p7')
   })
 
-  it('an onGap that throws harms nobody', async () => {
+  it('when an onGap throws, the others are still called', async () => {
     const { client, socket, news, gaps, answer } = await comeBack()
     const errors = hear(client, 'error')
     client.subscribe('news', () => {}, {
@@ -133,7 +133,7 @@ describe('coming back', () => {
     expect(errors.pending).toMatchObject([[{ code: 'handler' }]])
   })
 
-  it('stops in the middle of a replay when a handler disconnects, and takes the rest next time', async () => {
+  it('the replay stops when a handler disconnects, and the next connection delivers the rest', async () => {
     const { server, client, news, answer } = await comeBack()
     const stop = client.on('message', (_channel, body) => {
       if (body === 'b') void client.disconnect()
@@ -154,7 +154,7 @@ describe('coming back', () => {
     expect(news.pending).toEqual([])
   })
 
-  it('holds what overtakes the server’s answer until that has come', async () => {
+  it('messages that overtake the answer are held until the answer has arrived', async () => {
     const { server, socket, news, answer } = await comeBack()
     socket.send(message('c', 'p3'))
     answer({ position: 'p2', recovered: true, messages: [['b', 'p2']] })
@@ -163,7 +163,7 @@ describe('coming back', () => {
     expect(await positionAfterwards(server, socket)).toBe('p4')
   })
 
-  it('forgets what overtook the answer when the connection is lost before it: it is replayed', async () => {
+  it('held messages are discarded when the connection is lost before the answer, and are replayed', async () => {
     const { server, socket, news } = await comeBack()
     socket.send(message('b', 'p2'))
     socket.cut()
@@ -182,7 +182,7 @@ describe('coming back', () => {
 })
 
 describe('V1 a server without the additions', () => {
-  it('gets base messages only, and every channel that was subscribed before tells of a gap', async () => {
+  it('gets base messages only, and every channel that was subscribed before has a gap', async () => {
     const { socket, news, gaps, request, answer } = await comeBack(NO_ADDITIONS)
     expect(request).toEqual({ __type: 'subscribe', channel: 'news' })
     answer({})
@@ -191,7 +191,7 @@ describe('V1 a server without the additions', () => {
     expect(gaps.pending).toEqual([[{ channel: 'news', reason: 'node' }]])
   })
 
-  it('tells of no gap for what was never subscribed before', async () => {
+  it('causes no gap for a channel that was never subscribed before', async () => {
     const { client, socket, gaps } = await comeBack(NO_ADDITIONS)
     const { ready } = client.subscribe('sport', () => {})
     await socket.confirm('sport')
@@ -199,7 +199,7 @@ describe('V1 a server without the additions', () => {
     expect(gaps.pending).toEqual([])
   })
 
-  it('gets no position that another server gave', async () => {
+  it('gets no position of another server', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const { ready } = client.subscribe('news', () => {})
@@ -213,7 +213,7 @@ describe('V1 a server without the additions', () => {
   it.each([
     ['subscribeOk', undefined],
     ['message', message('b')],
-  ])('R1 clears the position with its %s: the next server is asked for none', async (_, live) => {
+  ])('R1 clears the position with its %s: the next server gets none', async (_, live) => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const gaps = hear(client, 'gap')
@@ -235,7 +235,7 @@ describe('V1 a server without the additions', () => {
     expect(await gaps.take('a gap')).toEqual([{ channel: 'news', reason: 'node', position: 'p5' }])
   })
 
-  it('that learns them meanwhile tells of a gap too', async () => {
+  it('that has the additions after a restart causes a gap too', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket({}, {})
     const gaps = hear(client, 'gap')

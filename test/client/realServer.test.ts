@@ -14,7 +14,7 @@ const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`)
 
 describe.each(transports)('with the server, on %s', (mode) => {
-  it('every message arrives, once and in order', async () => {
+  it('every message arrives once and in order', async () => {
     const server = tidy(await startServer())
     const client = makeClient(server.url, { mode })
     const [name, other] = [channelName(), channelName()]
@@ -35,7 +35,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     expect(one.pending).toEqual([])
   })
 
-  it('refused credentials are final, until there are others', async () => {
+  it('refused credentials are final until there are new ones', async () => {
     const server = tidy(await startServer({ canConnect: ({ token }) => token === 'good' }))
     let token = 'bad'
     const client = makeClient(server.url, { mode, auth: () => ({ token }) })
@@ -45,7 +45,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     expect(client.status).toBe('connected')
   })
 
-  it('a refused channel is refused', async () => {
+  it('a channel that the server refuses has status refused', async () => {
     const server = tidy(await startServer({ canSubscribe: (_auth, channel) => channel !== 'secret' }))
     const client = makeClient(server.url, { mode })
     const subscription = client.subscribe('secret', () => {})
@@ -53,7 +53,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     await client.subscribe(channelName(), () => {}).ready
   })
 
-  it('what is published while the network is away comes when it is back', async () => {
+  it('messages that are published while the network is down arrive when it is back', async () => {
     const server = tidy(await startServer())
     const proxy = tidy(await tcpProxy(Number(new URL(server.origin).port)))
     const client = makeClient(`http://${proxy.address}/broadcast`, { mode })
@@ -72,7 +72,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     expect(news.pending).toEqual([])
   })
 
-  it('a server that starts anew is told as a gap, and everything is subscribed again', async () => {
+  it('a server restart causes a gap, and all channels are subscribed again', async () => {
     const first = await startServer()
     const port = Number(new URL(first.origin).port)
     const client = makeClient(first.url, { mode })
@@ -90,7 +90,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     expect(await news.next()).toBe('hello again')
   })
 
-  it('without recovery every reconnection is told as a gap', async () => {
+  it('without recovery every reconnection causes a gap', async () => {
     const server = tidy(await startServer({ recovery: false }))
     const proxy = tidy(await tcpProxy(Number(new URL(server.origin).port)))
     let session = 0
@@ -111,7 +111,7 @@ describe.each(transports)('with the server, on %s', (mode) => {
     expect(await news.next()).toBe('b')
   })
 
-  it('who is cut off by the application stays away', async () => {
+  it('a client that the application disconnects does not reconnect', async () => {
     const server = tidy(await startServer({ canConnect: ({ user }) => ({ user }) }))
     const client = makeClient(server.url, { mode, auth: { user: 'ada' } })
     await client.subscribe(channelName(), () => {}).ready
@@ -120,13 +120,13 @@ describe.each(transports)('with the server, on %s', (mode) => {
       await reaches(client, 'disconnected')
       expect(client.error).toMatchObject({ code: 'disconnected' })
     } else {
-      // Its session has ended; whether it may come back is for canConnect to say.
+      // Its session has ended. canConnect decides whether it may connect again.
       await reaches(client, 'reconnecting')
       await reaches(client, 'connected')
     }
   })
 
-  it('a channel that the application takes away is refused', async () => {
+  it('a channel that the application unsubscribes has status refused', async () => {
     const server = tidy(await startServer({ canConnect: ({ user }) => ({ user }) }))
     const client = makeClient(server.url, { mode, auth: { user: 'ada' } })
     const name = channelName()
@@ -140,8 +140,8 @@ describe.each(transports)('with the server, on %s', (mode) => {
   })
 })
 
-describe('with the server, from one transport to the other', () => {
-  /** A network on which WebSockets work only now and then. */
+describe('with the server, while the transport changes', () => {
+  /** A network on which WebSockets work only part of the time. */
   function fickleWebSocket() {
     const network = { lets: false, sockets: [] as WebSocket[] }
     class FickleWebSocket extends WebSocket {
@@ -153,7 +153,7 @@ describe('with the server, from one transport to the other', () => {
     return Object.assign(network, { WebSocket: FickleWebSocket })
   }
 
-  it('nothing is lost or doubled, to and fro, while messages keep coming', async () => {
+  it('no message is lost or doubled when the transport changes in both directions', async () => {
     const page = fakePage()
     const network = fickleWebSocket()
     const server = tidy(await startServer({ recovery: { maxMessages: 100_000 } }))
@@ -171,7 +171,7 @@ describe('with the server, from one transport to the other', () => {
     const publishing = (async () => {
       while (!isOver) {
         await server.publish(name, `${++published}`)
-        // No more than the logs keep for as long as a change may take.
+        // The logs must be able to keep the messages for the time of a change.
         await new Promise((resolve) => setTimeout(resolve, 1))
       }
     })()
@@ -194,7 +194,7 @@ describe('with the server, from one transport to the other', () => {
     expect(news.pending).toEqual([])
   })
 
-  it('a 401 of the application’s own middleware is final on every way', async () => {
+  it('a 401 from middleware of the application is final on both transports', async () => {
     const server = tidy(
       await startServer(
         {},

@@ -9,7 +9,7 @@ type Act = () => void
 type Setup = {
   readonly client: BroadcasterClient
   readonly server: ObligingServer
-  /** Subscribes news with this callback. */
+  /** Subscribes news with these callbacks. */
   readonly subscribe: (callbacks: {
     onMessage?: Act
     onGap?: Act
@@ -17,14 +17,14 @@ type Setup = {
   }) => Subscription
 }
 
-/** Makes the client call `act` from inside one of its callbacks. */
+/** Makes the client call `act` inside one of its callbacks. */
 type Moment = (setup: Setup, act: Act) => Promise<unknown>
 
 const message = { __type: 'message', channel: 'news', body: 'a' }
 const gap = { __type: 'gap', channel: 'news', reason: 'node' }
 
 const moments: Record<string, Moment> = {
-  // What `auth` calls stands in `run()`: it is an option.
+  // `auth` is an option, so the test itself makes it call `act`.
   'the auth function': async ({ client }) => void client.connect(),
   'status: connecting': async ({ client }, act) => {
     client.on('status', ({ to }) => to === 'connecting' && act())
@@ -147,7 +147,7 @@ const methods: Record<string, (client: BroadcasterClient, subscription?: Subscri
 }
 
 describe.each(Object.entries(moments))('called inside %s', (when, moment) => {
-  it.each(Object.entries(methods))('%s does what it does elsewhere', async (what, method) => {
+  it.each(Object.entries(methods))('%s works as it does outside', async (what, method) => {
     withoutWaiting()
     const server = await ObligingServer.start()
     let hasActed = false
@@ -171,7 +171,7 @@ describe.each(Object.entries(moments))('called inside %s', (when, moment) => {
         client,
         server,
         subscribe: ({ onMessage = () => {}, ...options }) => {
-          // Callbacks of one subscription, and another one beside it.
+          // The callbacks of one subscription, and another subscription of the same channel.
           subscription = client.subscribe('news', onMessage, options)
           return subscription
         },
@@ -191,7 +191,7 @@ describe.each(Object.entries(moments))('called inside %s', (when, moment) => {
       expect(client.status).toBe('disconnected')
     }
 
-    // Whatever was called, everything works afterwards. (A refused channel is asked for again on the next connection.)
+    // The client works afterwards, whatever was called. (A refused channel is subscribed again on the next connection.)
     if (when === 'onStatus: refused') await client.disconnect()
     await within(client.connect(), 'the connection')
     const fresh = collect()
@@ -201,16 +201,16 @@ describe.each(Object.entries(moments))('called inside %s', (when, moment) => {
     await until('the end', () => fresh.pending.includes('end'))
     expect(fresh.pending.filter((body) => body === 'end')).toHaveLength(1)
 
-    // A promise that was handed out before is settled.
+    // A promise that was returned before is settled.
     await within(
       ready.catch(() => {}),
       'ready',
     )
-    // Other listeners are told the truth, in order.
+    // Other listeners get all changes in order.
     if (statuses.length > 0 && !what.startsWith('unsubscribe()')) expect(statuses.at(-1)).toBe(another.status)
     expect(changes.slice(1).map(({ from }) => from)).toEqual(changes.slice(0, -1).map(({ to }) => to))
     expect(errors.pending.filter(([error]) => error.code === 'handler')).toEqual([])
-    // Each connection is asked once for what it has. (Not for what its server has taken away.)
+    // Each channel is requested once per connection. (Except a channel whose subscription the server has ended.)
     if (when === 'onStatus: refused') return
     for (const requests of server.requests) {
       let isOn = false

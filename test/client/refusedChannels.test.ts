@@ -20,14 +20,14 @@ describe('a refused channel', () => {
     return { ...connection, subscription, onStatus }
   }
 
-  it('rejects ready and says why', async () => {
+  it('rejects ready with the reason', async () => {
     const { subscription, onStatus } = await refused()
     expect(subscription.status).toBe('refused')
     expect(subscription.error).toMatchObject({ code: 'refused' })
     expect(onStatus.mock.calls).toEqual([['refused', subscription.error]])
   })
 
-  it('is not asked for again on the same connection, by nobody', async () => {
+  it('is not requested again on the same connection, also by other subscriptions', async () => {
     const { client, socket } = await refused()
     const another = client.subscribe('secret', nothing)
     expect(another.status).toBe('refused')
@@ -35,7 +35,7 @@ describe('a refused channel', () => {
     await expectSilence(client, socket)
   })
 
-  it('is asked for again with the next connection', async () => {
+  it('is requested again with the next connection', async () => {
     withoutWaiting()
     const { server, socket, subscription, onStatus } = await refused()
     socket.cut()
@@ -45,7 +45,7 @@ describe('a refused channel', () => {
     expect(onStatus.mock.calls.map(([status]) => status)).toEqual(['refused', 'subscribing', 'subscribed'])
   })
 
-  it('that everybody has left is forgotten without a word, and asked for anew', async () => {
+  it('is dropped without a request when its last subscription ends, and a new one requests it again', async () => {
     stopTime()
     const { client, socket, subscription } = await refused()
     subscription()
@@ -54,7 +54,7 @@ describe('a refused channel', () => {
     expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'secret' })
   })
 
-  it('may be one that the server takes away later', async () => {
+  it('may be one whose subscription the server ends later', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const subscription = client.subscribe('news', nothing)
@@ -70,13 +70,13 @@ describe('a refused channel', () => {
     await expectSilence(client, socket)
     socket.cut()
     const next = await server.accept()
-    // What was missed meanwhile is replayed, if the server lets the client have it again.
+    // Missed messages are replayed if the server accepts the channel again.
     expect(await next.confirm('news')).toMatchObject({ position: 'p1' })
   })
 })
 
-describe('a server that can’t subscribe just now', () => {
-  it('is asked again after a growing while, and the subscription tells why it waits', async () => {
+describe('a server that can not subscribe temporarily', () => {
+  it('gets the request again after a growing pause, and the subscription has the error', async () => {
     const { client, socket } = await connectWebSocket()
     stopTime()
     const onStatus = vi.fn()
@@ -93,13 +93,13 @@ describe('a server that can’t subscribe just now', () => {
       vi.advanceTimersByTime(waitMs)
     }
     await socket.confirm('news')
-    // The one promise, through all the tries.
+    // It is the same promise through all attempts.
     await ready
     expect(subscription.error).toBeNull()
     expect(onStatus.mock.lastCall).toEqual(['subscribed', null])
   })
 
-  it('is asked again when it does not answer at all', async () => {
+  it('gets the request again when it does not answer', async () => {
     stopTime()
     const { client, socket } = await connectWebSocket({ timeout: 5_000 })
     const subscription = client.subscribe('news', nothing)
@@ -111,7 +111,7 @@ describe('a server that can’t subscribe just now', () => {
     await subscription.ready
   })
 
-  it('does not double messages when the first answer comes after all', async () => {
+  it('causes no doubled messages when its first answer arrives late', async () => {
     stopTime()
     const { client, socket } = await connectWebSocket({ timeout: 5_000 })
     const news = collect()
@@ -124,7 +124,7 @@ describe('a server that can’t subscribe just now', () => {
     expect(await news.take(2)).toEqual(['a', 'b'])
   })
 
-  it('and answers late, while the next try is waited for, is heard', async () => {
+  it('may answer late, during the pause before the next attempt', async () => {
     stopTime()
     const { client, socket } = await connectWebSocket({ timeout: 5_000 })
     const news = collect()
@@ -137,7 +137,7 @@ describe('a server that can’t subscribe just now', () => {
     await expectSilence(client, socket)
   })
 
-  it('and names no channel: the error event tells', async () => {
+  it('causes an error event if its error names no channel', async () => {
     const { client, socket } = await connectWebSocket()
     const errors = hear(client, 'error')
     socket.send({ __type: 'serverError', reason: 'Broker unavailable' })

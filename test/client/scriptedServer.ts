@@ -6,16 +6,16 @@ import type { ClientOptions, Status, StatusChange } from '@broadcaster/client'
 import { expect, onTestFinished } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
 
-// A server that does only what the test tells it to: what matters here is what the client does with servers and
-// networks that misbehave.
+// A server that does only what the test tells it to do. The tests check how the client handles servers and networks that
+// misbehave.
 
 export type Frame = { readonly __type: string; readonly [field: string]: any }
 
-// Tests replace the global timers; patience is real.
+// Tests replace the global timers. The time limits here use the real ones.
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
 const PATIENCE_MS = 15_000
 
-/** Asks again and again, without moving a clock that stands still. */
+/** Checks repeatedly, without moving a stopped clock. */
 export async function until(what: string, ask: () => boolean): Promise<void> {
   const end = performance.now() + PATIENCE_MS
   while (!ask()) {
@@ -24,7 +24,7 @@ export async function until(what: string, ask: () => boolean): Promise<void> {
   }
 }
 
-/** Things in the order of their arrival, each handed out once, to whoever asks, now or later. */
+/** A queue. Each item is returned once, in the order of arrival. A caller may wait for an item that arrives later. */
 export class Arrivals<T> {
   readonly #things: T[] = []
   readonly #takers = new Set<() => void>()
@@ -57,7 +57,7 @@ export class Arrivals<T> {
   }
 }
 
-/** One WebSocket connection, seen from the server. */
+/** The server side of one WebSocket connection. */
 export class ScriptedSocket {
   readonly #socket: WebSocket
   readonly #frames = new Arrivals<Frame>()
@@ -72,7 +72,7 @@ export class ScriptedSocket {
     socket.on('error', () => {})
   }
 
-  /** The next frame, or the next of that type. */
+  /** The next frame, or the next frame of that type. */
   next(type?: string): Promise<Frame> {
     return this.#frames.take(`a frame ${type ?? ''}`, (frame) => type === undefined || frame.__type === type)
   }
@@ -103,7 +103,7 @@ export class ScriptedSocket {
     this.#socket.close(code, reason)
   }
 
-  /** As when the network is gone: no closing handshake. */
+  /** Breaks the connection without a closing handshake, like a network that is down. */
   cut(): void {
     this.#socket.terminate()
   }
@@ -114,7 +114,7 @@ export class ScriptedSocket {
   }
 }
 
-/** One long-poll request, waiting for its answer. */
+/** One long-poll request that waits for its answer. */
 export class ScriptedRequest {
   readonly message: Frame
   readonly headers: IncomingMessage['headers']
@@ -142,12 +142,12 @@ export class ScriptedRequest {
     this.answerWith(status, JSON.stringify([message]))
   }
 
-  /** The answer gets lost. */
+  /** Loses the answer. */
   drop(): void {
     this.#response.destroy()
   }
 
-  /** The client has given the request up. */
+  /** Resolves when the client has aborted the request. */
   gone(): Promise<true> {
     return this.#gone.take('the end of a request')
   }
@@ -157,7 +157,7 @@ export class ScriptedRequest {
   }
 }
 
-/** `refuse` is HTTP 400; a text is the status line and the headers of another answer. */
+/** `refuse` is HTTP 400. Any other text is the status line and the headers of the answer. */
 export type Upgrades = 'accept' | 'refuse' | 'hang' | `HTTP/1.1 ${string}`
 
 export class ScriptedServer {
@@ -203,7 +203,7 @@ export class ScriptedServer {
     return new Promise((resolve) => this.#http.close(() => resolve()))
   }
 
-  /** A handshake has begun, whatever becomes of it. */
+  /** Resolves when a handshake has started, whatever its result is. */
   handshake(): Promise<unknown> {
     return this.#handshakes.take('a handshake')
   }
@@ -217,7 +217,7 @@ export class ScriptedServer {
     return this.#sockets.take('a WebSocket')
   }
 
-  /** The next request, or the next of that type. */
+  /** The next request, or the next request of that type. */
   request(type?: string): Promise<ScriptedRequest> {
     return this.#requests.take(
       `a request ${type ?? ''}`,
@@ -229,7 +229,7 @@ export class ScriptedServer {
     return this.#requests.pending.map(({ message }) => message)
   }
 
-  /** The next WebSocket connection, once it is authenticated. */
+  /** Authenticates the next WebSocket connection and returns it. */
   async accept(authOk: object = { __v: 1 }): Promise<ScriptedSocket & { auth: Frame }> {
     const socket = await this.socket()
     const auth = await socket.next('auth')
@@ -237,7 +237,7 @@ export class ScriptedServer {
     return Object.assign(socket, { auth })
   }
 
-  /** The `auth` of the next long-poll session, which gets this token. */
+  /** Gives this token to the next long-poll session. Returns its `auth`. */
   async acceptSession(__token: string, authOk: object = { __v: 1 }): Promise<Frame> {
     const request = await this.request('auth')
     request.answer({ __type: 'authOk', __token, ...authOk })
@@ -259,7 +259,7 @@ export class ScriptedServer {
     try {
       for await (const chunk of request) text += chunk
     } catch {
-      return // The client went away in the middle.
+      return // The client closed the connection in the middle.
     }
     this.#requests.push(new ScriptedRequest(JSON.parse(text), request, response))
   }
@@ -272,14 +272,14 @@ export async function scriptedServer(upgrades: Upgrades = 'accept'): Promise<Scr
   return server
 }
 
-/** A client with `ws`, which ends with the test. */
+/** A client with `ws`. It is disconnected at the end of the test. */
 export function makeClient(url: string, options: ClientOptions = {}): BroadcasterClient {
   const client = new BroadcasterClient(url, { WebSocket, ...options })
   onTestFinished(() => void client.disconnect())
   return client
 }
 
-/** A client on a WebSocket, and the server's end of it. */
+/** A client on a WebSocket, and the server side of the WebSocket. */
 export async function connectWebSocket(options: ClientOptions = {}, authOk?: object) {
   const server = await scriptedServer()
   const client = makeClient(server.url, { mode: 'websocket', ...options })
@@ -289,7 +289,7 @@ export async function connectWebSocket(options: ClientOptions = {}, authOk?: obj
   return { server, client, socket }
 }
 
-/** A client on long-poll with session `one`; its first poll waits at the server. */
+/** A client on long-poll with session `one`. Its first poll waits at the server. */
 export async function connectLongPoll(options: ClientOptions = {}, authOk?: object) {
   const server = await scriptedServer()
   const client = makeClient(server.url, { mode: 'longpoll', ...options })
@@ -299,7 +299,7 @@ export async function connectLongPoll(options: ClientOptions = {}, authOk?: obje
   return { server, client, auth }
 }
 
-/** Resolves when the client is in that status, now or later. */
+/** Resolves when the client has that status, now or later. */
 export function reaches(client: BroadcasterClient, status: Status): Promise<StatusChange | undefined> {
   if (client.status === status) return Promise.resolve(undefined)
   const changes = new Arrivals<StatusChange>()
@@ -307,7 +307,7 @@ export function reaches(client: BroadcasterClient, status: Status): Promise<Stat
   return changes.take(`status ${status}`, ({ to }) => to === status).finally(off)
 }
 
-/** Everything that the client tells of an event from now on, one array of arguments for each time. */
+/** Collects an event of the client from now on. Each item is the array of arguments. */
 export function hear(client: BroadcasterClient, event: Parameters<BroadcasterClient['on']>[0]) {
   const heard = new Arrivals<any[]>()
   client.on(event, (...args: any[]) => heard.push(args))
@@ -332,7 +332,7 @@ export function collect() {
 
 let markers = 0
 
-/** Shows that nothing was sent about anything else: the marker's subscribe comes next. */
+/** Checks that nothing else was sent: the subscribe of a marker channel comes next. */
 export async function expectSilence(
   client: { subscribe(name: string, handler: () => void): unknown },
   socket: ScriptedSocket,

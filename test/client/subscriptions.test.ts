@@ -15,7 +15,7 @@ const message = (channel: string, body: string) => ({ __type: 'message', channel
 const nothing = () => {}
 
 describe('subscribing', () => {
-  it('is confirmed by the server, and then every message arrives', async () => {
+  it('is confirmed by the server, and after that every message arrives', async () => {
     const { client, socket } = await connectWebSocket()
     const news = collect()
     const onStatus = vi.fn()
@@ -33,7 +33,7 @@ describe('subscribing', () => {
     expect(await news.next()).toBe('hello')
   })
 
-  it('happens once on the wire, however many listen, and all hear every message', async () => {
+  it('sends one request for several subscriptions, and all of them get every message', async () => {
     const { client, socket } = await connectWebSocket()
     const [one, two, three] = [collect(), collect(), collect()]
     client.subscribe('news', one)
@@ -41,7 +41,7 @@ describe('subscribing', () => {
     await socket.confirm('news')
     socket.send(message('news', 'a'))
     expect(await two.next()).toBe('a')
-    // Ready at once: there is nothing to ask the server for.
+    // Ready at once, because no request is needed.
     const late = client.subscribe('news', three)
     expect(late.status).toBe('subscribed')
     await late.ready
@@ -52,7 +52,7 @@ describe('subscribing', () => {
     expect(await two.next()).toBe('b')
   })
 
-  it('works for any name', async () => {
+  it('works with any name', async () => {
     const { client, socket } = await connectWebSocket()
     for (const name of ['', 'with spaces', '__proto__', 'constructor', 'ключ', 'a'.repeat(500)]) {
       const heard = collect()
@@ -64,7 +64,7 @@ describe('subscribing', () => {
     }
   })
 
-  it('ends with the function that it returned, at once for the handler, and twice is harmless', async () => {
+  it('ends at once for the handler with the returned function, and a second call does nothing', async () => {
     const { client, socket } = await connectWebSocket()
     const [one, two] = [collect(), collect()]
     const stop = client.subscribe('news', one)
@@ -78,7 +78,7 @@ describe('subscribing', () => {
     await expectSilence(client, socket)
   })
 
-  it('in the middle of a message: a handler may end itself and others, and add some', async () => {
+  it('may be started and ended by a handler during a delivery', async () => {
     const { client, socket } = await connectWebSocket()
     const [ended, added, last] = [collect(), collect(), collect()]
     const stopFirst = client.subscribe('news', () => {
@@ -95,7 +95,7 @@ describe('subscribing', () => {
     expect(ended.pending).toEqual([])
   })
 
-  it('before there is a connection waits for one', async () => {
+  it('before there is a connection waits for the connection', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const { ready } = client.subscribe('news', nothing)
@@ -104,13 +104,13 @@ describe('subscribing', () => {
     const socket = await server.accept()
     await socket.confirm('news')
     await ready
-    // Nobody listens to sport any more.
+    // sport has no subscription any more.
     await expectSilence(client, socket)
   })
 })
 
-describe('the last listener', () => {
-  it('leaves the channel subscribed for a second, then it is unsubscribed', async () => {
+describe('when the last subscription ends', () => {
+  it('the channel stays subscribed for one second, and is then unsubscribed', async () => {
     const { client, socket } = await connectWebSocket()
     const stop = client.subscribe('news', nothing)
     await socket.confirm('news')
@@ -123,7 +123,7 @@ describe('the last listener', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it('costs nothing on the wire when another comes within the second', async () => {
+  it('nothing is sent if a new subscription starts within the second', async () => {
     const { client, socket } = await connectWebSocket()
     const stop = client.subscribe('news', nothing)
     await socket.confirm('news')
@@ -137,7 +137,7 @@ describe('the last listener', () => {
     await expectSilence(client, socket)
   })
 
-  it('may leave before the server has confirmed, and another come: one subscribe, no unsubscribe', async () => {
+  it('before the confirmation, and a new one starts, there is one subscribe and no unsubscribe', async () => {
     const { client, socket } = await connectWebSocket()
     client.subscribe('news', nothing)()
     const { ready } = client.subscribe('sport', nothing)
@@ -152,7 +152,7 @@ describe('the last listener', () => {
     expect(await news.next()).toBe('a')
   })
 
-  it('takes its messages away at once: nobody hears what comes in that second', async () => {
+  it('messages that arrive in that second are not delivered', async () => {
     const { client, socket } = await connectWebSocket()
     const news = collect()
     const all = hear(client, 'message')
@@ -168,7 +168,7 @@ describe('the last listener', () => {
     expect(all.pending).toEqual([['sport', '1:0', expect.anything()]])
   })
 
-  it('who subscribes while the server is unsubscribing gets a new subscription afterwards', async () => {
+  it('a subscription during the unsubscribe request is requested after its answer', async () => {
     const { client, socket } = await connectWebSocket()
     const gaps = hear(client, 'gap')
     const stop = client.subscribe('news', nothing)
@@ -182,14 +182,14 @@ describe('the last listener', () => {
     const again = client.subscribe('news', news)
     expect(again.status).toBe('subscribing')
     socket.send(message('news', 'too early'), { __type: 'unsubscribeOk', channel: 'news' })
-    // It begins anew, from no position.
+    // It starts without a position.
     expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'news' })
     socket.send({ __type: 'subscribeOk', channel: 'news', position: 'p9' }, message('news', 'now'))
     expect(await news.next()).toBe('now')
     expect(gaps.pending).toEqual([])
   })
 
-  it('before the server has confirmed is followed by an unsubscribe', async () => {
+  it('before the confirmation, an unsubscribe follows', async () => {
     const { client, socket } = await connectWebSocket()
     stopTime()
     const subscription = client.subscribe('news', nothing)
@@ -202,7 +202,7 @@ describe('the last listener', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it('whose second has not passed when the connection drops does not come back', async () => {
+  it('and the connection is lost within the second, the channel is not subscribed again', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     const stop = client.subscribe('news', nothing)
@@ -233,7 +233,7 @@ describe('unsubscribe()', () => {
     expect(await socket.next()).toEqual({ __type: 'subscribe', channel: 'news' })
   })
 
-  it('resolves at once where there is nothing to ask the server for', async () => {
+  it('resolves at once if no request is needed', async () => {
     const { client } = await connectWebSocket()
     await client.unsubscribe('never subscribed')
     await client.disconnect()
@@ -241,7 +241,7 @@ describe('unsubscribe()', () => {
     await client.unsubscribe('news')
   })
 
-  it('resolves when the connection is lost: the next one knows nothing of the channel', async () => {
+  it('resolves when the connection is lost, because the next connection does not have the channel', async () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     client.subscribe('news', nothing)
@@ -253,7 +253,7 @@ describe('unsubscribe()', () => {
     await expectSilence(client, await server.accept())
   })
 
-  it('rejects when the server does not answer in time, and asks again', async () => {
+  it('rejects when the server does not answer in time, and the client repeats the request', async () => {
     stopTime()
     const { client, socket } = await connectWebSocket({ timeout: 5_000 })
     const { ready } = client.subscribe('news', nothing)
@@ -267,7 +267,7 @@ describe('unsubscribe()', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it('takes an error of the server for an answer', async () => {
+  it('treats an error of the server as an answer', async () => {
     const { client, socket } = await connectWebSocket()
     client.subscribe('news', nothing)
     await socket.confirm('news')
@@ -311,7 +311,7 @@ describe('ready', () => {
       await reaches(client, 'disconnected')
       void client.connect()
       await client.disconnect()
-      // Node tells of unhandled rejections after the microtasks, before the next turn.
+      // Node reports unhandled rejections after the microtasks, before the next turn.
       await new Promise((resolve) => setImmediate(resolve))
     } finally {
       process.off('unhandledRejection', unhandled)

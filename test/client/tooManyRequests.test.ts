@@ -14,7 +14,7 @@ import {
 const BUSY = JSON.stringify([{ __type: 'serverError', reason: 'Too many requests' }])
 
 describe('C1 close code 4429', () => {
-  it('is a wait of a second, then the client comes back and continues from its position', async () => {
+  it('makes the client wait one second, reconnect and continue from its position', async () => {
     stopTime(0)
     const { server, client, socket } = await connectWebSocket()
     const news = collect()
@@ -41,7 +41,7 @@ describe('C1 close code 4429', () => {
     expect(await news.next()).toBe('a')
   })
 
-  it('waits longer each time that the server accepts the client and sends it away again', async () => {
+  it('makes the wait longer each time that the server accepts the client and closes again', async () => {
     stopTime()
     const { client, server, socket } = await connectWebSocket()
     const waited: number[] = []
@@ -58,7 +58,7 @@ describe('C1 close code 4429', () => {
   })
 
   it.each(['before the client is authenticated', 'of a WebSocket that is tried beside long-poll'])(
-    '%s leads to no other transport',
+    '%s does not lead to the other transport',
     async (when) => {
       const isProbe = when.includes('beside')
       const page = fakePage()
@@ -88,7 +88,7 @@ describe.each([
   [429, {}, 1_000],
   [503, { 'Retry-After': '7' }, 7_000],
 ] as const)('C1 HTTP %s with %j', (status, headers, waitMs) => {
-  it('to auth is a wait, then the client authenticates', async () => {
+  it('to auth makes the client wait and then authenticate', async () => {
     const server = await scriptedServer('refuse')
     stopTime(0)
     const client = makeClient(server.url, { mode: 'longpoll' })
@@ -107,7 +107,7 @@ describe.each([
     await connected
   })
 
-  it('to a poll is a wait, then the same poll is sent again, and nothing is lost', async () => {
+  it('to a poll makes the client wait and send the same poll again, and no message is lost', async () => {
     stopTime(0)
     const { server, client, news } = await subscribeNews()
     const poll = await server.request('poll')
@@ -124,7 +124,7 @@ describe.each([
     expect(client.status).toBe('connected')
   })
 
-  it('to subscribe is a wait, then the channel is subscribed; the connection stays', async () => {
+  it('to subscribe makes the client wait and subscribe again, and the connection stays', async () => {
     stopTime(0)
     const { server, client } = await connectLongPoll()
     const subscription = client.subscribe('news', () => {})
@@ -142,7 +142,7 @@ describe.each([
     await subscription.ready
   })
 
-  it('to a handshake and then to auth leaves auto where it is: it tries WebSocket again afterwards', async () => {
+  it('to a handshake and then to auth does not change the transport of auto: it tries WebSocket again', async () => {
     const line = `HTTP/1.1 ${status} Later` as const
     const server = await scriptedServer(`${line}\r\nRetry-After: 7`)
     stopTime(0)
@@ -162,7 +162,7 @@ describe.each([
 })
 
 describe('the wait that a server asks for', () => {
-  it('ends with nothing but its time: not with online, a visible page, or connect()', async () => {
+  it('is not shortened by online, a visible page, or connect()', async () => {
     const page = fakePage()
     stopTime(0)
     const { server, client, socket } = await connectWebSocket()
@@ -184,7 +184,7 @@ describe('the wait that a server asks for', () => {
     await reaches(client, 'connected')
   })
 
-  it('nor does that of a poll', async () => {
+  it('is not shortened for a poll either', async () => {
     const page = fakePage()
     stopTime(0)
     const { server, client } = await connectLongPoll()
@@ -199,21 +199,21 @@ describe('the wait that a server asks for', () => {
     await server.request('poll')
   })
 
-  it('is over when the machine slept through it, as soon as the page is visible', async () => {
+  it('is over as soon as the page is visible, if the machine slept longer than the wait', async () => {
     const page = fakePage()
     stopTime(0)
     const { server, client, socket } = await connectWebSocket()
     const lost = reaches(client, 'reconnecting')
     socket.close(4429)
     await lost
-    // The clock goes on while a machine sleeps, timers do not.
+    // The clock continues while a machine sleeps, timers do not.
     vi.setSystemTime(Date.now() + 60_000)
     page.become('visible')
     await server.accept()
     await reaches(client, 'connected')
   })
 
-  it('ends with disconnect(), and connect() after that begins anew', async () => {
+  it('ends with disconnect(), and connect() after that does not wait', async () => {
     stopTime(0)
     const { server, client, socket } = await connectWebSocket()
     const lost = reaches(client, 'reconnecting')
@@ -239,12 +239,12 @@ describe('Retry-After', () => {
     ['1', 1_000],
     ['120', 120_000],
     ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
-    // A clock that is wrong on either side.
+    // A time in the past: one of the two clocks is wrong.
     ['Wed, 31 Dec 2025 23:59:30 GMT', 0],
-    // No longer than a day: longer timers overflow and fire at once.
+    // At most one day. Longer timers overflow and fire at once.
     ['99999999999999999999', 86_400_000],
     ['Fri, 01 Jan 2100 00:00:00 GMT', 86_400_000],
-    // What can't be read is as if there were none.
+    // An invalid value counts as no value.
     ['', 1_000],
     ['soon', 1_000],
     ['1e3 seconds', 1_000],
@@ -260,7 +260,7 @@ describe('Retry-After', () => {
     expect(await lost).toMatchObject({ retryInMs })
   })
 
-  it('is not needed: a fetch of the application may answer without headers', async () => {
+  it('is optional: the answer of a custom fetch may have no headers', async () => {
     stopTime(0)
     const server = await scriptedServer()
     let busy = true

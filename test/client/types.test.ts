@@ -15,7 +15,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import WebSocket from 'ws'
 
 describe('types', () => {
-  it('know the arguments of every event', () => {
+  it('have the arguments of every event', () => {
     const client = new BroadcasterClient('/broadcast')
     client.on('message', (...args) => expectTypeOf(args).toEqualTypeOf<[string, string, Message]>())
     client.on('message:news', (...args) => expectTypeOf(args).toEqualTypeOf<[string, Message]>())
@@ -28,7 +28,7 @@ describe('types', () => {
     expectTypeOf(client.getSnapshot()).toEqualTypeOf<Snapshot>()
   })
 
-  it('take handlers and listeners that are async, or return anything', () => {
+  it('accept handlers and listeners that are async or return anything', () => {
     expectTypeOf<ReturnType<MessageHandler>>().toBeUnknown()
     expectTypeOf<(body: string) => Promise<void>>().toExtend<MessageHandler>()
     expectTypeOf<(body: string) => number>().toExtend<MessageHandler>()
@@ -36,7 +36,7 @@ describe('types', () => {
     new BroadcasterClient('/broadcast').on('status', async ({ to }) => to)
   })
 
-  it('take the WebSocket of browsers and that of ws, and any fetch', () => {
+  it('accept the WebSocket of browsers and of ws, and any fetch', () => {
     expectTypeOf(WebSocket).toExtend<WebSocketConstructor>()
     expectTypeOf<typeof globalThis.WebSocket>().toExtend<WebSocketConstructor>()
     expectTypeOf(fetch).toExtend<FetchLike>()
@@ -47,7 +47,7 @@ describe('types', () => {
 })
 
 describe('BroadcasterError.from()', () => {
-  it('is the error itself, or wraps whatever was thrown', () => {
+  it('returns a BroadcasterError as it is, and wraps any other value', () => {
     const error = new BroadcasterError('timeout', 'too late')
     expect(BroadcasterError.from(error)).toBe(error)
     const cause = new TypeError('not a function')

@@ -20,8 +20,8 @@ async function fallBackWithNews(authOk: object = { __v: 1 }) {
   return { server, client, news, subscription, poll }
 }
 
-describe('on long-poll, WebSocket is tried again', () => {
-  it('after half a minute, then after twice as long each time, up to five minutes', async () => {
+describe('while auto uses long-poll, it probes WebSocket', () => {
+  it('after 30 seconds, then after twice the time for each probe, up to five minutes', async () => {
     stopTime()
     const closes = new Arrivals<'close'>()
     class WatchedWebSocket extends WebSocket {
@@ -64,19 +64,19 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(server.pendingHandshakes).toBe(0)
   })
 
-  it('and taken when it is authenticated: nothing is lost, doubled or out of order', async () => {
+  it('and moves to it when it is authenticated: no message is lost, doubled or out of order', async () => {
     const page = fakePage()
     const { server, client, news, subscription, poll } = await fallBackWithNews()
     const changes = hear(client, 'status')
     const gaps = hear(client, 'gap')
     server.upgrades = 'accept'
     page.goOnline()
-    // A poll that may be dead is sent anew when the network is back.
+    // A poll that may be dead is sent again when the network is back.
     await poll.gone()
     const again = await server.request('poll')
     const socket = await server.accept()
     expect(socket.auth).toMatchObject({ __previous: 'one', __generation: 3 })
-    // What that poll would have brought is lost; the WebSocket has it too.
+    // The answer of that poll is lost. The WebSocket gets the same messages.
     await again.gone()
     const request = await socket.next('subscribe')
     expect(request).toMatchObject({ channel: 'news', position: 'p1' })
@@ -97,7 +97,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(server.pendingRequests.filter(({ __type }) => __type === 'auth')).toEqual([])
   })
 
-  it('and when that is lost again, nothing remains of the long-poll: it is tried again as ever', async () => {
+  it('and when that WebSocket is lost, reconnects as if long-poll had never been used', async () => {
     const page = fakePage()
     stopTime()
     const { server, client } = await fallBackWithNews()
@@ -113,7 +113,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     await reaches(client, 'connected')
   })
 
-  it('and what the poll brings until then is delivered', async () => {
+  it('and delivers messages of polls until the WebSocket is authenticated', async () => {
     const page = fakePage()
     const { server, news, poll } = await fallBackWithNews()
     server.upgrades = 'accept'
@@ -127,14 +127,14 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(await socket.next('subscribe')).toMatchObject({ position: 'p2' })
   })
 
-  it('and left when it stays silent', async () => {
+  it('and closes it when no answer arrives', async () => {
     stopTime()
     const { server, client } = await fallBack({ timeout: 10_000 })
     server.upgrades = 'accept'
     vi.advanceTimersByTime(30_000)
     const socket = await server.socket()
     await socket.next('auth')
-    // Nothing waits for it, so it gets all the time that there is.
+    // Nothing waits for the probe, so it has the whole timeout.
     vi.advanceTimersByTime(9_999)
     expect(client.transport).toBe('longpoll')
     vi.advanceTimersByTime(1)
@@ -142,7 +142,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(client.getSnapshot()).toMatchObject({ status: 'connected', transport: 'longpoll' })
   })
 
-  it('and a refusal leaves the session alone that was accepted before, and is not asked for again', async () => {
+  it('and a refusal of the probe does not end the session, and is not followed by another probe', async () => {
     const page = fakePage()
     stopTime()
     const { server, client, news } = await fallBackWithNews()
@@ -160,7 +160,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(server.pendingHandshakes).toBe(0)
   })
 
-  it('and taken, too, when the server ends the session before it says so', async () => {
+  it('and moves to it also when the server ends the session before it answers the probe', async () => {
     const page = fakePage()
     withoutWaiting()
     const { server, client, news } = await fallBackWithNews()
@@ -178,7 +178,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('and given up for long-poll when the session ends and it says nothing', async () => {
+  it('and closes it for a new long-poll session when the session ends and the probe has no answer', async () => {
     const page = fakePage()
     const { server, client } = await fallBackWithNews()
     stopTime(0)
@@ -194,7 +194,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     await socket.closed()
   })
 
-  it('and a server without the additions costs a gap, which is told', async () => {
+  it('and reports a gap if the server does not have the additions', async () => {
     const page = fakePage()
     const { server, client } = await fallBackWithNews({})
     const gaps = hear(client, 'gap')
@@ -205,7 +205,7 @@ describe('on long-poll, WebSocket is tried again', () => {
     expect(await gaps.take('a gap')).toEqual([{ channel: 'news', reason: 'node' }])
   })
 
-  it('and disconnect() ends that too', async () => {
+  it('and disconnect() ends the probe too', async () => {
     const page = fakePage()
     const { server, client } = await fallBack()
     server.upgrades = 'accept'
@@ -224,7 +224,7 @@ async function movesTo(client: ReturnType<typeof makeClient>, transport: string)
   expect(client.transport).toBe(transport)
 }
 
-/** Lets time pass, in which every poll is answered before its time. */
+/** Lets time pass. Every poll is answered before its time limit. */
 async function keepPolling(server: ScriptedServer, ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 25_000) {
     const poll = await server.request('poll')
