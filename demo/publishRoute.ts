@@ -26,7 +26,7 @@ const sayWhatWentWrong: ErrorRequestHandler = (error, _request, response, _next)
   const status = typeof error.status === 'number' ? error.status : 503
   response
     .status(status)
-    .json({ error: fromParser ? `The body is no JSON: ${error.message}` : error.message })
+    .json({ error: fromParser ? `The body is not JSON: ${error.message}` : error.message })
 }
 
 function asObject(value: unknown): Record<string, unknown> {

@@ -7,25 +7,25 @@ import { launchChromium } from '../support/chromium.ts'
 import { tidy } from '../support/tidy.ts'
 import { bundleClient } from './clientScript.ts'
 
-// A path is taken as the browser takes every other URL of the place: only a browser knows.
+// A path is resolved like any other URL in the same place. Only a real browser shows how.
 
 const browser = tidy(await launchChromium())
-// Pages of one context share its cache and its process.
+// Pages of one context share a cache and a process.
 const context = await browser.newContext()
 const script = await bundleClient()
 
 let origin: string
-/** Where clients were let in, in the order of their coming. */
+/** The paths on which clients connected, in order. */
 let reached: string[] = []
 let page: Page
 
 beforeAll(async () => {
   const app = express()
-  // One is what a path of the page reaches, the other what it reaches below `<base href="/app/">`.
+  // A path on the page resolves to the first one, and with `<base href="/app/">` to the second one.
   for (const path of ['/broadcast', '/app/broadcast']) {
     const live = broadcaster({
       redis: false,
-      checkOrigin: () => true, // A sandboxed frame has none.
+      checkOrigin: () => true, // A sandboxed frame has no origin.
       canConnect: (_auth, request) => {
         reached.push(request.originalUrl)
         return true
@@ -58,7 +58,7 @@ const modes = ['websocket', 'longpoll'] as const
 const withBase = '<base href="/app/">'
 
 describe.each(modes)('over %s a path is resolved', (mode) => {
-  /** What comes of a client there, and where it came. */
+  /** Connects a client in this place. Returns the outcome and the paths on which clients connected. */
   async function connect(place: Page | Frame | Worker, path: string): Promise<[string, ...string[]]> {
     const outcome = await (place as Page).evaluate(connectThere, [path, mode] as const)
     return [outcome, ...reached]
@@ -66,51 +66,51 @@ describe.each(modes)('over %s a path is resolved', (mode) => {
 
   const connected = (path: string) => [`connected over ${mode}`, path]
 
-  it('as those of the page', async () => {
+  it('against the page', async () => {
     await page.goto(`${origin}/`)
     expect(await connect(page, '/broadcast')).toEqual(connected('/broadcast'))
   })
 
-  it('as the page’s <base> says', async () => {
+  it('against the <base> of the page', async () => {
     await page.goto(`${origin}/?head=${encodeURIComponent(withBase)}`)
     expect(await connect(page, 'broadcast')).toEqual(connected('/app/broadcast'))
   })
 
-  it('and beginning with a slash, at the origin that <base> names', async () => {
+  it('against the origin of <base>, if it starts with a slash', async () => {
     const elsewhere = origin.replace('127.0.0.1', 'localhost')
     await page.goto(`${elsewhere}/?head=${encodeURIComponent(`<base href="${origin}/app/">`)}`)
     expect(await connect(page, '/broadcast')).toEqual(connected('/broadcast'))
   })
 
   it.each([
-    ['as the page’s in a srcdoc frame', '', '', '/broadcast', '/broadcast'],
-    ['as the page’s <base> says in a srcdoc frame', withBase, '', 'broadcast', '/app/broadcast'],
-    ['as the frame’s own <base> says in a srcdoc frame', '', withBase, 'broadcast', '/app/broadcast'],
+    ['against the page in a srcdoc frame', '', '', '/broadcast', '/broadcast'],
+    ['against the <base> of the page in a srcdoc frame', withBase, '', 'broadcast', '/app/broadcast'],
+    ['against the <base> of the frame in a srcdoc frame', '', withBase, 'broadcast', '/app/broadcast'],
   ])('%s', async (_what, head, frameHead, path, target) => {
     await page.goto(`${origin}/?head=${encodeURIComponent(head)}`)
     expect(await connect(await addFrame({ srcdoc: frameHead }), path)).toEqual(connected(target))
   })
 
-  it('as the page’s in a sandboxed srcdoc frame, which has no origin', async () => {
+  it('against the page in a sandboxed srcdoc frame, which has no origin', async () => {
     await page.goto(`${origin}/`)
     const frame = await addFrame({ srcdoc: '', sandbox: 'allow-scripts' })
     expect(await connect(frame, '/broadcast')).toEqual(connected('/broadcast'))
   })
 
-  it('as the page’s in a frame without an address, about:blank', async () => {
+  it('against the page in an about:blank frame', async () => {
     await page.goto(`${origin}/?head=${encodeURIComponent(withBase)}`)
     const frame = await addFrame({})
     expect(frame.url()).toBe('about:blank')
     expect(await connect(frame, 'broadcast')).toEqual(connected('/app/broadcast'))
   })
 
-  it('by its script’s address in a worker', async () => {
+  it('against the URL of its script in a worker', async () => {
     await page.goto(`${origin}/`)
     const worker = await startWorker('/app/worker.js')
     expect(await connect(worker, 'broadcast')).toEqual(connected('/app/broadcast'))
   })
 
-  it('in a worker made from a Blob not at all, which it says; a whole URL is', async () => {
+  it('with an error in a worker made from a Blob, where only a whole URL works', async () => {
     await page.goto(`${origin}/`)
     const url = await page.evaluate(
       (client) => URL.createObjectURL(new Blob([`importScripts('${client}'); postMessage('ready')`])),
@@ -122,7 +122,7 @@ describe.each(modes)('over %s a path is resolved', (mode) => {
     expect(await connect(worker, `${origin}/broadcast`)).toEqual(connected('/broadcast'))
   })
 
-  /** A frame with the client in it; without a `srcdoc` its script is put there by the page. */
+  /** A frame with the client in it. Without a `srcdoc`, the page adds the script to the frame. */
   async function addFrame({ srcdoc, sandbox }: { srcdoc?: string; sandbox?: string }): Promise<Frame> {
     await page.evaluate(
       async ([head, permissions]) => {
@@ -163,7 +163,7 @@ describe.each(modes)('over %s a path is resolved', (mode) => {
 
 /** Runs in the browser. */
 async function connectThere([path, mode]: readonly [string, (typeof modes)[number]]): Promise<string> {
-  // What the script has left there.
+  // The script has set this global.
   const { BroadcasterClient } = (globalThis as any).broadcasterClient
   const client = new BroadcasterClient(path, { mode, maxAttempts: 0 })
   try {

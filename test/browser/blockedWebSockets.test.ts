@@ -11,7 +11,7 @@ import { bundleClient } from './clientScript.ts'
 const script = await bundleClient()
 const browser = tidy(await launchChromium())
 
-/** A server behind a network that lets no WebSocket through, and refuses none either, for as long as it is told to. */
+/** A server behind a network that can block WebSockets: it neither forwards nor refuses them. */
 async function startServer() {
   const network = { isBlocking: true, handshakes: 0 }
   const app = express()
@@ -30,7 +30,7 @@ async function startServer() {
   const front = net.createServer((near) => {
     sockets.add(near)
     near.on('error', () => {})
-    // Browsers open a connection of its own for each WebSocket.
+    // Browsers open a separate connection for each WebSocket.
     near.once('data', (head) => {
       const isWebSocket = /^upgrade: websocket/im.test(head.toString('latin1'))
       if (isWebSocket) network.handshakes++
@@ -52,10 +52,10 @@ async function startServer() {
   return Object.assign(network, { origin: `http://127.0.0.1:${(front.address() as AddressInfo).port}` })
 }
 
-it('in one tab only the first page waits for a WebSocket that is blocked; the probe finds out when it works', async () => {
+it('in one tab only the first page waits for a blocked WebSocket, and the probe detects when WebSockets work', async () => {
   const network = await startServer()
   const page = await browser.newPage()
-  /** Loads the page anew, connects, and says by what. */
+  /** Reloads the page and connects. Returns the transport. */
   const load = async () => {
     await page.goto(network.origin)
     return page.evaluate(async () => {
@@ -78,14 +78,14 @@ it('in one tab only the first page waits for a WebSocket that is blocked; the pr
   expect(network.handshakes).toBe(2)
   expect([await load(), network.handshakes]).toEqual(['websocket', 3])
 
-  // Another tab knows nothing of it.
+  // Another tab does not know that WebSockets are blocked.
   network.isBlocking = true
   const other = await browser.newPage()
   await other.goto(network.origin)
   expect(await other.evaluate(() => sessionStorage.length)).toBe(0)
 })
 
-it('where the page may not touch its storage, each page finds out by itself', async () => {
+it('if a page has no access to its storage, each page waits for the timeout itself', async () => {
   const network = await startServer()
   const page = await browser.newPage()
   await page.goto(network.origin)

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 
-/** The client as a classic script, which every place can load. It leaves `broadcasterClient` there. */
+/** The client as a classic script, which every page, frame and worker can load. It sets the global `broadcasterClient`. */
 export async function bundleClient(): Promise<string> {
   const built = await build({
     configFile: false,
@@ -16,7 +16,7 @@ export async function bundleClient(): Promise<string> {
       },
     },
   })
-  // One format makes one output.
+  // With one format there is one output.
   const [{ output }] = built as unknown as [{ output: [{ code: string }] }]
   return output[0].code
 }

@@ -25,7 +25,7 @@ const backends: readonly Backend[] = [
     publish: (channel, body) =>
       fetch(`${inProcess.url}/api/publish`, { method: 'POST', body: JSON.stringify({ channel, body }) }),
   },
-  // What anybody types into a shell.
+  // The command that a user types into a shell.
   { name: 'on Redis', demo: onRedis, publish: (channel, body) => redis.cli('PUBLISH', channel, body) },
 ]
 const transports: readonly TransportChoice[] = ['WebSocket', 'Long-poll']
@@ -34,13 +34,13 @@ const matrix = backends.flatMap((backend) => transports.map((transport) => ({ ..
 describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transport }) => {
   let page: DemoPage
 
-  // One page for all of them: loading it takes longer than all the rest.
+  // All tests use one page, because loading it takes longer than everything else.
   beforeAll(async () => {
     page = await openDemo(browser, demo.url)
     await page.choose(transport)
   })
 
-  // Another user is another client.
+  // Another user has another client.
   beforeEach(async () => {
     await page.signIn(channelName('user'))
     await page.showsConnection(`Connected over ${transport}`)
@@ -55,7 +55,7 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     return channel
   }
 
-  it('shows what is published, channel by channel, in order', async () => {
+  it('shows the messages of each channel in order', async () => {
     const [news, weather] = [await subscribe('news'), await subscribe('weather')]
     for (let count = 1; count <= 5; count++) await publish(news, `headline ${count}`)
     await publish(weather, 'rain')
@@ -63,13 +63,13 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     await page.showsLines(weather, ['rain'])
   })
 
-  it('shows what its own form publishes', async () => {
+  it('shows a message that its own form publishes', async () => {
     const news = await subscribe('news')
     await page.publish(news, 'from the form')
     await page.showsLines(news, ['from the form'])
   })
 
-  it('unsubscribes from a channel, and hears nothing of it that was published meanwhile', async () => {
+  it('unsubscribes from a channel, and does not get messages that are published while it is unsubscribed', async () => {
     const [news, other] = [await subscribe('news with spaces'), await subscribe('other')]
     await publish(news, 'heard')
     await page.showsLines(news, ['heard'])
@@ -84,7 +84,7 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     await page.showsLines(news, ['heard again'])
   })
 
-  it('says that a channel is refused, and why', async () => {
+  it('shows that a channel is refused, and the reason', async () => {
     await page.toggle('secret')
     await page.showsStatus('secret', 'Refused')
     await page.card('secret').getByText('Channel refused').waitFor()
@@ -92,7 +92,7 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     await page.showsConnection(`Connected over ${transport}`)
   })
 
-  it('is refused with a bad token, and let in again with a good one', async () => {
+  it('is refused with a bad token, and accepted again with a good one', async () => {
     const news = await subscribe('news')
     await page.signIn('bad')
     await page.showsConnection('Refused')
@@ -104,7 +104,7 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     await page.showsLines(news, ['for bob'])
   })
 
-  it('gets what was published while its connection was dropped', async () => {
+  it('gets messages that were published while its connection was dropped', async () => {
     const news = await subscribe('news')
     await publish(news, 'before')
     await page.showsLines(news, ['before'])
@@ -123,7 +123,7 @@ describe('the page', () => {
   let context: BrowserContext
   const open: DemoPage[] = []
 
-  // They share their cache.
+  // The pages share one cache.
   beforeAll(async () => {
     context = await browser.newContext()
   })
@@ -140,11 +140,11 @@ describe('the page', () => {
     return page
   }
 
-  it('makes one connection and one subscribe for each channel, though React runs its effects twice', async () => {
+  it('makes one connection and one subscribe for each channel, although React runs effects twice', async () => {
     const page = await openPage(inProcess.url)
     await page.showsStatus('news', 'Live')
     await page.showsStatus('weather', 'Live')
-    // The requests of what comes last come last on the wire.
+    // The request of the last channel is sent last.
     await page.toggle('lunch')
     await page.showsStatus('lunch', 'Live')
     await page.toggle('lunch')
@@ -167,7 +167,7 @@ describe('the page', () => {
     expect(requests).not.toContain('unsubscribe weather')
   })
 
-  it('leaves the WebSocket of hot reload alone, on the same port', async () => {
+  it('does not disturb the WebSocket of hot reload on the same port', async () => {
     const { page } = await openPage('about:blank')
     const connected = page.waitForEvent('console', (message) => message.text().includes('[vite] connected'))
     await page.goto(inProcess.url)
@@ -175,7 +175,7 @@ describe('the page', () => {
     await page.getByText('Live', { exact: true }).first().waitFor()
   })
 
-  it('falls back to long-poll by itself where WebSockets are blocked', async () => {
+  it('falls back to long-poll by itself if WebSockets are blocked', async () => {
     const page = await openPage('about:blank')
     await page.page.routeWebSocket('**/broadcast', (socket) => void socket.close({ code: 1011 }))
     await page.page.goto(inProcess.url)
@@ -184,7 +184,7 @@ describe('the page', () => {
     await page.showsLines('news', ['all the same'])
   })
 
-  it('holds up under a burst: every message in order, the newest hundred on show', async () => {
+  it('handles a burst: it gets every message in order, and shows the newest 100', async () => {
     const page = await openPage(onRedis.url)
     await page.showsStatus('news', 'Live')
     await redis.cli('EVAL', "for i = 1, 2000 do redis.call('PUBLISH', 'news', 'burst ' .. i) end", '0')
@@ -194,7 +194,7 @@ describe('the page', () => {
     )
   })
 
-  it('says what is wrong when it can not publish', async () => {
+  it('shows the error when it can not publish', async () => {
     const page = await openPage(inProcess.url)
     await page.page.route('**/api/publish', (route) =>
       route.fulfill({ status: 503, json: { error: 'Redis is away' } }),
@@ -203,7 +203,7 @@ describe('the page', () => {
     await page.page.getByRole('alert').filter({ hasText: 'Not published: Redis is away' }).waitFor()
   })
 
-  it('can be used with the keyboard alone, and never loses the focus', async () => {
+  it('can be used with the keyboard only, and never loses the focus', async () => {
     const { page } = await openPage(inProcess.url)
     const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '')
     await page.getByRole('button', { name: 'lunch' }).focus()
@@ -231,7 +231,7 @@ describe('the page', () => {
     expect(await page.getByLabel('Token').evaluate((field) => field === document.activeElement)).toBe(true)
   })
 
-  it('fits a phone of 360 pixels', async () => {
+  it('fits on a phone with a width of 360 pixels', async () => {
     const { page } = await openPage(inProcess.url)
     await page.setViewportSize({ width: 360, height: 740 })
     await page.getByRole('button', { name: 'secret' }).click()
@@ -242,12 +242,12 @@ describe('the page', () => {
 
 describe('POST /api/publish', () => {
   it.each([
-    ['no JSON', '{"channel":', 'The body is no JSON'],
-    ['no object', '[1]', '"channel" is a string'],
-    ['no channel', '{"body":"x"}', '"channel" is a string'],
-    ['a channel that is no string', '{"channel":7,"body":"x"}', '"channel" is a string'],
-    ['no body', '{"channel":"news"}', 'Expected a "body"'],
-  ])('answers 400 to %s, and says what it expects', async (_what, body, expected) => {
+    ['a body that is not JSON', '{"channel":', 'The body is not JSON'],
+    ['a body that is not an object', '[1]', '"channel" is a string'],
+    ['a missing channel', '{"body":"x"}', '"channel" is a string'],
+    ['a channel that is not a string', '{"channel":7,"body":"x"}', '"channel" is a string'],
+    ['a missing body', '{"channel":"news"}', 'Expected a "body"'],
+  ])('answers 400 to %s, and the error says what is expected', async (_what, body, expected) => {
     const response = await fetch(`${inProcess.url}/api/publish`, { method: 'POST', body })
     expect(response.status).toBe(400)
     expect(((await response.json()) as { error: string }).error).toContain(expected)

@@ -3,12 +3,12 @@ import { PATIENCE_MS, until } from '../support/waiting.ts'
 
 export type TransportChoice = 'Auto' | 'WebSocket' | 'Long-poll'
 
-/** The demo in a page of its own, in the words of somebody who looks at it. */
+/** A page with the demo. Its methods do and return what a user does and sees. */
 export class DemoPage {
   readonly page: Page
-  /** Frames that the page sent over WebSockets to the broadcaster, parsed, connection by connection. */
+  /** The parsed frames that the page sent to the broadcaster, for each WebSocket connection. */
   readonly sent: { __type: string; channel?: string }[][] = []
-  /** What the page or React complained about. */
+  /** Errors and warnings of the page and of React. */
   readonly #complaints: string[] = []
 
   constructor(page: Page) {
@@ -22,7 +22,7 @@ export class DemoPage {
     })
     page.on('pageerror', (error) => this.#complaints.push(error.message))
     page.on('console', (message) => {
-      // Chromium logs every HTTP answer that is an error; some tests want just those.
+      // Chromium logs every HTTP error answer, and some tests cause them on purpose.
       const isAnswer = message.text().startsWith('Failed to load resource')
       if (message.type() === 'error' && !isAnswer) this.#complaints.push(message.text())
     })
@@ -81,7 +81,7 @@ export class DemoPage {
     await this.page.getByRole('button', { name: 'Sign in' }).click()
   }
 
-  /** Fails on whatever React or the page had to complain about. */
+  /** Fails if the page or React reported errors or warnings. */
   async close(): Promise<void> {
     await this.page.close()
     if (this.#complaints.length > 0) throw new Error(`The page complained:\n${this.#complaints.join('\n')}`)

@@ -9,7 +9,7 @@ export const message = (body: string, position?: string, channel = 'news') => ({
   ...(position && { position }),
 })
 
-/** A client that has subscribed news and received one message. Its next poll, which sends the position, waits at the server. */
+/** A client that has subscribed news and received one message, at p1. Its next poll, which sends p1, is not answered. */
 export async function subscribeNews(authOk: object = { __v: 1 }) {
   const connection = await connectLongPoll({}, authOk)
   const { server, client } = connection

@@ -7,7 +7,7 @@ import { channelName } from '../support/names.ts'
 import { until } from '../support/waiting.ts'
 import { renderApp, sees } from './support.tsx'
 
-/** A channel with these options, and the client's errors. */
+/** Renders a channel with these options, and collects the errors of the client. */
 async function renderChannel(options: ChannelOptions<any>, name = channelName(), hook = useChannel) {
   const unhandled: unknown[] = []
   const listen = (reason: unknown) => void unhandled.push(reason)
@@ -35,7 +35,7 @@ async function renderChannel(options: ChannelOptions<any>, name = channelName(),
 
 const fail = (words: string) => async () => Promise.reject(new Error(words))
 
-describe('a callback may be async, and the client’s error event tells of what it rejects with', () => {
+describe('async callbacks: a rejection is an error event of the client', () => {
   it.each([
     ['useChannel', useChannel],
     ['useChannelMessages', useChannelMessages as unknown as typeof useChannel],
@@ -51,7 +51,7 @@ describe('a callback may be async, and the client’s error event tells of what 
     await sees(app, 'subscribed')
   })
 
-  it('onGap after a pause, which may throw as well', async () => {
+  it('onGap after a pause, also if it throws', async () => {
     let words = 'first'
     const onGap = () => {
       if (words === 'first') throw new Error(words)
@@ -69,7 +69,7 @@ describe('a callback may be async, and the client’s error event tells of what 
     expect(await causes(2)).toEqual(['handler first', 'handler second'])
   })
 
-  it('onError, of a channel that is refused and of a body that does not fit', async () => {
+  it('onError, for a refused channel and for a body that does not fit', async () => {
     const refused = await renderChannel({ onError: fail('refused') }, channelName('secret'))
     expect(await refused.causes(1)).toEqual(['handler refused'])
     const { app, name, causes } = await renderChannel({ schema: z.number(), onError: fail('no number') })
@@ -78,7 +78,7 @@ describe('a callback may be async, and the client’s error event tells of what 
     expect(await causes(1)).toEqual(['handler no number'])
   })
 
-  it('a schema that answers later with a failure', async () => {
+  it('an async schema that rejects', async () => {
     const schema = {
       '~standard': { version: 1 as const, vendor: 'test', validate: fail('later') as () => Promise<never> },
     }

@@ -4,7 +4,7 @@ import { channelName } from '../support/names.ts'
 import { until } from '../support/waiting.ts'
 import { renderApp, sees } from './support.tsx'
 
-/** Shows what has come of a channel, and tells when a message is there that does not show yet. */
+/** Shows the messages of a channel. `publish` resolves when a message has arrived but is not visible yet. */
 async function renderNews() {
   const news = channelName()
   const heard: string[] = []
@@ -19,7 +19,7 @@ async function renderNews() {
   return {
     app,
     publish: async (body: string) => {
-      // What the client got; sockets are real whatever the timers are.
+      // The messages that the client got. Sockets are real, even if timers are fake.
       app.wire.receive([{ __type: 'message', channel: news, body, position: `p${++sent}` }])
       await Promise.resolve()
       expect(heard.at(-1)).toBe(body)
@@ -29,11 +29,11 @@ async function renderNews() {
 
 const everything = ['setTimeout', 'clearTimeout', 'requestAnimationFrame', 'cancelAnimationFrame'] as const
 
-describe('what arrives is shown', () => {
+describe('messages are shown', () => {
   it.each([
-    ['also by clock', [...everything, 'performance', 'Date'] as const],
-    ['but not the clock', everything],
-  ])('after fake timers were left behind, %s', async (_what, toFake) => {
+    ['which include the clock', [...everything, 'performance', 'Date'] as const],
+    ['which do not include the clock', everything],
+  ])('after a test used fake timers, %s', async (_what, toFake) => {
     const { app, publish } = await renderNews()
     vi.useFakeTimers({ toFake: [...toFake] })
     onTestFinished(() => void vi.useRealTimers())
@@ -43,7 +43,7 @@ describe('what arrives is shown', () => {
     await sees(app, '[lost found]')
   })
 
-  it('by fake timers, once they are there', async () => {
+  it('with fake timers, after they were installed', async () => {
     const { app, publish } = await renderNews()
     await publish('real')
     vi.useFakeTimers({ toFake: [...everything] })
@@ -54,7 +54,7 @@ describe('what arrives is shown', () => {
     expect(app.container.textContent).toContain('[real fake]')
   })
 
-  it('though a test has cleared all timers', async () => {
+  it('after a test has cleared all timers', async () => {
     const { app, publish } = await renderNews()
     vi.useFakeTimers({ toFake: [...everything, 'performance'] })
     onTestFinished(() => void vi.useRealTimers())
@@ -68,9 +68,9 @@ describe('what arrives is shown', () => {
   })
 
   it.each([
-    ['a page that is hidden and gets no frames', () => 1, () => {}],
-    ['a test whose frames come at once', (frame: FrameRequestCallback) => frame(0), undefined],
-    ['a test whose frames have no name and can’t be cancelled', () => undefined, undefined],
+    ['a hidden page, which gets no frames', () => 1, () => {}],
+    ['a test whose frames are called at once', (frame: FrameRequestCallback) => frame(0), undefined],
+    ['a test whose frames have no id and can not be cancelled', () => undefined, undefined],
     ['no page', undefined, undefined],
   ])('in %s', async (_what, request, cancel) => {
     vi.stubGlobal('requestAnimationFrame', request)
@@ -83,7 +83,7 @@ describe('what arrives is shown', () => {
     await sees(app, '[a b]')
   })
 
-  it('though another component fails in the same frame', async () => {
+  it('when another component fails in the same frame', async () => {
     const news = channelName()
     const failed: unknown[] = []
     const listen = (error: unknown) => void failed.push(error)

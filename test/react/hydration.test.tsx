@@ -17,7 +17,7 @@ function News({ name }: { name: string }) {
   return <p>{`${status} ${latest?.body} ${messages.length} ${connection}`}</p>
 }
 
-/** Renders on the "server", then takes it over in the "browser", and fails on whatever React has against it. */
+/** Renders on the "server" and hydrates in the "browser". Fails on any error that React reports. */
 async function hydrate(tree: ReactElement): Promise<{ container: HTMLElement; html: string }> {
   const complaints = vi.spyOn(console, 'error')
   const onRecoverableError = vi.fn()
@@ -40,7 +40,7 @@ async function hydrate(tree: ReactElement): Promise<{ container: HTMLElement; ht
   return { container, html }
 }
 
-it('hydrates what a server rendered without a mismatch, and goes live', async () => {
+it('hydrates server-rendered HTML without a mismatch, and then connects', async () => {
   const server = await startServer()
   const news = channelName()
   const wire = recordWire()
@@ -59,7 +59,7 @@ it('hydrates what a server rendered without a mismatch, and goes live', async ()
   expect(wire.count('subscribe')).toBe(1)
 })
 
-it('hydrates without a mismatch also when the client was connected and subscribed before', async () => {
+it('hydrates without a mismatch also if the client was connected and subscribed before', async () => {
   const server = await startServer()
   const news = channelName()
   const client = new BroadcasterClient(server.url, recordWire().options)
@@ -74,7 +74,7 @@ it('hydrates without a mismatch also when the client was connected and subscribe
   await sees(page, 'subscribed undefined 0 connected')
 })
 
-it('shows a channel that others have subscribed as such in the very first frame', async () => {
+it('shows a channel as subscribed in the first frame if another component has subscribed it', async () => {
   const server = await startServer()
   const news = channelName()
   const client = new BroadcasterClient(server.url, recordWire().options)

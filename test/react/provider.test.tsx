@@ -22,7 +22,7 @@ function Connection() {
 }
 
 describe('<BroadcasterProvider url>', () => {
-  it('connects when it is mounted, once under StrictMode, without any channel', async () => {
+  it('connects when it is mounted, once in StrictMode, without any channel', async () => {
     const app = await renderApp(<Connection />)
     await sees(app, 'connected websocket undefined')
     expect(app.wire.connections).toBe(1)
@@ -38,7 +38,7 @@ describe('<BroadcasterProvider url>', () => {
   })
 
   it(
-    'keeps its connection when a hidden <Activity> around it is shown again',
+    'keeps its connection when the <Activity> around it is hidden and shown again',
     onlyIf('Activity' in React, '<Activity>, which React 18 does not have'),
     async () => {
       const server = await startServer()
@@ -60,7 +60,7 @@ describe('<BroadcasterProvider url>', () => {
     },
   )
 
-  it('gives the same client to everybody below, from render to render', async () => {
+  it('provides the same client to all components below, on every render', async () => {
     const clients = new Set<BroadcasterClient>()
     function Collect() {
       clients.add(useBroadcaster())
@@ -81,7 +81,7 @@ describe('<BroadcasterProvider url>', () => {
     expect([...clients].every((client) => client instanceof BroadcasterClient)).toBe(true)
   })
 
-  it('sends the newest auth with the next connection, and a changed one alone causes no traffic', async () => {
+  it('sends the newest auth with the next connection, and a change of auth sends nothing', async () => {
     const server = await startServer()
     const wire = recordWire()
     let client!: BroadcasterClient
@@ -107,7 +107,7 @@ describe('<BroadcasterProvider url>', () => {
     expect(server.auths).toEqual([{ token: 'one' }, { token: 'three' }])
   })
 
-  it('makes a new client for another url, keeps what is below mounted, and lets the old connection go', async () => {
+  it('makes a new client for another url, keeps its children mounted, and closes the old connection', async () => {
     const [before, after] = [await startServer(), await startServer()]
     const news = channelName()
     const mounts = vi.fn()
@@ -136,7 +136,7 @@ describe('<BroadcasterProvider url>', () => {
     await until('the old connection to end', async () => (await before.connections()) === 0)
   })
 
-  it('starts afresh for another user by its key', async () => {
+  it('makes a new client for another user with another key', async () => {
     const server = await startServer()
     const wire = recordWire()
     const as = (token: string) => (
@@ -154,7 +154,7 @@ describe('<BroadcasterProvider url>', () => {
     expect(server.auths.map(({ token }) => token)).toEqual(['bad', 'alice', 'bob'])
   })
 
-  it('leaves no rejection unhandled when it is refused', async () => {
+  it('causes no unhandled rejection when it is refused', async () => {
     const unhandled = vi.fn()
     process.on('unhandledRejection', unhandled)
     tidy({ close: () => process.off('unhandledRejection', unhandled) })
@@ -171,7 +171,7 @@ describe('<BroadcasterProvider url>', () => {
     )
     await sees(app, 'error unauthorized disconnected null unauthorized')
     app.unmount()
-    // Node tells of unhandled rejections once the microtasks are done.
+    // Node reports unhandled rejections after the microtasks.
     await new Promise((resolve) => setImmediate(resolve))
     expect(unhandled).not.toHaveBeenCalled()
   })
@@ -195,7 +195,7 @@ describe('<BroadcasterProvider client>', () => {
     await sees(app, 'connected')
     app.unmount()
 
-    // A provider of its own is gone when this one is: had the other closed its client, it had done so before.
+    // Wait until a second provider has disconnected its own client. The first one would have done so before that.
     const own = render(
       <BroadcasterProvider url={server.url} {...recordWire().options}>
         <Connection />
@@ -212,7 +212,7 @@ describe('<BroadcasterProvider client>', () => {
 })
 
 describe('useConnection', () => {
-  it('follows the connection as it goes and comes', async () => {
+  it('follows the state of the connection', async () => {
     let client!: BroadcasterClient
     function Grab() {
       client = useBroadcaster()
@@ -226,7 +226,7 @@ describe('useConnection', () => {
     await sees(app, 'connected websocket')
   })
 
-  it('returns the same object until something in it changes', async () => {
+  it('returns the same object until the state changes', async () => {
     const snapshots: unknown[] = []
     function Watch() {
       snapshots.push(useConnection())
@@ -249,8 +249,8 @@ describe('without a provider', () => {
     ['useBroadcaster', () => useBroadcaster()],
   ]
 
-  it.each(hooks)('%s says what is missing', (name, hook) => {
-    // React logs what it throws.
+  it.each(hooks)('%s throws an error that says what is missing', (name, hook) => {
+    // React logs the thrown error.
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     tidy({ close: () => log.mockRestore() })
     function Lost(): ReactNode {

@@ -32,7 +32,7 @@ describe('schema', () => {
     ])
   })
 
-  it('hands what does not fit to onError, never to onMessage, and goes on', async () => {
+  it('passes a body that does not fit to onError, never to onMessage, and continues', async () => {
     const prices = channelName()
     const bodies: unknown[] = []
     const errors: (readonly [Error, Message | undefined])[] = []
@@ -59,7 +59,7 @@ describe('schema', () => {
     expect(second?.body).toBe('{"symbol":1,"price":"x"}')
   })
 
-  it('refuses a schema that answers later, since the next message would overtake this one', async () => {
+  it('refuses an async schema, because the next message could overtake this one', async () => {
     const later: Schema<string> = {
       '~standard': { version: 1, vendor: 'test', validate: async (value) => ({ value: String(value) }) },
     }
@@ -75,8 +75,8 @@ describe('schema', () => {
     expect(errors[0]!.message).toContain('asynchronous')
   })
 
-  it('may not say otherwise than the declared channels', () => {
-    // Never called: it is enough that the compiler reads it.
+  it('must agree with the declared channels', () => {
+    // Never called. The compiler checks it.
     void function Orders() {
       useChannel('declared-orders', { schema: z.object({ id: z.number() }) })
       useChannel('declared-room:42', { schema: z.object({ text: z.string() }) })

@@ -13,7 +13,7 @@ function News() {
   return <p>{[status, latest, messages.length, connection, nothing].join(' ')}</p>
 }
 
-it('renders on a server, where there is no window, and connects to nothing', async () => {
+it('renders on a server without a window, and does not connect', async () => {
   expect(typeof window).toBe('undefined')
   const wire = recordWire()
   const html = renderToString(

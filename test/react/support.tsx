@@ -12,7 +12,7 @@ import { until } from '../support/waiting.ts'
 
 afterEach(cleanup)
 
-// Providers let go of their connection some time after they were unmounted: the page must not be gone before.
+// Providers disconnect some time after they were unmounted. The page must exist until then.
 afterAll(async () => {
   if (typeof document === 'undefined') return
   const server = await startServer()
@@ -28,12 +28,12 @@ const closings: (() => Promise<void>)[] = []
 export type LiveServer = {
   readonly url: string
   publish(channel: string, ...bodies: unknown[]): Promise<void>
-  /** What each connection sent as `auth`. */
+  /** The `auth` that each connection sent. */
   readonly auths: Record<string, unknown>[]
   connections(): Promise<number>
 }
 
-/** A real server in this process. It refuses the token "bad", and channels whose name begins with "secret". */
+/** A real server in this process. It refuses the token "bad", and channels whose name starts with "secret". */
 export async function startServer(): Promise<LiveServer> {
   const auths: Record<string, unknown>[] = []
   const live = broadcaster({
@@ -64,15 +64,15 @@ export async function startServer(): Promise<LiveServer> {
 
 type Frame = { readonly __type: string; readonly channel?: string; readonly [field: string]: unknown }
 
-/** The client's `WebSocket` option, and what goes over all sockets made by it. */
+/** A `WebSocket` option for the client. It records what is sent over its sockets. */
 export type Wire = {
   readonly options: Pick<ClientOptions, 'WebSocket' | 'mode'>
   readonly connections: number
   /** Every frame that the client sent. */
   readonly sent: readonly Frame[]
-  /** How many frames of a type it sent, for a channel if one is given. */
+  /** How many frames of a type the client sent, for the channel if one is given. */
   count(type: string, channel?: string): number
-  /** Hands frames to the client now, as if the server had sent them in one packet. */
+  /** Passes frames to the client now, as if the server had sent them in one packet. */
   receive(frames: readonly Frame[]): void
 }
 
@@ -108,11 +108,11 @@ export function recordWire(): Wire {
 type App = RenderResult & {
   readonly server: LiveServer
   readonly wire: Wire
-  /** Renders something else below the same provider. */
+  /** Renders other children below the same provider. */
   show(children: ReactNode): void
 }
 
-/** Renders below a provider, in StrictMode, with a server of its own. */
+/** Starts a server, and renders the children below a provider in StrictMode. */
 export async function renderApp(children: ReactNode): Promise<App> {
   const server = await startServer()
   const wire = recordWire()

@@ -9,7 +9,7 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import { recordWire, renderApp, sees, startServer } from './support.tsx'
 
-/** Shows the status of a channel, and its newest message. */
+/** Shows the status of a channel and its newest message. */
 function Channel({ name, ...options }: { name: string | null } & ChannelOptions) {
   const { status, error, latest } = useChannel(name, options)
   return (
@@ -20,7 +20,7 @@ function Channel({ name, ...options }: { name: string | null } & ChannelOptions)
 }
 
 describe('useChannel', () => {
-  it('subscribes once under StrictMode, over one connection', async () => {
+  it('subscribes once in StrictMode, over one connection', async () => {
     const news = channelName()
     const app = await renderApp(<Channel name={news} />)
     await sees(app, 'subscribed')
@@ -31,14 +31,14 @@ describe('useChannel', () => {
     expect(app.wire.sent.map(({ __type }) => __type)).toEqual(['auth', 'subscribe'])
   })
 
-  it('subscribes once for many components, and keeps it while one is left', async () => {
+  it('subscribes once for many components, until the last one is unmounted', async () => {
     const news = channelName()
     const many = Array.from({ length: 20 }, (_, index) => <Channel key={index} name={news} />)
     const app = await renderApp(many)
     await until('all to be subscribed', () => app.container.textContent?.match(/subscribed/g)?.length === 20)
 
     app.show(many[7])
-    // The end of a later subscription reaches the wire after the ends of all earlier ones.
+    // The unsubscribe of a later subscription is sent after those of all earlier ones.
     const marker = channelName()
     app.show([many[7], <Channel key="marker" name={marker} />])
     await until('the marker to be subscribed', () => app.wire.count('subscribe', marker))
@@ -51,7 +51,7 @@ describe('useChannel', () => {
     await until('the channel to be unsubscribed', () => app.wire.count('unsubscribe', news))
   })
 
-  it('takes a handler in the place of options', async () => {
+  it('accepts a handler instead of options', async () => {
     const news = channelName()
     const bodies: string[] = []
     function Short() {
@@ -64,7 +64,7 @@ describe('useChannel', () => {
     expect(bodies).toEqual(['hello'])
   })
 
-  it('calls the newest handler, and changing it causes no traffic', async () => {
+  it('calls the newest handler, and a new handler sends nothing', async () => {
     const news = channelName()
     const calls: string[] = []
     const withHandler = (turn: number) => (
@@ -80,13 +80,13 @@ describe('useChannel', () => {
     expect(app.wire.sent.map(({ __type }) => __type)).toEqual(['auth', 'subscribe'])
   })
 
-  it('never hands a message of the old channel to the handler of the new one', async () => {
+  it('never passes a message of the old channel to the handler of the new channel', async () => {
     const [a, b] = [channelName('a'), channelName('b')]
     const heard: string[] = []
     const shown: string[] = []
     function Switching({ name }: { name: string }) {
       const { status, latest } = useChannel(name, (body) => heard.push(`${name} ${body}`))
-      // Committed, but the old channel's subscription has not ended yet: the moment when it would slip through.
+      // The change is committed, but the subscription of the old channel has not ended yet. This is the critical moment.
       useLayoutEffect(() => {
         shown.push(`${name} ${status} ${latest?.body}`)
         if (name === b) app.wire.receive([{ __type: 'message', channel: a, body: 'late' }])
@@ -109,7 +109,7 @@ describe('useChannel', () => {
     expect(shown.filter((state) => state.startsWith(b) && /of a|late/.test(state))).toEqual([])
   })
 
-  it('hands 1,000 messages of one tick to the handler in order, and renders once', async () => {
+  it('passes 1,000 messages of one tick to the handler in order, and renders once', async () => {
     const news = channelName()
     const bodies: string[] = []
     let renders = 0
@@ -130,7 +130,7 @@ describe('useChannel', () => {
     expect(renders - before).toBeLessThanOrEqual(2)
   })
 
-  it('renders at most once a frame, however messages are spread over it', async () => {
+  it('renders at most once per frame, however the messages are spread over the frame', async () => {
     const request = vi.spyOn(window, 'requestAnimationFrame')
     tidy({ close: () => request.mockRestore() })
     const news = channelName()
@@ -153,7 +153,7 @@ describe('useChannel', () => {
     expect(renders - before).toBeLessThanOrEqual(2 * request.mock.calls.length)
   })
 
-  it('gets 1,000 messages from a server that publishes them at once, in order', async () => {
+  it('gets 1,000 messages in order from a server that publishes them at once', async () => {
     const news = channelName()
     const bodies: string[] = []
     const app = await renderApp(<Channel name={news} onMessage={(body) => bodies.push(body)} />)
@@ -164,7 +164,7 @@ describe('useChannel', () => {
     expect(bodies).toEqual(expected)
   })
 
-  it('shows messages also while the page is hidden and gets no frames', async () => {
+  it('shows messages also when the page is hidden and gets no frames', async () => {
     vi.stubGlobal('requestAnimationFrame', () => 0)
     tidy({ close: () => vi.unstubAllGlobals() })
     const news = channelName()
@@ -174,7 +174,7 @@ describe('useChannel', () => {
     await sees(app, 'hello')
   })
 
-  it('does not render for messages when a component does not read them', async () => {
+  it('does not render for messages if the component does not read them', async () => {
     const [news, other] = [channelName(), channelName()]
     let renders = 0
     let heard = 0
@@ -192,7 +192,7 @@ describe('useChannel', () => {
     expect(renders).toBe(before)
   })
 
-  it('keeps handlers from each other: one that throws breaks no other, and is told to the client', async () => {
+  it('calls all handlers when one of them throws, and the client emits an error event', async () => {
     const news = channelName()
     const bodies: string[] = []
     const { BroadcasterClient } = await import('@broadcaster/client')
@@ -220,7 +220,7 @@ describe('useChannel', () => {
     await client.disconnect()
   })
 
-  it('is idle without a name, or when it is not enabled', async () => {
+  it('is idle without a name, or if it is not enabled', async () => {
     const news = channelName()
     const app = await renderApp([
       <Channel key="null" name={null} />,
@@ -228,14 +228,14 @@ describe('useChannel', () => {
     ])
     expect(app.container.textContent).toMatch(/^idle\s+idle\s+$/)
 
-    // Whatever they had sent would be on the wire before this.
+    // If they had sent anything, it would have been sent before this.
     const marker = channelName()
     app.show([<Channel key="null" name={null} />, <Channel key="marker" name={marker} />])
     await sees(app, 'subscribed')
     expect(app.wire.sent.map(({ channel }) => channel)).toEqual([undefined, marker])
   })
 
-  it('keeps what has arrived through a pause, and tells of the gap when it ends', async () => {
+  it('keeps its messages during a pause, and reports a gap when the pause ends', async () => {
     const news = channelName()
     const gaps: unknown[] = []
     const paused = (isPaused: boolean) => (
@@ -258,7 +258,7 @@ describe('useChannel', () => {
   })
 
   it(
-    'tells of a gap when a hidden <Activity> is shown again',
+    'reports a gap when a hidden <Activity> is shown again',
     onlyIf('Activity' in React, '<Activity>, which React 18 does not have'),
     async () => {
       const news = channelName()
@@ -280,7 +280,7 @@ describe('useChannel', () => {
     },
   )
 
-  it('says that a channel is refused, and why', async () => {
+  it('has the status refused and the reason for a refused channel', async () => {
     const secret = channelName('secret')
     const errors: string[] = []
     const app = await renderApp(<Channel name={secret} onError={(error) => errors.push(error.message)} />)
@@ -289,7 +289,7 @@ describe('useChannel', () => {
     expect(errors).toEqual([expect.stringContaining('Channel refused')])
   })
 
-  it('hands a gap to onGap', async () => {
+  it('passes a gap to onGap', async () => {
     const news = channelName()
     const onGap = vi.fn()
     const app = await renderApp(<Channel name={news} onGap={onGap} />)

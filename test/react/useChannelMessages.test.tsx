@@ -8,7 +8,7 @@ import { renderApp, sees } from './support.tsx'
 
 type Options = ChannelMessagesOptions<string>
 
-/** Shows a list of strings, which `options` make of the messages. */
+/** Shows a list of strings that `options` make from the messages. */
 function List({ name, ...options }: { name: string | null } & Options) {
   const { messages, clear, status } = useChannelMessages(name, { select: (body) => body, ...options })
   return (
@@ -20,7 +20,7 @@ function List({ name, ...options }: { name: string | null } & Options) {
 }
 
 describe('useChannelMessages', () => {
-  it('lists messages, oldest first, each with a key of its own', async () => {
+  it('lists messages, oldest first, each with a unique key', async () => {
     const news = channelName()
     let ids: number[] = []
     function News() {
@@ -42,7 +42,7 @@ describe('useChannelMessages', () => {
     expect(new Set(ids).size).toBe(3)
   })
 
-  it('keeps the newest ones up to the limit', async () => {
+  it('keeps the newest messages up to the limit', async () => {
     const news = channelName()
     const app = await renderApp(<List name={news} limit={3} />)
     await sees(app, 'subscribed')
@@ -50,7 +50,7 @@ describe('useChannelMessages', () => {
     await sees(app, '[c d e]')
   })
 
-  it('keeps a hundred without a limit of its own', async () => {
+  it('keeps 100 messages by default', async () => {
     const news = channelName()
     const app = await renderApp(<List name={news} />)
     await sees(app, 'subscribed')
@@ -59,7 +59,7 @@ describe('useChannelMessages', () => {
     await sees(app, `[${bodies.slice(20).join(' ')}]`)
   })
 
-  it('keeps none with a limit of 0', async () => {
+  it('keeps no messages with a limit of 0', async () => {
     const news = channelName()
     const heard: string[] = []
     const app = await renderApp(<List name={news} limit={0} onMessage={(body) => heard.push(body)} />)
@@ -69,7 +69,7 @@ describe('useChannelMessages', () => {
     expect(app.container.textContent).toContain('[]')
   })
 
-  it('lists what select makes of a message, and leaves out undefined', async () => {
+  it('lists the results of select, without undefined', async () => {
     const news = channelName()
     const select: Options['select'] = (body) => (body.startsWith('#') ? undefined : body.toUpperCase())
     const app = await renderApp(<List name={news} select={select} />)
@@ -78,7 +78,7 @@ describe('useChannelMessages', () => {
     await sees(app, '[A B]')
   })
 
-  it('lets reduce say how an item joins the list', async () => {
+  it('adds items to the list with reduce', async () => {
     const prices = channelName()
     const reduce: Options['reduce'] = (list, item) => [...list.filter((old) => old[0] !== item[0]), item]
     const app = await renderApp(<List name={prices} reduce={reduce} limit={2} />)
@@ -89,7 +89,7 @@ describe('useChannelMessages', () => {
     await sees(app, '[a2 c1]')
   })
 
-  it('shows a gap in its place', async () => {
+  it('shows a gap at its place in the list', async () => {
     const news = channelName()
     const gaps: string[] = []
     const app = await renderApp(
@@ -109,7 +109,7 @@ describe('useChannelMessages', () => {
     expect(gaps).toEqual(['overflow'])
   })
 
-  it('is emptied by clear, and goes on', async () => {
+  it('is emptied by clear, and new messages are added after that', async () => {
     const news = channelName()
     const app = await renderApp(<List name={news} />)
     await sees(app, 'subscribed')
@@ -121,7 +121,7 @@ describe('useChannelMessages', () => {
     await sees(app, '[b]')
   })
 
-  it('begins anew with another channel, with nothing of the old one on show', async () => {
+  it('starts with an empty list for another channel', async () => {
     const [a, b] = [channelName('a'), channelName('b')]
     const shown: string[] = []
     function Switching({ name }: { name: string }) {
@@ -163,7 +163,7 @@ describe('useChannelMessages', () => {
     expect(renders - before).toBeLessThanOrEqual(2)
   })
 
-  it('returns the same object until something in it changes, and always the same clear', async () => {
+  it('returns the same object until something changes, and always the same clear', async () => {
     const news = channelName()
     const results = new Set<unknown>()
     const clears = new Set<unknown>()
@@ -192,7 +192,7 @@ describe('useChannelMessages', () => {
     expect(clears.size).toBe(1)
   })
 
-  it('keeps the list through a pause', async () => {
+  it('keeps the list during a pause', async () => {
     const news = channelName()
     const list = (enabled: boolean) => <List name={news} enabled={enabled} selectGap={() => '<gap>'} />
     const app = await renderApp(list(true))
@@ -206,7 +206,7 @@ describe('useChannelMessages', () => {
   })
 
   it('types its items', () => {
-    // Never called: it is enough that the compiler reads it.
+    // Never called. The compiler checks it.
     void function Types() {
       const plain = useChannelMessages('news')
       expectTypeOf(plain.messages[0]!.body).toEqualTypeOf<string>()
