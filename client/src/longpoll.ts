@@ -148,7 +148,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     check: () => {
       if (Date.now() >= notBefore) endPause?.()
       // A server without the additions does not notice that a poll was aborted, and loses the messages of its answer.
-      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent anew'))
+      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent again'))
     },
     close: async () => stop(),
   }
@@ -169,7 +169,7 @@ function readAnswer(status: number, text: string, retryAfter?: string | null): S
     throw new BroadcasterError('unauthorized', first?.reason ?? `The server answered ${status}`)
   }
   if (status !== 200 || !Array.isArray(messages)) {
-    const words = first?.reason ?? (status === 200 ? 'not with messages' : '')
+    const words = first?.reason ?? (status === 200 ? 'without an array of messages' : '')
     const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
     throw new BroadcasterError(
       'connection',

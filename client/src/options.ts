@@ -68,7 +68,7 @@ export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
   try {
     url = new URL(settings.url, base)
   } catch (error) {
-    const message = `'${settings.url}' is no whole URL, and there is no page that it could belong to (${base})`
+    const message = `'${settings.url}' is not a whole URL, and can't be resolved against the page (${base})`
     throw new BroadcasterError('options', message, error)
   }
   url.protocol = url.protocol.replace(/^(ws|http)/, scheme)

@@ -48,7 +48,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   }
   const ping = (limitMs: number) => {
     socket.send(PING)
-    if (hasAdditions) expectFrame(limitMs, 'The server answered no ping')
+    if (hasAdditions) expectFrame(limitMs, 'The server did not answer a ping')
     else pingLater()
   }
   const stop = () => {
@@ -86,7 +86,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   socket.onopen = () => {
     if (isOver) return
     // Some proxies open the socket and then forward nothing.
-    expectFrame(limitMs, 'The WebSocket opened, but nothing came through it')
+    expectFrame(limitMs, 'The WebSocket opened, but no frame arrived')
     socket.send(JSON.stringify(auth))
   }
   socket.onmessage = ({ data }: { data: string }) => {

@@ -118,7 +118,7 @@ describe.each(modes)('over %s a path is resolved', (mode) => {
     )
     const worker = await startWorker(url)
     const [refusal] = await connect(worker, '/broadcast')
-    expect(refusal).toMatch(/^options: '\/broadcast' is no whole URL, and .* \(blob:http/)
+    expect(refusal).toMatch(/^options: '\/broadcast' is not a whole URL, and .* \(blob:http/)
     expect(await connect(worker, `${origin}/broadcast`)).toEqual(connected('/broadcast'))
   })
 

@@ -49,7 +49,7 @@ describe('a WebSocket without frames', () => {
     expect(client.status).toBe('reconnecting')
     expect(client.error).toMatchObject({
       code: 'timeout',
-      message: 'The server answered no ping within 10000 ms',
+      message: 'The server did not answer a ping within 10000 ms',
     })
     await vi.advanceTimersByTimeAsync(500)
     await server.accept()

@@ -294,7 +294,7 @@ describe('auth', () => {
       JSON.stringify([{ __type: 'serverError', reason: 'Draining' }]),
       'The server answered 503 Draining',
     ],
-    [200, '<html>', 'The server answered 200 not with messages'],
+    [200, '<html>', 'The server answered 200 without an array of messages'],
     [200, '[]', 'The answer to auth has no session token'],
     [404, 'Cannot POST /broadcast', 'The server answered 404'],
   ])('answered %d %s is tried again', async (status, text, words) => {

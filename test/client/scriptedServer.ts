@@ -19,7 +19,7 @@ const PATIENCE_MS = 15_000
 export async function until(what: string, ask: () => boolean): Promise<void> {
   const end = performance.now() + PATIENCE_MS
   while (!ask()) {
-    if (performance.now() > end) throw new Error(`Waited in vain for ${what}`)
+    if (performance.now() > end) throw new Error(`Timed out while waiting for ${what}`)
     await new Promise((resolve) => realSetTimeout(resolve, 1))
   }
 }
@@ -49,7 +49,9 @@ export class Arrivals<T> {
       }
       const timer = realSetTimeout(() => {
         this.#takers.delete(retry)
-        reject(new Error(`Waited in vain for ${what}; there is ${JSON.stringify(this.#things)}`))
+        reject(
+          new Error(`Timed out while waiting for ${what}; the queue has ${JSON.stringify(this.#things)}`),
+        )
       }, PATIENCE_MS)
       this.#takers.add(retry)
       retry()

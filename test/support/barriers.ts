@@ -4,19 +4,19 @@ import type { Subject } from './subject.ts'
 import { WebSocketPeer } from './webSocketPeer.ts'
 
 /**
- * Resolves when the server must have noticed what happened on other connections before, such as an abort: it had to
- * answer several requests, one after the other, since then.
+ * Resolves when the server must have noticed earlier events on other connections, such as an abort. Since then it has
+ * answered several requests, one after the other.
  */
 export async function noticed(peer: LongPollPeer): Promise<void> {
   for (let trip = 0; trip < 5; trip++) await peer.post({ __type: 'ping' })
 }
 
-/** A poll that waits on the server, for certain. In an object, so that awaiting it does not await the answer. */
+/** A poll that certainly waits on the server. The promise is in an object, so that `await` does not wait for the answer. */
 export type WaitingPoll = { readonly answer: Promise<Answer>; abort(): void }
 
 /**
- * From outside one can't see whether a poll has arrived. But of two polls one ends the other (L5): once the one is
- * answered, the other waits.
+ * A client can't see whether a poll has arrived. But a second poll ends the first one (L5). So when one of two polls is
+ * answered, the other one waits.
  */
 export async function waitingPoll(peer: LongPollPeer): Promise<WaitingPoll> {
   const polls = [1, 2].map(() => {
@@ -25,18 +25,20 @@ export async function waitingPoll(peer: LongPollPeer): Promise<WaitingPoll> {
   })
   const ended = await Promise.race(polls.map(({ answer }, index) => answer.then(() => index)))
   const { messages } = await polls[ended]!.answer
-  if (messages.length > 0) throw new Error(`The poll had something to say: ${JSON.stringify(messages)}`)
-  // It has arrived, and has had the time to look up its channels too.
+  if (messages.length > 0)
+    throw new Error(`Expected an empty answer to the poll, got: ${JSON.stringify(messages)}`)
+  // The poll has arrived, and the server has had the time to look up its channels.
   await noticed(peer)
   const waiting = polls[1 - ended]!
-  // A test that aborts it, or ends with it open, does not look at the answer.
+  // A test that aborts the poll, or ends before it is answered, does not use the answer.
   waiting.answer.catch(() => {})
   return waiting
 }
 
 /**
- * Publishes, and resolves when the nodes have the messages: two WebSockets connected one after the other, so behind a
- * round-robin proxy on two nodes, have heard the last one. For what must be there *before* a poll comes.
+ * Publishes, and resolves when the nodes have the messages. To check this, two WebSockets wait for the last message. They
+ * are connected one after the other, so behind a round-robin proxy they are on two nodes. Use it for messages that must be
+ * there *before* a poll arrives.
  */
 export async function publishAndArrive(
   subject: Subject,

@@ -12,7 +12,7 @@ const places = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ]
 
-/** Where Chromium is on this machine (`CHROMIUM_PATH` goes first), if it is. */
+/** The path of Chromium on this machine, if it is installed. `CHROMIUM_PATH` has priority. */
 export function findChromium(): string | undefined {
   return places.find((path) => path !== undefined && path !== '' && existsSync(path))
 }
@@ -26,7 +26,7 @@ export async function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath,
     headless: true,
-    // Containers have neither the sandbox's namespaces nor a large /dev/shm.
+    // Containers have neither the namespaces that the sandbox needs nor a large /dev/shm.
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'],
   })
 }

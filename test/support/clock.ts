@@ -1,6 +1,6 @@
 import { onTestFinished, vi } from 'vitest'
 
-/** Stops the clock that limits of requests and of time are measured with. Timers and everything else go on. */
+/** Stops the clock that rate limits and time limits use. Timers and everything else continue. */
 export function stopClock(): { advance(ms: number): void } {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())

@@ -5,7 +5,7 @@ import { WebSocketPeer } from './webSocketPeer.ts'
 
 export type ConnectOptions = {
   readonly transport: Transport
-  /** Request headers, such as a cookie or an origin. */
+  /** Request headers, for instance a cookie or an origin. */
   readonly headers?: Record<string, string>
 }
 
@@ -26,7 +26,7 @@ export async function connect(subject: Subject, { transport, headers = {} }: Con
     : new LongPollPeer(subject, headers)
 }
 
-/** The same, authenticated. */
+/** A raw client that has authenticated. */
 export async function signIn(subject: Subject, options: ConnectOptions & { auth?: object }): Promise<Peer> {
   const peer = await connect(subject, options)
   const answer = await peer.auth(options.auth)

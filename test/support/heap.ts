@@ -4,9 +4,9 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Bytes of the heap that are in use, after a garbage collection; buffers, which are outside the heap, included. */
+/** The used bytes of the heap after a garbage collection, plus the bytes of buffers, which are outside the heap. */
 export async function usedBytes(): Promise<number> {
-  // What a promise, a timer or a finished write still holds is let go in later turns of the event loop.
+  // Objects that a promise, a timer or a finished write refers to are released in later turns of the event loop.
   for (let turn = 0; turn < 5; turn++) {
     collectGarbage()
     await new Promise((resolve) => setImmediate(resolve))

@@ -1,9 +1,9 @@
 import { PATIENCE_MS, within } from './waiting.ts'
 
-/** A message of the server, as parsed JSON: nothing about its fields is taken for granted. */
+/** A message of the server, as parsed JSON. Its fields are not validated. */
 export type Wire = { readonly __type: string; readonly [field: string]: unknown }
 
-/** Keeps what has arrived until somebody asks, so that no message is missed and none is seen twice. */
+/** A queue of arrived messages. No message is missed, and none is returned twice. */
 export class Inbox {
   readonly #messages: Wire[] = []
   readonly #arrivals = new Set<() => void>()
@@ -13,7 +13,7 @@ export class Inbox {
     return this.#messages.length
   }
 
-  /** What has arrived and was not asked for yet. */
+  /** Messages that have arrived and were not taken yet. */
   get pending(): readonly Wire[] {
     return this.#messages
   }
@@ -23,18 +23,18 @@ export class Inbox {
     this.#wake()
   }
 
-  /** Whoever waits, or will wait, for more fails with this reason. */
+  /** Calls that wait for a message, now or later, fail with this reason. */
   end(reason: string): void {
     this.#ended ??= reason
     this.#wake()
   }
 
-  /** Takes the oldest message, or the oldest that fits, waiting for it. */
+  /** Takes the oldest message, or the oldest one that fits. Waits until there is one. */
   async take(what: string, fits: (message: Wire) => boolean = () => true, ms = PATIENCE_MS): Promise<Wire> {
     for (;;) {
       const index = this.#messages.findIndex(fits)
       if (index >= 0) return this.#messages.splice(index, 1)[0]!
-      if (this.#ended !== undefined) throw new Error(`No ${what} came: ${this.#ended}`)
+      if (this.#ended !== undefined) throw new Error(`No ${what} arrived: ${this.#ended}`)
       let arrived = () => {}
       const arrival = new Promise<void>((resolve) => this.#arrivals.add((arrived = resolve)))
       try {

@@ -2,11 +2,11 @@ import { until } from './waiting.ts'
 
 export type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly text: string }
 
-/** A pino-shaped logger that remembers. */
+/** A logger with the interface of pino. It keeps all lines. */
 export type Logs = {
   readonly logger: Record<LogLine['level'], (...args: unknown[]) => void>
   readonly lines: LogLine[]
-  /** Warnings and errors that contain `part` (all of them without one). */
+  /** Warnings and errors that contain `part`, or all of them if there is no `part`. */
   loud(part?: string | RegExp): string[]
   /** Resolves with the first line that contains `part`. */
   waitFor(part: string | RegExp): Promise<string>

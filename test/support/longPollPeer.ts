@@ -9,7 +9,7 @@ import { within } from './waiting.ts'
 export type Answer = {
   readonly status: number
   readonly headers: Headers
-  /** The messages of a JSON array, or whatever else the body was. */
+  /** The messages, if the body is a JSON array. Otherwise the body itself. */
   readonly messages: Wire[]
   readonly text: string
 }
@@ -26,8 +26,8 @@ const agents = {
 }
 
 /**
- * One request, as it is. The body is JSON unless it is text already. Not `fetch`, which lets a connection live on for a
- * while after its request was aborted: here it breaks at once, as that of a client that goes away.
+ * Sends one request. The body is written as JSON, unless it is a string. This does not use `fetch`, which keeps a connection
+ * for a while after its request was aborted. Here the connection breaks at once, like that of a client that exits.
  */
 export async function post(url: string, body: object | string, options: PostOptions = {}): Promise<Answer> {
   const sent = typeof body === 'string' ? body : JSON.stringify(body)
@@ -35,7 +35,7 @@ export async function post(url: string, body: object | string, options: PostOpti
   const { request } = protocol === 'https:' ? https : http
   const agent = agents[protocol as keyof typeof agents]
   const answer = new Promise<Answer>((resolve, reject) => {
-    // Said outright, since Node leaves it out for methods that have no body as a rule.
+    // Set here, because Node does not set it for methods that usually have no body.
     const headers = { 'Content-Length': Buffer.byteLength(sent), ...options.headers }
     const outgoing = request(url, { method: 'POST', agent, ...options, headers }, (incoming) => {
       let text = ''
@@ -65,13 +65,13 @@ function asAnswer(status: number, fields: NodeJS.Dict<string[]>, text: string): 
   return { status, headers, messages: Array.isArray(parsed) ? (parsed as Wire[]) : [], text }
 }
 
-/** A long-poll session: every call is one request, and only `next()` polls without being told to. */
+/** A long-poll session. Every call is one request. Only `next()` polls by itself. */
 export class LongPollPeer extends Peer {
   readonly transport = 'longpoll'
   readonly #headers: Record<string, string>
   readonly #gone = new AbortController()
   #seq = 0
-  /** With the additions, a client says in every poll what it has received. */
+  /** With the additions, a client sends the positions of what it has received in every poll. */
   #positions: Record<string, unknown> | undefined
   #token: string | undefined
 
@@ -81,13 +81,13 @@ export class LongPollPeer extends Peer {
     onTestFinished(() => this.close())
   }
 
-  /** Names the session, once `auth` was accepted. */
+  /** The token of the session, after `auth` was accepted. */
   get token(): string {
     if (this.#token === undefined) throw new Error('There is no session yet')
     return this.#token
   }
 
-  /** Posts a message with the session's token, and leaves its answer to the caller. */
+  /** Posts a message with the token of the session. The caller handles the answer. */
   async post(message: object, options: PostOptions = {}): Promise<Answer> {
     const signal = options.signal ? AbortSignal.any([options.signal, this.#gone.signal]) : this.#gone.signal
     const body = this.#token === undefined ? message : { ...message, __token: this.#token }
@@ -98,7 +98,7 @@ export class LongPollPeer extends Peer {
     })
   }
 
-  /** One poll, with a `seq` of its own unless one is given. */
+  /** Sends one poll. It has a new `seq`, unless one is given. */
   poll(fields: object = {}, options: PostOptions = {}): Promise<Answer> {
     const positions = this.#positions && { positions: { ...this.#positions } }
     return this.post({ __type: 'poll', seq: String(this.#seq++), ...positions, ...fields }, options)
@@ -125,7 +125,7 @@ export class LongPollPeer extends Peer {
     for (const { __type: type, channel, position, __token: token, __v: version } of messages) {
       if (type === 'authOk') {
         this.#token = token as string
-        // Without a prototype: a channel may be called `__proto__`.
+        // Without a prototype, because the name of a channel may be `__proto__`.
         this.#positions = version === undefined ? undefined : (Object.create(null) as Record<string, unknown>)
       }
       if (!this.#positions || typeof channel !== 'string') continue
@@ -135,7 +135,7 @@ export class LongPollPeer extends Peer {
     this.inbox.push(...messages)
   }
 
-  /** Breaks off whatever requests are under way. The session ends by itself. */
+  /** Aborts all requests in flight. The session ends by itself. */
   async close(): Promise<void> {
     this.#gone.abort()
   }

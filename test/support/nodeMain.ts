@@ -1,6 +1,6 @@
 import { startServer } from './server.ts'
 
-// A server in a process of its own, for tests that end it the hard way. Options come as JSON, the address goes out.
+// A server in its own process, for tests that kill it. It gets its options as JSON, and prints its address.
 const { port, clockMs, ...options } = JSON.parse(process.argv[2]!) as { port?: number; clockMs?: number }
 if (clockMs !== undefined) {
   const rightNow = Date.now
@@ -8,5 +8,5 @@ if (clockMs !== undefined) {
 }
 const server = await startServer(options, port === undefined ? {} : { port })
 process.stdout.write(`${server.url}\n`)
-// Whoever started it is gone.
+// The process that started this one has ended.
 process.stdin.resume().on('end', () => process.exit())

@@ -9,14 +9,14 @@ import { within } from './waiting.ts'
 
 export type NodeProcess = Subject & {
   readonly pid: number
-  /** `SIGKILL` by default; resolves when the process is gone. */
+  /** The default is `SIGKILL`. Resolves when the process has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** SIGSTOP: the process stands still with its connections open. */
+  /** SIGSTOP: the process stops, and its connections stay open. */
   pause(): void
   resume(): void
 }
 
-/** A node in a process of its own, whose clock may be `clockMs` off. Options have to be JSON. */
+/** A node in its own process. Its clock differs by `clockMs`. The options must be JSON. */
 export async function startNodeProcess(
   options: BroadcasterOptions & { readonly redis: string; readonly port?: number; readonly clockMs?: number },
 ): Promise<NodeProcess> {

@@ -3,19 +3,19 @@ import type { Wire } from './inbox.ts'
 import { post, type Answer } from './longPollPeer.ts'
 import { until } from './waiting.ts'
 
-/** The attempts to connect that fail in a row until it gives up. */
+/** The number of failed attempts in a row after which the client gives up. */
 const MAX_ATTEMPTS = 10
 
 /**
- * A long-poll client that behaves as the original's JavaScript client was seen to behave. It polls with one `seq` after the
- * other. Any answer but 200, and a broken connection, make it begin anew: `auth` without a token, then `subscribe` for each
- * channel. Attempts that fail are counted, with a pause that grows by a second. After 401 it never comes back.
+ * A long-poll client with the observed behavior of the original JavaScript client. It polls with one `seq` after the other.
+ * After an answer that is not 200, or a broken connection, it starts again: `auth` without a token, then `subscribe` for
+ * each channel. Failed attempts are counted, with a pause that grows by one second. After a 401 it never reconnects.
  */
 export class OriginalClient {
   readonly heard: string[] = []
   /** The status of every answer that was not 200. */
   readonly failures: number[] = []
-  /** Why it has stopped for good. */
+  /** Why the client has stopped. */
   stopped: string | null = null
   readonly #url: string
   readonly #channels: readonly string[]
@@ -29,13 +29,13 @@ export class OriginalClient {
     onTestFinished(() => this.#gone.abort())
   }
 
-  /** Resolves when it is subscribed. */
+  /** Resolves when the client is subscribed. */
   async connect(): Promise<void> {
     if (!(await this.#signIn())) throw new Error(`Could not connect: ${this.failures.join(', ')}`)
     void this.#live()
   }
 
-  /** Resolves when it has heard this body. */
+  /** Resolves when the client has received this body. */
   async hears(body: string): Promise<void> {
     await until(`the client of the original to hear ${body.slice(0, 40)}`, () => {
       if (this.stopped !== null) throw new Error(`The client has stopped: ${this.stopped}`)
@@ -43,7 +43,7 @@ export class OriginalClient {
     })
   }
 
-  /** A request of the session that is alive, beside its poll. */
+  /** A request of the current session, in addition to its poll. */
   async request(message: object): Promise<Answer | null> {
     const body = this.#token === undefined ? message : { ...message, __token: this.#token }
     const answer = await post(this.#url, body, { signal: this.#gone.signal }).catch(() => null)

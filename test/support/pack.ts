@@ -5,12 +5,12 @@ import { promisify } from 'node:util'
 
 const root = join(import.meta.dirname, '..', '..')
 
-/** What is published, in the order in which it is built. */
+/** The published packages, in the order in which they are built. */
 export const packages = ['protocol', 'server', 'client', 'react'] as const
 
 type Tarballs = Record<(typeof packages)[number], string>
 
-/** Builds all packages and packs them as `npm publish` does; returns the tarball of each. */
+/** Builds all packages and packs them like `npm publish`. Returns the tarball of each. */
 export async function pack(directory: string): Promise<Tarballs> {
   await mkdir(directory, { recursive: true })
   await npm('run', 'build', '--silent')
@@ -19,7 +19,7 @@ export async function pack(directory: string): Promise<Tarballs> {
   return tarballsIn(directory)
 }
 
-/** What {@link pack} has put there. */
+/** The tarballs that {@link pack} has put into the directory. */
 export async function tarballsIn(directory: string): Promise<Tarballs> {
   const files = await readdir(directory)
   const tarballs = packages.map((name) => {

@@ -2,7 +2,7 @@ import { channelName } from './names.ts'
 import { Inbox, type Wire } from './inbox.ts'
 import type { Subject, Transport } from './subject.ts'
 
-/** A client of either transport that does nothing by itself: what a test says is what goes over the wire. */
+/** A client of either transport that does nothing by itself. It sends only what the test tells it to send. */
 export abstract class Peer {
   abstract readonly transport: Transport
   protected readonly subject: Subject
@@ -12,12 +12,12 @@ export abstract class Peer {
     this.subject = subject
   }
 
-  /** What has come and was not taken yet. */
+  /** Messages that have arrived and were not taken yet. */
   get pending(): readonly Wire[] {
     return this.inbox.pending
   }
 
-  /** Sends a message, or any text, as it is. Answers end up in what `next()` takes from. */
+  /** Sends a message, or any text, unchanged. `next()` returns the answer. */
   abstract send(message: object | string): Promise<void>
 
   abstract close(): Promise<void>
@@ -40,7 +40,7 @@ export abstract class Peer {
     return this.answer('unsubscribe', channel)
   }
 
-  /** Takes the next message that came, or comes, whatever it is; on long-poll, polls for it. */
+  /** Takes the next message of any type. Waits until there is one. On long-poll, it polls for it. */
   abstract next(): Promise<Wire>
 
   /** The next `count` messages. */
@@ -61,8 +61,8 @@ export abstract class Peer {
   }
 
   /**
-   * Nothing is on its way to this peer. Not a matter of waiting: a marker is published after whatever was
-   * published before, and must be the first thing to arrive.
+   * Checks that no message is in flight to this peer. It does not wait for a time: it publishes a marker, which must be
+   * the first message to arrive.
    */
   async hearsNothing(): Promise<void> {
     const marker = channelName('marker')
@@ -70,7 +70,7 @@ export abstract class Peer {
     await this.subject.publish(marker, 'silence')
     const heard = await this.next()
     if (heard['channel'] !== marker || heard['body'] !== 'silence') {
-      throw new Error(`Expected silence, heard ${JSON.stringify(heard)}`)
+      throw new Error(`Expected no message, got ${JSON.stringify(heard)}`)
     }
     await this.unsubscribe(marker)
   }

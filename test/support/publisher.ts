@@ -3,15 +3,15 @@ import { Redis } from 'ioredis'
 export type Publisher = {
   /** Resolves with the number of connections that received it. */
   publish(channel: string, body: string | Buffer): Promise<number>
-  /** Publishes all of them in one transaction: no load of the machine comes between. */
+  /** Publishes all messages in one transaction, so a loaded machine causes no pause between them. */
   publishAtOnce(messages: readonly (readonly [channel: string, body: string | Buffer])[]): Promise<unknown>
   close(): void
 }
 
-/** Publishes as any application would: with a Redis connection that knows nothing of broadcaster. */
+/** Publishes like any application, with a Redis connection that has nothing to do with broadcaster. */
 export function publisherTo(redisUrl: string): Publisher {
   const redis = new Redis(redisUrl, { lazyConnect: true })
-  // Tests that stop Redis see the failure of their own publish; the connection itself just comes back.
+  // In tests that stop Redis, the publish fails. The connection itself reconnects.
   redis.on('error', () => {})
   return {
     publish: (channel, body) => redis.publish(channel, body),

@@ -3,10 +3,10 @@ import net from 'node:net'
 import { tidy } from './tidy.ts'
 import { within } from './waiting.ts'
 
-/** A TCP connection on which a test speaks HTTP by hand: what no client library would send, or not in these pieces. */
+/** A TCP connection on which a test writes HTTP itself, in a form or in pieces that no client library would send. */
 export class RawSocket {
   readonly socket: net.Socket
-  /** Resolves when the connection has ended, whoever ended it and however. */
+  /** Resolves when the connection has ended, for any reason. */
   readonly closed: Promise<void>
   #received: Buffer = Buffer.alloc(0)
   #onData = (data: Buffer) => void (this.#received = Buffer.concat([this.#received, data]))
@@ -33,7 +33,7 @@ export class RawSocket {
     this.socket.write(Buffer.concat(parts.map((part) => Buffer.from(part as string))))
   }
 
-  /** What has come, up to and with the first `end`; what comes after is for the next one who asks. */
+  /** The received text up to and including the first `end`. The next call returns the text after it. */
   async readsTo(end: string): Promise<string> {
     const keep = this.#onData
     const parts = [this.#received]
@@ -57,7 +57,7 @@ export class RawSocket {
     return within(found, JSON.stringify(end))
   }
 
-  /** The status of the next answer. Of the rest of it, only the head is taken away. */
+  /** The status of the next answer. This takes only the head of the answer. */
   async status(): Promise<number> {
     const head = await this.readsTo('\r\n\r\n')
     return Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1])
@@ -67,7 +67,7 @@ export class RawSocket {
     await within(this.closed, 'the connection to be closed')
   }
 
-  /** A TCP reset, as from a client that has crashed. */
+  /** Sends a TCP reset, like a client that has crashed. */
   reset(): void {
     this.socket.resetAndDestroy()
   }
@@ -80,7 +80,7 @@ export function request(line: string, headers: Record<string, string> = {}, body
   return `${line} HTTP/1.1\r\n${lines.join('')}\r\n${body}`
 }
 
-/** The text of a request for a WebSocket. */
+/** The text of a WebSocket handshake request. */
 export function handshake(target: string, headers: Record<string, string> = {}): string {
   return request(`GET ${target}`, {
     Connection: 'Upgrade',
@@ -91,7 +91,7 @@ export function handshake(target: string, headers: Record<string, string> = {}):
   })
 }
 
-/** The headers with which curl and Java begin every first request. */
+/** The headers that curl and Java send with the first request of a connection. */
 export const h2c = {
   Connection: 'Upgrade, HTTP2-Settings',
   Upgrade: 'h2c',

@@ -1,7 +1,7 @@
 import Module from 'node:module'
 
-// The "react 18" project: whoever asks for `react` or `react-dom` gets the copies installed as `react18` and
-// `react-dom18`, also from inside react-dom itself and the testing library, which an alias would not reach.
+// The "react 18" project. Imports of `react` and `react-dom` resolve to the copies that are installed as `react18` and
+// `react-dom18`. This includes imports in react-dom and in the testing library, for which an alias does not work.
 type Resolver = { _resolveFilename: (request: string, ...rest: unknown[]) => string }
 
 const resolver = Module as unknown as Resolver

@@ -9,27 +9,27 @@ import { until } from './waiting.ts'
 export type TestRedis = {
   readonly url: string
   readonly port: number
-  /** Ends the process, as `kill -9` does. Connections break; nothing is kept. Twice is harmless. */
+  /** Ends the process with SIGKILL. Connections break and all data is lost. A second call does nothing. */
   stop(): Promise<void>
-  /** Starts it again on the same port, empty. */
+  /** Starts an empty server again on the same port. */
   start(): Promise<void>
-  /** SIGSTOP: connections stay open and nothing is answered. */
+  /** SIGSTOP: connections stay open, and there are no answers. */
   pause(): void
   resume(): void
-  /** Runs `redis-cli` against it: `await redis.cli('PUBLISH', 'news', 'hello')`. Returns what it printed. */
+  /** Runs `redis-cli` on this server: `await redis.cli('PUBLISH', 'news', 'hello')`. Returns its output. */
   cli(...args: string[]): Promise<string>
 }
 
 export type RedisOptions = {
-  /** Further command line arguments, such as `['--client-output-buffer-limit', 'pubsub 64kb 0 0']`. */
+  /** More command line arguments, for instance `['--client-output-buffer-limit', 'pubsub 64kb 0 0']`. */
   readonly args?: readonly string[]
-  /** A port to use instead of any free one. */
+  /** The port. The default is any free port. */
   readonly port?: number
 }
 
 const run = promisify(execFile)
 
-// Where Linux can do it, the server ends with this process however that ends, also when a test run is killed.
+// On Linux, the server ends when this process ends for any reason, also when a test run is killed.
 const command = spawnSync('setpriv', ['--version']).error
   ? ['redis-server']
   : ['setpriv', '--pdeathsig', 'KILL', 'redis-server']
@@ -92,7 +92,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       break
     } catch (error) {
       await stop()
-      // Another process may have taken the port since it was found free.
+      // Another process may have taken the port in the meantime.
       if (attempt === 5 || options.port !== undefined) throw error
     }
   }
@@ -117,8 +117,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
 }
 
 /**
- * A port that is free now. It lies below the range from which the system picks ports of outgoing connections,
- * so that a server can be stopped and find its port still free later.
+ * A port that is free now. It is below the range that the system uses for outgoing connections. So when a server stops and
+ * starts again later, its port is still free.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -6,16 +6,16 @@ export type RoundRobin = {
   /** `http://127.0.0.1:PORT`, without a path. */
   readonly origin: string
   readonly port: number
-  /** How many requests, upgrades included, went to each target so far. */
+  /** How many requests, including upgrades, each target has got so far. */
   readonly counts: readonly number[]
   close(): Promise<void>
 }
 
 /**
- * A reverse proxy without any stickiness: each request goes to the next target, also each request of one
- * keep-alive connection, so that every poll of a client lands on another node than the one before. Like nginx with
- * `proxy_next_upstream error http_503`, it passes over targets that refuse the connection, and a WebSocket handshake
- * that one refuses with 503 (it is draining) goes to the next.
+ * A reverse proxy without sticky sessions. Each request goes to the next target, also the requests of one keep-alive
+ * connection. So every poll of a client goes to another node than the previous one. Like nginx with
+ * `proxy_next_upstream error http_503`, it skips targets that refuse the connection, and a WebSocket handshake that a
+ * draining target refuses with 503 goes to the next target.
  */
 export async function roundRobin(targets: readonly (string | URL)[]): Promise<RoundRobin> {
   const urls = targets.map((target) => new URL(target))
@@ -24,7 +24,7 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
   const sockets = new Set<net.Socket>()
   let turn = 0
 
-  /** The one whose turn it is, and then those behind it. */
+  /** The targets in the order in which to try them, the next one first. */
   const inTurn = () => {
     const first = turn++
     return urls.map((_, i) => (first + i) % urls.length)
@@ -47,7 +47,7 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
       response.writeHead(answer.statusCode!, answer.rawHeaders)
       answer.pipe(response)
     })
-    // A client that goes away must be seen by the node, as behind nginx.
+    // The node must notice that a client disconnects, like behind nginx.
     const leave = () => response.writableFinished || forwarded.destroy()
     response.on('close', leave)
     forwarded.on('error', (error) => {
@@ -98,7 +98,7 @@ export async function roundRobin(targets: readonly (string | URL)[]): Promise<Ro
     socket.on('close', () => target.destroySoon())
   }
   server.on('upgrade', (request, duplex, head) => {
-    // It is one, where the server is no TLS server.
+    // It is a net.Socket, because this server does not use TLS.
     const socket = duplex as net.Socket
     socket.on('error', () => socket.destroy())
     upgrade(request, socket, head)

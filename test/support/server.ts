@@ -10,14 +10,14 @@ import { tidy } from './tidy.ts'
 
 export type TestServer = Subject & {
   readonly wsUrl: string
-  /** `http://127.0.0.1:PORT`, for whatever else the application serves. */
+  /** `http://127.0.0.1:PORT`, for other routes of the application. */
   readonly origin: string
   readonly broadcaster: Broadcaster
   readonly app: Express
   readonly httpServer: http.Server
-  /** What the broadcaster logged. */
+  /** The log of the broadcaster. */
   readonly logs: Logs
-  /** Plain `PUBLISH` from a connection of its own where `redis` is a URL, `broadcaster.publish()` otherwise. */
+  /** If `redis` is a URL: `PUBLISH` from a separate connection. Otherwise: `broadcaster.publish()`. */
   publish(channel: string, body: string): Promise<unknown>
   close(): Promise<void>
 }
@@ -32,7 +32,7 @@ export type Setup = {
   readonly port?: number
 }
 
-/** An Express application with a broadcaster, on a port of its own. In process unless `redis` says otherwise. */
+/** An Express application with a broadcaster, on a free port. It uses the memory backend unless `redis` is given. */
 export async function startServer<C extends object = Record<string, unknown>>(
   options: BroadcasterOptions<C> = {},
   setup: Setup = {},
@@ -76,7 +76,7 @@ export type TestCluster = Subject & {
   close(): Promise<void>
 }
 
-/** Several nodes on one Redis, behind a proxy that sends each request to the next of them. */
+/** Several nodes on one Redis, behind a proxy that sends each request to the next node. */
 export async function startNodes<C extends object = Record<string, unknown>>(
   count: number,
   options: BroadcasterOptions<C>,
@@ -96,7 +96,7 @@ export async function startNodes<C extends object = Record<string, unknown>>(
   }
 }
 
-/** Has a server of the test's own making listen on a free port, until the end of the test. Returns its origin. */
+/** Makes a server of the test listen on a free port until the end of the test. Returns its origin. */
 export async function listen(server: http.Server, ...broadcasters: readonly Broadcaster[]): Promise<string> {
   if (!server.listening) {
     server.listen(0, '127.0.0.1')

@@ -1,9 +1,9 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Files that take longest, in parts of their paths: begun last, they would be waited for with nothing else left to do. */
+/** Parts of the paths of the slowest files. If these files started last, they would run alone at the end. */
 const slow = ['simulation/', 'chaos/', 'soak/', 'conformance/', 'server/redis', 'interop/', 'recovery/']
 
-/** Begins with the files that are known to be slow; a fresh clone has no times of the last run to go by. */
+/** Starts with the files that are known to be slow. A fresh clone has no times of an earlier run. */
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {

@@ -1,6 +1,6 @@
-/** What a test talks to: an address that speaks the protocol, and a way to publish into it. */
+/** The subject of a test: a URL that speaks the protocol, and a function to publish. */
 export type Subject = {
-  /** Of the mount path: `http://127.0.0.1:PORT/broadcast`. */
+  /** The URL of the mount path: `http://127.0.0.1:PORT/broadcast`. */
   readonly url: string
   publish(channel: string, body: string): Promise<unknown>
 }

@@ -1,25 +1,25 @@
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 
-/** `up`: from the one who connected to the target. `down`: back from it. */
+/** `up`: from the client to the target. `down`: from the target to the client. */
 export type Direction = 'up' | 'down'
 
 export type TcpProxy = {
   readonly port: number
-  /** `host:port` to connect to in place of the target. */
+  /** The `host:port` of the proxy. Clients connect to it instead of the target. */
   readonly address: string
   readonly connections: number
   /** Breaks every open connection. */
   cut(): void
-  /** Lets nothing through any more, without closing: a half-open connection. New connections stall too. */
+  /** Forwards nothing any more, and closes nothing, like a half-open connection. New connections stall too. */
   stall(direction?: Direction): void
-  /** The same of what is open now, for ever; new connections are fine. */
+  /** Stalls the connections that are open now, for ever. New connections work. */
   swallow(): void
-  /** New connections go to this port from now on; those that are open stay where they are. */
+  /** From now on, new connections go to this port. Open connections keep their target. */
   retarget(port: number): void
-  /** Ends `stall`, `delay` and `refuse`; what was held back arrives. */
+  /** Ends `stall`, `delay` and `refuse`. Data that was held back arrives. */
   resume(): void
-  /** Holds everything back for so long, each way or one way, in order. */
+  /** Delays all data by this time, in order, in one or both directions. */
   delay(ms: number, direction?: Direction): void
   /** Breaks new connections at once. */
   refuse(): void
@@ -33,7 +33,7 @@ type Link = {
   isSwallowed: boolean
 }
 
-/** A proxy for any TCP connection (Redis, WebSocket, HTTP) that can do what networks do. */
+/** A proxy for any TCP connection (Redis, WebSocket, HTTP) that simulates network failures. */
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const links = new Set<Link>()
   const stalled = { up: false, down: false }
@@ -45,7 +45,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     link.from.on('data', (chunk) => {
       const ms = delayMs[link.direction]
       if (ms === 0) {
-        // Backpressure is passed on, so that a reader who stops is felt by the writer.
+        // Backpressure is forwarded, so that the writer notices when the reader stops.
         if (!link.to.write(chunk)) link.from.pause()
         return
       }

@@ -3,7 +3,7 @@ import { afterAll, onTestFinished } from 'vitest'
 type Ending = { stop(): unknown } | { close(): unknown }
 
 /**
- * Ends a thing with the test that made it or, when called at the top of a file or a `describe`, with that:
+ * Closes a resource at the end of the test. At the top of a file or a `describe`, closes it at the end of that:
  * `const redis = tidy(await startRedis())`.
  */
 export function tidy<T extends Ending>(thing: T): T {

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
 
-/** What would have ended the process from here to the end of the test. */
+/** Collects the uncaught errors, which would end the process, until the end of the test. */
 export function watchUncaught(): unknown[] {
   const uncaught: unknown[] = []
   const note = (error: unknown) => void uncaught.push(error)

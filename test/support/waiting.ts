@@ -1,11 +1,11 @@
-/** How long anything may take before a test gives up on it: generous, since a loaded machine is no failure. */
+/** The time limit for everything that a test waits for. It is long, because a slow machine is not a failure. */
 export const PATIENCE_MS = 15_000
 
-/** The promise's value, or an error that names what did not come. */
+/** Returns the value of the promise. On timeout, throws an error that names what the test waited for. */
 export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Waited ${ms} ms in vain for ${what}`)), ms)
+    timer = setTimeout(() => reject(new Error(`Timed out after ${ms} ms while waiting for ${what}`)), ms)
   })
   try {
     return await Promise.race([promise, late])
@@ -15,8 +15,8 @@ export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE
 }
 
 /**
- * Asks again and again until the answer is true (or any other truthy value, which is returned). For what tells
- * of itself by no event, such as another process.
+ * Calls the function repeatedly until it returns a truthy value, and returns that value. Use it where there is no event,
+ * for instance for another process.
  */
 export async function until<T>(
   what: string,
@@ -27,7 +27,7 @@ export async function until<T>(
   for (;;) {
     const answer = await ask()
     if (answer) return answer
-    if (performance.now() > end) throw new Error(`Waited ${ms} ms in vain for ${what}`)
+    if (performance.now() > end) throw new Error(`Timed out after ${ms} ms while waiting for ${what}`)
     await sleep(everyMs)
   }
 }

@@ -7,13 +7,13 @@ import { within } from './waiting.ts'
 
 export type Closed = { readonly code: number; readonly reason: string }
 
-/** A raw WebSocket: no ping of its own, no reconnect. Gone with the test that made it. */
+/** A raw WebSocket. It sends no pings and does not reconnect. It is closed at the end of the test. */
 export class WebSocketPeer extends Peer {
   readonly transport = 'websocket'
   readonly socket: WebSocket
-  /** How the server closed, or what its close looks like when it just went away (1006). */
+  /** The close code and reason. The code is 1006 if there was no close frame. */
   readonly closed: Promise<Closed>
-  /** What came back in the first pong frame. */
+  /** The data of the first pong frame. */
   readonly pong: Promise<string>
 
   private constructor(subject: Subject, socket: WebSocket) {
@@ -31,11 +31,11 @@ export class WebSocketPeer extends Peer {
       })
     })
     this.closed = within(closed, 'the WebSocket to be closed', 60_000)
-    // Only a test that looks at it is to fail of a connection that stays open.
+    // Only tests that use this promise may fail if the connection stays open.
     this.closed.catch(() => {})
   }
 
-  /** Resolves when the handshake is done; rejects with `HandshakeRefused` when the answer was another one. */
+  /** Resolves after the handshake. Rejects with `HandshakeRefused` if the server gave another answer. */
   static connect(subject: Subject, options: ClientOptions = {}): Promise<WebSocketPeer> {
     const socket = new WebSocket(subject.url.replace(/^http/, 'ws'), options)
     const peer = new WebSocketPeer(subject, socket)
@@ -52,7 +52,7 @@ export class WebSocketPeer extends Peer {
     return within(opened, 'the WebSocket handshake')
   }
 
-  /** A `Buffer` goes as a binary frame. */
+  /** A `Buffer` is sent as a binary frame. */
   async send(message: object | string | Buffer): Promise<void> {
     const isData = typeof message === 'string' || Buffer.isBuffer(message)
     this.socket.send(isData ? message : JSON.stringify(message))
@@ -62,7 +62,7 @@ export class WebSocketPeer extends Peer {
     return this.inbox.take('message')
   }
 
-  /** Stops reading, so that the server's buffer fills up. */
+  /** Stops reading, so that the buffer of the server fills up. */
   stall(): void {
     this.socket.pause()
   }
@@ -71,7 +71,7 @@ export class WebSocketPeer extends Peer {
     this.socket.resume()
   }
 
-  /** Goes away without a close frame. */
+  /** Breaks the connection without a close frame. */
   async drop(): Promise<void> {
     this.socket.terminate()
     await this.closed
@@ -83,7 +83,7 @@ export class WebSocketPeer extends Peer {
   }
 }
 
-/** The HTTP answer that a WebSocket handshake got in place of 101. */
+/** The HTTP answer to a WebSocket handshake, if it was not 101. */
 export class HandshakeRefused extends Error {
   readonly status: number
   readonly headers: NodeJS.Dict<string | string[]>
@@ -97,7 +97,7 @@ export class HandshakeRefused extends Error {
   }
 }
 
-/** The refusal of a handshake that must not succeed. */
+/** Makes a handshake that must not succeed, and returns its refusal. */
 export async function refusedHandshake(
   subject: Subject,
   options: ClientOptions = {},

@@ -3,7 +3,7 @@ import { signIn } from './connect.ts'
 import { channelName } from './names.ts'
 import { transports, type Subject } from './subject.ts'
 
-/** A new client of each transport subscribes a channel and hears what is published there. */
+/** Checks that a new client of each transport can subscribe a channel and receive a message. */
 export async function works(subject: Subject): Promise<void> {
   for (const transport of transports) {
     const channel = channelName()
