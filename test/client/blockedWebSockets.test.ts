@@ -61,7 +61,7 @@ describe('on a network where WebSockets get no answer', () => {
     expect(get).toHaveBeenCalledOnce()
   })
 
-  it('the probe is made at its time on any page of the tab, and the client moves to WebSocket when that works', async () => {
+  it('the probe is made at its time on any page of the tab, and the client moves to a working WebSocket', async () => {
     const items = tabStorage()
     stopTime()
     const server = await scriptedServer('hang')

@@ -26,8 +26,9 @@ const agents = {
 }
 
 /**
- * Sends one request. The body is written as JSON, unless it is a string. This does not use `fetch`, which keeps a connection
- * for a while after its request was aborted. Here the connection breaks at once, like that of a client that exits.
+ * Sends one request. The body is written as JSON, unless it is a string. This does not use `fetch`, which keeps a
+ * connection for a while after its request was aborted. Here the connection breaks at once, like that of a client that
+ * exits.
  */
 export async function post(url: string, body: object | string, options: PostOptions = {}): Promise<Answer> {
   const sent = typeof body === 'string' ? body : JSON.stringify(body)
