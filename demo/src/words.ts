@@ -15,7 +15,7 @@ export const channelWord: Record<ChannelStatus, string> = {
 export const emptyListSentence: Record<ChannelStatus, string> = {
   idle: 'Not subscribed.',
   subscribing: 'Not subscribed yet.',
-  subscribed: 'Nothing yet. What is published shows up here.',
+  subscribed: 'No messages yet. Published messages appear here.',
   refused: 'Refused.',
   error: 'Not subscribed: there is no connection.',
 }
@@ -38,18 +38,18 @@ export const connectionWord: Record<Status, string> = {
 export function connectionSentence({ status, transport, error }: Snapshot): string {
   switch (status) {
     case 'idle':
-      return 'No connection was asked for yet.'
+      return 'Not connected yet.'
     case 'connecting':
-      return 'The first attempt is on its way.'
+      return 'The first attempt is in progress.'
     case 'connected':
       return transport === 'websocket'
         ? 'Messages arrive over a WebSocket.'
         : 'Messages arrive as answers to long-poll requests.'
     case 'reconnecting':
-      return 'The connection is lost, and is made again by itself.'
+      return 'The connection is lost. The client reconnects by itself.'
     case 'disconnected':
       return error
         ? `${error.message}. Sign in with another token.`
-        : 'Dropped by you. What is published meanwhile arrives when you come back; after half a minute, a gap is shown in its place.'
+        : 'You dropped the connection. Messages that are published now arrive when you reconnect. After 30 seconds, a gap is shown instead.'
   }
 }

@@ -159,7 +159,7 @@ describe('async handlers', () => {
     client.subscribe('news', async () => Promise.reject(thrown))
     await socket.confirm('news')
     socket.send(message('a'))
-    await until('what is printed', () => printed.mock.calls.length > 0)
+    await until('the printed error', () => printed.mock.calls.length > 0)
     expect(await unhandled()).toEqual([])
     expect(printed.mock.calls).toEqual([[new Error('even this one')]])
     expect(heard).toHaveBeenCalledOnce()

@@ -105,7 +105,7 @@ describe('messages are shown', () => {
     })
     app.wire.receive([{ __type: 'message', channel: news, body: 'a', position: 'p1' }])
     await sees(app, 'a')
-    await until('the failure to be told', () => failed.length)
+    await until('the failure to be reported', () => failed.length)
     expect(failed).toEqual([new Error('no such element')])
   })
 })

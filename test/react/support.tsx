@@ -19,7 +19,7 @@ afterAll(async () => {
   const app = render(<BroadcasterProvider url={server.url} {...recordWire().options} />)
   await until('the last provider to connect', async () => (await server.connections()) === 1)
   app.unmount()
-  await until('the last provider to let go', async () => (await server.connections()) === 0)
+  await until('the last provider to disconnect', async () => (await server.connections()) === 0)
   await Promise.all(closings.map((close) => close()))
 })
 
