@@ -51,6 +51,8 @@ export interface Stats {
     lagging: number
     /** Bytes that wait for WebSocket connections to read them, and bytes of their requests that wait for an answer. */
     queuedBytes: number
+    /** Bytes of long-poll answers that wait for clients to read them. */
+    unreadBytes: number
     /** Channels that the node holds, including those that it retains for clients that may come back. */
     channels: number
     logMessages: number
@@ -266,6 +268,7 @@ export class Node {
         lagging: this.#connections.lagging,
         refusedControlMessages: this.#codec.refused,
         queuedBytes: this.#connections.budget.measure(),
+        unreadBytes: this.unreadAnswers.bytes,
         ...channels,
         refusals: this.admission.refusals.counts,
       },

@@ -68,10 +68,14 @@ describe('a long-poll answer that is not read', () => {
   it('limits.unreadBytes: of all sessions, those that have waited longest are dropped', async () => {
     const server = tidy(await startServer({ limits: { ...limits, unreadBytes: 2 * SIZE } }))
     const sessions = await sessionsWithMuch(server, 3)
+    const unreadBytes = async () => (await server.broadcaster.stats()).node.unreadBytes
+    expect(await unreadBytes()).toBe(0)
     const first = pollUnread(server, sessions[0]!.token)
     await until('the first answer', async () => (await server.broadcaster.stats()).node.waitingPolls === 0)
     for (const { token } of sessions.slice(1)) pollUnread(server, token)
     await within(first.closed, 'the oldest to be dropped')
+    await until('what is left to be counted', async () => (await unreadBytes()) > 0)
+    expect(await unreadBytes()).toBeLessThanOrEqual(2 * SIZE)
   })
 })
 

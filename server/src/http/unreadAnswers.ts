@@ -35,6 +35,10 @@ export class UnreadAnswers {
     return this.#all.size
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Tracks an answer that has been written. `session` is the token of its session, or '' if it has none. */
   add(res: Response, session: string, bytes: number): void {
     // The common case: the kernel has taken the whole answer.
