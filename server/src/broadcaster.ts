@@ -114,7 +114,7 @@ function open(options: ResolvedOptions): Broadcaster {
   const ready = node.start()
   ready.catch((error: unknown) => {
     // If the broadcaster was closed before Redis was available, the failed start is not an error.
-    if (closing === null) logger.error({ err: error }, 'The broadcaster can not start')
+    if (closing === null) logger.error({ err: error }, 'The broadcaster cannot start')
   })
   return Object.assign(app, {
     ready: () => ready,
@@ -150,7 +150,7 @@ function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
   if (!backend.isOrdered && options.recovery !== false) {
     logger.warn(
       {},
-      'Redis Cluster has no one order: clients can only be recovered by the node that they were on',
+      'Redis Cluster has no total order: a client can only be recovered by the node to which it was connected',
     )
   }
   return backend

@@ -236,7 +236,7 @@ export class Node {
   async publish(channel: string, body: unknown): Promise<void> {
     checkChannel('publish', channel)
     if (this.#hub.isReserved(channel)) {
-      const text = `publish(): ${channel} is reserved: whoever publishes there speaks as one of the nodes, or as Redis`
+      const text = `publish(): ${channel} is reserved for messages of the nodes or of Redis`
       throw new BroadcasterError('invalidOption', text)
     }
     const payload = toPayload(body)
@@ -351,9 +351,7 @@ export class Node {
 
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
   #inBackground(work: Promise<unknown>): void {
-    work.catch((error: unknown) =>
-      this.#options.logger.debug({ err: error }, 'Redis was away for some tidying'),
-    )
+    work.catch((error: unknown) => this.#options.logger.debug({ err: error }, 'A cleanup in Redis failed'))
   }
 
   #report(): void {
@@ -366,7 +364,8 @@ export class Node {
 /** @throws {BroadcasterError} `invalidOption` */
 function checkChannel(method: string, channel: unknown): void {
   if (typeof channel === 'string' && isUtf8(channel)) return
-  const got = typeof channel === 'string' ? 'half a character, which UTF-8 can not carry' : describe(channel)
+  const got =
+    typeof channel === 'string' ? 'a lone surrogate, which UTF-8 cannot represent' : describe(channel)
   throw new BroadcasterError('invalidOption', `${method}(): expected a channel name, got ${got}`)
 }
 

@@ -80,7 +80,7 @@ describe('without ioredis, which is an optional peer dependency', () => {
         name: 'BroadcasterError',
         code: 'invalidOption',
         message: expect.stringMatching(/ioredis.*npm install ioredis.*redis: false/),
-        logged: ['The broadcaster can not start'],
+        logged: ['The broadcaster cannot start'],
       })
     }
   })

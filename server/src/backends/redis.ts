@@ -315,7 +315,7 @@ class Outage {
   begin(error: Error): void {
     if (this.#since !== null) return
     this.#since = Date.now()
-    this.tell(error, 'Redis is away; trying again')
+    this.tell(error, 'Redis is unavailable; retrying')
   }
 
   /** Logs an error once, not at every attempt to connect. */

@@ -257,7 +257,7 @@ export class RedisConnection {
       this.#silence.set(stream, silence)
       if (silence.questions >= QUESTIONS_UNTIL_ILL) this.#isIll = true
       if (silence.questions >= QUESTIONS_UNTIL_DEAD) {
-        this.#events.failed(new Error('A connection to Redis gives no sign of life; making a new one'))
+        this.#events.failed(new Error('A connection to Redis does not respond; reconnecting'))
         if (this.#isSubscriber) return this.renew()
         stream.destroy()
       } else if (status === 'ready') {
@@ -327,7 +327,7 @@ function explained(error: unknown): unknown {
   const text = wasNotSent(error)
     ? NOT_CONNECTED
     : wasCutOff(error)
-      ? 'The connection to Redis broke: nobody can say whether the command was executed'
+      ? 'The connection to Redis broke: it is unknown whether the command was executed'
       : null
   return text === null ? error : new BroadcasterError('brokerUnavailable', text, { cause: error })
 }

@@ -109,7 +109,10 @@ export class Trouble {
   #begin(code: string, error: unknown): void {
     if (this.#code === code) return
     this.#code = code
-    this.#options.logger.error({ err: error }, "Redis can't do what is needed: no new channels and sessions")
+    this.#options.logger.error(
+      { err: error },
+      'Redis cannot do what is needed: new channels and sessions are not possible',
+    )
   }
 
   #end(): void {

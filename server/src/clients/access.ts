@@ -59,7 +59,7 @@ export class Access {
     } catch (error) {
       this.#options.logger.error(
         { err: error },
-        `What canConnect returned can't be kept as JSON: ${(error as Error).message}; the client was refused`,
+        `The value that canConnect returned cannot be stored as JSON: ${(error as Error).message}; the client was refused`,
       )
       return refused
     }

@@ -147,7 +147,7 @@ export class Addresses {
     this.#hasWarnedOfProxy = true
     this.#options.logger.warn(
       { proxy: ip },
-      "Clients come through a proxy, and Express' 'trust proxy' is not set: limits.connectionsPerAddress can't tell them apart, and limits nobody. Set 'trust proxy', or the option addressOf",
+      "Clients come through a proxy, and Express' 'trust proxy' is not set: limits.connectionsPerAddress cannot distinguish the clients, and is not applied to them. Set 'trust proxy', or the option addressOf",
     )
   }
 
@@ -156,7 +156,7 @@ export class Addresses {
     this.#hasWarnedOfFunction = true
     this.#options.logger.error(
       { err: error },
-      'addressOf failed; req.ip is used in its place. This is logged once',
+      'addressOf failed; req.ip is used instead. This is logged once',
     )
   }
 }

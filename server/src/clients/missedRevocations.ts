@@ -70,7 +70,7 @@ export class MissedRevocations {
         const texts = await backend.keptRevocations(downMs + MARGIN_MS + uptimeMs() - began)
         return this.#apply(texts)
       } catch (error) {
-        logger.debug({ err: error }, 'Revocations that were missed could not be read; trying again')
+        logger.debug({ err: error }, 'Missed revocations could not be read; retrying')
         await new Promise((resolve) => void setTimeout(resolve, RETRY_MS).unref())
       }
     }
@@ -91,7 +91,7 @@ export class MissedRevocations {
       apply(message)
     }
     if (missed === 0) return
-    logger.warn({ missed }, 'Revocations were applied late: the subscriptions of this node were away')
+    logger.warn({ missed }, 'Revocations were applied late: this node was disconnected from Redis')
     applied()
   }
 }

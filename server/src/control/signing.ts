@@ -67,7 +67,7 @@ export class SignedCodec implements ControlCodec {
     // The age of a beacon is not checked, because the broker's clock may jump. The counter alone is enough, because the
     // broker never makes two beacons with the same number.
     const isOld = message.type !== 'beacon' && Math.abs(this.#now - stamp.at) > MAX_AGE_MS
-    if (isOld || !this.#isNew(stamp)) return this.#refuse(isOld ? 'too old' : 'a repetition')
+    if (isOld || !this.#isNew(stamp)) return this.#refuse(isOld ? 'too old' : 'a replay')
     return message
   }
 
@@ -107,7 +107,7 @@ export class SignedCodec implements ControlCodec {
   /** Logs only the first refused message, so that an attacker who can publish cannot fill the log. */
   #refuse(why: string): null {
     if (this.#refused === 0) {
-      const text = `A control message was ignored since it is ${why}; further ones are only counted`
+      const text = `A control message was ignored because it is ${why}; further ones are only counted`
       this.#logger.warn({ why }, text)
     }
     this.#refused += 1

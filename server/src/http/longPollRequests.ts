@@ -146,7 +146,7 @@ export class LongPollRequests {
     else
       this.#noteLimit(
         this.#node.admission.addresses.of(req),
-        status === 413 ? 'limits.messageBytes: the body is too large' : 'The body did not come in time',
+        status === 413 ? 'limits.messageBytes: the body is too large' : 'The body was not received in time',
       )
     // The rest of the body may still come, but too late.
     if (status === 408) res.set('Connection', 'close')

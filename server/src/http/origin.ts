@@ -38,7 +38,7 @@ export function originCheck(
 function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logger: Logger): OriginCheck {
   const judge = (req: Request, answer: unknown): boolean => {
     if (answer === true) return true
-    refused(req, `checkOrigin answered ${describe(answer)}, and only true lets in`)
+    refused(req, `checkOrigin returned ${describe(answer)}; only true allows the request`)
     return false
   }
   const refuse = (req: Request, error: unknown): boolean => {
@@ -113,23 +113,23 @@ function forwardedHost(req: Request): string | undefined {
 /** Explains why the origin is not the server's own, and how to fix it. */
 function whyOther(origin: string, req: Request): string {
   const page = asPage(origin)
-  if (page === null) return `it is no website; ${LET_IN_BY_FUNCTION}`
+  if (page === null) return `it is not a website; ${LET_IN_BY_FUNCTION}`
   const host = ownHost(req)
   if (isHostOf(page, forwardedHost(req)))
-    return "a proxy says that it is the server's own, by X-Forwarded-Host; to believe it, set Express' 'trust proxy'"
+    return "it equals X-Forwarded-Host of a proxy, which is not trusted; to trust it, set Express' 'trust proxy'"
   const own = host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`) : null
   if (own?.hostname === page.hostname) {
-    return `the server was asked for as ${describe(host)}: another port. A proxy has to pass Host on with its port (in nginx: $http_host); for a page of another port, ${letIn(origin)}`
+    return `the Host of the request is ${describe(host)}, with another port. A proxy must forward Host with its port (in nginx: $http_host); to allow a page of another port, ${letIn(origin)}`
   }
-  return `the server was asked for as ${describe(host ?? '')}; to let it in, ${letIn(origin)}. If that is the server's own, the proxy in between has to pass Host on`
+  return `the Host of the request is ${describe(host ?? '')}; to allow the origin, ${letIn(origin)}. If it is the server's own origin, the proxy must forward Host`
 }
 
 function whyNotListed(origin: string): string {
   const isListable = URL.canParse(origin)
-  return `it is not in checkOrigin; ${isListable ? `to let it in, ${letIn(origin)}` : LET_IN_BY_FUNCTION}`
+  return `it is not in checkOrigin; ${isListable ? `to allow it, ${letIn(origin)}` : LET_IN_BY_FUNCTION}`
 }
 
-const LET_IN_BY_FUNCTION = 'only a function as checkOrigin can let it in'
+const LET_IN_BY_FUNCTION = 'only a function as checkOrigin can allow it'
 
 function letIn(origin: string): string {
   return `write checkOrigin: [${JSON.stringify(origin.slice(0, MAX_ORIGIN_LENGTH))}]`

@@ -361,7 +361,10 @@ export class Hub {
   #renumber(last: number): void {
     const counting = [...this.#channels.values()].filter(({ state }) => state !== 'joining')
     if (counting.length === 0) return
-    this.#options.logger.warn({ beacon: last }, 'Redis has gone back in time: positions begin anew')
+    this.#options.logger.warn(
+      { beacon: last },
+      'The beacon number of Redis went backwards: positions are renumbered',
+    )
     for (const channel of counting) channel.broken(last)
     this.#membership.recount(counting)
   }
@@ -450,7 +453,7 @@ export class Hub {
   #down(error: Error): void {
     if (this.#isReady) this.#downSince ??= uptimeMs()
     this.#isReady = false
-    this.#options.logger.debug({ err: error }, 'Not listening')
+    this.#options.logger.debug({ err: error }, 'The node receives no messages from Redis')
     this.flush()
     this.#membership.down()
     for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)

@@ -33,7 +33,7 @@ export class Oversized {
     this.#unlogged = 0
     this.#logger.warn(
       { channel, bytes, limit: this.#maxBytes, ...more },
-      'A published body is larger than limits.publishedBytes: it is not delivered, and clients are told of a gap',
+      'A published body is larger than limits.publishedBytes: it is not delivered, and clients receive a gap',
     )
   }
 }

@@ -16,7 +16,7 @@ export function readMatch(method: string, given: unknown): Match {
   const invalid = (problem: string, cause?: unknown): BroadcasterError =>
     new BroadcasterError(
       'invalidOption',
-      `${method}(): expected an object whose values contexts are compared with, or 'everyone'; ${problem}`,
+      `${method}(): expected an object to compare contexts with, or 'everyone'; ${problem}`,
       cause === undefined ? {} : { cause },
     )
   if (typeof given !== 'object' || given === null) throw invalid(`got ${describe(given)}`)
@@ -33,7 +33,7 @@ export function readMatch(method: string, given: unknown): Match {
   if (isTooDeep(text)) throw invalid(`it is nested more than ${MAX_DEPTH} levels deep`)
   const match: unknown = JSON.parse(text)
   if (!isPlainObject(match)) throw invalid(`got ${describe(match)}`)
-  if (Object.keys(match).length === 0) throw invalid('an empty object would be everyone')
+  if (Object.keys(match).length === 0) throw invalid('an empty object would select everyone')
   return match
 }
 

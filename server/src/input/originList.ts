@@ -46,11 +46,11 @@ export function isAllowed({ exact, patterns }: AllowedOrigins, origin: string): 
 function readOrigin(entry: unknown): string {
   if (typeof entry !== 'string')
     throw invalid("origins such as 'https://app.example', or RegExps", show(entry))
-  if (entry === '*') throw invalid('origins', "'*'; to let everybody in, write checkOrigin: () => true")
+  if (entry === '*') throw invalid('origins', "'*'; to allow every origin, write checkOrigin: () => true")
   if (entry === 'null') {
     throw invalid(
       'origins',
-      "'null', which is what every sandboxed frame and every file says; a function may still let it in",
+      "'null', which every sandboxed frame and every file sends; a function can still allow it",
     )
   }
   if (entry.includes('*')) {

@@ -27,6 +27,6 @@ function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8
 }
 
 function noJson(reason: string, cause?: unknown): BroadcasterError {
-  const message = `publish(): the body is no JSON: ${reason}`
+  const message = `publish(): the body cannot be converted to JSON: ${reason}`
   return new BroadcasterError('invalidOption', message, cause === undefined ? {} : { cause })
 }

@@ -31,12 +31,13 @@ export function checkRedis(option: string, target: unknown): void {
   if (typeof target !== 'object' || target === null) throw invalid(option, EXPECTED, target)
   if (isIoredis(target)) return
   if (target instanceof URL) throw invalid(option, 'the URL as a string: url.href', target)
-  if (Array.isArray(target)) throw invalid(option, `${EXPECTED}; of a Cluster, new Cluster([...])`, target)
-  if (isPromise(target)) throw invalid(option, `${EXPECTED}, which has to be awaited first`, target)
+  if (Array.isArray(target))
+    throw invalid(option, `${EXPECTED}; for a Cluster, use new Cluster([...])`, target)
+  if (isPromise(target)) throw invalid(option, `${EXPECTED}; await the promise first`, target)
   if (isClient(target)) {
     throw invalid(
       option,
-      `${EXPECTED}; another library's client can't be used, as that of createClient() of node-redis`,
+      `${EXPECTED}; a client of another library, such as createClient() of node-redis, cannot be used`,
       target,
     )
   }
@@ -81,7 +82,7 @@ function checkUrl(option: string, target: string): void {
   if (target.startsWith('/') || canBeRead(target)) return
   throw invalidUrl(
     option,
-    'a URL; special characters in user and password have to be written as encodeURIComponent writes them',
+    'a URL; special characters in user and password must be encoded with encodeURIComponent',
     target,
   )
 }

@@ -84,7 +84,7 @@ export function checkWebSocket(options: unknown): void {
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue
     const option = `webSocket.${key}`
-    if (Object.hasOwn(INSTEAD, key)) throw invalid(option, `${INSTEAD[key]} in its place`, value)
+    if (Object.hasOwn(INSTEAD, key)) throw invalid(option, `${INSTEAD[key]} instead`, value)
     if (OF_WS_8.has(key)) throw invalid(option, 'nothing, since ws 7 has no such option', value)
     if (!OPTIONS.has(key)) throw invalid(option, `one of ${[...OPTIONS].join(', ')}`, key)
   }
