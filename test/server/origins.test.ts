@@ -304,7 +304,7 @@ describe('an origin that is refused', () => {
       { Host: 'internal', 'X-Forwarded-Host': 'app.example' },
       /'trust proxy'/,
     ],
-    ['to the function', () => false, app, {}, /checkOrigin answered false/],
+    ['to the function', () => false, app, {}, /checkOrigin returned false/],
   ])('is logged once, with what would let it in: %s', async (_, checkOrigin, origin, headers, hint) => {
     const server = await start(checkOrigin)
     for (let i = 0; i < 3; i++) expect(await isLetIn(server, origin, { ...headers })).toBe(false)

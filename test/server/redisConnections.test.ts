@@ -274,7 +274,7 @@ describe('a connection for commands that was just lost', () => {
 })
 
 describe('publish() whose connection breaks before the answer', () => {
-  it('rejects, says that nobody can know, and does not publish again', async () => {
+  it('rejects, says that it is unknown, and does not publish again', async () => {
     const { redis, proxy, url } = await proxied()
     const server = tidy(await startServer({ redis: url }))
     const witness = tidy(await startServer({ redis: redis.url }))
@@ -291,7 +291,7 @@ describe('publish() whose connection breaks before the answer', () => {
     proxy.cut()
     await expect(within(published, 'publish()')).rejects.toMatchObject({
       code: 'brokerUnavailable',
-      message: expect.stringContaining('nobody can say'),
+      message: expect.stringContaining('it is unknown whether'),
     })
     await isHealthy(server)
     await server.broadcaster.publish(channel, 'twice')

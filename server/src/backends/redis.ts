@@ -28,9 +28,9 @@ const CHECK_INTERVAL_MS = 1000
  * The maximum number of refusals that are logged in one outage. Their texts may contain addresses, so each may be a new
  * text.
  */
-const MAX_TOLD = 20
+const MAX_LOGGED_ERRORS = 20
 /** The maximum number of refused channels that are logged by name. */
-const MAX_REFUSED_TOLD = 100
+const MAX_LOGGED_CHANNELS = 100
 
 /** The backend for Redis, through ioredis. It has three connections: for subscriptions, for PUBLISH and for data. */
 export class RedisBackend implements Backend {
@@ -82,7 +82,7 @@ export class RedisBackend implements Backend {
         ],
         // Messages are now published to another server, so the subscriber has to move there too.
         moved: () => {
-          if (connection === this.#publisher) void this.#follow()
+          if (connection === this.#publisher) void this.#followPublisher()
         },
       })
       this.#troubles.set(connection, trouble)
@@ -113,7 +113,7 @@ export class RedisBackend implements Backend {
     this.#subscriber.client.on('message', (channel: string, body: string) => receiver.message(channel, body))
     this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
     this.#checks.unref()
-    await Promise.race([refused, this.#askRights()])
+    await Promise.race([refused, this.#checkRights()])
   }
 
   async subscribe(channels: readonly string[]): Promise<readonly string[]> {
@@ -131,7 +131,7 @@ export class RedisBackend implements Backend {
     const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
     if (failed !== undefined) throw failure((failed as PromiseRejectedResult).reason)
     const refused = channels.filter((_, i) => answers[i]!.status === 'rejected')
-    for (const channel of refused) this.#tellRefused(channel)
+    for (const channel of refused) this.#logRefusedChannel(channel)
     return refused
   }
 
@@ -236,9 +236,9 @@ export class RedisBackend implements Backend {
     if (connection === this.#subscriber) this.#down(error)
     // A connection for commands that is restored within a moment is not logged as an outage, because commands wait for
     // it.
-    else if (!connection.isReady && !connection.isPatient) this.#outage.begin(error)
+    else if (!connection.isReady && !connection.canWait) this.#outage.begin(error)
     if (!isReply(error)) return
-    this.#outage.tell(error)
+    this.#outage.log(error)
     if (!isRefusal(error)) return
     const text = `Redis refuses the connection: ${error.message}`
     this.#refuse(new BroadcasterError('brokerRefused', text, { cause: error }))
@@ -253,13 +253,13 @@ export class RedisBackend implements Backend {
   }
 
   /** Logs a refused channel once, and logs only a limited number of channels, because clients can invent names. */
-  #tellRefused(channel: string): void {
+  #logRefusedChannel(channel: string): void {
     const { controlChannel, controlNamespace } = this.#options
     // A refused control channel is reported by {@link Trouble}, as a missing right of the node.
     if (channel === controlChannel || channel.startsWith(controlNamespace)) return
-    if (this.#refusedChannels.has(channel) || this.#refusedChannels.size >= MAX_REFUSED_TOLD) return
+    if (this.#refusedChannels.has(channel) || this.#refusedChannels.size >= MAX_LOGGED_CHANNELS) return
     this.#refusedChannels.add(channel)
-    const isLast = this.#refusedChannels.size === MAX_REFUSED_TOLD
+    const isLast = this.#refusedChannels.size === MAX_LOGGED_CHANNELS
     const { user } = this.#troubles.get(this.#subscriber)!
     const text = explainChannel(user, channel)
     this.#options.logger.warn({ channel }, isLast ? `${text}; further ones are not logged` : text)
@@ -273,13 +273,13 @@ export class RedisBackend implements Backend {
    * Moves the subscriber to the server to which messages are published. If the servers cannot be compared, the
    * subscriber reconnects.
    */
-  async #follow(): Promise<void> {
+  async #followPublisher(): Promise<void> {
     const [here, there] = await Promise.all([this.#publisher.runId(), this.#subscriber.runId()])
     if (here === null || here !== there) this.#subscriber.renew()
   }
 
   /** Resolves when every connection is established and has all the rights that are needed. */
-  async #askRights(): Promise<void> {
+  async #checkRights(): Promise<void> {
     const troubles = [...this.#troubles.values()]
     const missing = new Map<string, Set<string>>()
     for (const { user, missing: asked } of troubles) {
@@ -305,7 +305,7 @@ export class RedisBackend implements Backend {
 /** The log of an outage: its begin, the errors of Redis during it, and its end. Each is logged once. */
 class Outage {
   readonly #logger: Logger
-  readonly #told = new Set<string>()
+  readonly #logged = new Set<string>()
   #since: number | null = null
 
   constructor(logger: Logger) {
@@ -315,18 +315,18 @@ class Outage {
   begin(error: Error): void {
     if (this.#since !== null) return
     this.#since = Date.now()
-    this.tell(error, 'Redis is unavailable; retrying')
+    this.log(error, 'Redis is away; retrying')
   }
 
   /** Logs an error once, not at every attempt to connect. */
-  tell(error: Error, message = 'Redis refuses the connection'): void {
-    if (this.#told.has(error.message) || this.#told.size >= MAX_TOLD) return
-    this.#told.add(error.message)
+  log(error: Error, message = 'Redis refuses the connection'): void {
+    if (this.#logged.has(error.message) || this.#logged.size >= MAX_LOGGED_ERRORS) return
+    this.#logged.add(error.message)
     this.#logger.error({ err: error }, message)
   }
 
   end(): void {
-    this.#told.clear()
+    this.#logged.clear()
     if (this.#since === null) return
     this.#logger.warn({ downMs: Date.now() - this.#since }, 'Redis is back')
     this.#since = null

@@ -14,12 +14,12 @@ const COMMAND_TIMEOUT_MS = 3000
  * The interval of the health check, which sends PING on every connection. TCP alone would need minutes to detect a dead
  * connection. The PING also keeps a Redis with the setting `timeout` (at least 1 s) from closing idle connections.
  */
-const SIGN_INTERVAL_MS = 500
+const HEALTH_CHECK_INTERVAL_MS = 500
 /** The number of checks without a received byte after which a connection is unhealthy, and after which it is dead. */
-const QUESTIONS_UNTIL_ILL = 4
-const QUESTIONS_UNTIL_DEAD = 5
+const SILENT_CHECKS_UNTIL_UNHEALTHY = 4
+const SILENT_CHECKS_UNTIL_DEAD = 5
 /** How long a command waits for a new connection after the old one was lost. */
-const RECONNECT_PATIENCE_MS = 1000
+const RECONNECT_WAIT_MS = 1000
 const MAX_RETRY_MS = 2000
 /** The maximum number of attempts of a command whose connection breaks again and again. */
 const MAX_TRIES = 3
@@ -44,13 +44,13 @@ const COMMANDS = [
 const NOT_CONNECTED = 'There is no connection to Redis: nothing was sent'
 
 /** The error that Redis sends when it refuses a new connection. */
-const DOORMAN = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
+const CONNECTION_REFUSAL = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
 
 /**
  * Commands that are not repeated when the connection breaks. Redis may have executed them already, and a second
  * execution has another effect.
  */
-const NOT_TWICE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
+const NOT_REPEATABLE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
 
 /** The commands of a connection. They wait while it is being replaced. */
 export type Commands = Pick<Redis, (typeof COMMANDS)[number]>
@@ -78,18 +78,18 @@ export class RedisConnection {
   readonly #target: RedisTarget
   readonly #isSubscriber: boolean
   readonly #events: ConnectionEvents
-  readonly #silence = new WeakMap<Socket, { bytes: number; questions: number }>()
+  readonly #health = new WeakMap<Socket, { bytes: number; silentChecks: number }>()
   readonly #counted = new WeakMap<Socket, number>()
   /** When the connection was lost; `null` while it is established. */
   #lostAt: number | null = uptimeMs()
-  #back = deferred()
-  #isIll = false
+  #nextReady = deferred()
+  #isUnhealthy = false
   /**
    * The subscriber connection of a Cluster. ioredis replaces it by itself, and does not report that messages were
    * missed meanwhile.
    */
   #clusterSubscriber: Redis | null = null
-  #watch: NodeJS.Timeout | null = null
+  #healthTimer: NodeJS.Timeout | null = null
   /** `null` until ioredis is loaded. */
   #client: Redis | Cluster | null = null
 
@@ -118,12 +118,12 @@ export class RedisConnection {
 
   /** Whether commands work, possibly after a short delay: while the connection is being replaced, commands wait. */
   get isUsable(): boolean {
-    return this.isReady ? !this.#isIll : !this.#isSubscriber && this.isPatient
+    return this.isReady ? !this.#isUnhealthy : !this.#isSubscriber && this.canWait
   }
 
   /** Whether the connection was lost only a moment ago, so that commands still wait for the next one. */
-  get isPatient(): boolean {
-    return this.#patienceMs > 0
+  get canWait(): boolean {
+    return this.#reconnectWaitMs > 0
   }
 
   /**
@@ -143,10 +143,10 @@ export class RedisConnection {
     this.#lostAt = uptimeMs()
     client.on('ready', () => {
       this.#lostAt = null
-      this.#isIll = false
+      this.#isUnhealthy = false
       this.#clusterSubscriber = clusterSubscriberOf(client)
-      this.#back.resolve()
-      this.#back = deferred()
+      this.#nextReady.resolve()
+      this.#nextReady = deferred()
       this.#events.ready()
     })
     client.on('close', () => this.#lost(new Error('The connection to Redis was closed')))
@@ -158,9 +158,9 @@ export class RedisConnection {
       if (isReply(error)) this.renew()
     })
     if (isCluster(client)) client.on('node error', (error: Error) => this.#events.failed(error))
-    else client.on('connect', () => this.#hearDoorman(client.stream as Socket))
-    this.#watch = setInterval(() => this.#ask(), SIGN_INTERVAL_MS)
-    this.#watch.unref()
+    else client.on('connect', () => this.#watchForRefusal(client.stream as Socket))
+    this.#healthTimer = setInterval(() => this.#checkHealth(), HEALTH_CHECK_INTERVAL_MS)
+    this.#healthTimer.unref()
     // A failed first attempt is retried, and is reported by the events.
     client.connect().catch(() => {})
   }
@@ -183,9 +183,9 @@ export class RedisConnection {
   }
 
   close(): void {
-    if (this.#watch !== null) clearInterval(this.#watch)
+    if (this.#healthTimer !== null) clearInterval(this.#healthTimer)
     this.#client?.disconnect()
-    this.#back.resolve()
+    this.#nextReady.resolve()
   }
 
   #makeCommands(): Commands {
@@ -193,7 +193,7 @@ export class RedisConnection {
     const methods = () => this.client as unknown as Methods
     const wrap = (name: string) => [
       name,
-      (...args: unknown[]) => this.#run(() => methods()[name]!(...args), !NOT_TWICE.has(name)),
+      (...args: unknown[]) => this.#run(() => methods()[name]!(...args), !NOT_REPEATABLE.has(name)),
     ]
     return Object.fromEntries(COMMANDS.map(wrap)) as Commands
   }
@@ -213,14 +213,14 @@ export class RedisConnection {
 
   /** Waits for a new connection. Resolves with whether there is one. */
   async #waitForNext(): Promise<boolean> {
-    const before = this.#back
-    if (this.#patienceMs > 0) await new Deadline(this.#patienceMs).wait(before.promise)
-    return before !== this.#back
+    const before = this.#nextReady
+    if (this.#reconnectWaitMs > 0) await new Deadline(this.#reconnectWaitMs).wait(before.promise)
+    return before !== this.#nextReady
   }
 
-  get #patienceMs(): number {
+  get #reconnectWaitMs(): number {
     // The loss of the connection may not have been reported yet.
-    return RECONNECT_PATIENCE_MS - (this.#lostAt === null ? 0 : uptimeMs() - this.#lostAt)
+    return RECONNECT_WAIT_MS - (this.#lostAt === null ? 0 : uptimeMs() - this.#lostAt)
   }
 
   #lost(error: Error): void {
@@ -236,9 +236,9 @@ export class RedisConnection {
    * Reports the error with which Redis refuses a new connection. ioredis does not report it, because Redis closes the
    * connection then.
    */
-  #hearDoorman(stream: Socket): void {
+  #watchForRefusal(stream: Socket): void {
     stream.once('data', (chunk: Buffer) => {
-      const [, text] = DOORMAN.exec(chunk.toString('latin1', 0, 200)) ?? []
+      const [, text] = CONNECTION_REFUSAL.exec(chunk.toString('latin1', 0, 200)) ?? []
       if (text !== undefined) this.#events.failed(Object.assign(new Error(text), { name: 'ReplyError' }))
     })
   }
@@ -247,16 +247,16 @@ export class RedisConnection {
    * Checks the health of every socket. Any received byte shows that the server is alive, even an error reply. The
    * checks without a byte are counted, instead of measuring time, because it may be this process that was blocked.
    */
-  #ask(): void {
-    this.#isIll = false
+  #checkHealth(): void {
+    this.#isUnhealthy = false
     for (const redis of socketsOf(this.client)) {
       const { stream, status } = redis
-      const { bytes, questions } = this.#silence.get(stream) ?? { bytes: 0, questions: 0 }
+      const { bytes, silentChecks } = this.#health.get(stream) ?? { bytes: 0, silentChecks: 0 }
       const received = this.#bytesOf(stream)
-      const silence = { bytes: received, questions: received === bytes ? questions + 1 : 0 }
-      this.#silence.set(stream, silence)
-      if (silence.questions >= QUESTIONS_UNTIL_ILL) this.#isIll = true
-      if (silence.questions >= QUESTIONS_UNTIL_DEAD) {
+      const health = { bytes: received, silentChecks: received === bytes ? silentChecks + 1 : 0 }
+      this.#health.set(stream, health)
+      if (health.silentChecks >= SILENT_CHECKS_UNTIL_UNHEALTHY) this.#isUnhealthy = true
+      if (health.silentChecks >= SILENT_CHECKS_UNTIL_DEAD) {
         this.#events.failed(new Error('A connection to Redis does not respond; reconnecting'))
         if (this.#isSubscriber) return this.renew()
         stream.destroy()

@@ -30,7 +30,7 @@ export class Trouble {
   /** The result of the first check of rights: the rights that are missing. */
   readonly missing: Promise<readonly Right[]>
   readonly #options: TroubleOptions
-  readonly #asked = deferred()
+  readonly #rightsKnown = deferred()
   #missing: readonly Right[] = []
   #hasRights = false
   #isAnswered = false
@@ -40,7 +40,7 @@ export class Trouble {
 
   constructor(options: TroubleOptions) {
     this.#options = options
-    this.missing = this.#asked.promise.then(() => this.#missing)
+    this.missing = this.#rightsKnown.promise.then(() => this.#missing)
   }
 
   /** The error code of Redis, such as `OOM`; `null` if there is no trouble. */
@@ -60,7 +60,7 @@ export class Trouble {
    * a missing permission.
    */
   note(error: unknown): void {
-    if (this.#code === null || isDenied(error)) this.#judge(error)
+    if (this.#code === null || isDenied(error)) this.#classify(error)
   }
 
   /**
@@ -71,34 +71,34 @@ export class Trouble {
     if (this.#isChecking || !connection.isReady) return
     this.#isChecking = true
     try {
-      if (!this.#hasRights && !(await this.#askRights())) return
+      if (!this.#hasRights && !(await this.#checkRights())) return
       if (writes) await write(connection, names)
       this.#end()
     } catch (error) {
-      this.#judge(error)
+      this.#classify(error)
     } finally {
       this.#isChecking = false
       if (this.#isDemoted) this.#renew()
     }
   }
 
-  async #askRights(): Promise<boolean> {
+  async #checkRights(): Promise<boolean> {
     const { connection, names, logger, steps } = this.#options
     const missing = await missingRights(connection.client, steps(), names)
-    const isNews = missing.join() !== this.#missing.join()
+    const isNew = missing.join() !== this.#missing.join()
     this.#missing = missing
     this.#hasRights = missing.length === 0
     if (!this.#hasRights) {
       this.#code = 'NOPERM'
       // The first result is logged by the caller that waits for `missing`, for all connections together.
-      if (isNews && this.#isAnswered) logger.error({}, explainMissing(this.user, missing))
+      if (isNew && this.#isAnswered) logger.error({}, explainMissing(this.user, missing))
     }
     this.#isAnswered = true
-    this.#asked.resolve()
+    this.#rightsKnown.resolve()
     return this.#hasRights
   }
 
-  #judge(error: unknown): void {
+  #classify(error: unknown): void {
     const code = troubleOf(error)
     // The error may be about a channel of the application. The next check finds out whether the node itself lacks a
     // right.

@@ -7,24 +7,24 @@ import { uptimeMs } from '../time/uptime.ts'
 export class RequestRate {
   readonly #tokenMs: number
   /** The time in which an empty bucket becomes full. */
-  readonly #roomMs: number
+  readonly #capacityMs: number
 
   constructor(perSecond: number, burst: number) {
     this.#tokenMs = 1000 / perSecond
-    this.#roomMs = perSecond === Infinity ? Infinity : burst * this.#tokenMs
+    this.#capacityMs = perSecond === Infinity ? Infinity : burst * this.#tokenMs
   }
 
   /** Takes tokens. Returns the new time at which the bucket is full again, or `null` if it has too few tokens. */
   take(fullAt: number, tokens = 1): number | null {
     const now = uptimeMs()
     const next = Math.max(fullAt, now) + tokens * this.#tokenMs
-    return next - now > this.#roomMs ? null : next
+    return next - now > this.#capacityMs ? null : next
   }
 
   /** Takes the tokens that are refilled in `ms`, or all that are left. */
   takeTime(fullAt: number, ms: number): number {
     const now = uptimeMs()
-    return this.#roomMs === Infinity ? now : Math.min(Math.max(fullAt, now) + ms, now + this.#roomMs)
+    return this.#capacityMs === Infinity ? now : Math.min(Math.max(fullAt, now) + ms, now + this.#capacityMs)
   }
 
   /** Puts one token back. */
@@ -34,7 +34,7 @@ export class RequestRate {
 
   /** How long a client with an empty bucket should wait. */
   retryAfterSeconds(fullAt: number): number {
-    const ms = fullAt + this.#tokenMs - this.#roomMs - uptimeMs()
+    const ms = fullAt + this.#tokenMs - this.#capacityMs - uptimeMs()
     return Math.max(1, Math.ceil(ms / 1000))
   }
 }

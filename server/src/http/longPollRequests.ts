@@ -54,14 +54,14 @@ export class LongPollRequests {
     const token = body.kind === 'bad' ? undefined : body.token
     const session = sessions.get(token)
     const address = session?.address ?? addresses.of(req)
-    const retryAfter = session === undefined ? this.#admitStranger(address) : this.#admit(session)
+    const retryAfter = session === undefined ? this.#admitUnknown(address) : this.#admitKnown(session)
     if (retryAfter !== null) return write(setTooMany(res, retryAfter), tooManyRequests(), {})
     let answer: Answer | null = null
     try {
       answer = await this.#handle(req, res, body, begun)
     } finally {
-      if (session === undefined) this.#settle(token, address, answer)
-      else this.#follow(token!, address, answer)
+      if (session === undefined) this.#settleUnknown(token, address, answer)
+      else this.#settleKnown(token!, address, answer)
     }
     const { refusal } = answer
     if (refusal !== undefined) this.#node.admission.refusals.note(refusal, { address: address.key })
@@ -91,7 +91,7 @@ export class LongPollRequests {
    * Applies the rate limit to a request of a session that is known here. Returns the seconds to wait if there were too
    * many requests, otherwise `null`.
    */
-  #admit(session: KnownSession): number | null {
+  #admitKnown(session: KnownSession): number | null {
     const { sessions } = this.#node.admission
     if (sessions.takeRequest(session)) return null
     this.#noteLimit(session.address, 'limits.requestsPerSecond: too many requests of one session')
@@ -102,7 +102,7 @@ export class LongPollRequests {
    * Applies the limits of the address to a request whose session is not known yet. The request takes a place of the
    * address, as its session will. Returns the seconds to wait if a limit is exceeded, otherwise `null`.
    */
-  #admitStranger(address: Address): number | null {
+  #admitUnknown(address: Address): number | null {
     const { addresses } = this.#node.admission
     if (!addresses.takeRequest(address)) {
       this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
@@ -117,7 +117,7 @@ export class LongPollRequests {
    * Called after the node has answered a request with an unknown session. Adds the session if its token is valid, and
    * otherwise frees the place.
    */
-  #settle(token: string | undefined, address: Address, answer: Answer | null): void {
+  #settleUnknown(token: string | undefined, address: Address, answer: Answer | null): void {
     const { addresses, sessions } = this.#node.admission
     if (answer?.token !== undefined) sessions.add(answer.token, address)
     else if (token !== undefined && answer?.status === 200) {
@@ -129,7 +129,7 @@ export class LongPollRequests {
   }
 
   /** Called after a request of a known session. The session may have ended, and its client may have got a new one. */
-  #follow(token: string, address: Address, answer: Answer | null): void {
+  #settleKnown(token: string, address: Address, answer: Answer | null): void {
     const { addresses, sessions } = this.#node.admission
     if (answer === null || (answer.status !== 401 && answer.token === undefined)) return
     sessions.end(token)

@@ -4,7 +4,7 @@ import type { Application, Express } from 'express'
 type Mountable = Application & { readonly parent?: Mountable }
 
 /** One segment of a mount path, and whether the parent application compares it with case. */
-interface Piece {
+interface Segment {
   readonly text: string
   readonly isCaseSensitive: boolean
 }
@@ -15,7 +15,7 @@ interface Piece {
 export class Mounts {
   readonly #mounts: { readonly parent: Mountable; readonly at: unknown }[] = []
   #isIncomplete = false
-  #lastWay: string | null = null
+  #lastPath: string | null = null
 
   constructor(app: Express) {
     app.on('mount', (parent) => this.#mounts.push({ parent, at: app.mountpath }))
@@ -36,15 +36,15 @@ export class Mounts {
       return null
     // The patterns of Express 4 and 5 treat `//` differently.
     if (path.includes('//')) return null
-    const ways = this.#mounts.flatMap(({ parent, at }) => waysTo(parent, at))
-    if (ways.some((pieces) => pieces !== null && isWay(pieces, path))) return true
-    return ways.includes(null) ? null : false
+    const paths = this.#mounts.flatMap(({ parent, at }) => mountPathsOf(parent, at))
+    if (paths.some((segments) => segments !== null && isMountPath(segments, path))) return true
+    return paths.includes(null) ? null : false
   }
 
   /** Called when a request has reached this application. If its path was not known, the known mounts are incomplete. */
-  cameBy(path: string): void {
-    if (path === this.#lastWay) return
-    this.#lastWay = path
+  reached(path: string): void {
+    if (path === this.#lastPath) return
+    this.#lastPath = path
     if (this.leadsHere(path) === false) this.#isIncomplete = true
   }
 }
@@ -59,13 +59,13 @@ const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
 /**
  * All paths to a mount, each as segments from the outermost application inwards; `null` for a path that is a pattern.
  */
-function waysTo(parent: Mountable, at: unknown): (Piece[] | null)[] {
-  const outer = parent.parent === undefined ? [[]] : waysTo(parent.parent, parent.mountpath)
+function mountPathsOf(parent: Mountable, at: unknown): (Segment[] | null)[] {
+  const outer = parent.parent === undefined ? [[]] : mountPathsOf(parent.parent, parent.mountpath)
   const isCaseSensitive = parent.enabled('case sensitive routing')
-  return outer.flatMap((pieces) =>
+  return outer.flatMap((segments) =>
     [at].flat(Infinity).map((path) => {
-      if (pieces === null || typeof path !== 'string' || !PLAIN_PATH.test(path)) return null
-      return [...pieces, { text: path.replace(/\/+$/, ''), isCaseSensitive }]
+      if (segments === null || typeof path !== 'string' || !PLAIN_PATH.test(path)) return null
+      return [...segments, { text: path.replace(/\/+$/, ''), isCaseSensitive }]
     }),
   )
 }
@@ -81,9 +81,9 @@ function isApplication(listener: unknown): boolean {
   return typeof listener === 'function' && 'mountpath' in listener
 }
 
-function isWay(pieces: Piece[], path: string): boolean {
+function isMountPath(segments: Segment[], path: string): boolean {
   let at = 0
-  for (const { text, isCaseSensitive } of pieces) {
+  for (const { text, isCaseSensitive } of segments) {
     const part = path.slice(at, at + text.length)
     if (isCaseSensitive ? part !== text : part.toLowerCase() !== text.toLowerCase()) return false
     at += text.length

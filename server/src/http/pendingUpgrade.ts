@@ -19,7 +19,7 @@ export class PendingUpgrade {
   readonly #response: ServerResponse
   readonly #putBackEarlyData: () => void
   /** Receives the output of middleware while it must not reach the client; `null` otherwise. */
-  #unheard: Unheard | null = null
+  #discarded: DiscardedOutput | null = null
   #onGone: (() => void) | null = null
   #deadline: NodeJS.Timeout | undefined
 
@@ -38,7 +38,7 @@ export class PendingUpgrade {
     handshake.socket.on('error', destroy)
     this.#putBackEarlyData = holdEarlyData(handshake.socket)
     if (notOurs === null) this.#answerTo(handshake.socket)
-    else this.#answerToNobody(notOurs)
+    else this.#discardAnswers(notOurs)
   }
 
   /** The pending upgrade of a request, if it came by a server's `upgrade` event. */
@@ -52,8 +52,8 @@ export class PendingUpgrade {
 
   /** The request has reached a broadcaster. From now on answers go to the client. */
   claim(): void {
-    if (this.#unheard === null) return
-    this.#response.detachSocket(this.#unheard as unknown as Socket)
+    if (this.#discarded === null) return
+    this.#response.detachSocket(this.#discarded as unknown as Socket)
     this.#stopWaiting()
     this.#answerTo(this.#handshake.socket)
   }
@@ -83,22 +83,22 @@ export class PendingUpgrade {
     this.#response.assignSocket(socket as Socket)
   }
 
-  #answerToNobody(notOurs: () => void): void {
+  #discardAnswers(notOurs: () => void): void {
     const { socket } = this.#handshake
     const { url } = this.#req
-    const unheard = new Unheard()
-    this.#unheard = unheard
+    const discarded = new DiscardedOutput()
+    this.#discarded = discarded
     // Closing is forwarded in both directions: when middleware destroys the response, or when the client closes its
     // connection.
-    this.#onGone = () => unheard.destroy()
+    this.#onGone = () => discarded.destroy()
     socket.once('close', this.#onGone)
-    unheard.once('close', () => {
-      if (this.#unheard === null) return
+    discarded.once('close', () => {
+      if (this.#discarded === null) return
       this.#stopWaiting()
       socket.destroy()
     })
     const giveUp = () => {
-      if (this.#unheard === null) return
+      if (this.#discarded === null) return
       this.#stopWaiting()
       pending.delete(this.#req)
       if (socket.destroyed) return
@@ -111,28 +111,28 @@ export class PendingUpgrade {
     this.#response.once('finish', giveUp)
     // A proxy among the middleware may never answer: its target has upgraded the request instead of answering it. The
     // proxy's own `upgrade` listener has not been called yet.
-    this.#deadline = setTimeout(giveUp, SILENCE_MS)
-    this.#response.assignSocket(unheard as unknown as Socket)
+    this.#deadline = setTimeout(giveUp, NO_ANSWER_MS)
+    this.#response.assignSocket(discarded as unknown as Socket)
   }
 
   readonly #onClose = () => clearTimeout(this.#deadline)
 
   #stopWaiting(): void {
     clearTimeout(this.#deadline)
-    this.#unheard = null
+    this.#discarded = null
     this.#handshake.socket.off('close', this.#onGone!)
     this.#onGone = null
   }
 }
 
-const SILENCE_MS = 3_000
+const NO_ANSWER_MS = 3_000
 /** The maximum time for the middleware to handle a handshake, in ms. Clients have given up by then. */
 const HANDSHAKE_MS = 10_000
 /** The maximum time for a client to read a refusal, in ms. It is the only thing that the client has to read. */
 const READING_MS = 5_000
 
 /** Takes the place of a connection, and discards what is written to it. */
-class Unheard extends Writable {
+class DiscardedOutput extends Writable {
   override _write(_chunk: unknown, _encoding: string, done: () => void): void {
     done()
   }

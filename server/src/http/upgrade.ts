@@ -65,7 +65,7 @@ export class UpgradeGate {
    * answers go to the client.
    */
   claim(req: Request): boolean {
-    this.#mounts.cameBy(req.baseUrl)
+    this.#mounts.reached(req.baseUrl)
     const upgrade = PendingUpgrade.of(req)
     upgrade?.claim()
     return upgrade !== undefined

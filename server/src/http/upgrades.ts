@@ -42,11 +42,11 @@ export class Upgrades {
   private constructor(server: AttachableServer) {
     this.#server = server
     this.#emit = server.emit
-    this.#seeFirst(server, server.emit)
+    this.#interceptEmit(server, server.emit)
     // Node only emits `upgrade` if there is a listener.
     server.on('upgrade', listener)
     this.#undo.push(() => server.off('upgrade', listener))
-    this.#decideBeforehand(server)
+    this.#interceptShouldUpgrade(server)
   }
 
   /** Returns whether the mounts are new. */
@@ -64,7 +64,7 @@ export class Upgrades {
   }
 
   /** Replaces `emit`, because a listener cannot hide an event from the other listeners. */
-  #seeFirst(server: EventEmitter, emit: EventEmitter['emit']): void {
+  #interceptEmit(server: EventEmitter, emit: EventEmitter['emit']): void {
     const dispatch = (req: IncomingMessage, socket: Duplex, head: Buffer) => this.#dispatch(req, socket, head)
     const hasOwn = Object.hasOwn(server, 'emit')
     let isActive = true
@@ -84,7 +84,7 @@ export class Upgrades {
   }
 
   /** Newer versions of Node ask for each request whether to treat it as an upgrade. */
-  #decideBeforehand(server: AttachableServer & Deciding): void {
+  #interceptShouldUpgrade(server: AttachableServer & HasShouldUpgrade): void {
     const { shouldUpgradeCallback: others } = server
     if (typeof others !== 'function') return
     let isActive = true
@@ -101,11 +101,11 @@ export class Upgrades {
 
   #dispatch(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const owner = this.#ownerOf(req)
-    if (owner === 'theirs') this.#giveAway(req, socket, head)
+    if (owner === 'theirs') this.#passOn(req, socket, head)
     else {
       afterEarlierAnswers(socket, () => {
         if (owner === "nobody's") serveAsOrdinary(this.#server, req, socket, head)
-        else this.#lead(req, socket, head, owner)
+        else this.#routeThroughApp(req, socket, head, owner)
       })
     }
   }
@@ -121,13 +121,13 @@ export class Upgrades {
     return answers.includes(null) ? 'ours or theirs' : 'theirs'
   }
 
-  #lead(req: IncomingMessage, socket: Duplex, head: Buffer, owner: Owner): void {
-    const notOurs = owner === 'ours' ? null : () => this.#giveAway(req, socket, head)
+  #routeThroughApp(req: IncomingMessage, socket: Duplex, head: Buffer, owner: Owner): void {
+    const notOurs = owner === 'ours' ? null : () => this.#passOn(req, socket, head)
     const { response } = new PendingUpgrade(req, { socket, head }, notOurs)
     this.#server.emit('request', req, response)
   }
 
-  #giveAway(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #passOn(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     Reflect.apply(this.#emit, this.#server, ['upgrade', req, socket, head])
     // If no listener takes the socket, an error on it would have no handler, and would end the process.
     if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
@@ -137,7 +137,7 @@ export class Upgrades {
 const servers = new WeakMap<AttachableServer, Upgrades>()
 
 /** The property that newer versions of Node have. It is missing from the types of older versions. */
-interface Deciding {
+interface HasShouldUpgrade {
   shouldUpgradeCallback?: (req: IncomingMessage) => boolean
 }
 

@@ -86,7 +86,7 @@ export function level(option: string, value: unknown): (typeof LEVELS)[number] |
 
 export function name(option: string, value: unknown): string {
   if (typeof value !== 'string' || value === '' || !isUtf8(value))
-    throw invalid(option, 'a string that is not empty and has no lone surrogates', value)
+    throw invalid(option, 'a string that is not empty, and that UTF-8 can represent', value)
   return value
 }
 

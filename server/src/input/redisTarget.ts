@@ -33,7 +33,7 @@ export function checkRedis(option: string, target: unknown): void {
   if (target instanceof URL) throw invalid(option, 'the URL as a string: url.href', target)
   if (Array.isArray(target))
     throw invalid(option, `${EXPECTED}; for a Cluster, use new Cluster([...])`, target)
-  if (isPromise(target)) throw invalid(option, `${EXPECTED}; await the promise first`, target)
+  if (isPromise(target)) throw invalid(option, `${EXPECTED}, which must be awaited first`, target)
   if (isClient(target)) {
     throw invalid(
       option,
