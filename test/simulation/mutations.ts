@@ -176,6 +176,13 @@ export const mutations: readonly Mutation[] = [
     replace: '        this.#channels.delete(name)\n      }',
   },
   {
+    name: 'a session of the base that moved goes on behind what the new node has no room for, though another node kept it',
+    file: 'server/src/longpoll/poll.ts',
+    find: "gap === 'overflow' && !wasKeptHere ? 'node' : gap",
+    replace: 'gap',
+    profile: 'many nodes',
+  },
+  {
     name: 'a channel that is found when its poll has ended stays watched',
     file: 'server/src/longpoll/poll.ts',
     find: '      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)\n',

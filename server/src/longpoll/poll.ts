@@ -68,8 +68,12 @@ export class Poll implements LogReader {
     this.#lookups.set(name, lookup)
     const isCurrent = (): boolean => this.#lookups.get(name) === lookup
     const { hub } = this.#host
+    // Otherwise another node kept the channel for the session. What is missing here may still have been there.
+    let wasKeptHere = false
     const keep = (channel: Channel, from: Position): void => {
-      if (isCurrent()) this.#reader().keep(channel, from)
+      const reader = this.#reader()
+      wasKeptHere = reader.placeIn(channel) !== null
+      if (isCurrent()) reader.keep(channel, from)
     }
     const watching = hub.watch(this, name, since, this.#host.deadline(), keep)
     const found = await watching.catch((error: unknown) => {
@@ -83,7 +87,8 @@ export class Poll implements LogReader {
       if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)
       return
     }
-    this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : gap })
+    const reason = gap === 'overflow' && !wasKeptHere ? 'node' : gap
+    this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : reason })
     this.wake(channel)
   }
 
@@ -163,7 +168,7 @@ export class Poll implements LogReader {
     this.#onEnd = null
   }
 
-  /** Whether something is missing that nobody can bring, other than what there was no room for. */
+  /** Whether messages are missing for another reason than that this node had no room to keep them for the session. */
   get hasGap(): boolean {
     return [...this.#cursors.values()].some((cursor) => (gapOf(cursor) ?? 'overflow') !== 'overflow')
   }
