@@ -1,11 +1,11 @@
 import express, { type Express, type Request, type RequestHandler } from 'express'
-import { constants } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { Backend } from './backends/backend.ts'
 import { MemoryBackend } from './backends/memory.ts'
 import { RedisBackend } from './backends/redis.ts'
 import { plainCodec, type ControlCodec } from './control/codec.ts'
 import { SignedCodec } from './control/signing.ts'
+import { BodyLimits } from './http/bodyLimits.ts'
 import { Routes } from './http/routes.ts'
 import { UpgradeGate } from './http/upgrade.ts'
 import type { AttachableServer } from './http/upgrades.ts'
@@ -88,7 +88,7 @@ export function broadcaster<C extends object = Context>(options: BroadcasterOpti
 
 function open(options: ResolvedOptions): Broadcaster {
   const { limits, logger } = options
-  const maxBytes = finite(limits.messageBytes)
+  const bodyLimits = new BodyLimits(limits)
   const codec = codecFor(options)
   const node = new Node(options, backendFor(options, codec), codec)
   const webSockets = new WebSockets(node, options.timeout)
@@ -100,11 +100,11 @@ function open(options: ResolvedOptions): Broadcaster {
     ...(choose && {
       handleProtocols: (names: Iterable<string>, req: IncomingMessage) => choose([...names], req),
     }),
-    maxPayload: maxBytes,
+    maxPayload: bodyLimits.message,
     clientTracking: false,
   }
   const upgrades = new UpgradeGate(app, wsOptions, logger, (ws, req) => webSockets.accept(ws, req as Request))
-  new Routes({ ...options, node, upgrades, maxBytes }).addTo(app)
+  new Routes({ ...options, node, upgrades, bodyLimits }).addTo(app)
   let closing: Promise<void> | null = null
   const close = async (drainMs: number): Promise<void> => {
     await node.close(drainMs)
@@ -154,9 +154,4 @@ function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
     )
   }
   return backend
-}
-
-/** The limit, reduced to the maximum length of a string in Node. `ws` also stores the limit in 32 bits. */
-function finite(limit: number): number {
-  return Math.min(limit, constants.MAX_STRING_LENGTH)
 }

@@ -23,6 +23,15 @@ export class ChannelRefused extends Error {
   }
 }
 
+/** The node has its maximum number of channels. The client is told, the application is not. */
+export class NodeFull extends Error {
+  override readonly name = 'NodeFull'
+
+  constructor(channel: string) {
+    super(`The node has no room for the channel ${channel}`)
+  }
+}
+
 /** The only error class that the server exports. `code` is stable, and `cause` is the original error. */
 export class BroadcasterError extends Error {
   override readonly name = 'BroadcasterError'

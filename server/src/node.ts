@@ -19,6 +19,7 @@ import { Hub } from './hub/hub.ts'
 import { describe } from './input/json.ts'
 import { LongPoll } from './longpoll/longpoll.ts'
 import { readMatch } from './input/match.ts'
+import { NewNames } from './clients/newNames.ts'
 import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
 import { UnreadAnswers } from './http/unreadAnswers.ts'
 import { toPayload } from './input/payload.ts'
@@ -78,6 +79,7 @@ export class Node {
   readonly #unauthenticated: Unauthenticated
   readonly #longPoll: LongPoll
   readonly #missed: MissedRevocations
+  readonly #newNames: NewNames
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
@@ -110,6 +112,7 @@ export class Node {
       backfillBytes: limits.backfillBytes,
       compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
+      maxChannels: limits.channels,
     })
     this.#hub.onControl = (message) => this.#control(message)
     this.#unauthenticated = new Unauthenticated(limits.unauthenticated)
@@ -136,11 +139,13 @@ export class Node {
       maxChannelBytes: limits.channelBytes,
       logger,
     })
+    this.#newNames = new NewNames(limits.newChannelsPerSecond, limits.channelsPerConnection)
     this.#longPoll = new LongPoll({
       hub: this.#hub,
       sessions: backend.sessions,
       access: this.access,
       revocations: this.revocations,
+      newNames: this.#newNames,
       limits,
       logger,
       timeoutMs: timeout,
@@ -155,6 +160,7 @@ export class Node {
       hub: this.#hub,
       access: this.access,
       revocations: this.revocations,
+      newNames: this.#newNames,
       limits,
       budget: this.#connections.budget,
       logger,
@@ -172,6 +178,7 @@ export class Node {
       this.#longPoll.sweep()
       this.admission.sweep()
       this.#connections.sweep()
+      this.#newNames.sweep()
       this.#report()
     }, REPORT_INTERVAL_MS)
     this.#reporter.unref()

@@ -182,9 +182,10 @@ export interface RecoveryOptions {
 
 export interface Limits {
   /**
-   * The maximum size of a frame or request body from a client, in bytes. Beyond: close 1009, or HTTP 413.
+   * The maximum size of a frame or request body from a client, in bytes. Beyond: close 1009, or HTTP 413. A poll names
+   * the channels of its client, and may be as large as that requires.
    *
-   * @default 256 KiB
+   * @default 64 KiB
    */
   messageBytes: number
   /**
@@ -213,6 +214,27 @@ export interface Limits {
    * @default 1 MiB
    */
   publishedBytes: number
+  /**
+   * The maximum number of bytes of the names of one client's channels together, in UTF-8. Beyond: `subscribeError`.
+   *
+   * @default 64 KiB
+   */
+  channelNamesBytes: number
+  /**
+   * The maximum rate at which one client may subscribe to channels that this node does not have yet, after
+   * `channelsPerConnection` at once. Beyond: the answers are delayed. A request that would wait for more than 5 seconds is
+   * answered with `serverError`.
+   *
+   * @default 100
+   */
+  newChannelsPerSecond: number
+  /**
+   * The maximum number of channels of this node. Beyond: channels without subscribers are removed early. If there are none, a
+   * client that subscribes to a new channel gets `subscribeError`.
+   *
+   * @default 100_000
+   */
+  channels: number
   /**
    * The maximum number of bytes of a channel that are kept, beyond the limits of `recovery`, for long-poll clients that
    * have not received them yet. Beyond: a gap. Clients of the original continue with the messages that are left.
@@ -251,7 +273,8 @@ export interface Limits {
   backfillBytes: number
   /**
    * The maximum number of WebSocket connections, waiting polls and unread long-poll answers on this node. It includes
-   * connections that have not authenticated, and closed connections whose socket is not gone yet. Beyond: HTTP 503.
+   * connections that have not authenticated, and closed connections whose socket is not gone yet. It is also the maximum
+   * number of long-poll sessions on all nodes together. Beyond: HTTP 503.
    *
    * @default 50_000
    */
@@ -319,11 +342,14 @@ export const defaultRecovery: RecoveryOptions = {
 }
 
 export const defaultLimits: Limits = {
-  messageBytes: 256 * 1024,
+  messageBytes: 64 * 1024,
   authBytes: 16 * 1024,
   channelBytes: 512,
   channelsPerConnection: 1_000,
   publishedBytes: 1024 * 1024,
+  channelNamesBytes: 64 * 1024,
+  newChannelsPerSecond: 100,
+  channels: 100_000,
   undeliveredBytes: 16 * 1024 * 1024,
   answerBytes: 1024 * 1024,
   answerTimeout: 60_000,

@@ -119,7 +119,8 @@ describe('limits', () => {
   })
 
   it('connections: counts waiting polls', async () => {
-    const server = tidy(await startServer({ limits: { connections: 1 } }))
+    const server = tidy(await startServer({ limits: { connections: 2 } }))
+    await signIn(server, { transport: 'websocket' })
     const alice = new LongPollPeer(server)
     await alice.auth()
     await alice.subscribe(channelName())

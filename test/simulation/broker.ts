@@ -1,7 +1,7 @@
 // The simulation runs the server's core as it is, which is not what the package exports: hence the relative imports here
 // and in the other files of this folder.
 import type { Beacon } from '../../server/src/backends/backend.ts'
-import { MemorySessions } from '../../server/src/backends/memory.ts'
+import { MemorySessions } from '../../server/src/backends/memorySessions.ts'
 import { encodeControl, type ControlMessage } from '../../server/src/control/control.ts'
 import { makeBeacon, parsePosition, timeOfBeacon } from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'

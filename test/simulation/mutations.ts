@@ -231,7 +231,7 @@ export const mutations: readonly Mutation[] = [
   // -- long-poll
   {
     name: 'an older poll may still commit its answer',
-    file: 'server/src/backends/memory.ts',
+    file: 'server/src/backends/memorySessions.ts',
     find: 'stored === undefined || stored.poller !== poller',
     replace: 'stored === undefined',
     profile: 'flaky network',

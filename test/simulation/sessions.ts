@@ -14,9 +14,12 @@ export class SimulatedSessions implements SessionStore {
   }
 
   readonly create = this.#step('create')
-  readonly read = this.#step('read')
+  readonly touch = this.#step('touch')
+  readonly identify = this.#step('identify')
   readonly beginPoll = this.#step('beginPoll')
   readonly commitAnswer = this.#step('commitAnswer')
+  readonly reserve = this.#step('reserve')
+  readonly release = this.#step('release')
   readonly subscribe = this.#step('subscribe')
   readonly unsubscribe = this.#step('unsubscribe')
   readonly end = this.#step('end')

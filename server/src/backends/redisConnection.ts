@@ -33,7 +33,7 @@ const COMMANDS = [
   'get',
   'set',
   'del',
-  'hgetall',
+  'hget',
   'sadd',
   'srem',
   'smembers',

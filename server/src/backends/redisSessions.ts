@@ -1,118 +1,30 @@
 import type { Position } from '@broadcaster/protocol'
-import { createHash } from 'node:crypto'
+import { redisScripts, type RedisScripts } from './redisScripts.ts'
+import type { Commands } from './redisConnection.ts'
+import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
 import {
   sessionLife,
   type Session,
+  type Known,
   type SessionAnswer,
+  type SessionFull,
   type SessionIdentity,
   type SessionLife,
+  type SessionLimits,
+  type SessionOwner,
   type SessionStore,
   type SessionSubscribed,
   type SessionSubscribeOptions,
+  type SessionUnsubscribed,
 } from './sessions.ts'
-import { wasCutOff, type Commands } from './redisConnection.ts'
-
-/**
- * A session is one hash, so that all of it expires together. Its fields are `identity`, `poller` and `answer`, and one
- * field for each channel. A sorted set contains the ids of all sessions by their time of expiry. It is the list of
- * sessions; unlike a counter, it cannot become wrong by a crash. Revocations use it to find the sessions that match. So
- * the script that creates or prolongs a session also updates the set in the same atomic step, with the clock of Redis,
- * by which the session expires.
- *
- * In a Redis Cluster, the hash and the set are on different servers, and a script cannot access both. A common hash tag
- * would put all sessions on one server, and would end all existing sessions when it is introduced. So in a Cluster the
- * set is updated in a separate step, with the clock of the set's server.
- */
-const CHANNEL_FIELD = 'channel:'
-
-/**
- * Adds the session to the set. KEYS: session, set of sessions. The last two arguments are the life in ms and the id.
- * Each call also removes some entries that expired long ago. The number is bounded, because the set may come from a
- * version that never removed entries.
- */
-const NOTE = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local lifeMs = tonumber(ARGV[#ARGV - 1])
-local set = KEYS[#KEYS]
-redis.call('ZADD', set, string.format('%.0f', now + lifeMs), ARGV[#ARGV])
-local long = string.format('%.0f', now - 2 * lifeMs)
-local over = redis.call('ZRANGEBYSCORE', set, '-inf', long, 'LIMIT', 0, 100)
-if #over > 0 then redis.call('ZREM', set, unpack(over)) end`
-
-const note = `if KEYS[2] then${NOTE.replaceAll('\n', '\n  ')}
-end`
-
-const scripts = {
-  create: `
-redis.call('HSET', KEYS[1], 'identity', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-${note}`,
-
-  beginPoll: `
-local session = redis.call('HGETALL', KEYS[1])
-if #session == 0 then return false end
-redis.call('HSET', KEYS[1], 'poller', ARGV[1])
-if redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return { session, 0 } end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-${note}
-return { session, 1 }`,
-
-  commitAnswer: `
-if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'answer', ARGV[2])
-for i = 3, #ARGV, 2 do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 1 then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-end
-return 1`,
-
-  subscribe: `
-if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
-local isNew = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0
-if isNew then
-  local others = 1 + redis.call('HEXISTS', KEYS[1], 'poller') + redis.call('HEXISTS', KEYS[1], 'answer')
-  if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[3]) then return 'full' end
-end
-if isNew or ARGV[4] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
-if redis.call('HEXISTS', KEYS[1], 'poller') == 0 then redis.call('HSET', KEYS[1], 'poller', ARGV[5]) end
-local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[6])
-if isProlonged then
-  redis.call('PEXPIRE', KEYS[1], ARGV[6])
-  ${note}
-end
-local known = redis.call('HMGET', KEYS[1], ARGV[1], 'poller')
-return { known[1], known[2], isNew and 1 or 0, isProlonged and 1 or 0 }`,
-
-  unsubscribe: `
-if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return false end
-redis.call('HDEL', KEYS[1], ARGV[1])
-return { redis.call('HGET', KEYS[1], 'poller') }`,
-
-  end: `
-local poller = redis.call('HGET', KEYS[1], 'poller')
-redis.call('DEL', KEYS[1])
-if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end
-return poller`,
-
-  /** KEYS: set of sessions. */
-  note: NOTE,
-
-  count: `
-local time = redis.call('TIME')
-return redis.call('ZCOUNT', KEYS[1], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), '+inf')`,
-}
-
-type Scripts = Record<
-  keyof typeof scripts,
-  (keys: readonly string[], ...args: (string | number)[]) => Promise<unknown>
->
 
 /** The number of sessions that `all` reads at a time. */
 const PAGE = 200
 
+/** Sessions in Redis, where every node finds them (see `sessionScripts.ts` for how they are stored). */
 export class RedisSessions implements SessionStore {
   readonly #redis: Commands
-  readonly #run: Scripts
+  readonly #run: RedisScripts<keyof typeof scripts>
   readonly #namespace: string
   readonly #life: SessionLife
   readonly #isCluster: boolean
@@ -122,31 +34,34 @@ export class RedisSessions implements SessionStore {
     this.#isCluster = isCluster
     this.#namespace = namespace
     this.#life = sessionLife(timeoutMs)
-    this.#run = Object.fromEntries(
-      Object.entries(scripts).map(([name, lua]) => [name, script(redis, lua)]),
-    ) as Scripts
+    this.#run = redisScripts(redis, scripts, UNREPEATABLE)
   }
 
-  async create(id: string, identity: SessionIdentity): Promise<void> {
+  async create(id: string, identity: SessionIdentity, maxSessions: number): Promise<boolean> {
     const { idleMs } = this.#life
-    // The set is updated first: a session that is not in the set cannot be found by a revocation.
-    if (this.#isCluster) await this.#note(id, idleMs)
-    await this.#run.create(this.#keys(id), JSON.stringify(identity), idleMs, idleMs, id)
+    const { client, generation } = identity
+    const limit = amount(maxSessions)
+    const fields = [JSON.stringify(identity), JSON.stringify({ client, generation })]
+    // In a Cluster the set is updated first: a session that is not in the set cannot be found by a revocation.
+    if (this.#isCluster && (await this.#run.noteNew([this.#setKey], limit, idleMs, id)) === 0) return false
+    return (await this.#run.create(this.#keys(id), ...fields, limit, idleMs, id)) === 1
   }
 
-  async read(id: string): Promise<Session | null> {
-    return parseSession(Object.entries(await this.#redis.hgetall(this.#key(id))))
+  touch(id: string): Promise<Known<SessionOwner> | null> {
+    return this.#touch<SessionOwner>(id, 'owner')
+  }
+
+  identify(id: string): Promise<Known<SessionIdentity> | null> {
+    return this.#touch<SessionIdentity>(id, 'identity')
   }
 
   async beginPoll(id: string, poller: string): Promise<Session | null> {
-    const { pollingMs } = this.#life
-    // There may be many polls per second. The session is prolonged only if a quarter of its life has passed.
-    const enoughMs = Math.ceil(pollingMs * 0.75)
-    const reply = await this.#run.beginPoll(this.#keys(id), poller, enoughMs, pollingMs, pollingMs, id)
+    const { pollingMs, enoughMs } = this.#life
+    const reply = await this.#run.beginPoll(this.#keys(id), poller, enoughMs, pollingMs, id)
     if (reply === null) return null
     const [fields, isProlonged] = reply as [string[], number]
     if (isProlonged === 1) await this.#noteProlonged(id, pollingMs)
-    return parseSession(pairs(fields))
+    return parseSession(fields)
   }
 
   async commitAnswer(
@@ -159,36 +74,43 @@ export class RedisSessions implements SessionStore {
       CHANNEL_FIELD + channel,
       position,
     ])
-    return (await this.#run.commitAnswer([this.#key(id)], poller, JSON.stringify(answer), ...fields)) === 1
+    const args = [poller, JSON.stringify(answer), answer.isLast === true ? 1 : 0, ...fields]
+    return (await this.#run.commitAnswer([this.#key(id)], ...args)) === 1
+  }
+
+  async reserve(
+    id: string,
+    channel: string,
+    limits: SessionLimits,
+  ): Promise<'reserved' | 'gone' | SessionFull> {
+    const args = [CHANNEL_FIELD + channel, amount(limits.channels), amount(limits.nameBytes)]
+    return (await this.#run.reserve([this.#key(id)], ...args)) as 'reserved' | 'gone' | SessionFull
+  }
+
+  async release(id: string, channel: string): Promise<void> {
+    await this.#run.release([this.#key(id)], CHANNEL_FIELD + channel)
   }
 
   async subscribe(
     id: string,
     channel: string,
     position: Position,
-    { replace, maxChannels, poller }: SessionSubscribeOptions,
-  ): Promise<SessionSubscribed | 'gone' | 'full'> {
+    { replace, poller }: SessionSubscribeOptions,
+  ): Promise<SessionSubscribed | 'gone' | 'unreserved'> {
     const { idleMs } = this.#life
-    const reply = await this.#run.subscribe(
-      this.#keys(id),
-      CHANNEL_FIELD + channel,
-      position,
-      Number.isFinite(maxChannels) ? maxChannels : Number.MAX_SAFE_INTEGER,
-      replace ? 1 : 0,
-      poller,
-      idleMs,
-      idleMs,
-      id,
-    )
-    if (reply === 'gone' || reply === 'full') return reply
-    const [known, last, isNew, isProlonged] = reply as [Position, string, number, number]
+    const args = [CHANNEL_FIELD + channel, position, replace ? 1 : 0, poller, idleMs, id]
+    const reply = await this.#run.subscribe(this.#keys(id), ...args)
+    if (!Array.isArray(reply)) return reply as 'gone' | 'unreserved'
+    const [holds, last, isNew, isProlonged] = reply as [Position, string, number, number]
     if (isProlonged === 1) await this.#noteProlonged(id, idleMs)
-    return { position: known, poller: last, isNew: isNew === 1 }
+    return { position: holds, poller: last, isNew: isNew === 1 }
   }
 
-  async unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null> {
+  async unsubscribe(id: string, channel: string): Promise<SessionUnsubscribed | null> {
     const reply = await this.#run.unsubscribe([this.#key(id)], CHANNEL_FIELD + channel)
-    return reply === null ? null : { poller: first(reply) }
+    if (reply === null) return null
+    const [wasSubscribed, poller] = reply as [number, string | undefined]
+    return { poller: poller ?? null, wasSubscribed: wasSubscribed === 1 }
   }
 
   async end(id: string): Promise<string | null> {
@@ -203,23 +125,30 @@ export class RedisSessions implements SessionStore {
     return (await this.#run.count([this.#setKey])) as number
   }
 
-  async *all(): AsyncIterable<readonly [string, Session]> {
+  async *all(): AsyncIterable<readonly [string, SessionIdentity]> {
     // This includes ids whose time in the set has passed. Whether the session still exists is decided by its hash.
     const ids = await this.#redis.zrangebyscore(this.#setKey, '-inf', '+inf')
     for (let i = 0; i < ids.length; i += PAGE) {
       const page = ids.slice(i, i + PAGE)
-      const sessions = await Promise.all(page.map((id) => this.read(id)))
-      for (const [j, session] of sessions.entries()) if (session !== null) yield [page[j]!, session]
+      const identities = await Promise.all(page.map((id) => this.#redis.hget(this.#key(id), 'identity')))
+      for (const [j, identity] of identities.entries()) {
+        if (identity !== null) yield [page[j]!, JSON.parse(identity) as SessionIdentity]
+      }
     }
   }
 
-  async #note(id: string, lifeMs: number): Promise<void> {
-    await this.#run.note([this.#setKey], lifeMs, id)
+  async #touch<T extends SessionOwner>(id: string, field: 'owner' | 'identity'): Promise<Known<T> | null> {
+    const { idleMs } = this.#life
+    const reply = await this.#run.touch(this.#keys(id), field, idleMs, id)
+    if (reply === null) return null
+    const [json, hasMissed, isProlonged] = reply as [string, number, number]
+    if (isProlonged === 1) await this.#noteProlonged(id, idleMs)
+    return { ...(JSON.parse(json) as T), hasMissed: hasMissed === 1 }
   }
 
   /** An error is ignored: the next update of the set comes before the old entry is removed. */
   async #noteProlonged(id: string, lifeMs: number): Promise<void> {
-    if (this.#isCluster) await this.#note(id, lifeMs).catch(() => {})
+    if (this.#isCluster) await this.#run.note([this.#setKey], lifeMs, id).catch(() => {})
   }
 
   /** The keys that a script for one session may access. */
@@ -236,59 +165,25 @@ export class RedisSessions implements SessionStore {
   }
 }
 
-function parseSession(fields: readonly (readonly [string, string])[]): Session | null {
+/** Lua reads no `Infinity`. */
+function amount(limit: number): number {
+  return Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER
+}
+
+/** From the flat list of fields and values of its hash. */
+function parseSession(flat: readonly string[]): Session | null {
   const channels = new Map<string, Position>()
   let identity: SessionIdentity | null = null
   let answer: SessionAnswer | null = null
   let poller: string | null = null
-  for (const [field, value] of fields) {
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const [field, value] = [flat[i]!, flat[i + 1]!]
     if (field === 'identity') identity = JSON.parse(value) as SessionIdentity
     else if (field === 'answer') answer = JSON.parse(value) as SessionAnswer
     else if (field === 'poller') poller = value
-    else if (field.startsWith(CHANNEL_FIELD)) channels.set(field.slice(CHANNEL_FIELD.length), value)
-  }
-  return identity && { ...identity, channels, answer, poller }
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const result: [string, string][] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) result.push([flat[i]!, flat[i + 1]!])
-  return result
-}
-
-function first(reply: unknown): string | null {
-  return Array.isArray(reply) && typeof reply[0] === 'string' ? reply[0] : null
-}
-
-/**
- * Runs a script by its hash. The text of the script is sent only if Redis does not know the script yet, or no longer.
- * If the connection breaks before the reply, the script is run again. This is safe for every script except `end`, whose
- * second reply would be different.
- */
-function script(redis: Commands, lua: string): Scripts[keyof Scripts] {
-  const hash = createHash('sha1').update(lua).digest('hex')
-  let isKnown = false
-  const run: Scripts[keyof Scripts] = async (keys, ...args) => {
-    // The text is sent first if the script is not known to be loaded. If EVALSHA failed, the retry would run after
-    // commands that were sent in between, and polls would begin in a different order.
-    if (isKnown) {
-      try {
-        return await redis.evalsha(hash, keys.length, ...keys, ...args)
-      } catch (error) {
-        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-        isKnown = false
-      }
-    }
-    const reply = await redis.eval(lua, keys.length, ...keys, ...args)
-    isKnown = true
-    return reply
-  }
-  return async (keys, ...args) => {
-    try {
-      return await run(keys, ...args)
-    } catch (error) {
-      if (!wasCutOff(error) || lua === scripts.end) throw error
-      return run(keys, ...args)
+    else if (field.startsWith(CHANNEL_FIELD) && value !== RESERVED) {
+      channels.set(field.slice(CHANNEL_FIELD.length), value)
     }
   }
+  return identity && { ...identity, hasMissed: answer?.isLast === true, channels, answer, poller }
 }

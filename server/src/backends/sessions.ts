@@ -1,25 +1,36 @@
 import type { Position } from '@broadcaster/protocol'
 import { hash } from 'node:crypto'
 
-/** The part of a long-poll session that does not change. */
-export interface SessionIdentity {
-  readonly auth: Record<string, unknown>
-  readonly context: unknown
-  /** The protocol version; 0 for clients of the original. */
-  readonly version: number
+/** The client that a session belongs to. A newer connection of the same client ends the session. */
+export interface SessionOwner {
+  /** The name that the client gave itself, or `null`. */
   readonly client: string | null
   readonly generation: number
 }
 
-/** The state of a long-poll session between two requests. Any node may serve the next request. */
-export interface Session extends SessionIdentity {
-  /** The subscribed channels. Each position is the cursor up to which messages have certainly been delivered. */
+/** What stays the same for the life of a long-poll session. */
+export interface SessionIdentity extends SessionOwner {
+  readonly auth: Record<string, unknown>
+  readonly context: unknown
+  /** The protocol version, 0 for the original's clients. */
+  readonly version: number
+}
+
+/** Of a session that the store has. */
+export type Known<T extends SessionOwner> = T & {
+  /** Its last answer said that messages were missed: the session is not used any more, and ends soon. */
+  readonly hasMissed: boolean
+}
+
+/** A long-poll session as it stands between two requests, for whichever node gets the next one. */
+export interface Session extends Known<SessionIdentity> {
+  /** The subscribed channels, and from where on they have not been delivered for certain. */
   readonly channels: ReadonlyMap<string, Position>
-  /** The last answer. It is not known whether it has arrived. */
+  /** The answer that was given last, of which it is not known whether it arrived. */
   readonly answer: SessionAnswer | null
   /**
-   * The last poll, as `node/number`. It may still be waiting, or it may have been answered. Before the first poll, it
-   * is the node on which the first channel was subscribed, with the number 0.
+   * The poll that came last: `node/number`. It may be waiting still, or be answered; before there is one, the node where the
+   * first channel was subscribed, with the number 0.
    */
   readonly poller: string | null
 }
@@ -27,54 +38,71 @@ export interface Session extends SessionIdentity {
 export interface SessionAnswer {
   /** The `seq` of the poll that was answered. */
   readonly seq: string
-  /** The positions up to which the answer delivers messages, for the channels of which it has messages. */
+  /** Up to where that answer goes, for the channels that it had messages of. */
   readonly positions: Readonly<Record<string, Position>>
-  /** The answer reported a gap: the session is not used any more, and ends soon. */
+  /** It said that messages were missed: the session is not used any more, and ends soon. */
   readonly isLast?: true
 }
 
+/** What one session may have at most; `Infinity` is no limit. */
+export interface SessionLimits {
+  readonly channels: number
+  /** Bytes of UTF-8 of the names of these channels together. */
+  readonly nameBytes: number
+}
+
+/** The session has too many channels, or their names have too many bytes. */
+export type SessionFull = 'tooManyChannels' | 'namesTooLong'
+
 export interface SessionSubscribeOptions {
-  /** Whether the position replaces an existing one. */
+  /** Whether the position takes the place of the one that is there. */
   readonly replace: boolean
-  readonly maxChannels: number
-  /** The value for `poller` if the session has none yet. */
+  /** The session's poll, if it has none yet. */
   readonly poller: string
 }
 
 export interface SessionSubscribed {
-  /** The position that is stored now. */
+  /** The position that holds now. */
   readonly position: Position
-  /** The session's current poll. */
+  /** The session's poll. */
   readonly poller: string
-  /** Whether the channel was not subscribed before. */
+  /** It did not have the channel before. */
   readonly isNew: boolean
 }
 
+export interface SessionUnsubscribed {
+  /** The session's poll. */
+  readonly poller: string | null
+  /** Whether the session had the channel. */
+  readonly wasSubscribed: boolean
+}
+
 /**
- * The id under which nodes and Redis know a session. It is a hash of the token. Somebody who can see the keys in Redis
- * (`KEYS`, keyspace notifications, MONITOR) cannot take over the session, because only its client has the token.
+ * Under which a session is known to nodes and to Redis: whoever sees the keys there (`KEYS`, keyspace notifications, a
+ * monitor) can't take it over, since only its client has the token.
  */
 export function sessionId(token: string): string {
-  // The id has 128 bits, as many as a token.
+  // 128 bits, as a token has.
   return hash('sha256', token, 'hex').slice(0, 32)
 }
 
 /**
- * The store of long-poll sessions, by their id (see {@link sessionId}). Every step is atomic. An expired session is
- * treated like one that does not exist.
+ * Where long-poll sessions live, by their id (see {@link sessionId}). Every step is atomic. A session that has expired is the
+ * same as one that never existed. A step reads only what it needs: the names of a session's channels may be many, and only
+ * a poll reads them.
  */
 export interface SessionStore {
-  create(id: string, identity: SessionIdentity): Promise<void>
-  /** Returns `null` if the session does not exist. Does not prolong it. */
-  read(id: string): Promise<Session | null>
-  /**
-   * Makes `poller` the current poll of the session, and prolongs the session. Returns its state from before that, or
-   * `null` if it does not exist.
-   */
+  /** Returns false, and creates nothing, if `maxSessions` sessions live already, on all nodes together. */
+  create(id: string, identity: SessionIdentity, maxSessions: number): Promise<boolean>
+  /** A request has come: prolongs the session. `null` if there is no such session. */
+  touch(id: string): Promise<Known<SessionOwner> | null>
+  /** The same, for a request that has to know what the application said of the client. */
+  identify(id: string): Promise<Known<SessionIdentity> | null>
+  /** Makes `poller` the session's poll, prolongs it, and returns it as it was before. */
   beginPoll(id: string, poller: string): Promise<Session | null>
   /**
-   * Stores an answer, if `poller` is still the current poll of the session. `delivered` replaces the positions of its
-   * channels: the cursors up to which messages have certainly been delivered. Returns whether it was stored.
+   * Remembers an answer, if `poller` is still the session's poll, and with it the positions that `answer` replaces.
+   * Returns whether it was.
    */
   commitAnswer(
     id: string,
@@ -83,37 +111,44 @@ export interface SessionStore {
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean>
   /**
-   * Adds a channel and prolongs the session. If the channel is already subscribed, its position is kept, unless
-   * `replace` is set. Returns the state that is stored now, or the reason why the channel was not added.
+   * Keeps room for a channel that the session is about to get, so that one over the limits is refused before the broker is
+   * asked for it. Changes nothing if the session has the channel. {@link subscribe} or {@link release} has to follow.
+   */
+  reserve(id: string, channel: string, limits: SessionLimits): Promise<'reserved' | 'gone' | SessionFull>
+  /** Gives up the room for a channel that the session did not get. */
+  release(id: string, channel: string): Promise<void>
+  /**
+   * Adds a channel that room is kept for, and prolongs the session; where it is subscribed already its position stays,
+   * unless `replace`. Returns what holds now. `unreserved`: the channel was taken away since {@link reserve}, so this request
+   * is older than what took it away, and changes nothing.
    */
   subscribe(
     id: string,
     channel: string,
     position: Position,
     options: SessionSubscribeOptions,
-  ): Promise<SessionSubscribed | 'gone' | 'full'>
-  /** Removes a channel. Returns the session's current poll, or `null` if the session does not exist. */
-  unsubscribe(id: string, channel: string): Promise<{ poller: string | null } | null>
-  /** Ends the session. Returns its current poll. */
+  ): Promise<SessionSubscribed | 'gone' | 'unreserved'>
+  /** Returns `null` if there is no such session. Does not prolong it: it may be the server that takes the channel away. */
+  unsubscribe(id: string, channel: string): Promise<SessionUnsubscribed | null>
+  /** Ends the session; returns its poll. */
   end(id: string): Promise<string | null>
-  /** The number of living sessions on all nodes together. */
+  /** How many sessions live, on all nodes together. */
   count(): Promise<number>
-  /**
-   * All living sessions, read page by page. Every session that exists during the whole call is included, even if clocks
-   * differ.
-   */
-  all(): AsyncIterable<readonly [id: string, session: Session]>
+  /** All living sessions, a few at a time: each that is there from the call to the end of it, whatever clocks say. */
+  all(): AsyncIterable<readonly [id: string, identity: SessionIdentity]>
 }
 
-/**
- * How long a session lives after its last request (`idleMs`), and after the begin of a poll (`pollingMs`), in ms
- * (PROTOCOL.md L9).
- */
+/** How long a session lives, in ms (PROTOCOL.md L9). */
 export interface SessionLife {
+  /** After a request. */
   readonly idleMs: number
+  /** After a poll. */
   readonly pollingMs: number
+  /** A poll does not prolong a session that has this long to live: polls may be many a second, and each would be a write. */
+  readonly enoughMs: number
 }
 
 export function sessionLife(timeoutMs: number): SessionLife {
-  return { idleMs: timeoutMs + 1000, pollingMs: 2 * (timeoutMs + 1000) }
+  const idleMs = timeoutMs + 1000
+  return { idleMs, pollingMs: 2 * idleMs, enoughMs: Math.ceil(1.5 * idleMs) }
 }

@@ -87,6 +87,9 @@ export class Access {
   }
 }
 
+/** What a request may have beside the application's part of it: the reserved keys. */
+export const ENVELOPE_BYTES = 4096
+
 /**
  * The part of `auth` that is for the application. Returns `null` if it is larger than `maxBytes`, or nested too deeply.
  */

@@ -1,5 +1,6 @@
 import { parseClientMessage, readClientMessage, type Parsed } from '@broadcaster/protocol'
 import type { Request } from 'express'
+import type { BodyLimits } from './bodyLimits.ts'
 
 /** The parsed body, or the HTTP status for a body that cannot be read. */
 export type Body = Parsed | 408 | 413 | 415 | 500
@@ -11,25 +12,29 @@ const BODY_MS = 10_000
  * Reads the body of a request and calls back once. Polls are small and frequent, and a general body parser would cost
  * more than the rest of the work for a poll.
  */
-export function readBody(req: Request, maxBytes: number, done: (body: Body) => void): void {
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) return done(413)
+export function readBody(req: Request, limits: BodyLimits, done: (body: Body) => void): void {
+  if (announcedBytes(req) > limits.poll) return done(413)
   // The application has already parsed the body. (`req.body` is no evidence of this, because Express 4 always sets it.)
-  if (req.readableEnded) return done(parsedBefore(req))
+  if (req.readableEnded) return done(parsedBefore(req, limits))
   // Other middleware has already read the first part of the body.
-  if (req.readableDidRead) return void req.once('end', () => done(parsedBefore(req))).resume()
+  if (req.readableDidRead) return void req.once('end', () => done(parsedBefore(req, limits))).resume()
   if (req.headers['content-encoding'] !== undefined) return done(415)
   const parts: Buffer[] = []
   let bytes = 0
+  let maxBytes = limits.message
   const onData = (data: Buffer | string) => {
     // The data is a string if other middleware has called `setEncoding`.
     const part = typeof data === 'string' ? Buffer.from(data, req.readableEncoding ?? 'utf8') : data
     bytes += part.length
-    if (bytes <= maxBytes) return void parts.push(part)
-    giveUp(413)
+    parts.push(part)
+    // Only a poll may be larger than a message, and its type comes before its positions.
+    if (bytes > maxBytes && Buffer.concat(parts).includes('"poll"')) maxBytes = limits.poll
+    if (bytes > maxBytes) giveUp(413)
   }
   const onEnd = () => {
     clearTimeout(timer)
-    done(parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts))))
+    const parsed = parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts)))
+    done(limits.isOver(bytes, parsed) ? 413 : parsed)
   }
   /** Stops reading, because the rest of the body may never end. */
   const giveUp = (status: 408 | 413) => {
@@ -45,8 +50,15 @@ export function readBody(req: Request, maxBytes: number, done: (body: Body) => v
 }
 
 /** The body as other middleware has parsed it; 500 if it left none. */
-function parsedBefore({ body }: Request): Body {
+function parsedBefore(req: Request, limits: BodyLimits): Body {
+  const { body } = req
   if (body === undefined) return 500
   const text: unknown = Buffer.isBuffer(body) ? body.toString() : body
-  return typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
+  const parsed = typeof text === 'string' ? parseClientMessage(text) : readClientMessage(text)
+  return limits.isOver(announcedBytes(req), parsed) ? 413 : parsed
+}
+
+/** The length that the client has announced, or 0. */
+function announcedBytes({ headers }: Request): number {
+  return Number(headers['content-length'] ?? 0)
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../logger.ts'
 import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
 import { ClientAbort, type Abort } from '../longpoll/clientAbort.ts'
 import { readBody, type Body } from './body.ts'
+import type { BodyLimits } from './bodyLimits.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
 import type { UnreadAnswers } from './unreadAnswers.ts'
 import { answerUnread } from './unreadBody.ts'
@@ -26,20 +27,20 @@ export interface LongPollNode {
 /** Reads long-poll requests and writes the answers of the node. */
 export class LongPollRequests {
   readonly #node: LongPollNode
-  readonly #maxBytes: number
+  readonly #bodyLimits: BodyLimits
   readonly #logger: Logger
   #hasWarnedOfBody = false
 
-  constructor(node: LongPollNode, maxBytes: number, logger: Logger) {
+  constructor(node: LongPollNode, bodyLimits: BodyLimits, logger: Logger) {
     this.#node = node
-    this.#maxBytes = maxBytes
+    this.#bodyLimits = bodyLimits
     this.#logger = logger
   }
 
   serve(req: Request, res: Response, next: NextFunction): void {
     // The moment is taken before the body is read, because reading may take long.
     const begun = this.#node.revocations.now
-    readBody(req, this.#maxBytes, (body) => {
+    readBody(req, this.#bodyLimits, (body) => {
       // A response that middleware has changed may throw when it is written.
       this.#answer(req, res, body, begun).catch(next)
     })
@@ -150,7 +151,7 @@ export class LongPollRequests {
       )
     // The rest of the body may still come, but too late.
     if (status === 408) res.set('Connection', 'close')
-    answerUnread(req, res, status, this.#maxBytes)
+    answerUnread(req, res, status, this.#bodyLimits.message)
   }
 
   #noteLimit({ key }: Address, reason: string): void {

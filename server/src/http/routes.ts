@@ -5,7 +5,8 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
-import type { Limits, ResolvedOptions } from '../options.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { BodyLimits } from './bodyLimits.ts'
 import { LongPollRequests, type LongPollNode } from './longPollRequests.ts'
 import { keepLast } from './ownLayers.ts'
 import { allowCors, originCheck, type OriginCheck } from './origin.ts'
@@ -22,7 +23,7 @@ export interface ServedNode extends LongPollNode, WebSocketNode {
 export interface RoutesOptions extends Pick<ResolvedOptions, 'checkOrigin' | 'logger'> {
   readonly node: ServedNode
   readonly upgrades: UpgradeGate
-  readonly maxBytes: Limits['messageBytes']
+  readonly bodyLimits: BodyLimits
 }
 
 /** The routes at the mount path, and the health check below it. */
@@ -34,17 +35,17 @@ export class Routes {
   readonly #webSocket: WebSocketRequests
   readonly #longPoll: LongPollRequests
 
-  constructor({ node, upgrades, maxBytes, ...options }: RoutesOptions) {
+  constructor({ node, upgrades, bodyLimits, ...options }: RoutesOptions) {
     this.#node = node
     this.#upgrades = upgrades
-    this.#maxBytes = maxBytes
+    this.#maxBytes = bodyLimits.message
     this.#checkOrigin = originCheck(options, (req, reason) => {
       const { refusals, addresses } = node.admission
       const { origin, host } = req.headers
       refusals.note({ kind: 'origin', reason }, { address: addresses.of(req).key, origin, host })
     })
     this.#webSocket = new WebSocketRequests(node, this.#checkOrigin, (req) => upgrades.accept(req))
-    this.#longPoll = new LongPollRequests(node, maxBytes, options.logger)
+    this.#longPoll = new LongPollRequests(node, bodyLimits, options.logger)
   }
 
   addTo(app: Express): void {

@@ -1,44 +1,24 @@
 import type { GapReason } from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
-import type { Backend, BackendReceiver } from '../backends/backend.ts'
+import type { BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
 import { Channel, type LoggedChannel, type Subscriber, type LogReader } from '../channels/channel.ts'
 import { channelStats, type ChannelStats } from './channelStats.ts'
-import type { ControlCodec } from '../control/codec.ts'
 import type { ControlMessage } from '../control/control.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
-import { BroadcasterError, ChannelRefused, unconfirmed } from '../errors.ts'
+import { BroadcasterError, ChannelRefused, NodeFull, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
-import type { Compression } from '../channels/frames.ts'
-import type { Entry, LogLimits } from '../channels/log.ts'
-import type { Logger } from '../logger.ts'
+import type { Entry } from '../channels/log.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Oversized } from './oversized.ts'
 import { isSameRun, positionOf, type Position } from '../channels/position.ts'
 import { Recovery, type Seeker } from '../cluster/recovery.ts'
+import type { HubOptions } from './hubOptions.ts'
+import { Room } from './room.ts'
 import { isReservedName } from '../control/reservedNames.ts'
 import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from '../time/uptime.ts'
-
-export interface HubOptions {
-  readonly backend: Backend
-  readonly logger: Logger
-  readonly codec: ControlCodec
-  readonly controlChannel: string
-  readonly controlNamespace: string
-  /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
-  readonly recovery: boolean
-  /** The maximum size of a body that is delivered, in bytes. */
-  readonly maxPublishedBytes: number
-  readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
-  /** How messages are compressed for clients that accept it; `null` disables compression. */
-  readonly compression: Compression | null
-  /** The maximum number of bytes of logs that are in flight between this node and other nodes. */
-  readonly backfillBytes: number
-  /** How long a channel without subscribers is retained for clients that come back. */
-  readonly retentionMs: number
-}
 
 /** The initial state of a subscription. */
 export interface SubscribeResult<C extends Channel = Channel> {
@@ -75,6 +55,7 @@ export class Hub {
   readonly #beacons: Beacons
   readonly #recovery: Recovery
   readonly #membership: Membership
+  readonly #room: Room
   readonly #nodeChannel: string
   readonly #sweeper: NodeJS.Timeout
   /** Whether all subscriptions that were requested when the connection came up are confirmed. */
@@ -119,6 +100,7 @@ export class Hub {
         this.#downSince = null
       },
     })
+    this.#room = new Room(this.#channels, options.maxChannels, (idle) => this.#letGo(idle))
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
     this.#sweeper.unref()
   }
@@ -126,6 +108,11 @@ export class Hub {
   /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
   get isListening(): boolean {
     return this.#isReady && this.#options.backend.isConnected && !this.#isClosed
+  }
+
+  /** Whether this node has the channel, or is subscribing to it. */
+  holds(channel: string): boolean {
+    return this.#channels.has(channel)
   }
 
   /** Whether clients cannot subscribe to this name. */
@@ -186,7 +173,7 @@ export class Hub {
    * the subscriber is added, so what it writes comes before every live message.
    *
    * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or reports that it
-   * cannot; `ChannelRefused`.
+   * cannot; `ChannelRefused`; `NodeFull`
    */
   subscribe(
     subscriber: Subscriber,
@@ -217,7 +204,7 @@ export class Hub {
    * the reason if it differs from `since`. `begin` is called synchronously when the reader is added. The reader is
    * woken for every new message, until {@link unwatch}.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
+   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`; `NodeFull`
    */
   async watch(
     waiter: LogReader,
@@ -245,7 +232,7 @@ export class Hub {
    * The channel is retained for the retention time. `begin` is called synchronously with the head up to which was read.
    * `owner` is the client that reads.
    *
-   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`
+   * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`; `NodeFull`
    */
   read(
     owner: object,
@@ -374,6 +361,7 @@ export class Hub {
   #hold(name: string): Channel {
     let channel = this.#channels.get(name)
     if (channel === undefined) {
+      if (!this.#room.hasPlace()) throw new NodeFull(name)
       channel = new Channel(name, this.#options.compression)
       this.#channels.set(name, channel)
       this.#membership.join(channel)
@@ -463,9 +451,12 @@ export class Hub {
 
   #sweep(): void {
     const { log, retentionMs } = this.#options
-    const gone = sweepChannels(this.#channels.values(), { ...log, retentionMs })
-    for (const { name } of gone) this.#channels.delete(name)
-    this.#membership.leave(gone)
+    this.#letGo(sweepChannels(this.#channels.values(), { ...log, retentionMs }))
+  }
+
+  #letGo(channels: readonly Channel[]): void {
+    for (const { name } of channels) this.#channels.delete(name)
+    this.#membership.leave(channels)
   }
 
   #nodeChannelOf(node: string): string {

@@ -65,3 +65,13 @@ export function channelRefused(channel: string, reason: string = reasons.channel
 export function tooManyRequests(): Answer {
   return answer(429, { __type: 'serverError', reason: reasons.tooManyRequests })
 }
+
+/** More new channels than the client may ask for in this time. */
+export function tooFast(channel: string): Answer {
+  return answer(503, { __type: 'serverError', channel, reason: reasons.tooManyNewChannels })
+}
+
+/** The channel was taken away while the request for it was under way: whoever still wants it asks again. */
+export function overtaken(channel: string): Answer {
+  return answer(503, { __type: 'serverError', channel, reason: reasons.overtaken })
+}

@@ -13,16 +13,17 @@ import {
 import type { Abort } from './clientAbort.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { ControlMessage } from '../control/control.ts'
-import { ChannelRefused } from '../errors.ts'
+import { ChannelRefused, NodeFull } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Logger } from '../logger.ts'
 import { isMatch, type Match } from '../input/match.ts'
+import type { NewNames } from '../clients/newNames.ts'
 import type { Limits } from '../options.ts'
 import { Polls } from './polls.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
 import { lookAgain, SessionChannels } from './sessionChannels.ts'
 import { SessionEnds } from './sessionEnds.ts'
-import { sessionId, type Session, type SessionStore } from '../backends/sessions.ts'
+import { sessionId, type SessionOwner, type SessionStore } from '../backends/sessions.ts'
 import { Undelivered } from '../channels/undelivered.ts'
 
 export interface LongPollHost {
@@ -30,6 +31,7 @@ export interface LongPollHost {
   readonly sessions: SessionStore
   readonly access: Access
   readonly revocations: Revocations
+  readonly newNames: NewNames
   readonly limits: Limits
   readonly logger: Logger
   readonly timeoutMs: number
@@ -78,12 +80,12 @@ export class LongPoll {
       }
       switch (message?.__type) {
         case 'auth':
-          if (isAnswer(await this.#read(id))) return await this.#authenticate(message, authenticate, begun)
+          if (isAnswer(await this.#touch(id))) return await this.#authenticate(message, authenticate, begun)
           return answer(200, { __type: 'unknown' })
         case 'poll':
           return await this.#polls.serve(id, message, abort)
         case 'subscribe':
-          return await this.#subscribe(id, message)
+          return await this.#subscribe(id, message, abort)
         case 'unsubscribe':
           return await this.#unsubscribe(id, message.channel)
         default:
@@ -91,6 +93,8 @@ export class LongPoll {
       }
     } catch (error) {
       if (error instanceof ChannelRefused) return channelRefused(error.channel)
+      // A poll of a session from another node: its client tries again, here or at a node with room.
+      if (error instanceof NodeFull) return nodeUnavailable()
       // Nothing was done that the client may not ask for again. With Redis away or unable it is no news, and logged already.
       const { hub } = this.#host
       const isNews = hub.isListening && hub.trouble === null
@@ -161,14 +165,15 @@ export class LongPoll {
     if (!access.isAllowed) return authRefused()
     const token = randomUUID()
     const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
-    await sessions.create(sessionId(token), {
+    const identity = {
       auth: access.auth,
       context: access.context,
       version: isVersioned ? PROTOCOL_VERSION : 0,
       client: readClientName(auth),
       generation: readGeneration(auth),
-    })
+    }
     const id = sessionId(token)
+    if (!(await sessions.create(id, identity, limits.connections))) return nodeUnavailable()
     const isCutOff = (): boolean => revocations.hasDisconnected(begun, access.context)
     if (isCutOff()) {
       await sessions.end(id)
@@ -183,13 +188,13 @@ export class LongPoll {
     return { ...answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok), token }
   }
 
-  async #subscribe(id: string, message: Subscribe): Promise<Answer> {
-    const session = await this.#read(id)
-    return isAnswer(session) ? session : this.#channels.subscribe(id, session, message)
+  async #subscribe(id: string, message: Subscribe, abort: Abort): Promise<Answer> {
+    const session = await this.#host.sessions.identify(id)
+    return this.#ends.answerFor(id, session) ?? this.#channels.subscribe(id, session!, message, abort)
   }
 
   async #unsubscribe(id: string, channel: string): Promise<Answer> {
-    const session = await this.#read(id)
+    const session = await this.#touch(id)
     if (isAnswer(session)) return session
     return (await this.#channels.remove(id, channel))
       ? answer(200, { __type: 'unsubscribeOk', channel })
@@ -197,20 +202,20 @@ export class LongPoll {
   }
 
   async #other(id: string, parsed: Parsed): Promise<Answer> {
-    const session = await this.#read(id)
+    const session = await this.#touch(id)
     if (isAnswer(session)) return session
     if (parsed.kind !== 'noChannel') return answer(200, { __type: 'unknown' })
     const type = parsed.type === 'subscribe' ? 'subscribeError' : 'unsubscribeError'
     return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
   }
 
-  /** The session, or what a request is answered with that has none. */
-  async #read(id: string): Promise<Session | Answer> {
-    const session = await this.#host.sessions.read(id)
+  /** The session, which lives on since a request has come, or what a request is answered with that has none. */
+  async #touch(id: string): Promise<SessionOwner | Answer> {
+    const session = await this.#host.sessions.touch(id)
     return this.#ends.answerFor(id, session) ?? session!
   }
 }
 
-function isAnswer(found: Session | Answer): found is Answer {
+function isAnswer(found: SessionOwner | Answer): found is Answer {
   return 'status' in found
 }

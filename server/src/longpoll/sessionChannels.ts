@@ -1,14 +1,21 @@
 import { reasons, type Subscribe } from '@broadcaster/protocol'
-import { answer, channelRefused, expired, type Answer } from './answers.ts'
+import { answer, channelRefused, empty, expired, overtaken, tooFast, type Answer } from './answers.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { ControlMessage } from '../control/control.ts'
+import type { Abort } from './clientAbort.ts'
 import { Deadline } from '../time/deadline.ts'
+import { NodeFull } from '../errors.ts'
 import { subscribedText } from '../channels/frames.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { nodeOf } from './sessionPlaces.ts'
-import { sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
+import {
+  sessionLife,
+  type SessionFull,
+  type SessionIdentity,
+  type SessionLife,
+} from '../backends/sessions.ts'
 import { isUtf8 } from '../input/text.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
@@ -27,7 +34,7 @@ export class SessionChannels {
     this.#life = sessionLife(host.timeoutMs)
   }
 
-  async subscribe(id: string, session: Session, message: Subscribe): Promise<Answer> {
+  async subscribe(id: string, session: SessionIdentity, message: Subscribe, abort: Abort): Promise<Answer> {
     const { access, revocations } = this.#host
     const { channel } = message
     for (const isLast of [false, true]) {
@@ -36,9 +43,11 @@ export class SessionChannels {
       const refusal = await access.refusal(channel, session.auth, session.context)
       const isTooLate = isTaken()
       if (refusal !== null && !isTooLate) return channelRefused(channel, refusal)
+      // A client that has gone asks again, or wants something else by now.
+      if (abort.aborted) return empty()
       if (!isTooLate) {
         const added = await this.#addChannel(id, session, message)
-        if (!isTaken() || !added.isNew) {
+        if (!isTaken() || added.isKept) {
           if (added.isNew) {
             lookAgain(this.#host, async () => {
               if (isTaken()) await this.#take(id, channel)
@@ -55,7 +64,27 @@ export class SessionChannels {
     return channelRefused(channel)
   }
 
-  async #addChannel(id: string, session: Session, { channel, position }: Subscribe): Promise<Added> {
+  /** Nothing is asked of the broker for a channel that the session can't have. */
+  async #addChannel(id: string, session: SessionIdentity, message: Subscribe): Promise<Added> {
+    const { hub, sessions, newNames, limits } = this.#host
+    const { channel } = message
+    if (!hub.holds(channel) && !(await newNames.turn(id))) return notAdded(tooFast(channel))
+    const room = { channels: limits.channelsPerConnection, nameBytes: limits.channelNamesBytes }
+    const reply = await sessions.reserve(id, channel, room)
+    if (reply !== 'reserved') return this.#notAdded(id, channel, reply)
+    try {
+      return await this.#join(id, session, message)
+    } catch (error) {
+      // The limits count what is reserved. It is gone with the session if it can't be given up now.
+      await sessions.release(id, channel).catch((cause: unknown) => {
+        this.#host.logger.debug({ err: cause }, 'The room for a channel could not be given up')
+      })
+      if (error instanceof NodeFull) return notAdded(channelRefused(channel, reasons.nodeFull))
+      throw error
+    }
+  }
+
+  async #join(id: string, session: SessionIdentity, { channel, position }: Subscribe): Promise<Added> {
     const { hub, sessions, limits } = this.#host
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
@@ -68,23 +97,26 @@ export class SessionChannels {
     const place = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
     const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
       replace: isResuming,
-      maxChannels: limits.channelsPerConnection,
       poller: `${hub.node}/0`,
     })
-    if (reply === 'gone') {
-      this.#undelivered.end(id)
-      return notAdded(expired())
-    }
-    if (reply === 'full') {
+    if (reply === 'unreserved') {
       reader.forget(channel)
-      return notAdded(channelRefused(channel, reasons.tooManyChannels))
+      return { ...notAdded(overtaken(channel)), isKept: false }
     }
-    if (!isVersioned) return { ...reply, answer: answer(200, { __type: 'subscribeOk', channel }) }
+    if (reply === 'gone') return this.#notAdded(id, channel, reply)
+    const added = { ...reply, isKept: !reply.isNew }
+    if (!isVersioned) return { ...added, answer: answer(200, { __type: 'subscribeOk', channel }) }
     const gap = isResuming && since === null ? 'expired' : place.gap
     // Where it was subscribed already, be it while this request was at work, its place has not moved.
     const name = JSON.stringify(channel)
     const ok = subscribedText(name, reply.position, place.missed, isResuming ? { gap } : null)
-    return { ...reply, answer: { status: 200, body: `[${ok}]` } }
+    return { ...added, answer: { status: 200, body: `[${ok}]` } }
+  }
+
+  #notAdded(id: string, channel: string, why: 'gone' | SessionFull): Added {
+    if (why !== 'gone') return notAdded(channelRefused(channel, reasons[why]))
+    this.#undelivered.end(id)
+    return notAdded(expired())
   }
 
   /** Returns whether there is such a session. */
@@ -101,15 +133,14 @@ export class SessionChannels {
   /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
   async revoke(match: Match, channel: string): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
-      if (!session.channels.has(channel) || !isMatch(match, session.context)) continue
-      await this.#take(id, channel)
+      if (isMatch(match, session.context)) await this.#take(id, channel)
     }
   }
 
   /** Its client learns of it at the next poll. */
   async #take(id: string, channel: string): Promise<void> {
     const reply = await this.#host.sessions.unsubscribe(id, channel)
-    await this.endPoll(id, reply?.poller ?? null, null)
+    if (reply?.wasSubscribed) await this.endPoll(id, reply.poller, null)
   }
 
   /** `seq` is that of the poll that ends it, if one does. */
@@ -158,8 +189,10 @@ interface Added {
   readonly poller: string | null
   readonly position: string | null
   readonly isNew: boolean
+  /** It is of no concern to this request if the channel has been taken away meanwhile. */
+  readonly isKept: boolean
 }
 
 function notAdded(reply: Answer): Added {
-  return { answer: reply, poller: null, position: null, isNew: false }
+  return { answer: reply, poller: null, position: null, isNew: false, isKept: true }
 }

@@ -1,7 +1,7 @@
 import { expired, missed, type Answer } from './answers.ts'
 import type { LongPollHost } from './longpoll.ts'
 import type { Poll } from './poll.ts'
-import { sessionLife, type Session } from '../backends/sessions.ts'
+import { sessionLife, type Known, type SessionOwner } from '../backends/sessions.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
 /** How long other requests of a session that has missed messages may still be on their way. */
@@ -22,9 +22,9 @@ export class SessionEnds {
   }
 
   /** `null` for a session that lives. */
-  answerFor(id: string, session: Session | null): Answer | null {
+  answerFor(id: string, session: Known<SessionOwner> | null): Answer | null {
     if (session === null) return this.#goneAnswer(id)
-    if (session.answer?.isLast === true) {
+    if (session.hasMissed) {
       // The node that should end it may be gone.
       this.#endSoon(id)
       return missed()
@@ -32,7 +32,7 @@ export class SessionEnds {
     return this.isFenced(session) ? expired() : null
   }
 
-  isFenced({ client, generation }: Session): boolean {
+  isFenced({ client, generation }: SessionOwner): boolean {
     return this.#host.isFenced(client, generation)
   }
 

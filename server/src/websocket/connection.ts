@@ -8,13 +8,14 @@ import {
   type CloseName,
   type ServerMessage,
 } from '@broadcaster/protocol'
-import { readAuthData, type Access, type Authenticate } from '../clients/access.ts'
+import { ENVELOPE_BYTES, readAuthData, type Access, type Authenticate } from '../clients/access.ts'
 import type { Buffering, BufferBudget } from './bufferBudget.ts'
 import { messageFrame, type FrameFormat } from '../channels/frames.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Link } from './link.ts'
 import type { Logger } from '../logger.ts'
+import type { NewNames } from '../clients/newNames.ts'
 import type { Limits } from '../options.ts'
 import { withoutInput, type Refusal, type RefusalKind } from '../clients/refusals.ts'
 import { Requests, type Requested } from './requests.ts'
@@ -26,6 +27,7 @@ export interface ConnectionHost {
   readonly hub: Hub
   readonly access: Access
   readonly revocations: Revocations
+  readonly newNames: NewNames
   readonly limits: Limits
   readonly budget: BufferBudget
   readonly logger: Logger
@@ -101,7 +103,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     if (this.#state === 'closed') return
     switch (this.#requests.receive(text)) {
       case 'tooMuch':
-        return this.#closeFor('frame', 'badMessage', reasons.tooManyRequests)
+        return this.#closeFor('frame', 'tooManyRequests')
       case 'tooMuchForAll':
         return this.#closeFor('limit', 'tryAgainLater')
     }
@@ -250,6 +252,3 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.#authTimer = null
   }
 }
-
-/** What a first frame may have beside the auth data: the reserved keys. */
-const ENVELOPE_BYTES = 4096

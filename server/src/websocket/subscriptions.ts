@@ -9,7 +9,7 @@ import { Backlog, type BacklogReader } from './backlog.ts'
 import { hasLog, type Channel, type Subscriber } from '../channels/channel.ts'
 import type { ConnectionHost } from './connection.ts'
 import { Deadline } from '../time/deadline.ts'
-import { BroadcasterError, ChannelRefused } from '../errors.ts'
+import { BroadcasterError, ChannelRefused, NodeFull } from '../errors.ts'
 import { subscribedText, textFrame, type FrameFormat } from '../channels/frames.ts'
 import type { SubscribeResult } from '../hub/hub.ts'
 import type { Link } from './link.ts'
@@ -39,6 +39,8 @@ export class Subscriptions implements Subscriber, BacklogReader {
   readonly #client: SubscribingClient
   /** `null` while Redis has not confirmed it yet. */
   readonly #channels = new Map<string, Channel | null>()
+  /** Bytes of their names. */
+  #nameBytes = 0
   /** `null` unless the client reads more slowly than messages come. */
   #backlog: Backlog | null = null
 
@@ -64,6 +66,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
     this.#backlog = null
+    this.#host.newNames.forget(this)
   }
 
   // -- requests
@@ -81,7 +84,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   unsubscribe(name: string): void {
     const channel = this.#channels.get(name)
     this.#host.hub.unsubscribe(this, name)
-    this.#channels.delete(name)
+    this.#drop(name)
     if (!channel || this.#backlog === null) return
     this.#backlog.remove(channel)
     // It may have been the one that the backlog was waiting for.
@@ -176,7 +179,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
 
   /** Returns whether the channel has been taken away meanwhile: then nothing was answered. */
   async #trySubscribe({ channel: name, position }: Subscribe, begun: Moment): Promise<boolean> {
-    const { hub, access, limits, brokerTimeoutMs, revocations } = this.#host
+    const { hub, access, limits, newNames, brokerTimeoutMs, revocations } = this.#host
     const { auth, context } = this.#client
     const isTaken = (): boolean => revocations.hasTaken(begun, context, name)
     const refusal = await access.refusal(name, auth, context)
@@ -193,16 +196,25 @@ export class Subscriptions implements Subscriber, BacklogReader {
       this.#confirm({ channel: held, head, missed: [], gap: null }, false)
       return false
     }
-    if (this.#channels.size >= limits.channelsPerConnection) {
-      this.#refuse(name, reasons.tooManyChannels)
+    const nameBytes = Buffer.byteLength(name)
+    const isFull = this.#channels.size >= limits.channelsPerConnection
+    if (isFull || this.#nameBytes + nameBytes > limits.channelNamesBytes) {
+      this.#refuse(name, isFull ? reasons.tooManyChannels : reasons.namesTooLong)
       return false
     }
     const isResuming = this.format.positions && position !== undefined
     const since = isResuming ? parsePosition(position) : null
     // Counts for `channelsPerConnection` while Redis confirms.
     this.#channels.set(name, null)
+    this.#nameBytes += nameBytes
     let isTooLate = false
     try {
+      if (!hub.holds(name) && !(await newNames.turn(this))) {
+        this.#drop(name)
+        this.#client.send({ __type: 'serverError', channel: name, reason: reasons.tooManyNewChannels })
+        return false
+      }
+      if (this.isClosed) return false
       await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (result) => {
         isTooLate = this.isClosed || isTaken()
         if (isTooLate) return
@@ -215,13 +227,14 @@ export class Subscriptions implements Subscriber, BacklogReader {
       })
       if (isTooLate) {
         hub.unsubscribe(this, name)
-        this.#channels.delete(name)
+        this.#drop(name)
       }
       return isTooLate && !this.isClosed
     } catch (error) {
       hub.unsubscribe(this, name)
-      this.#channels.delete(name)
+      this.#drop(name)
       if (error instanceof ChannelRefused) this.#refuse(name, reasons.channelRefused)
+      else if (error instanceof NodeFull) this.#refuse(name, reasons.nodeFull)
       else if (error instanceof BroadcasterError) {
         this.#client.send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
       } else throw error
@@ -256,6 +269,10 @@ export class Subscriptions implements Subscriber, BacklogReader {
       textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)),
     )
     if (this.#isFull) this.#lag()
+  }
+
+  #drop(name: string): void {
+    if (this.#channels.delete(name)) this.#nameBytes -= Buffer.byteLength(name)
   }
 
   #refuse(channel: string, reason: string): void {

@@ -1,0 +1,26 @@
+import type { Backend } from '../backends/backend.ts'
+import type { Compression } from '../channels/frames.ts'
+import type { ControlCodec } from '../control/codec.ts'
+import type { LogLimits } from '../channels/log.ts'
+import type { Logger } from '../logger.ts'
+
+export interface HubOptions {
+  readonly backend: Backend
+  readonly logger: Logger
+  readonly codec: ControlCodec
+  readonly controlChannel: string
+  readonly controlNamespace: string
+  /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
+  readonly recovery: boolean
+  /** The maximum size of a body that is delivered, in bytes. */
+  readonly maxPublishedBytes: number
+  readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }
+  /** How messages are compressed for clients that accept it; `null` disables compression. */
+  readonly compression: Compression | null
+  /** The maximum number of bytes of logs that are in flight between this node and other nodes. */
+  readonly backfillBytes: number
+  /** How long a channel without subscribers is retained for clients that come back. */
+  readonly retentionMs: number
+  /** The maximum number of channels of this node. */
+  readonly maxChannels: number
+}

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest'
+import { LongPollPeer } from '../support/longPollPeer.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { startServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+
+const sentByRedis = async (redis: TestRedis) =>
+  Number(/total_net_output_bytes:(\d+)/.exec(await redis.cli('INFO', 'stats'))![1])
+
+const REQUESTS = 10
+
+describe('a request on a long-poll session with 60 KB of names', () => {
+  it('reads the names from Redis only if it is a poll', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(
+      await startServer({ redis: redis.url, pollTime: 0, limits: { channelsPerConnection: 300 } }),
+    )
+    const alice = new LongPollPeer(server)
+    await alice.auth({ __v: 1 })
+    const names = Array.from({ length: 300 }, (_, i) => `${i}`.padEnd(200, 'x'))
+    for (let i = 0; i < names.length; i += 50) {
+      await Promise.all(names.slice(i, i + 50).map((name) => alice.subscribe(name)))
+    }
+    const bytesOf = async (message: object) => {
+      const before = await sentByRedis(redis)
+      for (let i = 0; i < REQUESTS; i++) expect((await alice.post(message)).status).toBe(200)
+      return ((await sentByRedis(redis)) - before) / REQUESTS
+    }
+    for (const message of [
+      { __type: 'ping' },
+      { __type: 'auth' },
+      { __type: 'no such type' },
+      { __type: 'subscribe' },
+      { __type: 'subscribe', channel: names[0] },
+      { __type: 'subscribe', channel: 'x'.repeat(600) },
+      { __type: 'subscribe', channel: 'one too many' },
+      { __type: 'unsubscribe', channel: 'not subscribed' },
+    ]) {
+      expect(await bytesOf(message), JSON.stringify(message).slice(0, 80)).toBeLessThan(2000)
+    }
+    await server.publish(names[0]!, 'hello')
+    const before = await sentByRedis(redis)
+    expect((await alice.poll()).messages).toMatchObject([{ body: 'hello' }])
+    expect((await sentByRedis(redis)) - before).toBeGreaterThan(60_000)
+  })
+})
+
+describe.each(['memory', 'Redis'] as const)('L9: a session in %s', (kind) => {
+  it('lives on after every kind of request, and not without', async () => {
+    const redis = kind === 'Redis' && tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis && redis.url, timeout: 3000 }))
+    const requests: object[] = [
+      { __type: 'ping' },
+      { __type: 'auth' },
+      { __type: 'no such type' },
+      { __type: 'subscribe' },
+      { __type: 'subscribe', channel: channelName() },
+      { __type: 'subscribe', channel: 'x'.repeat(600) },
+      { __type: 'unsubscribe', channel: channelName() },
+    ]
+    const quiet = new LongPollPeer(server)
+    await quiet.auth()
+    const begun = Date.now()
+    await Promise.all(
+      requests.map(async (request) => {
+        const peer = new LongPollPeer(server)
+        await peer.auth()
+        // Longer than a session lives: 4 s.
+        while (Date.now() - begun < 6000) await peer.post(request)
+        expect(await peer.post({ __type: 'ping' }), JSON.stringify(request)).toMatchObject({ status: 200 })
+      }),
+    )
+    expect((await quiet.post({ __type: 'ping' })).status).toBe(401)
+    expect((await server.broadcaster.stats()).connections).toBe(requests.length)
+  })
+})
+
+describe.each(['memory', 'Redis'] as const)('limits.connections: sessions in %s', (kind) => {
+  it('are no more than that, on all nodes together, and one that ends makes room', async () => {
+    const redis = kind === 'Redis' && tidy(await startRedis())
+    const options = { redis: redis && redis.url, limits: { connections: 2 } }
+    const server = tidy(await startServer({ ...options, canConnect: ({ user }) => ({ user }) }))
+    const other = redis ? tidy(await startServer(options)) : server
+    await new LongPollPeer(server).auth({ user: 'alice' })
+    await new LongPollPeer(other).auth({ user: 'bob' })
+    for (const node of [server, other]) {
+      expect(await new LongPollPeer(node).post({ __type: 'auth' })).toMatchObject({
+        status: 503,
+        messages: [{ __type: 'serverError', reason: 'Node is full or draining' }],
+      })
+    }
+    expect((await server.broadcaster.stats()).connections, 'nothing was made').toBe(2)
+    await server.broadcaster.disconnect({ user: 'alice' })
+    expect((await new LongPollPeer(server).post({ __type: 'auth' })).status).toBe(200)
+    expect((await new LongPollPeer(server).post({ __type: 'auth' })).status).toBe(503)
+  })
+})
