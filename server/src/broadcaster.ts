@@ -47,18 +47,18 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    */
   attach(server: AttachableServer): void
   /**
-   * Disconnects, on every node, all clients whose context contains everything that `match` has, for example `{ user: 5
-   * }`. Both are compared as JSON: nested objects by the keys that `match` has, lists item by item. `'everyone'`
-   * selects every client, with or without a context. A disconnected WebSocket client does not reconnect by itself. The
-   * session of a long-poll client ends, and `canConnect` decides when the client requests a new session.
+   * Disconnects, on every node, all clients whose context contains everything that `match` has. Example: `{ user: 5 }`.
+   * Both are compared as JSON: nested objects by the keys that `match` has, lists item by item. `'everyone'` selects
+   * every client, with or without a context. A disconnected WebSocket client does not reconnect by itself. The session
+   * of a long-poll client ends, and `canConnect` decides when the client requests a new session.
    *
-   * @throws {BroadcasterError} `invalidOption`, if `match` is empty, or contains a value that JSON would omit: `{ user:
-   * undefined }`
+   * @throws {BroadcasterError} `invalidOption`, if `match` is empty, or contains a value that JSON would omit:
+   * `{ user: undefined }`
    */
   disconnect(match: object | 'everyone'): Promise<void>
   /**
-   * Unsubscribes, on every node, all clients whose context contains everything that `match` has from a channel. The
-   * context is compared as for {@link disconnect}.
+   * Unsubscribes clients from a channel, on every node: all clients whose context contains everything that `match` has.
+   * The context is compared as for {@link disconnect}.
    *
    * @throws {BroadcasterError} `invalidOption`
    */

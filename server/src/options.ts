@@ -54,20 +54,20 @@ export interface BroadcasterOptions<C extends object = Context> {
     context: NoInfer<C>,
   ) => boolean | Promise<boolean>
   /**
-   * The browser origins that may connect, on both transports. It is a list such as `['https://app.example',
-   * /^https:\/\/[\w-]+\.app\.example$/]`, or a sync or async function that is called for every request. It also enables
-   * CORS for long-poll. A RegExp is matched against the origin as the browser sends it: begin it with `^` and end it
-   * with `$`. With a list, requests without an `Origin` header are allowed, because they do not come from a browser. A
-   * refused origin is logged, with what would allow it.
+   * The browser origins that may connect, on both transports. It is a list such as
+   * `['https://app.example', /^https:\/\/[\w-]+\.app\.example$/]`, or a sync or async function that is called for every
+   * request. It also enables CORS for long-poll. A RegExp is matched against the origin as the browser sends it: begin
+   * it with `^` and end it with `$`. With a list, requests without an `Origin` header are allowed, because they do not
+   * come from a browser. A refused origin is logged, with what would allow it.
    *
    * @default the same origin only
    */
   checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>)
   /**
-   * The address under which `limits.connectionsPerAddress` counts the client, for example `(req) =>
-   * req.get('cf-connecting-ip') ?? null`. With `null` the client is not counted, and its requests have no limit until
-   * it has authenticated. If the function throws or returns anything else, this is logged once, and `req.ip` is used.
-   * An IPv6 address counts by its first 64 bits.
+   * The address under which `limits.connectionsPerAddress` counts the client, for example
+   * `(req) => req.get('cf-connecting-ip') ?? null`. With `null` the client is not counted, and its requests have no limit
+   * until it has authenticated. If the function throws or returns anything else, this is logged once, and `req.ip` is
+   * used. An IPv6 address counts by its first 64 bits.
    *
    * @default `req.ip`, which follows Express' `trust proxy`
    */
