@@ -172,8 +172,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a subscription that is confirmed when its client has left stays',
     file: 'server/src/websocket/subscriptions.ts',
-    find: '        hub.unsubscribe(this, name)\n        this.#channels.delete(name)\n      }',
-    replace: '        this.#channels.delete(name)\n      }',
+    find: '        hub.unsubscribe(this, name)\n        this.#drop(name)\n      }',
+    replace: '        this.#drop(name)\n      }',
   },
   {
     name: 'a session of the base that moved goes on behind what the new node has no room for, though another node kept it',
@@ -191,7 +191,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the broker is not told that a channel is not wanted any more',
     file: 'server/src/hub/hub.ts',
-    find: '    this.#membership.leave(gone)\n',
+    find: '    this.#membership.leave(channels)\n',
     replace: '',
   },
   {

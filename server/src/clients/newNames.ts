@@ -1,19 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** A request does not wait longer than this for its turn, in ms. */
+/** The maximum time that a request waits for its turn, in ms. */
 const LONGEST_WAIT_MS = 5000
 
 interface Budget {
-  /** Names that may come at once; below 0, as many requests wait. */
+  /** The number of tokens in the bucket. A negative number is the number of requests that wait. */
   names: number
-  /** When that was so, in ms since the process started. */
+  /** The time of that number, in ms since the process started. */
   at: number
 }
 
 /**
- * How fast one client may make this node join channels that it does not hold yet: each is a subscription at the broker that
- * outlives the client's own by the retention time. A token bucket for each client; one that is full is not kept.
+ * Limits the rate at which one client can make this node join channels that it does not hold yet. Each new channel is a
+ * subscription at the broker, and outlives the client's own subscription by the retention time. Each client has a token
+ * bucket. A full bucket is not stored.
  */
 export class NewNames {
   readonly #perSecond: number
@@ -25,7 +26,9 @@ export class NewNames {
     this.#burst = burst
   }
 
-  /** Resolves when it is the client's turn for one more name; with false at once, if that would take too long. */
+  /**
+   * Resolves when it is the client's turn for one more name. Resolves at once with false if that would take too long.
+   */
   async turn(client: unknown): Promise<boolean> {
     if (this.#perSecond === Infinity || this.#burst === Infinity) return true
     const waitMs = this.#take(client)
@@ -34,12 +37,12 @@ export class NewNames {
     return true
   }
 
-  /** The client has gone for good. */
+  /** The client has left for good. */
   forget(client: unknown): void {
     this.#budgets.delete(client)
   }
 
-  /** To be called now and then: lets go of the budgets that are full. */
+  /** Removes the buckets that are full. Must be called periodically. */
   sweep(): void {
     const now = uptimeMs()
     for (const [client, budget] of this.#budgets) {

@@ -27,7 +27,7 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
     const part = typeof data === 'string' ? Buffer.from(data, req.readableEncoding ?? 'utf8') : data
     bytes += part.length
     parts.push(part)
-    // Only a poll may be larger than a message, and its type comes before its positions.
+    // Only a poll may be larger than a message. Its type comes before its positions, so it is in the first bytes.
     if (bytes > maxBytes && Buffer.concat(parts).includes('"poll"')) maxBytes = limits.poll
     if (bytes > maxBytes) giveUp(413)
   }
@@ -58,7 +58,7 @@ function parsedBefore(req: Request, limits: BodyLimits): Body {
   return limits.isOver(announcedBytes(req), parsed) ? 413 : parsed
 }
 
-/** The length that the client has announced, or 0. */
+/** The value of `Content-Length`, or 0. */
 function announcedBytes({ headers }: Request): number {
   return Number(headers['content-length'] ?? 0)
 }

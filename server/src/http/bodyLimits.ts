@@ -3,14 +3,17 @@ import { constants } from 'node:buffer'
 import { ENVELOPE_BYTES } from '../clients/access.ts'
 import type { Limits } from '../options.ts'
 
-/** JSON may write every byte of a name as an escape: `\u0000`. */
+/** The maximum size of one byte of a name in JSON: an escape such as `\u0000`. */
 const BYTES_OF_ESCAPE = 6
-/** A position has 64 characters at most; around it are quotes, a colon and a comma. */
+/** The maximum size of a position in a poll: up to 64 characters, with quotes, a colon and a comma. */
 const BYTES_OF_POSITION = 72
 
-/** Bytes that a long-poll request may have. A poll names every channel of its client, however many it may have. */
+/**
+ * The size limits of long-poll requests. A poll names every channel of its client, so its limit depends on the maximum
+ * number of channels.
+ */
 export class BodyLimits {
-  /** Every message, on both transports. */
+  /** The limit for every message, on both transports. */
   readonly message: number
   readonly poll: number
 
@@ -21,14 +24,14 @@ export class BodyLimits {
     this.poll = finite(Math.max(messageBytes, pollBytes))
   }
 
-  /** Whether that is too much for what the body turned out to be. */
+  /** Whether a body of this size exceeds the limit for its type. */
   isOver(bytes: number, parsed: Parsed): boolean {
     const isPoll = parsed.kind === 'message' && parsed.message.__type === 'poll'
     return bytes > (isPoll ? this.poll : this.message)
   }
 }
 
-/** What a message can be at most in any case: Node makes no text of more, and `ws` counts in 32 bits. */
+/** The limit, reduced to the maximum length of a string in Node. `ws` also stores the limit in 32 bits. */
 function finite(limit: number): number {
   return Math.min(limit, constants.MAX_STRING_LENGTH)
 }

@@ -1,14 +1,17 @@
 import type { Channel } from '../channels/channel.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** Looking through all channels takes milliseconds where they are many: not for every client that asks for one more. */
+/**
+ * The minimum interval between two searches. A search over many channels takes milliseconds, so it is not done for
+ * every new channel.
+ */
 const SEARCH_INTERVAL_MS = 100
-/** Channels that one search lets go, as a share of the limit: the next ones need no search. */
+/** The number of channels that one search removes, as a share of the limit. Later requests then need no search. */
 const SHARE = 0.01
 
 /**
- * Keeps a node within its limit of channels. Where there is no room for another one, those that nobody listens to any more
- * are let go before their time, those first that have been idle longest.
+ * Keeps a node within its limit of channels. If the limit is reached, idle channels are removed before their retention
+ * time is over, beginning with those that have been idle longest.
  */
 export class Room {
   readonly #channels: ReadonlyMap<string, Channel>
