@@ -87,7 +87,7 @@ export class Access {
   }
 }
 
-/** What a request may have beside the application's part of it: the reserved keys. */
+/** The maximum size of the reserved keys of a request, which come in addition to the application's part. */
 export const ENVELOPE_BYTES = 4096
 
 /**
