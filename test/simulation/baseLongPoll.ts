@@ -9,8 +9,6 @@ type Outcome = readonly ServerMessage[] | null | 'expired'
 
 /** Longer than any session lives. */
 const SESSION_MS = 15_000
-/** A session that has not polled for that long, and lives since it asked for something else, may have lost the node that kept what it lacks. */
-const KEPT_MS = 5000
 
 /**
  * A client of the original over long-poll: knows no positions; a poll that fails is sent again with the same `seq`.
@@ -24,7 +22,6 @@ export class BaseLongPollClient implements Actor {
   readonly #pace: Pace
   readonly #timeoutMs: number
   readonly #canRunOver: boolean
-  #lastPollAt = 0
   readonly #wanted = new Set<string>()
   readonly #records = new Map<string, Record>()
   /** Channels that a request is out for. */
@@ -96,14 +93,12 @@ export class BaseLongPollClient implements Actor {
   async #poll(token: string): Promise<void> {
     await this.#pause(Math.max(0, this.#awayUntil - Date.now()))
     const startedAt = Date.now()
-    const mayHaveRunOver = this.#canRunOver || startedAt - this.#lastPollAt > KEPT_MS
-    this.#lastPollAt = startedAt
     const stale = [...this.#stale]
     const answers = await this.#request({ __type: 'poll', seq: String(this.#seq), __token: token }, token)
     if (this.#token !== token || answers === 'expired') return
     if (answers === null) return this.#pause(this.#network.world.random.between(0, 500))
     this.#seq += 1
-    for (const message of answers) this.#receive(message, mayHaveRunOver)
+    for (const message of answers) this.#receive(message)
     for (const channel of stale) {
       this.#stale.delete(channel)
       void this.#sync(channel)
@@ -111,7 +106,7 @@ export class BaseLongPollClient implements Actor {
     if (answers.length === 0 && Date.now() - startedAt < 50) await this.#pause(250)
   }
 
-  #receive(message: ServerMessage, mayHaveRunOver: boolean): void {
+  #receive(message: ServerMessage): void {
     if (message.__type !== 'message') {
       this.#network.world.fail(this.name, `was sent ${message.__type}`)
       return
@@ -120,7 +115,7 @@ export class BaseLongPollClient implements Actor {
     if (message.position !== undefined)
       this.#network.world.fail(this.name, 'a position for a client of the base')
     if (record !== undefined) {
-      if (mayHaveRunOver) record.gap()
+      if (this.#canRunOver) record.gap()
       return record.message(message.body)
     }
     if (!this.#stale.has(message.channel) && !this.#busy.has(message.channel)) {
