@@ -183,6 +183,13 @@ export const mutations: readonly Mutation[] = [
     profile: 'many nodes',
   },
   {
+    name: 'a request that is still at work when its session ends retains the channel for ever',
+    file: 'server/src/channels/undelivered.ts',
+    find: 'if (this.#isReleased) return\n',
+    replace: '',
+    profile: 'broker restarts',
+  },
+  {
     name: 'a channel that is found when its poll has ended stays watched',
     file: 'server/src/longpoll/poll.ts',
     find: '      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)\n',

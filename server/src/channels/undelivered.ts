@@ -64,6 +64,7 @@ export class SessionReader implements Reader {
   /** Whether the client speaks the base protocol, without the additions. */
   isOfBase = false
   readonly #places = new Map<Channel, Position>()
+  #isReleased = false
 
   placeIn(channel: Channel): Position | null {
     return this.#places.get(channel) ?? null
@@ -71,6 +72,8 @@ export class SessionReader implements Reader {
 
   /** The session has received every message of the channel up to `place`. Later messages are retained. */
   keep(channel: Channel, place: Position): void {
+    // A request that is still at work when its session ends must not retain the channel: nobody would release it.
+    if (this.#isReleased) return
     this.#places.set(channel, place)
     channel.addReader(this, place)
   }
@@ -85,6 +88,7 @@ export class SessionReader implements Reader {
   }
 
   release(): void {
+    this.#isReleased = true
     for (const channel of this.#places.keys()) this.#drop(channel)
   }
 
