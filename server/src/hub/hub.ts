@@ -124,7 +124,8 @@ export class Hub {
    * The reason why a connected broker cannot do everything that is needed, as a short text; `null` if there is none.
    */
   get trouble(): string | null {
-    return this.#options.backend.trouble
+    // No channel can be joined without a beacon. After a refusal the next attempt comes later than the backend's own check.
+    return this.#options.backend.trouble ?? (this.#beacons.isRefused ? 'Redis refused a beacon' : null)
   }
 
   /** Resolves when messages are received. */
