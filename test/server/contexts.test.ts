@@ -179,7 +179,12 @@ describe.each(transports)('the context over %s', (transport) => {
 
   it('A3: auth data nested too deeply to be written again are refused, and nothing is logged', async () => {
     let asked = 0
-    const server = tidy(await startServer({ limits: { authBytes: 200_000 }, canConnect: () => ++asked > 0 }))
+    const server = tidy(
+      await startServer({
+        limits: { messageBytes: 200_000, authBytes: 200_000 },
+        canConnect: () => ++asked > 0,
+      }),
+    )
     const alice = await connect(server, { transport })
     await alice.send(`{"__type":"auth","deep":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
     expect(await alice.next()).toEqual({ __type: 'authError', reason: 'Auth too large' })

@@ -94,14 +94,21 @@ const forgeries: Forgery[] = [
   ],
   ['beacon', ({ beacon }) => ({ n: beacon + 3_600_000 * 1024 })],
   ['beacon', ({ beacon }) => ({ n: beacon + 1 })],
-  ['fetch', ({ channel, position }) => ({ id: 1, node: 'evil', ranges: [[channel, position, position]] })],
-  ['heads', ({ channel, position }) => ({ id: 1, node: 'evil', channels: [[channel, position]] })],
+  ['where', ({ channel, position }) => ({ id: 1, node: 'evil', channels: [[channel, position]] })],
+  ['whereIs', () => ({ id: 1, node: 'evil', channels: [[0, '0.0', '0.0']] }), true],
   [
-    'fetched',
-    () => ({ id: 1, node: 'evil', range: 0, entries: [['0.0', '"forged"', 0]], isLast: true }),
+    'getPage',
+    ({ channel, position }) => ({
+      id: 1,
+      node: 'evil',
+      channel,
+      after: position,
+      before: position,
+      bytes: 1000,
+    }),
     true,
   ],
-  ['headsAre', () => ({ id: 1, heads: ['0.0'] }), true],
+  ['page', () => ({ id: 1, start: '0.0', count: 1, needs: 0, entries: [['0.1', 'forged', 0]] }), true],
 ]
 
 describe('with a secret', () => {

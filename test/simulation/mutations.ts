@@ -108,15 +108,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the first page counts as all of them',
     file: 'server/src/cluster/backfills.ts',
-    find: 'if (log.covers(waiter.since)) waiter',
-    replace: 'if (log.covers(waiter.since) || log.size > 0) waiter',
-  },
-  {
-    name: 'a page is put before a log that has lost its beginning meanwhile',
-    file: 'server/src/cluster/backfills.ts',
-    find: "if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')",
-    replace: '',
-    profile: 'slow readers',
+    find: 'log.prepend(missing, start, reasonFor(channel))',
+    replace:
+      'log.prepend(missing, [...backfill.waiters].map(({ since }) => since).sort(comparePositions)[0] ?? start, reasonFor(channel))',
   },
   {
     name: 'nobody waits for the answers of the other nodes',
@@ -129,12 +123,6 @@ export const mutations: readonly Mutation[] = [
     file: 'server/src/cluster/whereabouts.ts',
     find: 'filter((_, i) => (counts[i] ?? 0) > 1)',
     replace: 'filter((_, i) => (counts[i] ?? 0) > 2)',
-  },
-  {
-    name: 'what the other nodes have is refused to those who come soon after',
-    file: 'server/src/cluster/backfills.ts',
-    find: '(known.start === null || comparePositions(since, known.start) < 0)',
-    replace: 'true',
   },
   {
     name: 'the hole that a broken connection left counts as filled',
@@ -280,13 +268,6 @@ export const mutations: readonly Mutation[] = [
     file: 'server/src/longpoll/poll.ts',
     find: 'keep(channel, from)',
     replace: 'keep(channel, this.#host.hub.headOf(channel))',
-    profile: 'slow readers',
-  },
-  {
-    name: 'a session that comes from another node is not asked for there when its channel has run over here',
-    file: 'server/src/cluster/recovery.ts',
-    find: '(log.isTrimmed && !isSession) || hasAskedNodes',
-    replace: 'log.isTrimmed || hasAskedNodes',
     profile: 'slow readers',
   },
   {
