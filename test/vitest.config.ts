@@ -21,8 +21,9 @@ export default defineConfig({
     resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
   },
   test: {
-    // Most tests wait most of the time, so there are more workers than cores; many more would starve each other.
-    maxWorkers: 3,
+    // Most tests wait most of the time, so there are more workers than cores; many more would starve each other. CI has
+    // time, and an unknown machine.
+    maxWorkers: process.env['CI'] ? 2 : 3,
     sequence: { sequencer: SlowFirst },
     projects: [
       {
