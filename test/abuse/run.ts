@@ -1,0 +1,141 @@
+import type { TransportName } from '@broadcaster/client'
+import { startRedis } from '../support/redis.ts'
+import { sleep, until } from '../support/waiting.ts'
+import type { Counts } from './abusersMain.ts'
+import { Child } from './childProcess.ts'
+import { Honest } from './honest.ts'
+import { Publishing } from './publishing.ts'
+import type { Answer, Ask } from './serverMain.ts'
+
+export type AbuseOptions = {
+  /** How long the abuse goes on. */
+  readonly seconds: number
+  /** Only kinds whose name contains one of these; all of them if empty. */
+  readonly only: readonly string[]
+  readonly log?: (line: string) => void
+}
+
+/** What the process may have at most with every limit at its default, in bytes. docs/security.md states it. */
+export const MOST_RESIDENT_BYTES = 1024 * 1024 * 1024
+/** What there may be more afterwards: caches, and what the engine has compiled since. */
+const MARGIN_BYTES = 16 * 1024 * 1024
+/** All time limits are over by then, and what was kept for sessions and for clients that come back is gone. */
+const CALM_MS = 120_000
+const HONEST: readonly TransportName[] = [
+  ...Array.from({ length: 10 }, (): TransportName => 'websocket'),
+  ...Array.from({ length: 10 }, (): TransportName => 'longpoll'),
+]
+
+export type Report = {
+  readonly counts: Counts
+  readonly published: number
+  readonly deliveries: number
+  readonly latency: Readonly<Record<TransportName, { p50: number; p99: number; max: number }>>
+  readonly before: Answer
+  readonly during: Answer
+  readonly after: Answer
+  /** What did not hold, in words. */
+  readonly breaches: readonly string[]
+  readonly output: string
+}
+
+/** A server with every limit at its default, honest clients, and abusers at all of these limits at the same time. */
+export async function runAbuse(options: AbuseOptions): Promise<Report> {
+  const redis = await startRedis()
+  const server = new Child<Ask>('serverMain.ts', [redis.url])
+  const publishing = new Publishing(redis.url)
+  try {
+    const { port } = await server.answer<{ port: number }>('the server to listen')
+    return await abuse(options, server, port, publishing)
+  } finally {
+    publishing.close()
+    await server.stop()
+    await redis.stop()
+  }
+}
+
+async function abuse(
+  { seconds, only, log = () => {} }: AbuseOptions,
+  server: Child<Ask>,
+  port: number,
+  publishing: Publishing,
+): Promise<Report> {
+  const url = `http://127.0.0.1:${port}/live`
+  const honest = await Promise.all(HONEST.map((mode) => Honest.connect(url, mode)))
+  publishing.startHonest()
+  await sleep(1000)
+  const before = await server.ask<Answer>('measure')
+  publishing.startAbuse()
+  const abusers = new Child<'stop'>('abusersMain.ts', [JSON.stringify({ port, only })])
+  await abusers.answer('the abusers to start')
+  let during = before
+  for (const end = performance.now() + seconds * 1000; performance.now() < end && server.death === null;) {
+    await sleep(2000)
+    during = await server.ask<Answer>('stats')
+    log(progress(during))
+  }
+  const counts = await abusers.ask<Counts>('stop')
+  await abusers.stop()
+  publishing.stopHonest()
+  const breaches: string[] = []
+  await until(
+    'the honest clients to have everything',
+    () => honest.every(({ record }) => record.last >= publishing.last),
+    { ms: CALM_MS },
+  ).catch((error: Error) => breaches.push(error.message))
+  await Promise.all(honest.map((client) => client.stop()))
+  publishing.close()
+  const after = await calm(server, before, breaches)
+  for (const { record } of honest) {
+    const { jumps, gaps, duplicated, outOfOrder } = record.data
+    const wrong = jumps.length + gaps.length + duplicated.length + outOfOrder.length
+    if (wrong > 0)
+      breaches.push(`${record.client}: ${JSON.stringify({ jumps, gaps, duplicated, outOfOrder })}`)
+  }
+  if (during.peak > MOST_RESIDENT_BYTES) breaches.push(`The process had ${mib(during.peak)}`)
+  return {
+    counts,
+    published: publishing.last,
+    deliveries: honest.reduce((sum, { latencies }) => sum + latencies.length, 0),
+    latency: { websocket: latency(honest, 'websocket'), longpoll: latency(honest, 'longpoll') },
+    before,
+    during,
+    after,
+    breaches,
+    output: server.output,
+  }
+}
+
+/** Waits until the heap is back where it was. */
+async function calm(server: Child<Ask>, before: Answer, breaches: string[]): Promise<Answer> {
+  let after = before
+  const isBack = async () => {
+    after = await server.ask<Answer>('measure')
+    return (
+      after.memory.heap + after.memory.external <= before.memory.heap + before.memory.external + MARGIN_BYTES
+    )
+  }
+  await until('the memory to be back', isBack, { ms: CALM_MS, everyMs: 2000 }).catch((error: Error) =>
+    breaches.push(`${error.message}: ${mib(before.memory.heap)} -> ${mib(after.memory.heap)}`),
+  )
+  return after
+}
+
+function latency(honest: readonly Honest[], mode: TransportName): { p50: number; p99: number; max: number } {
+  const sorted = honest
+    .filter(({ record }) => record.client === mode)
+    .flatMap(({ latencies }) => latencies)
+    .sort((a, b) => a - b)
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+}
+
+function progress({ memory, peak, stats }: Answer): string {
+  const { webSockets, waitingPolls, lagging, channels, logBytes } = stats?.node ?? {}
+  const counted = JSON.stringify({ webSockets, waitingPolls, lagging, channels, logBytes })
+  return `heap ${mib(memory.heap)}, external ${mib(memory.external)}, resident ${mib(memory.resident)}, peak ${mib(peak)} ${counted}`
+}
+
+export function mib(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+}
