@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { defaultLimits } from '../../server/src/options.ts'
+import { defaultLimits } from '../../server/src/limits.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Logger } from '../logger.ts'
-import type { Limits } from '../options.ts'
+import type { Limits } from '../limits.ts'
 import { Addresses } from './addresses.ts'
 import { KnownSessions } from './knownSessions.ts'
 import { Refusals, type RefusalLevel } from './refusals.ts'

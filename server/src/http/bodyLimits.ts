@@ -1,7 +1,7 @@
 import type { Parsed } from '@broadcaster/protocol'
 import { constants } from 'node:buffer'
 import { ENVELOPE_BYTES } from '../clients/access.ts'
-import type { Limits } from '../options.ts'
+import type { Limits } from '../limits.ts'
 
 /** The maximum size of one byte of a name in JSON: an escape such as `\u0000`. */
 const BYTES_OF_ESCAPE = 6

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { BufferBudget } from './bufferBudget.ts'
 import type { Connection } from './connection.ts'
 import { isMatch, type Match } from '../input/match.ts'
-import type { Limits } from '../options.ts'
+import type { Limits } from '../limits.ts'
 
 /** How long a client takes to move: its reconnection is spread over a second. */
 const MOVING_MS = 2000

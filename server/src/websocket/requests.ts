@@ -1,6 +1,6 @@
 import type { BufferBudget } from './bufferBudget.ts'
 import type { Link } from './link.ts'
-import type { Limits } from '../options.ts'
+import type { Limits } from '../limits.ts'
 
 /** What may have left the network before a client that is not read any more feels it, in bytes. */
 const UNDER_WAY_BYTES = 64 * 1024
