@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import type { TransportName } from '@broadcaster/client'
+import { ChildProcess } from '../support/childProcess.ts'
 import { startRedis } from '../support/redis.ts'
 import { sleep, until } from '../support/waiting.ts'
 import type { Counts } from './abusersMain.ts'
-import { Child } from './childProcess.ts'
 import { Honest } from './honest.ts'
 import { Publishing } from './publishing.ts'
 import type { Answer, Ask } from './serverMain.ts'
@@ -42,10 +43,10 @@ export type Report = {
 /** A server with every limit at its default, honest clients, and abusers at all of these limits at the same time. */
 export async function runAbuse(options: AbuseOptions): Promise<Report> {
   const redis = await startRedis()
-  const server = new Child<Ask>('serverMain.ts', [redis.url])
+  const server = new ChildProcess<Ask>(join(import.meta.dirname, 'serverMain.ts'), [redis.url])
   const publishing = new Publishing(redis.url)
   try {
-    const { port } = await server.answer<{ port: number }>('the server to listen')
+    const { port } = await server.message<{ port: number }>('the server to listen')
     return await abuse(options, server, port, publishing)
   } finally {
     publishing.close()
@@ -56,7 +57,7 @@ export async function runAbuse(options: AbuseOptions): Promise<Report> {
 
 async function abuse(
   { seconds, only, log = () => {} }: AbuseOptions,
-  server: Child<Ask>,
+  server: ChildProcess<Ask>,
   port: number,
   publishing: Publishing,
 ): Promise<Report> {
@@ -66,8 +67,10 @@ async function abuse(
   await sleep(1000)
   const before = await server.ask<Answer>('measure')
   publishing.startAbuse()
-  const abusers = new Child<'stop'>('abusersMain.ts', [JSON.stringify({ port, only })])
-  await abusers.answer('the abusers to start')
+  const abusers = new ChildProcess<'stop'>(join(import.meta.dirname, 'abusersMain.ts'), [
+    JSON.stringify({ port, only }),
+  ])
+  await abusers.message('the abusers to start')
   let during = before
   for (const end = performance.now() + seconds * 1000; performance.now() < end && server.death === null;) {
     await sleep(2000)
@@ -107,7 +110,7 @@ async function abuse(
 }
 
 /** Waits until the heap is back where it was. */
-async function calm(server: Child<Ask>, before: Answer, breaches: string[]): Promise<Answer> {
+async function calm(server: ChildProcess<Ask>, before: Answer, breaches: string[]): Promise<Answer> {
   let after = before
   const isBack = async () => {
     after = await server.ask<Answer>('measure')

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import { broadcaster, type Stats } from '@broadcaster/server'
 import express from 'express'
+import { memory, memoryInUse, type Memory } from '../support/memory.ts'
 
-export type Memory = { readonly heap: number; readonly external: number; readonly resident: number }
 export type Ask = 'measure' | 'stats'
 export type Answer = { readonly memory: Memory; readonly peak: number; readonly stats: Stats | null }
 
@@ -30,17 +30,10 @@ process.on('disconnect', () => process.exit())
 process.send!({ port: (server.address() as AddressInfo).port })
 
 async function answer(ask: Ask): Promise<void> {
-  if (ask === 'measure') {
-    // Several times: the first collection frees what others hold weakly.
-    for (let i = 0; i < 5; i++) {
-      globalThis.gc!()
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-  const { heapUsed: heap, external, rss: resident } = process.memoryUsage()
+  const used = ask === 'measure' ? await memoryInUse() : memory()
   const stats = await live.stats().catch(() => null)
   const peak = process.resourceUsage().maxRSS * 1024
-  process.send!({ memory: { heap, external, resident }, peak, stats } satisfies Answer)
+  process.send!({ memory: used, peak, stats } satisfies Answer)
 }
 
 function log(fields: object, text?: string): void {

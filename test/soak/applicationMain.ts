@@ -1,4 +1,5 @@
 import type { Stats } from '@broadcaster/server'
+import { memoryInUse, type Memory } from '../support/memory.ts'
 import {
   startApplication,
   type ApplicationSetup,
@@ -20,8 +21,6 @@ export type Look = {
   readonly warnings: readonly string[]
   readonly logged: Readonly<Record<string, number>>
 }
-
-export type Memory = { readonly heap: number; readonly external: number; readonly resident: number }
 
 // A process that ends as any would: nothing here hears of an uncaught exception or an unhandled rejection.
 const application = await startApplication(JSON.parse(process.argv[2]!) as ApplicationSetup)
@@ -66,13 +65,7 @@ async function look(): Promise<Look> {
   }
 }
 
-/** Several times, since what one collection finds dead lets go of more only later: handles, weak references. */
 async function measure(): Promise<Memory> {
   application.forgetSessions()
-  for (let i = 0; i < 5; i++) {
-    globalThis.gc!()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  const { heapUsed, external, rss } = process.memoryUsage()
-  return { heap: heapUsed, external, resident: rss }
+  return memoryInUse()
 }

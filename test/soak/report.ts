@@ -1,4 +1,5 @@
-import type { Look, Memory } from './applicationMain.ts'
+import type { Memory } from '../support/memory.ts'
+import type { Look } from './applicationMain.ts'
 import type { AttackCounts, Attackers } from './attacker.ts'
 import type { HealthyClient, Visitor } from './healthy.ts'
 import type { Publishing } from './publishing.ts'

@@ -1,6 +1,6 @@
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/waiting.ts'
-import type { Memory } from './applicationMain.ts'
+import type { Memory } from '../support/memory.ts'
 import { ApplicationProcess } from './applicationProcess.ts'
 import { Attackers } from './attacker.ts'
 import type { AttackKind } from './attacks.ts'
