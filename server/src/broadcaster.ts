@@ -40,6 +40,13 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    * Redis itself.
    */
   publish(channel: string, body: unknown): Promise<void>
+  /**
+   * Counts clients and channels. It only reads, so it also works while Redis refuses writes. Other nodes cannot report
+   * their connections then: six seconds later they are no longer counted.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, if Redis is unavailable, for example before {@link ready}.
+   * `brokerRefused`, if Redis refuses to read. `closed`, after {@link close}.
+   */
   stats(): Promise<Stats>
   /**
    * Handles the WebSocket requests of a server that was not made by `app.listen`. A second call for the same server has

@@ -55,6 +55,11 @@ export function unconfirmed(): BroadcasterError {
   return new BroadcasterError('brokerUnavailable', 'Redis did not confirm in time')
 }
 
+/** The error for a call after `close()`. */
+export function closed(): BroadcasterError {
+  return new BroadcasterError('closed', 'The broadcaster has been closed')
+}
+
 /** Whether the broker is connected and refused the command. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof BroadcasterError && error.code === 'brokerRefused'

@@ -260,9 +260,7 @@ export class Node {
     const [others, sessions] = await Promise.all([
       this.#backend.connections(this.#hub.node),
       this.#backend.sessions.count(),
-    ]).catch((error: unknown) => {
-      throw BroadcasterError.from(error, 'brokerUnavailable')
-    })
+    ])
     const { localSubscriptions, ...channels } = this.#hub.stats()
     return {
       connections: this.#connections.authenticated + others + sessions,

@@ -17,6 +17,8 @@ type Trouble = {
   readonly end: (redis: TestRedis) => Promise<unknown>
   /** Whether Redis still publishes. */
   readonly publishes: boolean
+  /** Whether Redis refuses reads too, not only writes. */
+  readonly refusesReads?: boolean
   readonly args?: readonly string[]
 }
 
@@ -61,6 +63,7 @@ const troubles: Trouble[] = [
   {
     code: 'MASTERDOWN',
     publishes: true,
+    refusesReads: true,
     args: ['--replica-serve-stale-data', 'no'],
     begin: (redis) => redis.cli('REPLICAOF', '127.0.0.1', '1'),
     end: (redis) => redis.cli('REPLICAOF', 'NO', 'ONE'),
@@ -74,6 +77,7 @@ const troubles: Trouble[] = [
   {
     code: 'BUSY',
     publishes: false,
+    refusesReads: true,
     args: ['--busy-reply-threshold', '50'],
     begin: async (redis) => {
       redis.cli('EVAL', 'while true do end', '0').catch(() => {})
@@ -92,7 +96,28 @@ const isHealthy = (server: TestServer) =>
 const isUnhealthy = (server: TestServer) =>
   until('health 503', async () => (await health(server)).status === 503)
 
-describe.each(troubles)('a Redis that says $code', ({ code, args, begin, end, publishes }) => {
+describe.each(troubles)('a Redis that says $code', ({ code, args, begin, end, publishes, refusesReads }) => {
+  it('stats() counts if Redis refuses only writes, and rejects with our own error otherwise', async () => {
+    const redis = tidy(await startRedis(args === undefined ? {} : { args }))
+    const server = tidy(await startServer({ redis: redis.url }))
+    await signIn(server, { transport: 'websocket' })
+    await signIn(server, { transport: 'longpoll' })
+    // A node whose report has not expired, and one that is gone.
+    await redis.cli('SADD', 'bc:nodes', 'other', 'gone')
+    await redis.cli('SET', 'bc:connections:other', '5')
+    await begin(redis)
+    await isUnhealthy(server)
+    const stats = server.broadcaster.stats()
+    if (refusesReads) {
+      await expect(stats).rejects.toMatchObject({ name: 'BroadcasterError', code: 'brokerRefused' })
+    } else {
+      expect((await stats).connections).toBe(7)
+    }
+    await end(redis)
+    await isHealthy(server)
+    expect((await server.broadcaster.stats()).connections).toBe(7)
+  })
+
   it('S1: shows in health, is logged once, and live channels go on; when it is over, all is well', async () => {
     const redis = tidy(await startRedis(args === undefined ? {} : { args }))
     const cluster = tidy(await startNodes(2, { redis: redis.url }))

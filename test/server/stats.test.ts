@@ -1,10 +1,11 @@
+import { Cluster } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 import { waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { startNodeProcess } from '../support/nodeProcess.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
@@ -96,7 +97,10 @@ describe('stats of several nodes', () => {
     expect(await listed()).toBe(2)
     await doomed.stop('SIGKILL')
     await counted(server, 1)
-    expect(await listed(), 'the list of nodes does not grow with every one that ever was').toBe(1)
+    expect(await listed(), 'stats() only reads').toBe(2)
+    tidy(await startServer({ redis: redis.url }))
+    await until('a node that starts to remove those that are gone', async () => (await listed()) === 2)
+    expect(await redis.cli('SISMEMBER', 'bc:nodes', (await server.broadcaster.stats()).node.id)).toBe('1')
     await alice.close()
     await counted(server, 0)
   })
@@ -111,5 +115,63 @@ describe('stats of several nodes', () => {
     await alice.close()
     await bob.close()
     await counted(server, 0)
+  })
+})
+
+describe('stats() of a server that cannot ask Redis', () => {
+  const unavailable = { name: 'BroadcasterError', code: 'brokerUnavailable' }
+  const notReady = async (redis: string) => {
+    const server = tidy(await startServer({ redis }, { ready: false }))
+    // The test does not wait for it.
+    server.broadcaster.ready().catch(() => {})
+    return server
+  }
+
+  it('rejects with our own error before it is ready: nothing listens', async () => {
+    const server = await notReady(`redis://127.0.0.1:${await freePort()}`)
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(unavailable)
+  })
+
+  it('rejects with our own error before it is ready: nothing answers', async () => {
+    const redis = tidy(await startRedis())
+    redis.pause()
+    const server = await notReady(redis.url)
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(unavailable)
+  })
+
+  it('rejects with our own error before it is ready: the password is wrong', async () => {
+    const redis = tidy(await startRedis({ args: ['--requirepass', 'right'] }))
+    const server = await notReady(`redis://:wrong@127.0.0.1:${redis.port}`)
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(unavailable)
+  })
+
+  it('rejects with our own error before it is ready: a Cluster without nodes', async () => {
+    const options = { lazyConnect: true, redisOptions: { lazyConnect: true } }
+    const cluster = new Cluster([{ host: '127.0.0.1', port: await freePort() }], options)
+    const server = tidy(await startServer({ redis: cluster }, { ready: false }))
+    server.broadcaster.ready().catch(() => {})
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(unavailable)
+  })
+
+  it('rejects with our own error while Redis does not answer', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    redis.pause()
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(unavailable)
+    redis.resume()
+    await until('Redis to answer', () =>
+      server.broadcaster.stats().then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+
+  it.each(subjects)('rejects with "closed" after close(), %s', async (_, start) => {
+    const server = tidy(await start(tidy(await startRedis())))
+    await server.broadcaster.close()
+    const closed = { name: 'BroadcasterError', code: 'closed' }
+    await expect(server.broadcaster.stats()).rejects.toMatchObject(closed)
+    await expect(server.broadcaster.publish(channelName(), 'late')).rejects.toMatchObject(closed)
   })
 })

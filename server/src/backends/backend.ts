@@ -85,7 +85,11 @@ export interface Backend {
    * them.
    */
   report(node: string, connections: number, ttlMs: number): Promise<void>
-  /** The sum of the connections that all nodes except `node` have reported. */
+  /**
+   * The sum of the connections that all nodes except `node` have reported.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses to read
+   */
   connections(node: string): Promise<number>
   /** Removes this node from the list of nodes. */
   leave(node: string): Promise<void>

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { encodeControl } from '../control/control.ts'
-import { BroadcasterError } from '../errors.ts'
+import { closed } from '../errors.ts'
 import { makeBeacon, timeOfBeacon } from '../channels/position.ts'
 import { MemorySessions } from './memorySessions.ts'
 import { throughUtf8 } from '../input/text.ts'
@@ -42,7 +42,7 @@ export class MemoryBackend implements Backend {
   }
 
   async publish(channel: string, body: string | Buffer): Promise<number> {
-    if (this.#receiver === null) throw new BroadcasterError('closed', 'The broadcaster has been closed')
+    if (this.#receiver === null) throw closed()
     if (!this.#channels.has(channel)) return 0
     const text = typeof body === 'string' ? throughUtf8(body) : body.toString()
     // Not from within the caller's call: that may be a handler of ours.
@@ -65,6 +65,7 @@ export class MemoryBackend implements Backend {
   async report(): Promise<void> {}
 
   async connections(): Promise<number> {
+    if (this.#receiver === null) throw closed()
     return 0
   }
 

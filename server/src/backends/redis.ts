@@ -1,12 +1,12 @@
 import type { ControlCodec } from '../control/codec.ts'
-import { BroadcasterError } from '../errors.ts'
+import { BroadcasterError, closed } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 import { isInstance, loadIoredis } from './ioredis.ts'
 import { RedisBeacons } from './redisBeacons.ts'
 import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
-import { isDenied, isRefusal, isReply, troubleOf } from './redisReplies.ts'
+import { failure, isDenied, isRefusal, isReply } from './redisReplies.ts'
 import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
 import { RedisRevocations } from './redisRevocations.ts'
 import { RedisSessions } from './redisSessions.ts'
@@ -48,6 +48,11 @@ export class RedisBackend implements Backend {
   #refuse: (error: Error) => void = () => {}
   #checks: NodeJS.Timeout | null = null
   readonly #refusedChannels = new Set<string>()
+  /**
+   * Whether this node has removed nodes that are gone from the list of nodes. Once is enough: each node that was killed
+   * had started before, so the list does not grow.
+   */
+  #hasRemovedGone = false
   #isUp = false
   #isClosed = false
 
@@ -97,8 +102,9 @@ export class RedisBackend implements Backend {
   }
 
   get trouble(): string | null {
-    for (const [{ isReady }, { code }] of this.#troubles) {
-      if (isReady && code !== null) return `Redis says ${code}`
+    for (const [{ isReady, canWait }, { code }] of this.#troubles) {
+      // The trouble lasts while its connection is renewed, to find a new master.
+      if ((isReady || canWait) && code !== null) return `Redis says ${code}`
     }
     return null
   }
@@ -108,7 +114,7 @@ export class RedisBackend implements Backend {
     const refused = new Promise<never>((_, reject) => (this.#refuse = reject))
     const { redis, pubSub } = this.#options
     const Client = isInstance(redis) && isInstance(pubSub) ? null : await loadIoredis()
-    if (this.#isClosed) throw new BroadcasterError('closed', 'The broadcaster has been closed')
+    if (this.#isClosed) throw closed()
     for (const connection of this.#connections()) connection.connect(Client)
     this.#subscriber.client.on('message', (channel: string, body: string) => receiver.message(channel, body))
     this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
@@ -173,15 +179,19 @@ export class RedisBackend implements Backend {
       commands.set(this.#nodeKey(node), connections, 'PX', ttlMs),
       commands.sadd(this.#nodesKey, node),
     ])
+    if (this.#hasRemovedGone) return
+    const gone = (await this.#reports(node)).filter(([, count]) => count === null)
+    if (gone.length > 0) await commands.srem(this.#nodesKey, ...gone.map(([other]) => other))
+    this.#hasRemovedGone = true
   }
 
   async connections(node: string): Promise<number> {
-    const { commands } = this.#data
-    const others = (await commands.smembers(this.#nodesKey)).filter((other) => other !== node)
-    const counts = await Promise.all(others.map((other) => commands.get(this.#nodeKey(other))))
-    const gone = others.filter((_, i) => counts[i] === null)
-    if (gone.length > 0) await commands.srem(this.#nodesKey, ...gone)
-    return counts.reduce((sum, count) => sum + Number(count ?? 0), 0)
+    try {
+      const reports = await this.#reports(node)
+      return reports.reduce((sum, [, count]) => sum + Number(count ?? 0), 0)
+    } catch (error) {
+      throw failure(error)
+    }
   }
 
   async leave(node: string): Promise<void> {
@@ -293,6 +303,15 @@ export class RedisBackend implements Backend {
     throw new BroadcasterError('brokerRefused', text)
   }
 
+  /** The last report of each other node; `null` if it has expired. It only reads, also while Redis refuses writes. */
+  async #reports(node: string): Promise<(readonly [node: string, connections: string | null])[]> {
+    const { commands } = this.#data
+    const others = (await commands.smembers(this.#nodesKey)).filter((other) => other !== node)
+    return Promise.all(
+      others.map(async (other) => [other, await commands.get(this.#nodeKey(other))] as const),
+    )
+  }
+
   #nodeKey(node: string): string {
     return `${this.#options.controlNamespace}connections:${node}`
   }
@@ -331,9 +350,4 @@ class Outage {
     this.#logger.warn({ downMs: Date.now() - this.#since }, 'Redis is back')
     this.#since = null
   }
-}
-
-/** Converts an error to the two codes that callers distinguish: Redis refused the command, or Redis is unavailable. */
-function failure(error: unknown): BroadcasterError {
-  return BroadcasterError.from(error, troubleOf(error) === null ? 'brokerUnavailable' : 'brokerRefused')
 }

@@ -2,7 +2,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Socket } from 'node:net'
 import { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
-import { BroadcasterError } from '../errors.ts'
+import { BroadcasterError, closed } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
 import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
 import { isReply } from './redisReplies.ts'
@@ -90,6 +90,7 @@ export class RedisConnection {
    */
   #clusterSubscriber: Redis | null = null
   #healthTimer: NodeJS.Timeout | null = null
+  #isClosed = false
   /** `null` until ioredis is loaded. */
   #client: Redis | Cluster | null = null
 
@@ -183,6 +184,7 @@ export class RedisConnection {
   }
 
   close(): void {
+    this.#isClosed = true
     if (this.#healthTimer !== null) clearInterval(this.#healthTimer)
     this.#client?.disconnect()
     this.#nextReady.resolve()
@@ -201,6 +203,7 @@ export class RedisConnection {
   async #run(command: () => Promise<unknown>, mayRepeat: boolean): Promise<unknown> {
     for (let tries = 1; ; tries++) {
       if (!this.isReady) await this.#waitForNext()
+      if (this.#isClosed) throw closed()
       try {
         return await command()
       } catch (error) {

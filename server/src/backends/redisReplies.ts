@@ -1,3 +1,5 @@
+import { BroadcasterError } from '../errors.ts'
+
 /** Classifies the error replies of Redis. */
 
 /** Permanent refusals: passwords, users, permissions, databases. */
@@ -33,4 +35,9 @@ export function isDenied(error: unknown): boolean {
 export function troubleOf(error: unknown): string | null {
   if (!isReply(error)) return null
   return isDenied(error) ? 'NOPERM' : (TROUBLE.exec(error.message)?.[1] ?? null)
+}
+
+/** Converts an error to the two codes that callers distinguish: Redis refused the command, or Redis is unavailable. */
+export function failure(error: unknown): BroadcasterError {
+  return BroadcasterError.from(error, troubleOf(error) === null ? 'brokerUnavailable' : 'brokerRefused')
 }

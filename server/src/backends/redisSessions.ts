@@ -1,6 +1,7 @@
 import type { Position } from '@broadcaster/protocol'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 import type { Commands } from './redisConnection.ts'
+import { failure } from './redisReplies.ts'
 import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
 import {
   sessionLife,
@@ -122,7 +123,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async count(): Promise<number> {
-    return (await this.#run.count([this.#setKey])) as number
+    try {
+      return (await this.#run.count([this.#setKey])) as number
+    } catch (error) {
+      throw failure(error)
+    }
   }
 
   async *all(): AsyncIterable<readonly [string, SessionIdentity]> {

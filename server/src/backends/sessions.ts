@@ -132,7 +132,11 @@ export interface SessionStore {
   unsubscribe(id: string, channel: string): Promise<SessionUnsubscribed | null>
   /** Ends the session; returns its poll. */
   end(id: string): Promise<string | null>
-  /** How many sessions live, on all nodes together. */
+  /**
+   * How many sessions live, on all nodes together.
+   *
+   * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused`
+   */
   count(): Promise<number>
   /** All living sessions, a few at a time: each that is there from the call to the end of it, whatever clocks say. */
   all(): AsyncIterable<readonly [id: string, identity: SessionIdentity]>

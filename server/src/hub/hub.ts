@@ -7,7 +7,7 @@ import { channelStats, type ChannelStats } from './channelStats.ts'
 import type { ControlMessage } from '../control/control.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
-import { BroadcasterError, ChannelRefused, NodeFull, unconfirmed } from '../errors.ts'
+import { ChannelRefused, NodeFull, closed, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
 import type { Entry } from '../channels/log.ts'
 import { Membership } from '../cluster/membership.ts'
@@ -147,7 +147,7 @@ export class Hub {
     this.flush()
     this.#membership.down()
     this.#beacons.close()
-    this.#listening.reject(new BroadcasterError('closed', 'The broadcaster has been closed'))
+    this.#listening.reject(closed())
     await this.#options.backend.close()
   }
 
