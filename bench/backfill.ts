@@ -1,5 +1,5 @@
-// What it takes to bring back what clients missed from another node: how much of it comes back, how long event loops stand still,
-// and whether Redis cuts anybody off. Not a scenario of the bench, since no peer has anything to compare.
+// Measures the recovery of missed messages from another node: how many messages come back, how long event loops are blocked, and
+// whether Redis closes connections. It is not a scenario of the bench, because no peer can do this.
 //
 //   npx tsx --conditions=@broadcaster/source bench/backfill.ts                     all cases but the largest
 //   npx tsx --conditions=@broadcaster/source bench/backfill.ts "1,000 x 1 MiB"     one case
@@ -32,7 +32,7 @@ type Usage = { blockedMs: number; busyMs: number; rssMb: number }
 if (process.send === undefined) await main(process.argv[2])
 else await serve()
 
-/** A node in its own process, which says how long its event loop stood still. */
+/** A node in its own process. It reports how long its event loop was blocked. */
 async function serve(): Promise<void> {
   const live = broadcaster({
     redis: process.env['REDIS_URL']!,
@@ -51,7 +51,7 @@ async function serve(): Promise<void> {
       delay.reset()
       before = process.cpuUsage()
       busyMs = rss = 0
-      // On a machine that is shared a turn may take long because others have the core: CPU time between two ticks does not tell of them.
+      // On a shared machine, a turn may take long because other processes use the core. CPU time does not include them.
       setInterval(() => {
         const { user, system } = process.cpuUsage(before)
         before = process.cpuUsage()
@@ -75,7 +75,7 @@ async function main(only?: string): Promise<void> {
   console.table(rows)
 }
 
-/** One client comes to a node that holds nothing, with the positions of all channels; two other nodes hold them. */
+/** A client with the positions of all channels connects to a node that has no logs of them. Two other nodes have the logs. */
 async function run({ channels, messages }: Case): Promise<Record<string, string | number>> {
   const port = await freePort()
   const redisServer = spawn('redis-server', ['--port', String(port), '--save', '', '--dir', tmpdir()])
@@ -85,24 +85,24 @@ async function run({ channels, messages }: Case): Promise<Record<string, string 
   try {
     for (let i = 0; i < 3; i++) nodes.push(await startNode(port))
     const names = Array.from({ length: channels }, (_, i) => `channel ${i}`)
-    const places = new Map<string, string>()
+    const positions = new Map<string, string>()
     const holders = nodes.slice(0, 2)
     for (const holder of holders) {
       const answers = await subscribeAll(
         holder.port,
         names.map((channel) => ({ channel })),
       )
-      for (const { channel, position } of answers) places.set(channel, position!)
+      for (const { channel, position } of answers) positions.set(channel, position!)
     }
     for (let i = 0; i < messages; i++) {
       await Promise.all(names.map((channel) => redis.publish(channel, `${i}`.padEnd(MESSAGE_BYTES, '.'))))
     }
-    // Whatever came until now has been dealt with when this is answered.
+    // When this is answered, the nodes have processed everything that arrived before.
     for (const holder of holders) await subscribeAll(holder.port, [{ channel: 'last' }])
     const connections = await subscribersOf(redis)
     for (const { child } of nodes) child.send('start')
     const begin = performance.now()
-    const wanted = names.map((channel) => ({ channel, position: places.get(channel)! }))
+    const wanted = names.map((channel) => ({ channel, position: positions.get(channel)! }))
     const answers = await subscribeAll(nodes[2]!.port, wanted)
     const seconds = (performance.now() - begin) / 1000
     const usages: Usage[] = []
@@ -144,13 +144,13 @@ async function startNode(redisPort: number): Promise<{ child: ChildProcess; port
 
 type Answer = {
   channel: string
-  /** Missing where it could not be subscribed. */
+  /** Missing if the channel could not be subscribed. */
   position?: string
   recovered?: boolean
   messages?: unknown[]
 }
 
-/** One client subscribes to all of them at once, and goes: the node keeps them for a while. */
+/** A client subscribes to all channels at once, then disconnects. The node retains the channels for a while. */
 async function subscribeAll(
   port: number,
   wanted: readonly { channel: string; position?: string }[],
@@ -165,7 +165,7 @@ async function subscribeAll(
       if (message.__type === 'authOk') {
         for (const each of wanted) ask(each)
       } else if (message.__type === 'serverError') {
-        // There was no time for all of it: our client asks again, and the node goes on from there.
+        // The time was too short for all messages. As our client does, this asks again, and the node continues.
         ask(wanted.find(({ channel }) => channel === message.channel)!)
       } else if (message.channel !== undefined && message.__type !== 'message') {
         if (answers.push(message) === wanted.length) resolve()

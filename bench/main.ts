@@ -20,7 +20,7 @@ const help = `npm run bench -- [options]
   --full            all scenarios and peers, at full size and length
   --smoke           all scenarios and peers, so small that the figures mean nothing
   --report          write results/*.json, results/index.html and results/*.svg
-  --profile         run this kit's server with --cpu-prof, into profiles/, and say where its time went
+  --profile         run this kit's server with --cpu-prof, into profiles/, and print the functions with the most time
 `
 
 const { values } = parseArgs({
@@ -79,13 +79,13 @@ for (const [index, step] of steps.entries()) {
   if (steps[index + 1]?.scenario !== step.scenario) printScenario(step.scenario, samples, size)
 }
 if (values.report) {
-  // Only now: the charting library takes longer to load than a short run takes.
+  // It is imported here, because loading the charting library takes longer than a short run.
   const { writeReport } = await import('./report/report.ts')
   await writeReport(samples, size)
 }
 process.exit(failures === 0 ? 0 : 1)
 
-/** Fresh Redis, server and generator for each run, so that no run inherits anything. */
+/** Each run has a new Redis, server and generator, so that no run affects the next one. */
 async function run({ scenario, options, peer, round }: Step): Promise<Sample> {
   const redis = await startRedis()
   const pid = Number(/process_id:(\d+)/.exec(await redis.cli('INFO', 'server'))![1])
@@ -122,7 +122,7 @@ function profileFor(...parts: (string | number)[]): string {
   return directory
 }
 
-/** The names that were asked for, or an error that lists the ones there are. */
+/** Returns the wanted names. If one is unknown, exits with an error that lists the known ones. */
 function choose<Name extends string>(
   kind: string,
   wanted: readonly string[],

@@ -1,4 +1,4 @@
-/** The channels of a run. Names are equally long, so that all messages of a run are. */
+/** A channel of a run. All names have the same length, so all messages of a run have the same length. */
 export function channelName(index: number): string {
   return `news-${String(index).padStart(5, '0')}`
 }

@@ -2,32 +2,32 @@ import { channelName } from './channels.ts'
 
 /** One connection as a dialect sees it. */
 export type Speaker = {
-  /** The index of the channels it wants; most want one. */
+  /** The indexes of its channels. In most scenarios, it is one. */
   readonly channels: readonly number[]
-  /** The position to continue from, if the peer knows such a thing and the connection had one. */
+  /** The position from which to continue, if the peer has positions and the last connection had one. */
   readonly position: string | undefined
   send(text: string): void
-  /** A channel is subscribed. */
+  /** Called when a channel is subscribed. */
   ready(answer?: Subscribed): void
-  /** The peer told of missed messages. */
+  /** Called when the peer reports that messages were missed. */
   gap(): void
   fail(reason: string): void
 }
 
-/** What this kit says beside `subscribeOk`. */
+/** The fields of `subscribeOk` of this kit. */
 export type Subscribed = {
   readonly position?: string
   readonly recovered?: boolean
   readonly messages?: readonly (readonly [body: string, position: string])[]
 }
 
-/** What a peer expects to hear over WebSocket, and how a relayed message looks there. */
+/** How clients talk to a peer over WebSocket, and how they recognize a relayed message. */
 export type Dialect = {
   path(speaker: Speaker): string
   isMessage(chunk: Buffer, start: number): boolean
-  /** The handshake is done. */
+  /** Called after the handshake. */
   opened?(speaker: Speaker): void
-  /** A text frame that is no message. */
+  /** Called with each text frame that is not a relayed message. */
   heard(speaker: Speaker, text: string): void
 }
 
@@ -36,7 +36,7 @@ const byte = (character: string) => character.charCodeAt(0)
 /** This kit: PROTOCOL.md, with the additions. */
 const broadcaster: Dialect = {
   path: () => '/broadcast',
-  // {"__type":"message" is the only type that begins with m.
+  // Only the type `message` begins with m: {"__type":"message"
   isMessage: (chunk, start) => chunk[start + 11] === byte('m'),
   opened: (speaker) => speaker.send('{"__type":"auth","__v":1}'),
   heard(speaker, text) {
@@ -62,7 +62,7 @@ const broadcaster: Dialect = {
   },
 }
 
-/** Socket.IO 4 over WebSocket only: Engine.IO packets, Socket.IO packets within. */
+/** Socket.IO 4 over WebSocket only: Socket.IO packets inside Engine.IO packets. */
 const socketio: Dialect = {
   path: () => '/socket.io/?EIO=4&transport=websocket',
   isMessage: (chunk, start) => chunk[start] === byte('4') && chunk[start + 1] === byte('2'),
@@ -76,7 +76,7 @@ const socketio: Dialect = {
   },
 }
 
-/** The hand-written relays and the floors: the channel is in the URL, `ok` says that it is subscribed. */
+/** The hand-written relays and the floors: the channel is in the URL, and `ok` confirms the subscription. */
 const bare: Dialect = {
   path: (speaker) => `/?channel=${channelName(speaker.channels[0]!)}`,
   isMessage: (chunk, start) => chunk[start] === byte('{'),
@@ -86,7 +86,7 @@ const bare: Dialect = {
   },
 }
 
-/** nchan says nothing at all: a subscriber is one as soon as the handshake is done. */
+/** nchan sends no confirmation: a client is subscribed after the handshake. */
 const nchan: Dialect = {
   path: (speaker) => `/sub/${channelName(speaker.channels[0]!)}`,
   isMessage: () => true,

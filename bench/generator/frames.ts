@@ -1,28 +1,25 @@
-/**
- * What the generator needs to know of a frame. One handler serves all connections, so that reading a message allocates
- * nothing.
- */
+/** The callbacks of a `FrameReader`. All connections share one handler, so reading a message allocates nothing. */
 export type FrameHandler<T> = {
-  /** Whether the payload that begins at `start` is a relayed message; everything else is the peer's own talk. */
+  /** Whether the payload that begins at `start` is a relayed message. Other payloads are answers of the peer. */
   isMessage(chunk: Buffer, start: number): boolean
-  /** A whole message has come. `number` is the one that its publisher gave it, or -1 if it can't be seen. */
+  /** A whole message has arrived. `number` is its number from the publisher, or -1 if it can't be read. */
   message(connection: T, number: number): void
-  /** Before `message`, with what is there of the payload: at least its first `PEEK` bytes. */
+  /** Called before `message` with the part of the payload that has arrived. This is at least its first `PEEK` bytes. */
   payload?(connection: T, number: number, chunk: Buffer, start: number, end: number): void
   /**
-   * A whole compressed frame, where `wantsCompressed` says that somebody wants to look into it. Returns whether it is a message.
-   * All others are taken for messages.
+   * Called with a whole compressed frame if `wantsCompressed` is true. Returns whether it is a message. All other compressed
+   * frames count as messages.
    */
   compressed?(connection: T, payload: Buffer): boolean
   wantsCompressed?(connection: T): boolean
-  /** A whole frame of any other kind. */
+  /** Called with a whole frame of any other kind. */
   control(connection: T, opcode: number, text: string): void
 }
 
-/** The message's number must stand this near to the beginning of its payload. */
+/** The number of a message must be within this number of bytes from the beginning of its payload. */
 export const PEEK = 256
 
-/** Bodies carry their number as `@` and eight digits; nothing else that a peer sends contains an `@`. */
+/** A body contains its number as `@` and eight digits. Nothing else that a peer sends contains an `@`. */
 const MARK = 0x40
 const DIGITS = 8
 
@@ -30,19 +27,19 @@ const TEXT = 1
 const BINARY = 2
 
 /**
- * Reads the WebSocket frames of one connection from chunks that are overwritten after each call. A message is looked at
- * in place: its header, one byte that tells what it is, and the eight digits of its number. Only what a chunk cuts in two is
- * copied, and of a large message not even that.
+ * Reads the WebSocket frames of one connection from chunks that are overwritten after each call. It reads a message in
+ * place: the header, one byte that tells its type, and the eight digits of its number. It copies only the beginning of a frame
+ * of which a chunk has too little. The rest of a large message is only counted.
  */
 export class FrameReader<T> {
   readonly #connection: T
   readonly #handler: FrameHandler<T>
-  /** The beginning of a frame, too little of it to know what it is. */
+  /** The beginning of a frame, if there is too little of it to read it. */
   #carry: Buffer | null = null
-  /** How much of a message is still to come, and which one it is. */
+  /** How many bytes of the current message are missing, and its number. */
   #rest = 0
   #number = -1
-  /** Where the mark was in the message before. */
+  /** The offset of the mark in the last message. It usually is the same in the next one. */
   #markAt = 0
 
   constructor(connection: T, handler: FrameHandler<T>) {
@@ -72,7 +69,7 @@ export class FrameReader<T> {
     }
   }
 
-  /** Reads the frame at `at`; returns where the next begins, or -1 if too little of it is there. */
+  /** Reads the frame at `at`. Returns the offset of the next one, or -1 if there is too little of it. */
   #frame(chunk: Buffer, at: number, length: number): number {
     if (length - at < 2) return -1
     const first = chunk[at]!
@@ -142,7 +139,7 @@ export function formatNumber(number: number): string {
   return `@${String(number).padStart(DIGITS, '0')}`
 }
 
-/** A client's text frame. Its mask is zero, which RFC 6455 allows and which leaves the payload as it is. */
+/** A client's text frame. Its mask is zero, so the payload is unchanged. RFC 6455 allows this. */
 export function clientFrame(text: string, opcode = TEXT): Buffer {
   const payload = Buffer.from(text)
   if (payload.length > 0xffff) throw new Error(`The generator sends no frames of ${payload.length} bytes.`)

@@ -7,11 +7,11 @@ export type OpenOptions = {
   readonly port: number
   readonly dialect: DialectName
   readonly connections: number
-  /** How many different channels there are; they are dealt out in turn. */
+  /** The number of different channels. Connections get them in turn. */
   readonly channels: number
-  /** How many of them each connection wants. */
+  /** The number of channels of each connection. */
   readonly channelsEach?: number
-  /** How many connections may be on their way at the same time. */
+  /** How many connections are opened at the same time. */
   readonly inFlight?: number
   readonly extensions?: string
   /** Remember positions, so that `reopen` can continue from them. */
@@ -19,7 +19,7 @@ export type OpenOptions = {
 }
 
 export type Reopened = {
-  /** From the first connection attempt to the last subscription, and the connections' own times. */
+  /** From the first connection attempt to the last subscription. The other times are percentiles of the connections. */
   readonly seconds: number
   readonly p50: number
   readonly p99: number
@@ -27,18 +27,18 @@ export type Reopened = {
   readonly recovered: number
 }
 
-/** Connections that do the same. */
+/** Connections with the same options. */
 export class Group {
   readonly tally = new Tally()
   connections: Connection[] = []
   gaps = 0
-  /** Connections that the peer cut off. */
+  /** The number of connections that the peer closed. */
   lost = 0
-  /** Connections whose messages come compressed. */
+  /** The number of connections whose messages are compressed. */
   deflated = 0
   readonly #options: OpenOptions
   readonly #events: ConnectionEvents
-  /** Positions by message number: all connections have the same. */
+  /** The position of each message number. It is the same for all connections. */
   readonly #positions = new Map<number, string>()
 
   constructor(options: OpenOptions) {
@@ -59,7 +59,7 @@ export class Group {
     }
   }
 
-  /** Opens and subscribes all connections; returns how many seconds that took. */
+  /** Opens and subscribes all connections. Returns the seconds that this took. */
   async open(): Promise<number> {
     const { connections, channels, channelsEach = 1, inFlight = 100 } = this.#options
     const begin = performance.now()
@@ -70,7 +70,7 @@ export class Group {
     return (performance.now() - begin) / 1000
   }
 
-  /** All connections come back at once, to this port, each from its position. */
+  /** Reconnects all connections at once to this port, each from its position. */
   async reopen(port: number): Promise<Reopened> {
     const begin = performance.now()
     const times: number[] = []
@@ -106,7 +106,7 @@ export class Group {
   }
 }
 
-/** Calls `work` for 0 ... count-1, so many at a time. */
+/** Calls `work` for 0 to `count - 1`, with at most `atOnce` calls at the same time. */
 export async function eachOf(
   count: number,
   atOnce: number,

@@ -5,8 +5,8 @@ import { Publisher } from './publisher.ts'
 import { flood, SteadyTraffic, type Flood, type Steady } from './traffic.ts'
 
 /**
- * The load generator's process. It is driven over IPC by name, one command at a time, so that the process that measures does
- * nothing else meanwhile.
+ * The process of the load generator. It executes commands that arrive over IPC, one at a time, so that the process that
+ * measures does nothing else in the meantime.
  */
 const groups = new Map<string, Group>()
 let pollers: Pollers | null = null
@@ -19,7 +19,7 @@ function group(name: string): Group {
   return known
 }
 
-/** Polls and sockets are never mixed in one run. */
+/** A run has either polls or sockets. */
 const mainTally = () => pollers?.tally ?? group('main').tally
 
 const commands = {
@@ -40,7 +40,7 @@ const commands = {
   async close(name: string) {
     group(name).close()
   },
-  /** What a group has lived through. */
+  /** The counters of a group. */
   async state(name: string) {
     const { gaps, lost, deflated, tally } = group(name)
     return { gaps, lost, deflated, deliveries: tally.deliveries, disorder: tally.disorder }
@@ -48,7 +48,7 @@ const commands = {
   async openPolls(options: PollOptions) {
     pollers = new Pollers(options)
     await pollers.open()
-    // So that the first poll of each has arrived before anything is published.
+    // The first poll of each client has to arrive before anything is published.
     await sleep(300)
   },
   async polls() {

@@ -1,7 +1,7 @@
 import { channelName } from './channels.ts'
 import type { Answer, PollClient } from './polls.ts'
 
-/** How a peer's clients poll. All are on the first channel. */
+/** How the clients of a peer poll. All clients subscribe to the first channel. */
 export type PollDialect = {
   /** Everything before the first poll. */
   start(client: PollClient): Promise<void>
@@ -10,7 +10,7 @@ export type PollDialect = {
 
 const channel = channelName(0)
 
-/** This kit: PROTOCOL.md, with the additions; the position travels with the poll. */
+/** This kit: PROTOCOL.md, with the additions. Each poll sends the position. */
 const broadcaster: PollDialect = {
   async start(client) {
     const [authOk] = messagesOf(await client.post('/broadcast', '{"__type":"auth","__v":1}'))
@@ -51,14 +51,14 @@ const socketio: PollDialect = {
   },
 }
 
-/** nchan: one message an answer, the next named by the validators of the last. */
+/** nchan: an answer has one message. The client asks for the next one with the validators of the last answer. */
 const nchan: PollDialect = {
   async start() {},
   async poll(client) {
     const { etag, modified } = client.state
     const after = modified === undefined ? '' : `If-None-Match: ${etag}\r\nIf-Modified-Since: ${modified}\r\n`
     const { head } = await client.get(`/poll/${channel}`, after)
-    // A poll that waited too long is answered with 408 or 304, and the cursor stays.
+    // A poll that timed out is answered with 408 or 304, and the cursor stays the same.
     if (!head.startsWith('HTTP/1.1 200')) return
     client.state['etag'] = /^etag: *(.*)$/im.exec(head)![1]!
     client.state['modified'] = /^last-modified: *(.*)$/im.exec(head)![1]!

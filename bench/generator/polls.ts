@@ -15,7 +15,7 @@ export type Answer = { readonly head: string; readonly text: string }
 
 const shared = Buffer.allocUnsafe(65536)
 
-/** Long-poll clients on one channel: each has one kept-alive connection and always a poll on its way. */
+/** Long-poll clients on one channel. Each has one keep-alive connection and always one poll in flight. */
 export class Pollers {
   readonly tally = new Tally()
   polls = 0
@@ -40,7 +40,7 @@ export class Pollers {
     })
   }
 
-  /** Throws what went wrong in a poll, if anything did. */
+  /** Throws the error of a poll, if there was one. */
   check(): void {
     if (this.#failure !== null) throw this.#failure
   }
@@ -58,9 +58,9 @@ export class Pollers {
   }
 }
 
-/** One kept-alive HTTP connection, one exchange at a time. */
+/** One keep-alive HTTP connection, with one exchange at a time. */
 export class PollClient {
-  /** What the dialect keeps: a token, a cursor. */
+  /** The state of the dialect, such as a token or a cursor. */
   readonly state: Record<string, string> = {}
   readonly #tally: Tally
   readonly #index: number
@@ -115,7 +115,7 @@ export class PollClient {
     })
   }
 
-  /** Most answers are one chunk and are read in place; the messages in them are counted as they lie. */
+  /** Most answers are one chunk. They are read in place, and their messages are counted without decoding. */
   #read(chunk: Buffer): void {
     const bytes = this.#received === null ? chunk : Buffer.concat([this.#received, chunk])
     const end = bytes.indexOf('\r\n\r\n')

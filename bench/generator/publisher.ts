@@ -4,11 +4,11 @@ import { channelName } from './channels.ts'
 import { formatNumber } from './frames.ts'
 
 /**
- * Publishes to Redis by plain PUBLISH. Messages are numbered in the order of publishing, over all channels. Commands that
- * are added in one go leave in one write, and their replies are not looked at.
+ * Publishes to Redis with PUBLISH. Messages are numbered in the order of publishing, over all channels. `flush` sends all
+ * added commands in one write. The replies are not read.
  */
 export class Publisher {
-  /** How many messages have been published so far; the next one's number. */
+  /** The number of messages published so far, which is also the number of the next one. */
   published = 0
   readonly #socket: net.Socket
   #bodyBytes = 100
@@ -33,13 +33,13 @@ export class Publisher {
     return publisher
   }
 
-  /** The size of the bodies from now on: JSON with a number, then text of short words that compresses as JSON usually does. */
+  /** Sets the size of the bodies from now on: JSON with a number, then short words, which compress like typical JSON. */
   setBody(bytes: number): void {
     this.#bodyBytes = bytes
     this.#rest = `","text":"${fill(bytes - `{"n":"@00000000","text":""}`.length)}"}`
   }
 
-  /** Adds a message for the channel of this index. It leaves with the next `flush`. */
+  /** Adds a message for the channel of this index. The next `flush` sends it. */
   add(channel: number): void {
     const name = channelName(channel)
     const body = `{"n":"${formatNumber(this.published)}${this.#rest}`
@@ -63,7 +63,7 @@ const words =
     ' ',
   )
 
-/** Text of so many bytes, always the same: words and numbers in an order that does not repeat soon. */
+/** Text of this size, always the same: words and numbers in an order with a long period. */
 function fill(bytes: number): string {
   let text = ''
   for (let state = 1; text.length < bytes;) {

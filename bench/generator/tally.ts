@@ -3,12 +3,12 @@ import { createHistogram, performance, type RecordableHistogram } from 'node:per
 /** Latencies in milliseconds. */
 export type Latency = { p50: number; p99: number; p999: number; max: number }
 
-/** Counts what arrives, over all connections of the generator. */
+/** Counts the messages that arrive, over all connections of the generator. */
 export class Tally {
   deliveries = 0
-  /** Messages that came twice or before an earlier one, as far as they show their number. */
+  /** Messages that arrived twice or out of order. Messages whose number can't be read are not checked. */
   disorder = 0
-  /** When the chunk being read arrived, `performance.now()`. Set once per chunk, and only while latency is measured. */
+  /** The time at which the current chunk arrived, from `performance.now()`. Set for each chunk while latency is measured. */
   now = 0
   /** Called after each chunk that was read. */
   afterChunk: (() => void) | null = null
@@ -16,12 +16,12 @@ export class Tally {
   readonly #last: number[] = []
   #latency: { histogram: RecordableHistogram; scheduled: readonly number[]; first: number } | null = null
 
-  /** Makes room for one more connection and returns its index. */
+  /** Adds a connection and returns its index. */
   addConnection(): number {
     return this.#last.push(-1) - 1
   }
 
-  /** The number of the newest message of a connection, -1 before the first. */
+  /** The number of the last message of a connection, or -1 before the first one. */
   lastOf(index: number): number {
     return this.#last[index]!
   }
@@ -42,12 +42,12 @@ export class Tally {
     this.#latency.histogram.record(microseconds > 0 ? microseconds : 1)
   }
 
-  /** From now on, the time since `scheduled[number - first]` is recorded with each message. */
+  /** From now on, records the time since `scheduled[number - first]` for each message. */
   measureLatency(scheduled: readonly number[], first: number): void {
     this.#latency = { histogram: createHistogram({ figures: 3 }), scheduled, first }
   }
 
-  /** Ends measuring. Zeros if nothing came. */
+  /** Ends the measurement and returns it. All values are 0 if no message arrived. */
   takeLatency(): Latency {
     const histogram = this.#latency?.histogram
     this.#latency = null

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Publisher } from './publisher.ts'
 import type { Latency, Tally } from './tally.ts'
 
-/** How long nothing may arrive until what is missing counts as lost. */
+/** If nothing arrives for this time, the missing messages count as lost. */
 const STALL_MS = 10_000
 
 export type Flood = {
@@ -11,10 +11,10 @@ export type Flood = {
   readonly channels: number
   /** How many connections get each message. */
   readonly fanOut: number
-  /** How many messages are on their way at a time. */
+  /** How many messages are in flight at the same time. */
   readonly window: number
   readonly seconds: number
-  /** Ends earlier, after this many messages or some more. */
+  /** Stops earlier, after about this number of messages. */
   readonly messages?: number
 }
 
@@ -29,13 +29,13 @@ export type Delivered = {
   readonly messages: number
   readonly deliveries: number
   readonly lost: number
-  /** Twice, or in the wrong order. */
+  /** Messages that arrived twice or out of order. */
   readonly disorder: number
   /** From the first publish to the last delivery. */
   readonly seconds: number
 }
 
-/** As fast as the peer can: whenever a message has been delivered to all, the next one is published. */
+/** Publishes as fast as the peer delivers: whenever a message has reached all connections, the next one is published. */
 export async function flood(publisher: Publisher, tally: Tally, options: Flood): Promise<Delivered> {
   const { channels, fanOut, window, seconds, messages = Number.POSITIVE_INFINITY } = options
   const count = countFrom(publisher, tally)
@@ -45,7 +45,7 @@ export async function flood(publisher: Publisher, tally: Tally, options: Flood):
     const topUp = () => {
       const delivered = count.deliveries()
       let free = window - count.messages() + Math.floor(delivered / fanOut)
-      // Most chunks free no place: all but one in `fanOut`.
+      // Most chunks make no room in the window: only one of `fanOut` does.
       if (isPublishing && free > 0) {
         isPublishing = performance.now() < until && count.messages() < messages
         if (isPublishing) {
@@ -63,7 +63,7 @@ export async function flood(publisher: Publisher, tally: Tally, options: Flood):
   return count.take(fanOut)
 }
 
-/** Publishes at a fixed rate, whatever the peer does, and measures latency from the scheduled time. */
+/** Publishes at a fixed rate that does not depend on the peer, and measures latency from the scheduled time. */
 export class SteadyTraffic {
   readonly #publisher: Publisher
   readonly #tally: Tally
@@ -82,7 +82,7 @@ export class SteadyTraffic {
     this.#publishDue()
   }
 
-  /** Stops publishing, waits until all has arrived or nothing more comes. */
+  /** Stops publishing. Waits until everything has arrived, or nothing more arrives. */
   async finish(): Promise<Delivered & Latency> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     const { fanOut } = this.#options

@@ -9,42 +9,42 @@ const CLOSE = 8
 const PING = 9
 const PONG = 10
 
-/** All connections read into this one buffer: what is read is dealt with before the next read. */
+/** All connections read into this one buffer. Each chunk is processed before the next read. */
 const shared = Buffer.allocUnsafe(65536)
 
 export type ConnectionOptions = {
   readonly port: number
   readonly dialect: DialectName
   readonly channels: readonly number[]
-  /** The extensions to offer, as a browser would. */
+  /** The extensions to offer, like a browser. */
   readonly extensions?: string | undefined
   readonly position?: string | undefined
-  /** Where the connection that this one follows was counted. */
+  /** The index in the tally of the connection that this one replaces, if there is one. */
   readonly index?: number | undefined
 }
 
-/** What the generator's other parts want to know of a connection. */
+/** What a connection reports to the other parts of the generator. */
 export type ConnectionEvents = {
   readonly tally: Tally
-  /** Whether frames may come compressed. */
+  /** Whether frames may be compressed. */
   readonly isDeflated: boolean
-  /** The text of each message that is the first of its number. */
+  /** Called with the text of a message when its number arrives for the first time. */
   readonly firstSeen?: (number: number, text: string) => void
   onGap(): void
-  /** The first compressed message of a connection has come, and it was one. */
+  /** The first compressed message of a connection has arrived, and its content is correct. */
   onDeflated(): void
-  /** The peer closed it, or refused it. */
+  /** The peer closed or refused the connection. */
   onLost(connection: Connection): void
 }
 
-/** One WebSocket connection: handshake by hand, frames read in place. */
+/** One WebSocket connection. It makes the handshake itself and reads frames in place. */
 export class Connection implements Speaker {
   readonly index: number
   readonly channels: readonly number[]
   readonly position: string | undefined
   /** The answer to its subscription. */
   subscribed: Subscribed | undefined
-  /** What came compressed so far, as long as that is looked into. */
+  /** The inflated data so far, which is the dictionary of the next frame. `null` when frames are no longer inflated. */
   deflated: Buffer | null = Buffer.alloc(0)
   readonly #dialect: Dialect
   readonly #events: ConnectionEvents
@@ -55,7 +55,7 @@ export class Connection implements Speaker {
   #resolve: (() => void) | null = null
   #reject: ((error: Error) => void) | null = null
 
-  /** Resolves once everything is subscribed. */
+  /** Resolves when all channels are subscribed. */
   static open(options: ConnectionOptions, events: ConnectionEvents): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const connection: Connection = new Connection(options, events, () => resolve(connection), reject)
@@ -101,7 +101,7 @@ export class Connection implements Speaker {
 
   ready(answer?: Subscribed): void {
     this.subscribed = answer
-    // Counted here and now: what is live follows in the same chunk.
+    // These are counted at once, because live messages may follow in the same chunk.
     for (const [body] of answer?.messages ?? []) {
       const bytes = Buffer.from(body)
       for (const number of numbersIn(bytes, 0, bytes.length)) this.#events.tally.count(this.index, number)
@@ -123,7 +123,7 @@ export class Connection implements Speaker {
     if (wasReady) this.#events.onLost(this)
   }
 
-  /** A reader that has stalled: the kernel's buffers fill up, then the peer's. */
+  /** Stops reading. The buffers of the kernel fill up, then those of the peer. */
   pause(): void {
     this.#socket.pause()
   }
@@ -132,15 +132,15 @@ export class Connection implements Speaker {
     this.#socket.resume()
   }
 
-  /** Without TIME_WAIT, of which ten thousand connections would leave too many. */
+  /** Resets the connection. A normal close would leave a socket in TIME_WAIT, which is too much for 10,000 connections. */
   close(): void {
     this.#socket.removeAllListeners('close')
     this.#socket.resetAndDestroy()
   }
 
-  /** Looks into a compressed frame; whether it is a message. */
+  /** Inflates a compressed frame. Returns whether it is a message. */
   inflate(payload: Buffer): boolean {
-    // What came before is what the peer's compressor may point back into.
+    // The peer's compressor may refer to the data of earlier frames.
     const options = { dictionary: this.deflated!, finishFlush: constants.Z_SYNC_FLUSH }
     const content = inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), options)
     this.deflated = Buffer.concat([this.deflated!, content])
@@ -182,8 +182,8 @@ export class Connection implements Speaker {
 }
 
 /**
- * Compressed frames are counted and thrown away like others. Only those before the first message, and that one, are looked
- * into: they are the peer's own talk, and the proof that it really sends what it should.
+ * Compressed frames are counted and dropped like others. Only the frames up to the first message are inflated: the answers to
+ * the handshake and the subscription, and one message, to check that the peer sends correct content.
  */
 const deflatedFrames: Pick<FrameHandler<Connection>, 'compressed' | 'wantsCompressed'> = {
   wantsCompressed: (connection) => connection.deflated !== null,
@@ -192,7 +192,7 @@ const deflatedFrames: Pick<FrameHandler<Connection>, 'compressed' | 'wantsCompre
 
 const handlers = new WeakMap<ConnectionEvents, FrameHandler<Connection>>()
 
-/** One handler for all connections of a run: a closure less for each of them. */
+/** One handler for all connections of a run, to save the closures for each of them. */
 function handlerFor(dialect: DialectName, events: ConnectionEvents): FrameHandler<Connection> {
   const known = handlers.get(events)
   if (known !== undefined) return known

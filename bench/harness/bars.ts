@@ -1,19 +1,19 @@
 import { formatNumber, summarize, type Figure, type Sample, type Summary } from './figures.ts'
 import type { PeerName } from './peers.ts'
 
-/** A figure of this kit that has to stay within a bound: a number, or a multiple of another peer's in the same round. */
+/** A bound for a figure of this kit: a number, or a multiple of the figure of another peer in the same round. */
 export type Bar = {
   readonly scenario: string
-  /** The case it is about; without one, every case of the scenario. */
+  /** The case to which it applies. The default is every case of the scenario. */
   readonly case?: string
   readonly subject: PeerName
   readonly figure: Figure
-  /** What it is compared with, if with anything: another peer, or the same one in another case. */
+  /** The peer to compare with, if any. It is the same peer if only the case differs. */
   readonly against?: PeerName
   readonly againstCase?: string
-  /** The figure, or its ratio, at most. */
+  /** The upper bound of the figure, or of the ratio. */
   readonly atMost?: number
-  /** Or: so many times smaller than what it is compared with, at least. */
+  /** In place of `atMost`: how many times smaller the figure has to be than that of `against`, at least. */
   readonly timesSmaller?: number
   readonly text: string
 }
@@ -120,7 +120,7 @@ export const bars: readonly Bar[] = [
     figure: cpu,
     against: 'socketio',
     atMost: 0.5,
-    text: 'the same with pollTime: 0, that is, at the same latency',
+    text: 'CPU for a delivery <= half of Socket.IO polling, with pollTime: 0, that is, at the same latency',
   },
   ...growthBars,
   ...recoveryCostBars,
@@ -134,7 +134,10 @@ export type BarResult = {
   readonly isReached: boolean
 }
 
-/** Every bar for which both sides were measured. Ratios are made round by round, so that the host's moods cancel out. */
+/**
+ * The result of every bar for which both sides were measured. Ratios are computed within each round, so a slow round of the
+ * machine is slow for both sides.
+ */
 export function checkBars(samples: readonly Sample[]): BarResult[] {
   return bars.flatMap((bar) => {
     const mine = samples.filter((sample) => sample.scenario === bar.scenario && sample.peer === bar.subject)

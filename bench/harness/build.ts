@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The bench measures what a user gets from the registry: `dist`, not TypeScript through a loader. Builds what is missing or
- * older than its source.
+ * Builds each `dist` that is missing or older than its source. The bench measures `dist`, which users get from the registry,
+ * and not TypeScript through a loader.
  */
 export function buildServer(): void {
   for (const workspace of ['protocol', 'server']) {

@@ -1,28 +1,28 @@
-/** Everything that is measured, with its unit and how the tables call it. */
+/** Everything that is measured, with its label in the tables and its unit. */
 export const figureTable = {
   cpuPerMillion: {
     label: 'CPU s / M',
     about: 'CPU seconds of the server, user and system, for a million deliveries',
   },
-  userPerMillion: { label: 'user', about: 'of it in the process' },
-  systemPerMillion: { label: 'sys', about: 'of it in the kernel' },
+  userPerMillion: { label: 'user', about: 'the part of CPU s / M in the process' },
+  systemPerMillion: { label: 'sys', about: 'the part of CPU s / M in the kernel' },
   deliveriesPerSecond: {
     label: 'deliveries/s',
-    about: 'deliveries a second, generator and Redis on the same cores',
+    about: 'deliveries a second, with generator and Redis on the same cores',
   },
   p50: { label: 'p50 ms', about: 'latency from the scheduled time of publishing, milliseconds' },
-  p99: { label: 'p99', about: 'the same, 99th percentile' },
-  p999: { label: 'p99.9', about: 'the same, 99.9th percentile' },
-  max: { label: 'max', about: 'the same, the worst' },
+  p99: { label: 'p99', about: 'latency, 99th percentile' },
+  p999: { label: 'p99.9', about: 'latency, 99.9th percentile' },
+  max: { label: 'max', about: 'the longest latency' },
   kbPerConnection: {
     label: 'KB RSS / conn',
     about: 'resident memory of the server for each connection, without the kernel',
   },
   heapKbPerConnection: {
     label: 'KB heap / conn',
-    about: 'of it held after a garbage collection (Node only)',
+    about: 'heap of the server for each connection after a garbage collection (Node only)',
   },
-  connectsPerSecond: { label: 'connects/s', about: 'connections a second, subscribed' },
+  connectsPerSecond: { label: 'connects/s', about: 'connections that connected and subscribed, a second' },
   cpuMsPerConnect: {
     label: 'CPU ms / connect',
     about: 'CPU milliseconds of the server for connect and subscribe',
@@ -30,7 +30,7 @@ export const figureTable = {
   rssMb: { label: 'RSS MB', about: 'resident memory of the server at the end, MB' },
   rssGrowthMb: {
     label: 'RSS growth MB',
-    about: 'how much more resident memory the server had at its peak than before',
+    about: 'peak of the resident memory of the server, minus that before the load',
   },
   kbPerIdleChannel: {
     label: 'KB / idle channel',
@@ -38,37 +38,41 @@ export const figureTable = {
   },
   kbPerFullChannel: {
     label: 'KB / channel in use',
-    about: "the same for a channel with the case's messages in its log",
+    about: "heap of the server for a channel with the case's messages in its log",
   },
   pollsPerDelivery: { label: 'polls / delivery', about: 'HTTP exchanges for each delivery' },
   compressedShare: { label: 'compressed', about: 'share of the sockets whose messages came compressed' },
   backSeconds: { label: 'all back s', about: 'seconds until the last client was subscribed again' },
   backP50: {
     label: 'back p50 ms',
-    about: 'milliseconds from the first attempt of all to subscribed, median of the clients',
+    about:
+      'milliseconds from the first attempt of any client until a client was subscribed, median of the clients',
   },
-  backP99: { label: 'back p99 ms', about: 'the same, 99th percentile' },
+  backP99: { label: 'back p99 ms', about: 'as back p50 ms, 99th percentile' },
   cpuMsPerClient: {
     label: 'CPU ms / client',
     about: 'CPU milliseconds of the servers for each client that came back',
   },
-  recovered: { label: 'recovered', about: 'share of the clients that were told that nothing is missing' },
-  gaps: { label: 'gaps told', about: 'gaps that clients were told of' },
+  recovered: {
+    label: 'recovered',
+    about: 'share of the clients that the server told that no message is missing',
+  },
+  gaps: { label: 'gaps told', about: 'gaps of which the server told a client' },
   cutOff: { label: 'cut off', about: 'slow connections that the server closed' },
   redisPerMillion: { label: 'Redis CPU s / M', about: 'CPU seconds of Redis for a million deliveries' },
   generatorLoad: {
     label: 'generator cores',
-    about: 'cores that the generator used; near 1 it holds up the peer',
+    about: 'cores that the generator used. Near 1, it slows the peer down',
   },
   serverLoad: { label: 'server cores', about: 'cores that the server used' },
-  lost: { label: 'lost', about: 'deliveries that never came' },
-  disorder: { label: 'disorder', about: 'deliveries that came twice or out of order' },
+  lost: { label: 'lost', about: 'deliveries that did not arrive' },
+  disorder: { label: 'disorder', about: 'deliveries that arrived twice or out of order' },
 } satisfies Record<string, { label: string; about: string }>
 
 export type Figure = keyof typeof figureTable
 export type Figures = Partial<Record<Figure, number>>
 
-/** What one run of one peer measured. */
+/** The figures of one run of one peer. */
 export type Sample = {
   readonly scenario: string
   readonly case: string

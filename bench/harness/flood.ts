@@ -4,7 +4,7 @@ import type { Session } from './session.ts'
 export type FloodOptions = {
   readonly sockets: number
   readonly channels: number
-  /** How many messages are on their way at a time. */
+  /** How many messages are in flight at the same time. */
   readonly window: number
 }
 
@@ -14,7 +14,7 @@ export async function flood(session: Session, { sockets, channels, window }: Flo
   return measureFlood(session, { sockets, channels, window })
 }
 
-/** The same, with sockets that are open already. */
+/** As `flood`, with sockets that are already open. */
 export async function measureFlood(
   session: Session,
   { sockets, channels, window }: FloodOptions,

@@ -5,7 +5,7 @@ import type { Commands, Request, Response } from '../generator/main.ts'
 
 type Waiting = { resolve(result: unknown): void; reject(error: Error): void }
 
-/** The load generator in its own process, one command at a time. */
+/** The load generator in its own process. It executes one command at a time. */
 export class Generator {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Waiting>()

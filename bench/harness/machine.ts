@@ -15,7 +15,7 @@ export type Machine = {
 
 const bench = fileURLToPath(new URL('..', import.meta.url))
 
-/** Where and with what a run was made. */
+/** The machine and the versions with which a run was made. */
 export function describeMachine(): Machine {
   return {
     date: new Date().toISOString(),
@@ -42,7 +42,7 @@ export function describeMachine(): Machine {
   }
 }
 
-/** Looked up by hand: not every package exports its package.json. */
+/** Reads the file, because not every package exports its package.json. */
 function packageVersion(name: string): string {
   for (const directory of [bench, join(bench, '..')]) {
     const path = join(directory, 'node_modules', name, 'package.json')

@@ -5,9 +5,9 @@ import { nchanModule } from './nginx.ts'
 export type Peer = {
   /** One line for the report. */
   readonly about: string
-  /** What its WebSocket clients speak. */
+  /** The dialect of its WebSocket clients. */
   readonly dialect: DialectName
-  /** What its long-poll clients speak, if it has long-poll. */
+  /** The dialect of its long-poll clients, if it has long-poll. */
   readonly poll?: PollDialectName
   /** The extensions that clients offer. */
   readonly extensions?: string
@@ -17,7 +17,7 @@ export type Peer = {
   readonly missing?: () => string | undefined
 }
 
-/** What every current browser offers. */
+/** The offer of every current browser. */
 const deflate = 'permessage-deflate; client_max_window_bits'
 
 const nginxIsMissing = () =>
@@ -61,7 +61,7 @@ const list = {
     poll: 'socketio',
   },
   'socketio-local': {
-    about: 'the same with io.local.to().emit()',
+    about: 'Socket.IO 4, io.local.to().emit()',
     dialect: 'socketio',
     poll: 'socketio',
   },

@@ -11,7 +11,7 @@ export type Step = {
 
 export type Wanted = {
   readonly scenarios: readonly Scenario[]
-  /** Only these peers, if any are named. */
+  /** If it is not empty, only these peers run. */
   readonly peers: readonly PeerName[]
   /** Only cases whose name contains this. */
   readonly caseText?: string
@@ -20,8 +20,8 @@ export type Wanted = {
 }
 
 /**
- * What runs, in order: all peers of a case one after the other, then the next case, and all of it again in each round. Every
- * other round goes through the peers backwards, so that no one always comes first after the pause.
+ * All runs in their order: all peers of a case one after the other, then the next case, and all cases again in each round.
+ * Every other round takes the peers in reverse order, so that no peer is always the first.
  */
 export function planRuns({ scenarios, peers: named, caseText = '', rounds, size }: Wanted): Step[] {
   const steps: Step[] = []

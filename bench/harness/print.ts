@@ -3,14 +3,14 @@ import { figureTable, formatSummary, summaryOf, type Sample } from './figures.ts
 import type { Scenario } from './scenario.ts'
 import type { Size } from './session.ts'
 
-/** The cells of one case's table: a row for each peer, a column for each figure that somebody has. */
+/** The cells of one case's table: a row for each peer, a column for each figure that at least one peer has. */
 export function tableOf(scenario: Scenario, caseName: string, samples: readonly Sample[]): string[][] {
   const mine = samples.filter((sample) => sample.scenario === scenario.name && sample.case === caseName)
   const peers = scenario.peers.filter((peer) => mine.some((sample) => sample.peer === peer))
   const columns = scenario.columns.filter((figure) =>
     mine.some((sample) => sample.figures[figure] !== undefined),
   )
-  // What must never happen is shown wherever it did.
+  // Lost and disordered messages are shown in every scenario in which they happened.
   for (const figure of ['lost', 'disorder'] as const) {
     if (!columns.includes(figure) && mine.some((sample) => (sample.figures[figure] ?? 0) !== 0))
       columns.push(figure)
@@ -25,12 +25,12 @@ export function tableOf(scenario: Scenario, caseName: string, samples: readonly 
   return [['', ...columns.map((figure) => figureTable[figure].label)], ...rows]
 }
 
-/** Everything of one scenario as text. */
+/** Prints the tables and bars of one scenario. */
 export function printScenario(scenario: Scenario, samples: readonly Sample[], size: Size): void {
   const mine = samples.filter((sample) => sample.scenario === scenario.name)
   if (mine.length === 0) return
   console.log(`\n${scenario.name}: ${scenario.about}`)
-  // The bars are about sizes at which a figure means something.
+  // A smoke run is too small to be compared with the bars.
   const results = size === 'smoke' ? [] : checkBars(mine)
   for (const name of new Set(mine.map((sample) => sample.case))) {
     console.log(`\n  ${name}`)

@@ -13,9 +13,9 @@ type CallFrame = { readonly functionName: string; readonly url: string; readonly
 const SHOWN = 20
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Says which functions the time of the profile in this directory was spent in, by their own time, idle time left out. */
+/** Prints the functions of the profile in this directory with the most own time. Idle time is left out. */
 export function printProfile(directory: string): void {
-  // CPU.date.time.pid.thread.sequence.cpuprofile; thread 0 is the server, the other one the TypeScript loader.
+  // CPU.date.time.pid.thread.sequence.cpuprofile. Thread 0 is the server, and the other one is the TypeScript loader.
   const name = readdirSync(directory).find((file) => file.split('.')[4] === '0')
   if (name === undefined) return
   const path = join(directory, name)

@@ -7,9 +7,9 @@ import { cpuOf, rssOf, type Cpu } from './usage.ts'
 
 export type ServerOptions = {
   readonly redisUrl: string
-  /** Any free port if it is missing. */
+  /** The default is any free port. */
   readonly port?: number
-  /** The directory where a CPU profile goes, if one is wanted. */
+  /** The directory for a CPU profile. Without it, there is no profile. */
   readonly profile?: string | undefined
 }
 
@@ -47,7 +47,7 @@ export class Server {
     return rssOf(this.#pid)
   }
 
-  /** Bytes held after a garbage collection; `undefined` where the server is not this Node process. */
+  /** Bytes of heap in use after a garbage collection. `undefined` if the server is not the forked Node process. */
   async heap(): Promise<number | undefined> {
     if (this.#pid !== this.#child.pid) return undefined
     this.#child.send('heap')
@@ -55,7 +55,7 @@ export class Server {
     return answer.heapUsed
   }
 
-  /** Lets it end by itself, so that its profile is written. */
+  /** Asks the process to exit, so that it writes its profile. */
   async stop(): Promise<void> {
     if (this.#hasEnded()) return
     const exit = once(this.#child, 'exit')
@@ -65,7 +65,7 @@ export class Server {
     clearTimeout(timer)
   }
 
-  /** As if the machine had lost power. */
+  /** Ends the process with SIGKILL. */
   async kill(): Promise<void> {
     if (this.#hasEnded()) return
     const exit = once(this.#child, 'exit')

@@ -8,7 +8,7 @@ import { cpuOf, type Cpu } from './usage.ts'
 
 export type Size = 'smoke' | 'quick' | 'full'
 
-/** How long a measurement goes on, and how long the same load runs before it. */
+/** The duration of a measurement, and of the warm-up before it, which has the same load. */
 const durations = {
   smoke: { warmSeconds: 0.2, seconds: 0.5 },
   quick: { warmSeconds: 1, seconds: 2 },
@@ -22,7 +22,7 @@ export type SessionOptions = {
   readonly profile?: string | undefined
 }
 
-/** One run of one peer: fresh processes, the load that a scenario asks for, and what it cost. */
+/** One run of one peer, with new processes. A scenario applies its load through it, and it measures the cost. */
 export class Session {
   readonly name: PeerName
   readonly peer: Peer
@@ -55,7 +55,7 @@ export class Session {
     this.#servers = [server]
   }
 
-  /** One more node of the same peer; it ends with the session. */
+  /** Starts another node of the same peer. It ends with the session. */
   async startServer(port?: number): Promise<Server> {
     const options = port === undefined ? {} : { port }
     const server = await Server.start(this.name, { redisUrl: this.#options.redis.url, ...options })
@@ -76,7 +76,7 @@ export class Session {
     })
   }
 
-  /** Does `work` and says what its deliveries cost. */
+  /** Runs `work` and returns the cost of its deliveries. */
   async measure(work: () => Promise<Delivered & Partial<Latency>>): Promise<Figures> {
     const before = await this.#usage()
     const delivered = await work()

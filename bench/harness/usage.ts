@@ -4,11 +4,11 @@ export type Cpu = { readonly user: number; readonly system: number }
 
 type Process = { readonly pid: number; readonly parent: number; readonly name: string; readonly cpu: Cpu }
 
-/** The kernel's clock tick for /proc, 100 a second on every Linux that Node supports. */
+/** The unit of CPU times in /proc. It is the same on every Linux that Node supports. */
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 
-/** CPU seconds so far of a process and of those that it started. */
+/** CPU seconds so far of a process and of its descendants. */
 export function cpuOf(pid: number): Cpu {
   let user = 0
   let system = 0
@@ -19,7 +19,7 @@ export function cpuOf(pid: number): Cpu {
   return { user, system }
 }
 
-/** Resident memory of a process and of those that it started, in bytes. */
+/** Resident memory of a process and of its descendants, in bytes. */
 export function rssOf(pid: number): number {
   let pages = 0
   for (const { pid: member } of treeOf(pid)) pages += Number(readProc(member, 'statm')?.split(' ')[1] ?? 0)
@@ -33,7 +33,7 @@ function treeOf(root: number): Process[] {
     .filter((process) => process !== undefined)
   const tree = all.filter(({ pid }) => pid === root)
   for (const member of tree) {
-    // The TypeScript loader keeps its compiler running; it serves nobody.
+    // The compiler of the TypeScript loader is still running. It is not part of the server.
     tree.push(...all.filter(({ parent, name }) => parent === member.pid && name !== 'esbuild'))
   }
   return tree
@@ -42,7 +42,7 @@ function treeOf(root: number): Process[] {
 function readProcess(pid: number): Process | undefined {
   const stat = readProc(pid, 'stat')
   if (stat === undefined) return undefined
-  // The name is in parentheses and may hold anything, so fields are counted from its end.
+  // The name is in parentheses and may contain any character, so fields are counted from its end.
   const nameEnd = stat.lastIndexOf(')')
   const fields = stat.slice(nameEnd + 2).split(' ')
   const [parent, user, system] = [fields[1], fields[11], fields[12]].map(Number) as [number, number, number]
@@ -54,7 +54,7 @@ function readProcess(pid: number): Process | undefined {
   }
 }
 
-/** `undefined` when the process has ended meanwhile. */
+/** `undefined` if the process has ended in the meantime. */
 function readProc(pid: number, file: string): string | undefined {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { serveBroadcaster } from '../relay/broadcaster.ts'
 import { ready } from '../relay/peer.ts'
 
-/** This kit in as many processes as there are cores, on one port, by `node:cluster`. */
+/** This kit in one process for each core, all on one port, with `node:cluster`. */
 if (cluster.isPrimary) {
   let awaited = availableParallelism()
   const onReady = (_worker: Worker, message: { port?: number }) => {

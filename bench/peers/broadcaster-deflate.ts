@@ -1,4 +1,4 @@
 import { serveBroadcaster } from '../relay/broadcaster.ts'
 
-/** This kit with compression turned on: each message compressed once and shared. */
+/** This kit with compression: each message is compressed once, and all sockets share the result. */
 await serveBroadcaster({ webSocket: { perMessageDeflate: true } })

@@ -1,5 +1,5 @@
 import { serveBroadcaster } from '../relay/broadcaster.ts'
 
-/** This kit, long-polls answered with the first message instead of gathering more. */
-// A poll for each message: what comes faster than the limit would be gathered.
+/** This kit, which answers each poll with the first message and does not gather more. */
+// There is one poll for each message, so the limit of requests would make polls wait and gather messages.
 await serveBroadcaster({ pollTime: 0, limits: { requestsPerSecond: Infinity } })

@@ -8,8 +8,8 @@ import { nchanModule } from '../harness/nginx.ts'
 import { connectRedis, ready } from '../relay/peer.ts'
 
 /**
- * nginx with nchan, one worker. It can't listen to plain Redis channels, so this process carries the messages over, each as
- * an HTTP POST; only nginx is measured.
+ * nginx with nchan, one worker. It can't subscribe to plain Redis channels, so this process forwards each message to it as
+ * an HTTP POST. Only nginx is measured.
  */
 const directory = mkdtempSync(join(tmpdir(), 'bench-nchan-'))
 const port = Number(process.env['PORT'] ?? (await freePort()))
@@ -53,7 +53,7 @@ http {
 }
 `,
 )
-// -e: nginx would write to its compiled-in log before it has read the configuration.
+// Without -e, nginx writes to its compiled-in log file until it has read the configuration.
 const nginx = spawn(
   'nginx',
   ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', `${directory}/error.log`],
@@ -72,7 +72,7 @@ process.on('exit', () => {
 
 const redis = connectRedis()
 await waitUntilOpen(port)
-// One connection, so that messages stay in order; requests are pipelined, so that this process does not hold them up.
+// One connection keeps the messages in order. Requests are pipelined, so that this process does not delay them.
 const publisher = net.connect({ port, host: '127.0.0.1', noDelay: true })
 publisher.resume()
 redis.on('pmessage', (_pattern, channel, body) => {

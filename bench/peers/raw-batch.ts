@@ -3,7 +3,7 @@ import { connectRedis, listen } from '../relay/peer.ts'
 import { rawWebSocketServer, textFrame } from '../relay/rawSockets.ts'
 import { channelOf, messageText, Rooms } from '../relay/rooms.ts'
 
-/** Floor: bare sockets, and whatever of a channel arrived in one tick goes to a socket in one write. */
+/** Floor: bare sockets. All messages of a channel that arrive in one tick go to a socket in one write. */
 const redis = connectRedis()
 const rooms = new Rooms<Socket>(redis)
 const pending = new Map<string, Buffer[]>()

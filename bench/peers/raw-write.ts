@@ -3,7 +3,7 @@ import { connectRedis, listen } from '../relay/peer.ts'
 import { rawWebSocketServer, textFrame } from '../relay/rawSockets.ts'
 import { channelOf, messageText, Rooms } from '../relay/rooms.ts'
 
-/** Floor: bare sockets, each message encoded once, one write for each socket and message. */
+/** Floor: bare sockets. Each message is encoded once, and there is one write for each socket and message. */
 const redis = connectRedis()
 const rooms = new Rooms<Socket>(redis)
 

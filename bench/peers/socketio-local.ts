@@ -1,7 +1,7 @@
 import { serveSocketIo } from '../relay/socketio.ts'
 
 /**
- * Socket.IO where each node relays for its own clients, `io.local.to(room).emit()`: cheaper, and what several nodes that all
- * subscribe to the same channels would have to do.
+ * Socket.IO in which each node relays only to its own clients, with `io.local.to(room).emit()`. This is cheaper. Several nodes
+ * that all subscribe to the same channels have to use it.
  */
 await serveSocketIo((io, channel, body) => io.local.to(channel).emit('message', { channel, body }))

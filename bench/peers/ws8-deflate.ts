@@ -3,7 +3,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import { connectRedis, listen } from '../relay/peer.ts'
 import { channelOf, messageText, Rooms } from '../relay/rooms.ts'
 
-/** As ws8, each connection with its own permessage-deflate, as ws does it once it is turned on. */
+/** As ws8, with the permessage-deflate of ws, which compresses for each connection separately. */
 const redis = connectRedis()
 const rooms = new Rooms<WebSocket>(redis)
 const server = http.createServer()

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import type { ListenOptions, Server } from 'node:net'
 import { Redis } from 'ioredis'
 
-/** What a peer tells the process that started it. */
+/** What a peer sends to the process that started it. */
 export type PeerReady = {
   readonly port: number
-  /** The process whose tree is the server, where that is not the peer's own process. */
+  /** The root process of the server. It is the peer's own process, or for nchan that of nginx. */
   readonly pid: number
 }
 
@@ -18,7 +18,10 @@ export function connectRedis(): Redis {
 /** An Express application or a server of any kind. */
 type Listener = { listen(options: ListenOptions): Server }
 
-/** Listens (on `PORT`, or any free port), then says so. Every peer gets a backlog in which a storm of clients has room. */
+/**
+ * Listens on `PORT`, or on any free port, then reports it. Every peer has the same backlog, with room for many clients that
+ * connect at once.
+ */
 export async function listen(listener: Listener): Promise<void> {
   const server = listener.listen({ port: Number(process.env['PORT'] ?? 0), host: '127.0.0.1', backlog: 4096 })
   await once(server, 'listening')
@@ -30,10 +33,10 @@ export function ready(peer: PeerReady): void {
   process.send!(peer)
 }
 
-// Ends when it is told to, so that a profile gets written, and also when the bench itself is gone.
+// Exits when the bench asks for it, so that a profile is written, and also when the bench has ended.
 process.on('message', (message) => {
   if (message === 'stop') process.exit()
-  // Node runs with --expose-gc; what is left after a collection is what is really held.
+  // Node runs with --expose-gc. What remains after a collection is in use.
   if (message === 'heap') {
     globalThis.gc!()
     process.send!({ heapUsed: process.memoryUsage().heapUsed + process.memoryUsage().external })

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import net from 'node:net'
 
 /**
- * The WebSocket handshake on a bare `net.Server`, and no more than that: what a client sends afterwards is thrown away. This
- * is a floor to compare with, not a server.
+ * A bare `net.Server` that does the WebSocket handshake and ignores everything that a client sends afterwards. It is a floor
+ * for comparison, not a real server.
  */
 export function rawWebSocketServer(opened: (socket: net.Socket, url: string) => void): net.Server {
   return net.createServer({ noDelay: true }, (socket) => {
@@ -26,7 +26,7 @@ export function rawWebSocketServer(opened: (socket: net.Socket, url: string) => 
   })
 }
 
-/** An unmasked text frame, the same buffer for any number of sockets. */
+/** An unmasked text frame. All sockets can share the buffer. */
 export function textFrame(text: string): Buffer {
   const size = Buffer.byteLength(text)
   const head = size < 126 ? 2 : size < 65536 ? 4 : 10

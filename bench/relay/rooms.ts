@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 
 /**
- * The bookkeeping that every hand-written relay ends up with: who is on which channel, and a Redis subscription as long as
- * there is somebody.
+ * The bookkeeping of every hand-written relay: the members of each channel, and a Redis subscription while a channel has
+ * members.
  */
 export class Rooms<T> {
   readonly #redis: Redis
@@ -43,7 +43,7 @@ export function channelOf(url: string): string {
   return new URL(url, 'http://localhost').searchParams.get('channel') ?? ''
 }
 
-/** What the hand-written relays send: the message that this kit sends, without its position. */
+/** The message of the hand-written relays: that of this kit, without its position. */
 export function messageText(channel: string, body: string): string {
   return JSON.stringify({ __type: 'message', body, channel })
 }

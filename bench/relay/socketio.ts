@@ -4,8 +4,8 @@ import { Server } from 'socket.io'
 import { connectRedis, listen } from './peer.ts'
 
 /**
- * Socket.IO with its Redis adapter, one room for each channel. `emit` says how a message of a Redis channel gets to the room;
- * everything else is as the documentation of Socket.IO and of the adapter has it.
+ * Serves Socket.IO with its Redis adapter, with one room for each channel. `emit` sends a message of a Redis channel to the
+ * room. Everything else is as in the documentation of Socket.IO and of the adapter.
  */
 export async function serveSocketIo(
   emit: (io: Server, channel: string, body: string) => void,

@@ -20,7 +20,7 @@ const width = 860
 const rowHeight = 26
 const text = { color: ink, fontFamily: 'system-ui, sans-serif', fontSize: 12 }
 
-/** Bars side by side in as many columns: medians, with a whisker from the least to the most of the rounds. */
+/** Bars in this number of columns. A bar is the median of the rounds, with a whisker from the minimum to the maximum. */
 export function barChart(panels: readonly Panel[], columns = 1): string {
   const most = Math.max(...panels.map(({ rows }) => rows.length))
   const panelHeight = most * rowHeight + 70
@@ -71,7 +71,7 @@ export function barChart(panels: readonly Panel[], columns = 1): string {
   })
 }
 
-/** Lines over a logarithmic axis, panels below one another. */
+/** Lines over a logarithmic axis, with one panel below the other. */
 export function lineChart(panels: readonly LinePanel[]): string {
   const panelHeight = 300
   return render(panelHeight * panels.length, {
@@ -125,7 +125,7 @@ function titleAt({ left, top }: { left: number; top: number }, title: string, un
   }
 }
 
-/** The spread of the rounds, and the median in figures behind it. */
+/** The whiskers, with the median as a number beside them. */
 function whiskers(panel: number, summaries: readonly Summary[]) {
   return {
     type: 'custom',

@@ -17,7 +17,7 @@ export function rowsOf(
   })
 }
 
-/** A panel for each case, of the first figure of the table that the case has. */
+/** A panel for each case. It shows the first column of the table for which the case has figures. */
 export function panelsOf({ scenario, result: { samples } }: Measured): Panel[] {
   return [...new Set(samples.map((sample) => sample.case))].map((caseName) => {
     const inCase = samples.filter((sample) => sample.case === caseName)
@@ -32,7 +32,7 @@ export function panelsOf({ scenario, result: { samples } }: Measured): Panel[] {
   })
 }
 
-/** A panel for each line of a scenario whose cases are points. */
+/** A panel for each line of a scenario whose cases are points of lines. */
 export function linePanelsOf({ scenario, result: { samples, size } }: Measured): LinePanel[] {
   const figure = scenario.columns[0]
   const points = scenario.cases[size].map((options) => ({ name: options.name, ...scenario.point!(options) }))

@@ -8,7 +8,7 @@ import { scenarios } from '../scenarios/index.ts'
 import { page } from './page.ts'
 import { summaryChart } from './summary.ts'
 
-/** One file of `results/`: a scenario as it was last measured, every round. */
+/** One file of `results/`: every round of the last measurement of a scenario. */
 export type Result = {
   readonly scenario: string
   readonly size: Size
@@ -19,8 +19,8 @@ export type Result = {
 const directory = new URL('../results/', import.meta.url)
 
 /**
- * Writes what was measured, a file for each scenario, and makes the page and the pictures anew from all files that there
- * are: scenarios can be measured on different days.
+ * Writes a file for each measured scenario, then makes the page and the pictures from all files in `results/`, because
+ * scenarios can be measured on different days.
  */
 export async function writeReport(samples: readonly Sample[], size: Size): Promise<void> {
   await mkdir(directory, { recursive: true })

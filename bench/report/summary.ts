@@ -17,7 +17,7 @@ const wanted: readonly { scenario: string; figure: Figure; title: string; unit: 
   },
 ]
 
-/** What the README shows: the panels that say most, of the first case of each. */
+/** The chart in the README: a panel for the first case of each wanted scenario. */
 export function summaryChart(results: readonly Measured[]): string | undefined {
   const panels = wanted.flatMap(({ scenario: name, figure, title, unit }): Panel[] => {
     const measured = results.find(({ scenario }) => scenario.name === name)

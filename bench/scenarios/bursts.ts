@@ -4,7 +4,7 @@ import type { Scenario } from '../harness/scenario.ts'
 export const bursts: Scenario<{ name: string; sockets: number }> = {
   name: 'bursts',
   about:
-    'One channel, 32 messages on their way at a time: what a server makes of messages that come faster than it writes.',
+    'One channel, 32 messages in flight: the cost when messages arrive faster than the server writes them.',
   peers: [
     'broadcaster',
     'socketio',

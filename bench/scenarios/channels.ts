@@ -4,8 +4,7 @@ import { bursts } from './bursts.ts'
 
 export const channels: Scenario<{ name: string; channels: number; window: number }> = {
   name: 'channels',
-  about:
-    'A channel for each socket, 256 messages on their way at a time: what a message costs before it is fanned out.',
+  about: 'A channel for each socket, 256 messages in flight: the cost of a message before the fan-out.',
   peers: bursts.peers,
   quickPeers: bursts.quickPeers!,
   columns: [

@@ -4,8 +4,8 @@ import type { Scenario } from '../harness/scenario.ts'
 export const cluster: Scenario<{ name: string; sockets: number }> = {
   name: 'cluster',
   about:
-    'One process against one for each core, on one port by node:cluster, a message at a time. Generator and Redis want their ' +
-    'share of the same cores.',
+    'One process compared with one process for each core, on one port with node:cluster, one message at a time. Generator and ' +
+    'Redis use the same cores.',
   peers: ['broadcaster', 'broadcaster-cluster'],
   columns: ['deliveriesPerSecond', 'serverLoad', 'generatorLoad', 'cpuPerMillion', 'rssMb'],
   cases: {

@@ -3,7 +3,7 @@ import { cpuSecondsOf } from '../harness/session.ts'
 
 export const connect: Scenario<{ name: string; sockets: number }> = {
   name: 'connect',
-  about: 'Sockets that connect and subscribe, 100 at a time: what it costs to let somebody in.',
+  about: 'Sockets that connect and subscribe, 100 at a time: the cost of a new connection.',
   peers: ['broadcaster', 'socketio', 'ws8', 'express-ws', 'nchan', 'raw-write'],
   columns: ['cpuMsPerConnect', 'connectsPerSecond', 'generatorLoad'],
   cases: {
@@ -12,7 +12,7 @@ export const connect: Scenario<{ name: string; sockets: number }> = {
     full: [{ name: '5,000 sockets', sockets: 5000 }],
   },
   async run({ generator, server, peer }, { sockets }) {
-    // A few to warm up, in a group of their own, as every server that is asked to let in thousands is warm.
+    // A few sockets in another group warm the server up, because a server to which thousands connect is warm.
     const target = { port: server.port, dialect: peer.dialect, channels: 1 }
     await generator.call('open', 'warm', { ...target, connections: Math.ceil(sockets / 10) })
     const generatorBefore = (await generator.call('cpu')).seconds

@@ -3,7 +3,7 @@ import type { Scenario } from '../harness/scenario.ts'
 
 type GrowthCase = { name: string; sockets: number; channels: number; window: number }
 
-/** One message at a time, so that it is the cost of a delivery that is compared, not how much could be put together. */
+/** One message at a time, so that the cost of a delivery is compared, without coalescing. */
 const sockets = (count: number): GrowthCase => ({
   name: `1 x ${count.toLocaleString('en-US')}`,
   sockets: count,
@@ -11,7 +11,7 @@ const sockets = (count: number): GrowthCase => ({
   window: 1,
 })
 
-/** Fewer messages than channels on their way, for the same reason; up to 16 channels they still are put together. */
+/** Fewer messages in flight than channels, for the same reason. With up to 16 channels, messages are still coalesced. */
 const channels = (count: number): GrowthCase => ({
   name: `${count.toLocaleString('en-US')} x 1`,
   sockets: count,
@@ -21,7 +21,8 @@ const channels = (count: number): GrowthCase => ({
 
 export const growth: Scenario<GrowthCase> = {
   name: 'growth',
-  about: 'The same load on ever more sockets of one channel, and on ever more channels with one socket each.',
+  about:
+    'The same load on more and more sockets of one channel, and on more and more channels with one socket each.',
   peers: ['broadcaster', 'ws8', 'raw-write'],
   columns: ['cpuPerMillion', 'userPerMillion', 'systemPerMillion', 'deliveriesPerSecond', 'rssMb'],
   cases: {

@@ -4,7 +4,7 @@ import type { Scenario } from '../harness/scenario.ts'
 export const idle: Scenario<{ name: string; sockets: number; settleSeconds: number }> = {
   name: 'idle',
   about:
-    'Sockets of one channel that connect, subscribe and then do nothing: what the server holds for each.',
+    'Sockets of one channel that connect, subscribe and then do nothing: the memory of the server for each of them.',
   peers: ['broadcaster', 'broadcaster-no-recovery', 'socketio', 'ws8', 'express-ws', 'nchan', 'raw-write'],
   quickPeers: ['broadcaster', 'socketio', 'ws8', 'express-ws', 'nchan', 'raw-write'],
   columns: ['kbPerConnection', 'heapKbPerConnection', 'rssMb'],
@@ -22,7 +22,7 @@ export const idle: Scenario<{ name: string; sockets: number; settleSeconds: numb
     const rssBefore = server.rss()
     await session.open(sockets)
     await sleep(settleSeconds * 1000)
-    // Resident memory first, as an operator sees it: the collection that the heap needs would change it.
+    // Resident memory first, as an operator sees it. The collection before the heap is measured would change it.
     const rss = server.rss()
     const heap = await server.heap()
     return {

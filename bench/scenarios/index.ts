@@ -13,7 +13,7 @@ import { recoveryCost } from './recovery-cost.ts'
 import { single } from './single.ts'
 import { slow } from './slow.ts'
 
-/** In the order in which they run. Each one's type of case is its own affair. */
+/** In the order in which they run. Each scenario has its own type of cases. */
 export const scenarios = [
   bursts,
   single,
@@ -30,7 +30,7 @@ export const scenarios = [
   cluster,
 ] as unknown as readonly Scenario[]
 
-/** What runs when nothing is asked for: the ones that most bars are about, in a few minutes. */
+/** The scenarios that run by default, in a few minutes. Most bars are about them. */
 export const quickScenarios: readonly string[] = [
   'bursts',
   'single',

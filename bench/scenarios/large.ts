@@ -4,7 +4,7 @@ import { measureFlood } from '../harness/flood.ts'
 export const large: Scenario<{ name: string; sockets: number; bodyBytes: number }> = {
   name: 'large',
   about:
-    'Messages of 100 KB, four on their way at a time, plain and compressed: once for all sockets, or once for each.',
+    'Messages of 100 KB, four in flight: plain, compressed once for all sockets, and compressed for each socket.',
   peers: ['broadcaster', 'broadcaster-deflate', 'ws8', 'ws8-deflate', 'socketio', 'raw-write'],
   columns: [
     'cpuPerMillion',

@@ -3,7 +3,7 @@ import { bursts } from './bursts.ts'
 
 export const latency: Scenario<{ name: string; sockets: number; rate: number; seconds: number }> = {
   name: 'latency',
-  about: 'A steady 50 messages a second to 1,000 sockets of one channel: how long a message takes.',
+  about: 'A steady 50 messages a second to 1,000 sockets of one channel: the latency of a message.',
   peers: bursts.peers,
   quickPeers: bursts.quickPeers!,
   columns: ['p99', 'p50', 'p999', 'max', 'cpuPerMillion', 'deliveriesPerSecond', 'generatorLoad'],

@@ -26,7 +26,7 @@ export const longpoll: Scenario<Case> = {
     const { generator, server, peer } = session
     await generator.call('openPolls', { port: server.port, dialect: peer.poll!, connections: clients })
     const load = { channels: 1, fanOut: clients, rate }
-    // Polls are few, and as slow as code that has not run often, until there were some ten thousand of them.
+    // V8 has optimized the code of a poll only after about ten thousand polls, so the load runs longer before the measurement.
     await generator.call('steady', { ...load, seconds: warmSeconds })
     const { polls: before } = await generator.call('polls')
     let deliveries = 0

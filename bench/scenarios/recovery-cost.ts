@@ -15,7 +15,7 @@ const loads: readonly Load[] = [
 export const recoveryCost: Scenario<Load | Memory> = {
   name: 'recovery-cost',
   about:
-    'What logs and positions cost, against the same server without them: CPU for a delivery, memory for a channel.',
+    'The cost of logs and positions, compared with the same server without them: CPU for a delivery, memory for a channel.',
   peers: ['broadcaster', 'broadcaster-no-recovery'],
   columns: [
     'cpuPerMillion',
@@ -38,13 +38,16 @@ export const recoveryCost: Scenario<Load | Memory> = {
   run: (session, options) => ('window' in options ? flood(session, options) : memory(session, options)),
 }
 
-/** What is left after a collection, at each step: sockets of one channel, as many of a channel each, messages in each. */
+/**
+ * The heap after a garbage collection at each step: with sockets of one channel, with as many sockets of a channel each, and
+ * with messages in each channel.
+ */
 async function memory(
   { generator, server, peer }: Session,
   { channels, messagesEach }: Memory,
 ): Promise<Figures> {
   const target = { port: server.port, dialect: peer.dialect, connections: channels }
-  // The first ones warm the server up: what it compiles and allocates once would else be taken for the sockets'.
+  // The first sockets warm the server up. Otherwise, what it compiles and allocates once would count as memory of the sockets.
   await generator.call('open', 'warm', { ...target, channels: 1 })
   const empty = await server.heap()
   await generator.call('open', 'one channel', { ...target, channels: 1 })
@@ -52,7 +55,7 @@ async function memory(
   await generator.call('open', 'main', { ...target, channels })
   const idle = await server.heap()
   const rssMb = server.rss() / 1e6
-  // Channel 0 has the sockets of the first step on it too; those are of another group and are not counted.
+  // Channel 0 also has the sockets of the first step. They are in another group, so their deliveries are not counted.
   const messages = channels * messagesEach
   await generator.call('flood', { channels, fanOut: 1, window: 256, seconds: 60, messages })
   const full = await server.heap()

@@ -13,9 +13,9 @@ type RecoveryCase = {
 export const recovery: Scenario<RecoveryCase> = {
   name: 'recovery',
   about:
-    'Two nodes, all clients on one of them, which is killed while messages go on: all come back at once, to the same node ' +
-    'started again or to the other one.',
-  // Two nodes that both relay: only the local kind of Socket.IO does not send everything twice.
+    'Two nodes, and all clients on one of them, which is killed while messages are published. All clients reconnect at once, ' +
+    'to the restarted node or to the other one.',
+  // Both nodes relay, so Socket.IO without `local` would send every message twice.
   peers: ['broadcaster', 'socketio-local', 'ws8'],
   columns: ['backSeconds', 'backP50', 'backP99', 'cpuMsPerClient', 'recovered', 'gaps', 'lost', 'disorder'],
   cases: {
@@ -36,7 +36,7 @@ export const recovery: Scenario<RecoveryCase> = {
     const other = await session.startServer()
     const common = { dialect: peer.dialect, channels: 1, keepPositions: peer.isOurs === true }
     await generator.call('open', 'main', { ...common, port: server.port, connections: clients })
-    // Somebody has to be on the channel there, as on any node of a busy site.
+    // The other node needs a subscriber of the channel, so that it has a log of it, like every node of a busy site.
     await generator.call('open', 'other', { ...common, port: other.port, connections: 1 })
     await generator.call('start', { channels: 1, fanOut: clients, rate })
     await sleep(1000)

@@ -5,7 +5,7 @@ import { bursts } from './bursts.ts'
 export const single: Scenario<{ name: string; sockets: number }> = {
   name: 'single',
   about:
-    'One channel, each message published when the one before has reached everybody: nothing can be put together.',
+    'One channel, each message is published when the last one has reached all sockets: no message can be coalesced.',
   peers: bursts.peers,
   quickPeers: bursts.quickPeers!,
   columns: bursts.columns,

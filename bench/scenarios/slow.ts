@@ -6,7 +6,7 @@ type SlowCase = { name: string; fast: number; slow: number; rate: number; bodyBy
 export const slow: Scenario<SlowCase> = {
   name: 'slow',
   about:
-    'Fast readers, and some that stop reading altogether: how long the fast ones wait, and how much memory the others cost.',
+    'Fast readers, and some that stop reading: the latency of the fast ones, and the memory that the stopped ones cost.',
   peers: ['broadcaster', 'socketio', 'ws8', 'nchan', 'raw-write'],
   columns: ['rssGrowthMb', 'p50', 'p99', 'p999', 'cpuPerMillion', 'gaps', 'cutOff', 'lost'],
   cases: {
@@ -30,7 +30,7 @@ export const slow: Scenario<SlowCase> = {
     const figures = await session.measure(() => generator.call('steady', { ...load, seconds }))
     clearInterval(sampler)
 
-    // What has become of the slow ones shows once they read again.
+    // The slow readers have to read again to notice that the server has closed them or sent a gap.
     await generator.call('resume', 'slow')
     await sleep(Math.min(2000, seconds * 1000))
     const { gaps, lost: cutOff } = await generator.call('state', 'slow')

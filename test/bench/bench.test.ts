@@ -34,7 +34,7 @@ describe('the bench', () => {
     expect(stdout).toMatch(/^ +ws8 +\d/m)
   }, 120_000)
 
-  it('refuses names that there are not, and says which there are', async () => {
+  it('refuses an unknown name, and lists the known ones', async () => {
     const failure = await run(process.execPath, ['--import', 'tsx', 'main.ts', '--scenario', 'nonsense'], {
       cwd: bench,
     }).then(
@@ -45,7 +45,7 @@ describe('the bench', () => {
     expect(failure.stderr).toMatch(/There is no scenario "nonsense".*bursts/)
   }, 120_000)
 
-  it('goes through the peers backwards in every other round', () => {
+  it('runs the peers in reverse order in every other round', () => {
     const wanted = scenarios.filter(({ name }) => name === 'single')
     const steps = planRuns({
       scenarios: wanted,
@@ -58,8 +58,8 @@ describe('the bench', () => {
     expect(order(2)).toEqual(['raw-batch', 'raw-write', 'ws8'])
   })
 
-  it('compares with a bar round by round, and only where both sides were measured', () => {
-    // The host was twice as slow in the second round, for both.
+  it('computes the ratio of a bar within each round in which both peers were measured', () => {
+    // The machine was half as fast in the second round, for both.
     const samples = [
       sample('broadcaster', 1, 0.6),
       sample('raw-batch', 1, 0.5),
@@ -73,7 +73,7 @@ describe('the bench', () => {
     expect(floor!.isReached).toBe(true)
   })
 
-  it('says so when a bar is not reached', () => {
+  it('reports a bar that is not reached', () => {
     const samples = [sample('broadcaster', 1, 0.8), sample('raw-batch', 1, 0.5), sample('socketio', 1, 11.2)]
     expect(
       checkBars(samples).map(({ isReached, measured }) => [isReached, measured.median.toFixed(1)]),

@@ -17,7 +17,7 @@ function serverFrame(payload: Buffer, bits = 0x81): Buffer {
 const message = (number: number, fill = 40) =>
   Buffer.from(`{"__type":"message","body":"{\\"n\\":\\"${formatNumber(number)}\\"}${'x'.repeat(fill)}"}`)
 
-/** What a reader makes of these chunks, each in a buffer that is overwritten afterwards. */
+/** What a reader reports for these chunks. Each is in a buffer that is overwritten afterwards. */
 function read(chunks: readonly Buffer[], more: Partial<FrameHandler<string>> = {}): string[] {
   const heard: string[] = []
   const reader = new FrameReader('alice', {
@@ -45,24 +45,24 @@ describe('the frame reader of the load generator', () => {
   ])
   const expected = ['alice 1:{"__type":"subscribeOk"}', 'alice 1', 'alice 2', 'alice 9:hello', 'alice 3']
 
-  it('reads the same wherever the bytes are cut in two', () => {
+  it('reads the same frames wherever the bytes are split', () => {
     for (let cut = 0; cut <= bytes.length; cut++) {
       expect(read([bytes.subarray(0, cut), bytes.subarray(cut)]), `cut at ${cut}`).toEqual(expected)
     }
   })
 
-  it('reads the same byte by byte', () => {
+  it('reads the same frames byte by byte', () => {
     expect(read([...bytes].map((byte) => Buffer.from([byte])))).toEqual(expected)
   })
 
-  it('counts a message larger than its buffer once, when its last byte has come', () => {
+  it('counts a message that is larger than the buffer once, when its last byte arrives', () => {
     const large = Buffer.concat([serverFrame(message(7, 200_000)), serverFrame(message(8))])
     const chunks = [large.subarray(0, 65536), large.subarray(65536, 131072), large.subarray(131072)]
     expect(read(chunks.slice(0, 2))).toEqual([])
     expect(read(chunks)).toEqual(['alice 7', 'alice 8'])
   })
 
-  it('finds the number again when it stands elsewhere than in the message before', () => {
+  it('finds the number when it is at another offset than in the last message', () => {
     const shifted = Buffer.from(`{"__type":"message","channel":"a","body":"${formatNumber(5)}..."}`)
     expect(read([Buffer.concat([serverFrame(message(4)), serverFrame(shifted)])])).toEqual([
       'alice 4',
@@ -70,7 +70,7 @@ describe('the frame reader of the load generator', () => {
     ])
   })
 
-  it('counts compressed messages without a number, and shows them to who wants to see', () => {
+  it('counts compressed messages without a number, and passes them to a handler that wants them', () => {
     const compressed = deflateRawSync(message(9))
     const frames = Buffer.concat([serverFrame(compressed, 0xc1), serverFrame(compressed, 0xc1)])
     expect(read([frames])).toEqual(['alice -1', 'alice -1'])
@@ -87,7 +87,7 @@ describe('the frame reader of the load generator', () => {
     expect(heard).toEqual(['alice -1'])
   })
 
-  it('masks what it sends, as a client has to', () => {
+  it('masks the frames of a client', () => {
     const frame = clientFrame('x'.repeat(200))
     expect([...frame.subarray(0, 8)]).toEqual([0x81, 0x80 | 126, 0, 200, 0, 0, 0, 0])
     expect(frame.length).toBe(208)
@@ -95,7 +95,7 @@ describe('the frame reader of the load generator', () => {
 })
 
 describe('the tally of the load generator', () => {
-  it('tells messages that come twice or out of order', () => {
+  it('counts messages that arrive twice or out of order', () => {
     const tally = new Tally()
     const alice = tally.addConnection()
     const bob = tally.addConnection()
@@ -106,7 +106,7 @@ describe('the tally of the load generator', () => {
     expect([tally.lastOf(alice), tally.lastOf(bob)]).toEqual([4, 1])
   })
 
-  it('measures from the scheduled time, whenever the message was really sent', () => {
+  it('measures latency from the scheduled time, not from the time of sending', () => {
     const tally = new Tally()
     const alice = tally.addConnection()
     tally.measureLatency([1000, 1020, 1040], 10)

@@ -6,17 +6,17 @@ import { Pipe } from './pipe.ts'
 import { SimulatedSessions } from './sessions.ts'
 import { delayMs, type World } from './world.ts'
 
-/** What comes to a node on its subscriber connection. */
+/** An item that a node receives on its subscriber connection: a message or a confirmation. */
 export type Incoming = { readonly channel: string; readonly body: string } | { readonly confirm: () => void }
 
-/** A node's connection for subscriptions, as the broker sees it. */
+/** A node's subscriber connection. */
 export class SubscriberConnection {
   readonly channels = new Set<string>()
   readonly #broker: Broker
   readonly #down: Pipe<Incoming>
   readonly #up: Pipe<() => void>
   readonly #onLost: () => void
-  /** Whether anything gets through: a half-open connection is there for both sides, and carries nothing. */
+  /** Whether the connection is half-open: both sides believe that it is open, but nothing arrives. */
   #isDead = false
   readonly #lost: Incoming[] = []
 
@@ -38,20 +38,20 @@ export class SubscriberConnection {
     broker.connections.add(this)
   }
 
-  /** The body of the channel's first message that the node has not got; `undefined` if it has all. */
+  /** The body of the channel's first message that has not arrived, or `undefined` if all have arrived. */
   firstMissing(channel: string): string | undefined {
     const isOurs = (item: Incoming): boolean => 'body' in item && item.channel === channel
     const item = this.#lost.find(isOurs) ?? this.#down.items.find(isOurs)
     return item !== undefined && 'body' in item ? item.body : undefined
   }
 
-  /** From the broker. */
+  /** Sends an item to the node. */
   push(item: Incoming): void {
     if (this.#isDead) this.#lost.push(item)
     else this.#down.send(item)
   }
 
-  /** From the node: done when it arrives at the broker. */
+  /** Sends a command to the broker, which executes it when it arrives. */
   send(command: () => void): void {
     if (!this.#isDead) this.#up.send(command)
   }
@@ -60,7 +60,7 @@ export class SubscriberConnection {
     this.#down.stall(ms)
   }
 
-  /** From now on nothing gets through, and neither side knows. */
+  /** From now on nothing arrives, and neither side notices. */
   die(): void {
     this.#isDead = true
     this.#lost.push(...this.#down.items)
@@ -68,7 +68,7 @@ export class SubscriberConnection {
     this.#up.clear()
   }
 
-  /** Both sides know that it is gone. */
+  /** Ends the connection for both sides. */
   close(): void {
     this.die()
     this.#broker.connections.delete(this)
@@ -80,7 +80,7 @@ export class SubscriberConnection {
   }
 }
 
-/** A node's way to the broker: like the Redis backend, a connection to subscribe, one to publish and one for data. */
+/** A node's backend. It has a connection for subscriptions, one for commands and one for the commands of sessions. */
 export class SimulatedBackend implements Backend {
   readonly isOrdered = true
   readonly trouble = null
@@ -136,7 +136,7 @@ export class SimulatedBackend implements Backend {
     return this.#commands.run(() => this.#broker.beacon(floor))
   }
 
-  // How many connections there are is no part of the promise.
+  // The number of connections is not part of the guarantee.
   async report(): Promise<void> {}
 
   async connections(): Promise<number> {
@@ -145,7 +145,7 @@ export class SimulatedBackend implements Backend {
 
   async leave(): Promise<void> {}
 
-  // Nobody is cut off here.
+  // Nothing is revoked in the simulation.
   async keepRevocation(): Promise<void> {}
 
   async keptRevocations(): Promise<readonly string[]> {
@@ -158,7 +158,7 @@ export class SimulatedBackend implements Backend {
 
   // -- faults
 
-  /** The process is no more: what it has sent may still arrive. */
+  /** The process has ended. Commands in flight may still arrive. */
   vanish(): void {
     this.#isClosed = true
     this.#connection?.close()
@@ -167,12 +167,12 @@ export class SimulatedBackend implements Backend {
     this.sessions.commands.close()
   }
 
-  /** The subscriber connection breaks, and both sides know at once. */
+  /** Breaks the subscriber connection. Both sides notice it at once. */
   cut(): void {
     this.#connection?.lose()
   }
 
-  /** The subscriber connection carries nothing any more; the heartbeat finds out after a while. */
+  /** The subscriber connection becomes half-open. The heartbeat notices it after this time. */
   halfOpen(afterMs: number): void {
     const connection = this.#connection
     connection?.die()
@@ -214,7 +214,7 @@ export class SimulatedBackend implements Backend {
     )
   }
 
-  /** As ioredis does it: messages are events, in the same turn; confirmations are promises, which come after that. */
+  /** As in ioredis, messages are events in the same turn, and confirmations are promises, which are settled after them. */
   #receive(items: readonly Incoming[]): void {
     for (const item of items) {
       if ('confirm' in item) item.confirm()

@@ -4,15 +4,15 @@ import { fetchThrough } from './http.ts'
 import { Pace, Record } from './oracle.ts'
 import type { Route } from './socket.ts'
 
-/** What a request came to: messages, or `null` if it has to be sent again; a session may have ended. */
+/** The result of a request: the messages, `null` if it has to be sent again, or that the session has ended. */
 type Outcome = readonly ServerMessage[] | null | 'expired'
 
-/** Longer than any session lives. */
+/** Longer than any session lives without a request. */
 const SESSION_MS = 15_000
 
 /**
- * A client of the original over long-poll: knows no positions; a poll that fails is sent again with the same `seq`.
- * Within one session it gets everything, or, where memory `canRunOver`, what is left of it.
+ * A long-poll client of the base. It has no positions, and sends a failed poll again with the same `seq`. Within one session it
+ * gets every message. If the logs have a limit of their total size (`canRunOver`), messages may be missing.
  */
 export class BaseLongPollClient implements Actor {
   readonly name: string
@@ -24,15 +24,15 @@ export class BaseLongPollClient implements Actor {
   readonly #canRunOver: boolean
   readonly #wanted = new Set<string>()
   readonly #records = new Map<string, Record>()
-  /** Channels that a request is out for. */
+  /** Channels with a request in flight. */
   readonly #busy = new Set<string>()
-  /** Channels of which a poll that began before they were given up may still bring something. */
+  /** Unsubscribed channels of which an earlier poll may still return messages. */
   readonly #stale = new Set<string>()
   #token: string | null = null
   #seq = 0
-  /** Until when it is away. */
+  /** The time at which it returns after `leave`. */
   #awayUntil = 0
-  /** Until when the server may have heard nothing from it. */
+  /** Until this time, the server may have received no request of it. */
   #silentUntil = 0
 
   constructor(network: Network, route: Route, timeoutMs: number, canRunOver: boolean) {
@@ -40,7 +40,7 @@ export class BaseLongPollClient implements Actor {
     this.#network = network
     this.name = route.name
     this.route = route
-    // Without positions, a poll that comes late can't be told from a new one: only that its client has gone helps.
+    // Without positions, the server can't tell a late poll from a new one, unless it notices that the connection has ended.
     this.#fetch = fetchThrough(world, route, requests, 0)
     this.#pace = new Pace(world, this.name)
     this.#timeoutMs = timeoutMs
@@ -123,7 +123,7 @@ export class BaseLongPollClient implements Actor {
     }
   }
 
-  /** Brings the session nearer to what is wanted, with one request at a time for each channel. */
+  /** Subscribes or unsubscribes so that the session matches `#wanted`, with one request at a time for each channel. */
   async #sync(channel: string): Promise<void> {
     const token = this.#token
     if (token === null || this.#busy.has(channel) || this.#stale.has(channel)) return
@@ -136,7 +136,8 @@ export class BaseLongPollClient implements Actor {
     this.#busy.add(channel)
     const type = isWanted ? 'subscribe' : 'unsubscribe'
     let answers: Outcome = null
-    // What has no answer may be done or not: it is asked for until it has one, whatever is wanted meanwhile.
+    // Without an answer, the request may have been executed or not. So it is repeated until there is one, also if the channel is
+    // no longer wanted.
     while (answers === null && this.#token === token) {
       answers = await this.#request({ __type: type, channel, __token: token }, token)
       if (answers === null) await this.#pause(300)
@@ -174,7 +175,7 @@ export class BaseLongPollClient implements Actor {
       }
       return status === 200 ? (JSON.parse(text) as ServerMessage[]) : null
     } catch {
-      // Lost, or too late: it is sent again.
+      // The request or its answer is lost or late.
       return null
     } finally {
       clearTimeout(timer)
@@ -184,7 +185,7 @@ export class BaseLongPollClient implements Actor {
   #expire(token: string): void {
     if (this.#token !== token) return
     const { world } = this.#network
-    // After silence on the way, or having been away, its time may just have run out.
+    // The session may expire after a silence, for instance when the client was away. Otherwise an expiry counts as a gap.
     if (Date.now() > this.#silentUntil + SESSION_MS) world.gap(this.name, 'session expired')
     this.#token = null
     for (const record of this.#records.values()) record.end()

@@ -3,12 +3,12 @@ import type { Actor, Network } from './clients.ts'
 import { Record } from './oracle.ts'
 import { SimulatedSocket, type Route } from './socket.ts'
 
-/** Something that should have been answered by then. */
+/** After this time without an answer, the client reconnects. */
 const PATIENCE_MS = 8000
 
 /**
- * A client of the original over WebSocket: knows no positions, and begins anew with every connection. Within one it
- * gets everything, or is closed.
+ * A WebSocket client of the base. It has no positions, and starts again with every connection. Within one connection it gets
+ * every message, or the server closes the connection.
  */
 export class BaseSocketClient implements Actor {
   readonly name: string
@@ -16,7 +16,7 @@ export class BaseSocketClient implements Actor {
   readonly #network: Network
   readonly #wanted = new Set<string>()
   readonly #records = new Map<string, Record>()
-  /** Channels that are being given up. */
+  /** Channels with an unanswered `unsubscribe`. */
   readonly #leaving = new Set<string>()
   #socket: SimulatedSocket | null = null
   #isAuthenticated = false
@@ -67,7 +67,7 @@ export class BaseSocketClient implements Actor {
       this.#expectAnswer()
       socket.onopen = () => {
         this.#send({ __type: 'auth' })
-        // Some don't wait for the answer.
+        // Some clients don't wait for the answer.
         if (world.random.chance(0.3)) this.#authenticated()
       }
       socket.onmessage = ({ data }: { data: string }) => {
@@ -99,7 +99,7 @@ export class BaseSocketClient implements Actor {
   #subscribe(channel: string): void {
     if (!this.#isAuthenticated || this.#leaving.has(channel)) return
     const { world, broker } = this.#network
-    // Once more changes nothing.
+    // A repeated subscribe changes nothing.
     if (!this.#records.has(channel)) this.#records.set(channel, new Record(world, broker, this.name, channel))
     this.#send({ __type: 'subscribe', channel })
   }

@@ -6,13 +6,13 @@ import { Beacons } from '../../server/src/cluster/beacons.ts'
 import { collectLogs } from '../support/logs.ts'
 import { until, within } from '../support/waiting.ts'
 
-// Beacons of two runs of a broker whose clock is set back an hour in between. What happens here takes a lost message, a
-// restart and a wrong clock within milliseconds, which random faults hardly ever make.
+// Beacons of two runs of a broker whose clock is set back an hour in between. These cases need a lost message, a restart and a
+// wrong clock within milliseconds, which random faults almost never produce.
 const now = Date.now()
 const [old, next] = [makeBeacon(now, 1), makeBeacon(now - 3_600_000, 2)]
 
-/** A broker that answers when it is told to, and whose beacons get lost. */
-class Forgetful extends MemoryBackend {
+/** A broker that answers when the test says so, and whose beacons are lost. */
+class ManualBroker extends MemoryBackend {
   readonly asked: ((n: number) => void)[] = []
 
   override beacon(): Promise<Beacon> {
@@ -21,7 +21,7 @@ class Forgetful extends MemoryBackend {
 }
 
 function start() {
-  const broker = new Forgetful({ controlChannel: 'control', timeoutMs: 1000 })
+  const broker = new ManualBroker({ controlChannel: 'control', timeoutMs: 1000 })
   const beacons = new Beacons(broker, collectLogs().logger, () => {})
   const answer = async (nth: number, n: number) => {
     await until('the question', () => broker.asked.length >= nth)
@@ -35,7 +35,7 @@ function start() {
   return { broker, beacons, answer, arrive }
 }
 
-it('a beacon of a run that is over is not waited for', async () => {
+it('fresh() does not wait for a beacon of an earlier run', async () => {
   const { beacons, answer, arrive } = start()
   const fresh = beacons.fresh()
   await answer(1, old)
@@ -43,7 +43,7 @@ it('a beacon of a run that is over is not waited for', async () => {
   await within(fresh, 'the wait to end')
 })
 
-it('an answer of a run that is over is asked for again', async () => {
+it('fresh() asks again when the answer is from an earlier run', async () => {
   const { broker, beacons, answer, arrive } = start()
   arrive(makeBeacon(now - 1000, 1))
   const fresh = beacons.fresh()
@@ -55,7 +55,7 @@ it('an answer of a run that is over is asked for again', async () => {
   await within(fresh, 'the wait to end')
 })
 
-it('a beacon of this run is waited for', async () => {
+it('fresh() waits for a beacon of this run', async () => {
   const { beacons, answer, arrive } = start()
   let isFresh = false
   const fresh = beacons.fresh().then(() => (isFresh = true))

@@ -1,5 +1,4 @@
-// The simulation runs the server's core as it is, which is not what the package exports: hence the relative imports here
-// and in the other files of this folder.
+// The simulation runs the core of the server, which the package does not export. So this folder uses relative imports.
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memorySessions.ts'
 import { encodeControl, type ControlMessage } from '../../server/src/control/control.ts'
@@ -12,19 +11,19 @@ import type { World } from './world.ts'
 export interface BrokerOptions {
   readonly controlChannel: string
   readonly sessionTimeoutMs: number
-  /** Whether somebody listens to every channel by a pattern: PUBLISH counts it as a receiver, and it is no node. */
+  /** Whether a monitoring tool subscribes to all channels by a pattern. PUBLISH counts it as a receiver, but it is not a node. */
   readonly isMonitored: boolean
 }
 
 export interface Outage {
   readonly downMs: number
-  /** Without persistence everything is lost; a replica that takes over has nearly everything. */
+  /** Whether all data is lost, as without persistence. Otherwise a replica takes over, which has almost all data. */
   readonly losesData: boolean
-  /** How much later, or earlier if negative, the new server's clock is. */
+  /** The difference between the new server's clock and the old one's. It is negative if the new clock is behind. */
   readonly clockStepMs: number
 }
 
-/** One Redis: one thing after the other, for everybody. */
+/** A simulated Redis. It executes one command after the other, for all connections. */
 export class Broker {
   isUp = true
   sessions: MemorySessions
@@ -32,10 +31,10 @@ export class Broker {
   readonly commands = new Set<Commands>()
   readonly #world: World
   readonly #options: BrokerOptions
-  /** How many messages each channel has had. */
+  /** The number of messages that each channel has had. */
   readonly #heads = new Map<string, number>()
   #beacon = 0
-  /** The beacon as a replica knows it. */
+  /** The last beacon that a replica has received. */
   #replicated = 0
   #clockMs = 0
   #run = 0
@@ -50,7 +49,7 @@ export class Broker {
     return this.#heads.get(channel) ?? 0
   }
 
-  /** Up to which message every node that thinks it has the channel really has it. */
+  /** The number of the last message that has arrived at every subscribed node. */
   headEverywhere(channel: string): number {
     let lowest = this.head(channel)
     for (const connection of this.connections) {
@@ -60,7 +59,7 @@ export class Broker {
     return lowest
   }
 
-  /** Somebody publishes the channel's next message: its number is its body. */
+  /** Publishes the next message of the channel. Its body is its number. */
   publishNext(channel: string): void {
     if (!this.isUp) return
     const n = this.head(channel) + 1
@@ -70,15 +69,15 @@ export class Broker {
     this.#world.trace?.add('broker', `${channel} ${n} to ${receivers}`)
   }
 
-  /** All clients have left long ago: every node has unsubscribed. */
-  checkNobodyListens(channels: readonly string[]): void {
+  /** Checks that every node has unsubscribed. Call it some time after all clients have left. */
+  checkNoSubscriptions(channels: readonly string[]): void {
     for (const connection of this.connections) {
       const left = channels.filter((channel) => connection.channels.has(channel))
       if (left.length > 0) this.#world.fail('broker', `a node is still subscribed to ${left.join(', ')}`)
     }
   }
 
-  /** As PUBSUB NUMSUB does it: connections that nobody has noticed to be dead are counted too. */
+  /** Like PUBSUB NUMSUB, this also counts dead connections that the server has not noticed yet. */
   countHolders(channels: readonly string[]): number[] {
     return channels.map(
       (channel) => [...this.connections].filter((each) => each.channels.has(channel)).length,
@@ -90,25 +89,25 @@ export class Broker {
     return this.#deliver(channel, body)
   }
 
-  /** What nodes ask each other may be lost, come late, come twice, and come without a part of it. */
+  /** A recovery message between nodes can be lost, late, duplicated, or incomplete. */
   #publishOfRecovery(channel: string, body: string): number {
-    const { random, weather, counts, trace } = this.#world
+    const { random, conditions, counts, trace } = this.#world
     counts.add(`recovery: ${(JSON.parse(body) as { type: string }).type}`)
-    if (random.chance(weather.recoveryLost)) {
+    if (random.chance(conditions.recoveryLost)) {
       counts.add('recovery: lost')
       trace?.add('broker', `loses ${short(body)}`)
       return this.#receiversOf(channel)
     }
-    const text = random.chance(weather.recoveryDamaged) ? damaged(this.#world, body) : body
-    if (random.chance(weather.recoveryLate)) {
+    const text = random.chance(conditions.recoveryDamaged) ? damaged(this.#world, body) : body
+    if (random.chance(conditions.recoveryLate)) {
       setTimeout(() => this.#deliver(channel, text), random.between(0, 3000))
       return this.#receiversOf(channel)
     }
-    if (random.chance(weather.duplicated)) this.#deliver(channel, text)
+    if (random.chance(conditions.duplicated)) this.#deliver(channel, text)
     return this.#deliver(channel, text)
   }
 
-  /** As PUBLISH counts them: with a monitoring tool that listens to every channel by a pattern. */
+  /** Like PUBLISH, this counts a monitoring tool that subscribes to all channels by a pattern. */
   #receiversOf(channel: string): number {
     return this.countHolders([channel])[0]! + (this.#options.isMonitored ? 1 : 0)
   }
@@ -118,13 +117,13 @@ export class Broker {
       if (!connection.channels.has(channel)) continue
       connection.push({ channel, body })
     }
-    // Numbered messages and beacons have a line of their own.
+    // Numbered messages and beacons are traced elsewhere.
     if (body.startsWith('{') && !body.includes('"beacon"'))
       this.#world.trace?.add('broker', `${channel} ${short(body)}`)
     return this.#receiversOf(channel)
   }
 
-  /** As the script of the Redis backend does it. */
+  /** Like the script of the Redis backend. */
   beacon(floor: number): Beacon {
     const now = Date.now() + this.#clockMs
     const n = makeBeacon(Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1), this.#run)
@@ -135,10 +134,10 @@ export class Broker {
     return { n, nowMs: now }
   }
 
-  /** The server dies, and it or its replica comes back. */
+  /** The server dies. After a while, it starts again or its replica takes over. */
   fail({ downMs, losesData, clockStepMs }: Outage): void {
     const { trace } = this.#world
-    trace?.add('broker', losesData ? 'dies, and forgets everything' : 'dies; a replica takes over')
+    trace?.add('broker', losesData ? 'dies and loses all data' : 'dies, and a replica takes over')
     this.isUp = false
     for (const connection of this.connections) connection.lose()
     for (const commands of this.commands) commands.cut()
@@ -153,30 +152,30 @@ export class Broker {
   }
 }
 
-/** Whether it is a question or an answer about what logs have; of everything else the order is the promise. */
+/** Whether it is a recovery message between nodes. Redis keeps the order of all other messages, and the guarantee relies on it. */
 function isOfRecovery(body: string): boolean {
   return /^\{"v":1,"type":"(?:where|whereIs|getPage|page)"/.test(body)
 }
 
 /**
- * A page from which a message is missing: on the way, so that there are fewer than it says; or as a faulty node would leave one out
- * that has a successor, so that the numbers are not consecutive.
+ * Removes a message from a page. Either the count stays, as if a part was lost in transit. Or a message with a successor is left
+ * out and the count is adjusted, as by a faulty node, so the numbers are not consecutive.
  */
 function damaged({ random, counts, trace }: World, body: string): string {
   const message = JSON.parse(body) as ControlMessage
   if (message.type !== 'page' || message.entries.length === 0) return body
-  const places = message.entries.map(([position]) => parsePosition(position)!)
-  const isFollowed = (i: number): boolean => places[i]!.beacon === places[i + 1]?.beacon
-  const followed = places.map((_, i) => i).filter(isFollowed)
+  const positions = message.entries.map(([position]) => parsePosition(position)!)
+  const isFollowed = (i: number): boolean => positions[i]!.beacon === positions[i + 1]?.beacon
+  const followed = positions.map((_, i) => i).filter(isFollowed)
   const isLeftOut = followed.length > 0 && random.chance(0.7)
-  const index = isLeftOut ? random.pick(followed) : random.between(0, places.length - 1)
+  const index = isLeftOut ? random.pick(followed) : random.between(0, positions.length - 1)
   const entries = message.entries.filter((_, i) => i !== index)
   counts.add(isLeftOut ? 'recovery: left out' : 'recovery: lost in part')
   trace?.add('broker', `takes entry ${index} from ${short(body)}`)
   return encodeControl({ ...message, entries, count: message.count - (isLeftOut ? 1 : 0) })
 }
 
-/** Some bodies are longer, so that limits in bytes are met too. */
+/** Some bodies are longer, to reach the limits in bytes. */
 export function writeNumber(n: number): string {
   return n % 7 === 0 ? `${n} ${'.'.repeat((n * 37) % 400)}` : String(n)
 }

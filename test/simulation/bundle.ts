@@ -7,10 +7,10 @@ import type { Mutation } from './mutations.ts'
 export type Simulation = typeof import('./simulate.ts')
 
 const root = join(import.meta.dirname, '..', '..')
-/** Below this workspace's `node_modules`, so that what is not bundled is found from there. */
+/** In this workspace's `node_modules`, so that the bundle finds the packages that it does not contain. */
 const outDir = join(import.meta.dirname, '..', 'node_modules', '.simulation')
 
-/** The simulation with everything it runs in a module graph of its own, in which one piece of source is another one. */
+/** Bundles the simulation and the code that it runs, with one mutation if there is one, and imports the bundle. */
 export async function bundle(mutation?: Mutation): Promise<Simulation> {
   await mkdir(outDir, { recursive: true })
   const dir = await mkdtemp(join(outDir, 'bundle-'))
@@ -49,7 +49,7 @@ function mutate({ name, file, find, replace }: Mutation, applied: { times: numbe
     transform(code, id) {
       if (id !== join(root, file)) return null
       const parts = code.split(find)
-      // A mutation that changes nothing would prove nothing.
+      // Otherwise a mutation that no longer matches the source would change nothing.
       if (parts.length !== 2)
         throw new Error(`Mutation '${name}': found ${parts.length - 1} times in ${file}: ${find}`)
       applied.times += 1

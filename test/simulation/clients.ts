@@ -5,15 +5,15 @@ import { Pace, Record, type Positions } from './oracle.ts'
 import { SimulatedSocket, type Route } from './socket.ts'
 import type { World } from './world.ts'
 
-/** What the scenario can have a client do. */
+/** A client as the run controls it. */
 export interface Actor {
   readonly name: string
   readonly route: Route
   subscribe(channel: string): void
   unsubscribe(channel: string): void
-  /** Channels that are wanted. */
+  /** The channels to which it wants to be subscribed. */
   readonly channels: readonly string[]
-  /** Goes away for a while, on purpose. */
+  /** Disconnects for this time. */
   leave(forMs: number): void
   checkCaughtUp(): void
 }
@@ -25,7 +25,7 @@ export interface Network {
   readonly requests: Set<SimulatedRequest>
 }
 
-/** How long the client keeps a channel that nobody listens to: whoever subscribes within goes on where it was. */
+/** How long the client keeps a channel without listeners. A new subscription within this time continues at its position. */
 const GRACE_MS = 1000
 
 /** The kit's own client. */
@@ -35,7 +35,7 @@ export class KitClient implements Actor {
   readonly #network: Network
   readonly #client: BroadcasterClient
   readonly #held = new Map<string, { stop: Subscription; record: Record }>()
-  /** Subscriptions that have ended: from when on the next one is a new one. */
+  /** The last subscription of each channel, and the time from which the next one does not continue it. */
   readonly #ended = new Map<string, { record: Record; newFrom: number }>()
 
   constructor(network: Network, route: Route, mode: Mode, timeoutMs: number, pingIntervalMs: number) {
@@ -103,7 +103,7 @@ export class KitClient implements Actor {
     this.#ended.set(channel, ended)
     if (world.random.chance(0.5)) {
       world.trace?.add(this.name, `stops ${channel}`)
-      // A request that is out is waited for, whatever becomes of it.
+      // A subscription that is not confirmed yet lasts until its answer, so its end is not known.
       if (held.stop.status === 'subscribed') ended.newFrom = Date.now() + GRACE_MS
       held.stop()
     } else {

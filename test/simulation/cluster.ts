@@ -9,13 +9,13 @@ import { SimulatedBackend } from './backend.ts'
 import type { Broker } from './broker.ts'
 import type { World } from './world.ts'
 
-/** What a node ends when its process ends: sockets and requests. */
+/** A socket or a request, which ends when the process of its node ends. */
 export interface Attached {
-  /** The process at the other end is no more. */
+  /** The process of the node has ended. */
   nodeDied(): void
 }
 
-/** One server process: the real core, without Express and `ws`. */
+/** A server process: the real core, without Express and `ws`. */
 export class SimulatedNode {
   readonly name: string
   readonly backend: SimulatedBackend
@@ -43,7 +43,7 @@ export class SimulatedNode {
       }),
       this.backend,
     )
-    // Rejects when the node is closed before the broker was there.
+    // Rejects if the node is closed before it has connected to the broker.
     this.#node.start().catch(() => {})
   }
 
@@ -51,13 +51,13 @@ export class SimulatedNode {
     return this.isAlive && this.#node.ailment === null
   }
 
-  /** A WebSocket is opened, unless (`null`) the upgrade is refused, as `broadcaster.ts` does it. */
+  /** Opens a WebSocket. Returns `null` if the upgrade is refused, for the same reasons as in `webSocketRequests.ts`. */
   connect(link: Link): Connection | null {
     if (!this.isAlive || this.#node.isFull || this.#node.isDraining) return null
     return this.#node.connect(link, (auth) => this.#node.access.connect(auth, noRequest))
   }
 
-  /** A long-poll request has come. */
+  /** Handles a long-poll request. */
   handle(body: string, gone: AbortSignal): Promise<Answer> {
     return this.#node.handle(
       parseClientMessage(body),
@@ -67,13 +67,16 @@ export class SimulatedNode {
     )
   }
 
-  /** All clients have left long ago: nothing of them may be left. */
+  /** Checks that the node holds nothing any more. Call it some time after all clients have left. */
   checkEmpty(): void {
     this.#node.stats().then(
       ({ localSubscriptions, node: { channels, webSockets, waitingPolls } }) => {
         const left = { channels, webSockets, waitingPolls, ...localSubscriptions }
         if (Object.values(left).some((count) => count > 0))
-          this.#world.fail(this.name, `still holds what nobody needs: ${JSON.stringify(left)}`)
+          this.#world.fail(
+            this.name,
+            `still holds resources of clients that have left: ${JSON.stringify(left)}`,
+          )
       },
       (error: unknown) => this.#world.fail(this.name, `has no stats: ${String(error)}`),
     )
@@ -85,7 +88,7 @@ export class SimulatedNode {
     this.#die()
   }
 
-  /** SIGTERM: ends when its clients have moved. */
+  /** SIGTERM: drains, then ends. */
   async drain(ms: number): Promise<void> {
     this.#world.trace?.add(this.name, `drains for ${ms} ms`)
     this.isLeaving = true
@@ -100,12 +103,12 @@ export class SimulatedNode {
     this.backend.vanish()
     for (const attached of this.attached) attached.nodeDied()
     this.attached.clear()
-    // Stops its timers. Nothing of what it does can be seen any more.
+    // This stops its timers. Nothing else that it does has an effect.
     void this.#node.close(0)
   }
 }
 
-/** All server processes there are, behind a load balancer that knows nothing and remembers nothing. */
+/** All server processes, behind a load balancer without sticky sessions or health checks. */
 export class Cluster {
   readonly nodes: SimulatedNode[] = []
   onStarted: (node: SimulatedNode) => void = () => {}
@@ -129,17 +132,17 @@ export class Cluster {
     return node
   }
 
-  /** The nodes that live, those included that drain. */
+  /** The nodes that are alive, including those that drain. */
   get living(): SimulatedNode[] {
     return this.nodes.filter((node) => node.isAlive)
   }
 
-  /** The nodes that live and are to stay. */
+  /** The nodes that are alive and do not drain. */
   get staying(): SimulatedNode[] {
     return this.nodes.filter((node) => !node.isLeaving)
   }
 
-  /** Where the load balancer sends the next one; `null` if there is none. */
+  /** The node for the next connection or request, or `null` if there is none. */
   pick(): SimulatedNode | null {
     const { living } = this
     return living.length === 0 ? null : this.#world.random.pick(living)

@@ -3,10 +3,10 @@ import type { Broker } from './broker.ts'
 import { Pipe } from './pipe.ts'
 import { delayMs, type World } from './world.ts'
 
-/** A command that has no answer by then has failed, as in the Redis backend; it may be done all the same. */
+/** As in the Redis backend, a command without an answer after this time fails. The broker may execute it nevertheless. */
 const TIMEOUT_MS = 3000
 
-/** A node's connection for commands: they are done in the order in which they were given, each in one step. */
+/** A node's connection for commands. The broker executes them in order, each in one step. */
 export class Commands {
   readonly #world: World
   readonly #broker: Broker
@@ -28,7 +28,7 @@ export class Commands {
 
   run<T>(execute: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      // Of a process that is no more nobody waits for anything.
+      // The process has ended, so nothing waits for the result.
       if (this.#isClosed) return
       const fail = (error: Error): void => settle(() => reject(error))
       const timer = setTimeout(() => fail(unavailable('The broker did not answer in time')), TIMEOUT_MS)
@@ -42,7 +42,7 @@ export class Commands {
           this.#replies.send(() => fail(unavailable('The broker is away')))
           return
         }
-        // In one step: nothing else is done before the promise has settled.
+        // No other command runs before the promise has settled, so this is one step.
         void Promise.resolve(execute()).then((result) =>
           this.#replies.send(() => settle(() => resolve(result))),
         )
@@ -54,14 +54,14 @@ export class Commands {
     this.#world.random.pick([this.#requests, this.#replies]).stall(ms)
   }
 
-  /** The connection breaks: of what was under way some was done and some was not. */
+  /** Breaks the connection. Some commands in flight have been executed, and others have not. */
   cut(): void {
     this.#requests.clear()
     this.#replies.clear()
     for (const fail of this.#pending) fail(unavailable('The connection to the broker was lost'))
   }
 
-  /** The process is no more. What it has sent may still arrive. */
+  /** The process has ended. Commands in flight may still arrive. */
   close(): void {
     this.#isClosed = true
     this.#broker.commands.delete(this)

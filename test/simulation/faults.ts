@@ -7,8 +7,8 @@ import type { Random } from './random.ts'
 import type { SimulatedSocket } from './socket.ts'
 import type { World } from './world.ts'
 
-/** Everything that can be broken. */
-export interface Victims {
+/** The parts of a run to which faults can happen. */
+export interface Targets {
   readonly world: World
   readonly broker: Broker
   readonly cluster: Cluster
@@ -17,34 +17,34 @@ export interface Victims {
   readonly requests: ReadonlySet<SimulatedRequest>
 }
 
-/** Lets things happen as the profile has it, until `end`. Returns the function that makes everything whole again. */
-export function letThingsHappen(victims: Victims, profile: Profile, end: number): () => void {
-  const { world } = victims
+/** Injects the faults of the profile until `end`. Returns a function that ends the lasting ones. */
+export function injectFaults(targets: Targets, profile: Profile, end: number): () => void {
+  const { world } = targets
   const [least, most] = profile.everyMs
   const later = (): void => {
     const inMs = world.random.between(least, most)
     if (Date.now() + inMs > end) return
     setTimeout(() => {
       const fault = world.random.weighted(profile.faults)
-      if (act(fault, victims, profile)) world.counts.add(`fault: ${fault}`)
+      if (inject(fault, targets, profile)) world.counts.add(`fault: ${fault}`)
       later()
     }, inMs)
   }
   later()
   return () => {
-    for (const { route } of victims.clients) route.webSockets = 'through'
+    for (const { route } of targets.clients) route.webSockets = 'through'
   }
 }
 
-/** How far off the clock of the next broker is: not at all, by seconds, or by an hour, as after a daylight saving mistake. */
+/** The difference of the next broker's clock: none, seconds, or an hour, as after a mistake with daylight saving time. */
 function clockStepMs(random: Random): number {
   if (random.chance(0.5)) return 0
   return random.chance(0.2) ? -3_600_000 : random.between(-8000, 2000)
 }
 
-/** Whether there was anything that it could happen to. */
-function act(fault: Fault, victims: Victims, { nodes, isCovered }: Profile): boolean {
-  const { world, broker, cluster, clients, sockets, requests } = victims
+/** Returns false if there was nothing to which the fault could happen. */
+function inject(fault: Fault, targets: Targets, { nodes, isCovered }: Profile): boolean {
+  const { world, broker, cluster, clients, sockets, requests } = targets
   const { random, trace } = world
   const { staying } = cluster
   const node: SimulatedNode | undefined = random.pick(staying)
@@ -58,7 +58,7 @@ function act(fault: Fault, victims: Victims, { nodes, isCovered }: Profile): boo
       return true
     case 'node drained': {
       if (node === undefined) return false
-      // As a rolling restart does it: the new one first.
+      // Like a rolling restart, this starts the new node before it drains the old one.
       const drainMs = random.between(2000, 4000)
       const next = cluster.start()
       const drainWhenReady = (): void => {

@@ -4,12 +4,12 @@ import type { Route } from './socket.ts'
 import { short } from './trace.ts'
 import { delayMs, type World } from './world.ts'
 
-/** How an answer gets lost. */
+/** Whether a request or an answer is lost, and whether the client notices it. */
 type Loss = 'no' | 'told' | 'silent'
 
 /**
- * What a client gets as `fetch`: every request goes to some node, and may get lost, be late, or arrive twice. `unnoticed` is
- * how likely it is that a server never sees that nobody waits for its answer any more.
+ * The `fetch` of a client. Every request goes to a random node, and can be lost, late, or duplicated. `unnoticed` is the
+ * probability that a server does not notice that the client has aborted the request.
  */
 export function fetchThrough(
   world: World,
@@ -30,7 +30,7 @@ export function fetchThrough(
 
 type Result = { readonly status: number; readonly body: string } | Error
 
-/** One request of a client, with all the copies of it that arrive somewhere. */
+/** A request of a client, with all its copies that arrive at nodes. */
 export class SimulatedRequest {
   readonly #world: World
   readonly #route: Route
@@ -49,7 +49,7 @@ export class SimulatedRequest {
     unnoticed: number,
     done: (result: Result) => void,
   ) {
-    const { random, weather, trace, counts } = world
+    const { random, conditions, trace, counts } = world
     this.#world = world
     this.#route = route
     this.#body = body
@@ -60,15 +60,15 @@ export class SimulatedRequest {
       this.#finish(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
       this.#leaveAfter(random.between(0, 20))
     })
-    if (random.chance(weather.requestLost)) {
+    if (random.chance(conditions.requestLost)) {
       trace?.add(route.name, 'the request is lost')
       counts.add('fault: request lost')
       this.#lose(this.#loss())
       return
     }
-    const answerIs = random.chance(weather.answerLost) ? this.#loss() : 'no'
-    if (random.chance(weather.duplicated)) {
-      // Something on the way sends it again because it has lost the first answer: the last one is the one that counts.
+    const answerIs = random.chance(conditions.answerLost) ? this.#loss() : 'no'
+    if (random.chance(conditions.duplicated)) {
+      // A proxy lost the first answer and sends the request again. The client gets the second answer.
       trace?.add(route.name, 'the request arrives twice')
       counts.add('fault: request doubled')
       const firstAfterMs = delayMs(world)
@@ -81,7 +81,7 @@ export class SimulatedRequest {
     }
   }
 
-  /** The connection breaks while the request waits at the server. */
+  /** Breaks the connection while the request waits at the server. */
   cut(): void {
     this.#world.trace?.add(this.#route.name, 'the request is cut')
     this.#isCut = true
@@ -90,14 +90,14 @@ export class SimulatedRequest {
   }
 
   #loss(): Loss {
-    return this.#world.random.chance(this.#world.weather.silently) ? 'silent' : 'told'
+    return this.#world.random.chance(this.#world.conditions.silently) ? 'silent' : 'told'
   }
 
   #send(afterMs: number, answerIs: Loss): void {
     const copy = new Copy(() => this.#lose(this.#loss()))
     this.#copies.add(copy)
     setTimeout(() => {
-      // Whose connection has gone before it was read is not read any more.
+      // The server does not read a request if its connection has ended before.
       if (copy.gone.signal.aborted) return
       const node = this.#route.pick()
       if (node === null) return this.#lose('told')
@@ -122,7 +122,7 @@ export class SimulatedRequest {
       setTimeout(() => this.#finish(new Error('The connection broke')), delayMs(this.#world))
   }
 
-  /** The servers see, if they do, that nobody waits any more for what was sent so far. */
+  /** The servers notice that the client has aborted the copies that were sent so far, unless they fail to notice. */
   #leaveAfter(ms: number): void {
     if (this.#world.random.chance(this.#unnoticed)) return
     const copies = [...this.#copies]
@@ -140,7 +140,7 @@ export class SimulatedRequest {
   }
 }
 
-/** A request as it is sent to one node. */
+/** A copy of a request, for one node. */
 class Copy implements Attached {
   readonly gone = new AbortController()
   readonly #onNodeDied: () => void
@@ -156,7 +156,7 @@ class Copy implements Attached {
     node.attached.add(this)
   }
 
-  /** Whether there is still somebody who could answer. */
+  /** Ends the copy. Returns false if the node has died or the copy has ended before. */
   end(): boolean {
     const isFirst = !this.#isOver
     this.#isOver = true

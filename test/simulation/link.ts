@@ -1,12 +1,12 @@
 import type { Link } from '../../server/src/websocket/link.ts'
 import type { World } from './world.ts'
 
-/** What the server writes, in order. */
+/** An item that the server writes: frames, or the close. */
 export type Written = { readonly frames: Buffer } | { readonly code: number; readonly reason: string }
 
 /**
- * The server's end of a WebSocket: what it writes goes to the network at once, or piles up in the process while the
- * client reads nothing.
+ * The server's end of a WebSocket. What the server writes goes to the network at once. While the client does not read, it is
+ * buffered in the process.
  */
 export class SimulatedLink implements Link {
   readonly isCompressing = false
@@ -49,7 +49,7 @@ export class SimulatedLink implements Link {
     else setImmediate(drained)
   }
 
-  // Everything that the client sends is under way already.
+  // These do nothing: requests that the client has sent arrive nevertheless.
   pause(): void {}
   resume(): void {}
 
@@ -59,12 +59,12 @@ export class SimulatedLink implements Link {
     this.#put({ code, reason })
   }
 
-  /** Only clients that do not authenticate are cut off so, and all of these do. */
+  /** The server calls this only for clients that do not authenticate, and all simulated clients do. */
   terminate(): void {}
 
   // -- the network
 
-  /** Nothing leaves the process for so long. */
+  /** Nothing leaves the process for this time. */
   stall(ms: number): void {
     if (this.#isStalled) return
     this.#isStalled = true
@@ -81,7 +81,7 @@ export class SimulatedLink implements Link {
     const unsent = this.#unsent
     this.#unsent = []
     this.#unsentBytes = 0
-    // Node calls back for every write, also for those that did not make it.
+    // Node calls the callback of every write, also if the write failed.
     for (const item of unsent) if ('drained' in item) item.drained()
   }
 
@@ -92,7 +92,7 @@ export class SimulatedLink implements Link {
     if ('frames' in item) this.#unsentBytes += item.frames.length
   }
 
-  /** The network takes what has piled up, bit by bit. */
+  /** Sends the buffered items one after the other, with short delays. */
   #release(): void {
     const item = this.#isStalled ? undefined : this.#unsent.shift()
     if (item === undefined) return

@@ -3,18 +3,18 @@ import { bundle, type Simulation } from './bundle.ts'
 import { mutations, type Mutation } from './mutations.ts'
 import { profiles } from './profiles.ts'
 
-/** A mutation that is not caught by then is not caught. */
+/** The simulation has to catch a mutation within this number of seeds. */
 const MOST_SEEDS = 400
 const LONG_MS = 3_600_000
 
 describe('the simulation notices when', () => {
-  let sound: Simulation
-  /** Seeds in which the code as it is has kept the promise. */
+  let unchanged: Simulation
+  /** Seeds in which the unchanged code kept the guarantee. */
   const kept = new Set<number>()
   const lines: string[] = []
 
   beforeAll(async () => {
-    sound = await bundle()
+    unchanged = await bundle()
   }, LONG_MS)
 
   it.each(mutations.map((mutation) => [mutation.name, mutation] as const))(
@@ -32,7 +32,7 @@ describe('the simulation notices when', () => {
 
       for (const seed of seeds.slice(0, tried)) {
         if (kept.has(seed)) continue
-        expect((await sound.simulate(seed)).failure, `seed ${seed}, without any mutation`).toBeNull()
+        expect((await unchanged.simulate(seed)).failure, `seed ${seed}, without any mutation`).toBeNull()
         kept.add(seed)
       }
     },
@@ -41,7 +41,7 @@ describe('the simulation notices when', () => {
   afterAll(() => console.log(`Caught after\n${lines.join('\n')}`))
 })
 
-/** One of each profile after the other, or those of the one in which it shows soonest. */
+/** The seeds of all profiles in turn, or only those of the mutation's profile. */
 function seedsFor({ profile }: Mutation): number[] {
   const index = profiles.findIndex(({ name }) => name === profile)
   return Array.from({ length: MOST_SEEDS }, (_, i) => (index === -1 ? i : index + i * profiles.length))

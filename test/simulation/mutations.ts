@@ -1,14 +1,14 @@
-/** One rule of the protocol, broken: a piece of source, which is there exactly once, and what takes its place. */
+/** A fault in the code that breaks a rule of the protocol. It replaces a text that is in the source exactly once. */
 export interface Mutation {
   readonly name: string
   readonly file: string
   readonly find: string
   readonly replace: string
-  /** The profile in which it shows soonest, where it takes many seeds of all. */
+  /** The profile that catches it with the fewest seeds, if it takes many seeds of all profiles. */
   readonly profile?: string
 }
 
-/** Each of these has to be caught. What the code would do with it is in the name. */
+/** The simulation has to catch each of these. The name says what the mutated code does. */
 export const mutations: readonly Mutation[] = [
   // -- numbering
   {
@@ -18,27 +18,27 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.#host.begin(joined)',
   },
   {
-    name: 'the count goes on over a beacon',
+    name: 'a beacon does not restart the count of a channel',
     file: 'server/src/channels/channel.ts',
     find: 'this.#beacon = beacon\n      this.#count = 0',
     replace: 'this.#beacon = beacon',
   },
   {
-    name: 'a beacon does not say of which run of the broker it is',
+    name: 'a beacon does not contain the run of the broker',
     file: 'server/src/channels/position.ts',
     find: 'ms * RUNS + (run % RUNS)',
     replace: 'ms * RUNS',
     profile: 'broker restarts',
   },
   {
-    name: 'positions of two runs of the broker are compared',
+    name: 'positions of different runs of the broker are compared',
     file: 'server/src/channels/log.ts',
     find: 'isSameRun(position.beacon, this.#start.beacon) && ',
     replace: '',
     profile: 'broker restarts',
   },
   {
-    name: 'a node goes on counting when its connection to the broker breaks',
+    name: 'a node continues its count when its connection to the broker breaks',
     file: 'server/src/hub/hub.ts',
     find: 'for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)',
     replace: '',
@@ -46,19 +46,19 @@ export const mutations: readonly Mutation[] = [
 
   // -- logs
   {
-    name: 'what was trimmed counts as covered',
+    name: 'a log covers messages that it has dropped',
     file: 'server/src/channels/log.ts',
     find: '    this.#start = positionOf(entry)\n',
     replace: '',
   },
   {
-    name: 'the place where a log begins does not count as covered',
+    name: 'a log does not cover the position at which it starts',
     file: 'server/src/channels/log.ts',
     find: 'comparePositions(position, this.#start) >= 0',
     replace: 'comparePositions(position, this.#start) > 0',
   },
   {
-    name: 'a replay begins with the message that the client has',
+    name: 'a replay begins with the message at the position of the client, not with the next one',
     file: 'server/src/channels/log.ts',
     find: 'if (comparePositions(this.#entries[middle]!, position) > 0)',
     replace: 'if (comparePositions(this.#entries[middle]!, position) >= 0)',
@@ -66,7 +66,7 @@ export const mutations: readonly Mutation[] = [
 
   // -- recovery
   {
-    name: 'a node says that nothing was published since its log began',
+    name: 'a node answers that no message was published since its log started',
     file: 'server/src/cluster/recovery.ts',
     find: 'last: log.lastUpTo(at)',
     replace: 'last: log.start',
@@ -79,118 +79,118 @@ export const mutations: readonly Mutation[] = [
     profile: 'covered faults',
   },
   {
-    name: 'a page that has room for a part of the range counts as all of it',
+    name: 'a page with a part of a range says that it contains the whole range',
     file: 'server/src/cluster/pages.ts',
     find: 'first === 0 ? found.start : entries[first - 1]!',
     replace: 'found.start',
   },
   {
-    name: 'a page with fewer messages than it says is taken',
+    name: 'a node accepts a page with fewer messages than its count',
     file: 'server/src/cluster/pages.ts',
     find: 'entries.length === count && ',
     replace: '',
     profile: 'many nodes',
   },
   {
-    name: 'a page in which the numbers have a hole is taken',
+    name: 'a node accepts a page whose numbers are not consecutive',
     file: 'server/src/cluster/pages.ts',
     find: ' && isContiguous(start, entries, query.before)',
     replace: '',
     profile: 'many nodes',
   },
   {
-    name: 'a page is taken for the answer to another question',
+    name: 'a node takes a page for the answer to another query',
     file: 'server/src/cluster/pages.ts',
     find: 'this.#waiting.get(id)',
     replace: '[...this.#waiting.values()][0]',
     profile: 'many nodes',
   },
   {
-    name: 'the first page counts as all of them',
+    name: 'a node takes the first page for the whole range',
     file: 'server/src/cluster/backfills.ts',
     find: 'log.prepend(missing, start, reasonFor(channel))',
     replace:
       'log.prepend(missing, [...backfill.waiters].map(({ since }) => since).sort(comparePositions)[0] ?? start, reasonFor(channel))',
   },
   {
-    name: 'nobody waits for the answers of the other nodes',
+    name: 'a node does not wait for the answers of the other nodes',
     file: 'server/src/cluster/whereabouts.ts',
     find: 'Math.min(receivers, nodes) - 1',
     replace: '0',
   },
   {
-    name: 'nobody is asked about a channel that one other node holds',
+    name: 'a node does not ask about a channel that only one other node has',
     file: 'server/src/cluster/whereabouts.ts',
     find: 'filter((_, i) => (counts[i] ?? 0) > 1)',
     replace: 'filter((_, i) => (counts[i] ?? 0) > 2)',
   },
   {
-    name: 'the hole that a broken connection left counts as filled',
+    name: 'messages that a node missed while its connection was broken count as recovered when they are not',
     file: 'server/src/cluster/recovery.ts',
     find: 'const isFilled = log.covers(before.head)',
     replace: 'const isFilled = true',
   },
   {
-    name: 'a hole that can not be filled is not told',
+    name: 'subscribers are not told of a gap when a node can not recover what it missed while its connection was broken',
     file: 'server/src/cluster/recovery.ts',
     find: 'if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.start, log.startReason)',
     replace: '',
   },
   {
-    name: 'live messages are delivered before the hole is filled',
+    name: 'live messages are delivered before the node has recovered what it missed while its connection was broken',
     file: 'server/src/channels/channel.ts',
     find: "this.state = 'filling'",
     replace: 'this.live()',
   },
   {
-    name: 'a client that is ahead of the node goes on with what the node has next',
+    name: 'a client that is ahead of the node continues with the next message of the node',
     file: 'server/src/cluster/recovery.ts',
     find: 'if (!isOfThisRun || comparePositions(since, head) > 0) {',
     replace: 'if (!isOfThisRun) {',
     profile: 'flaky network',
   },
   {
-    name: 'a client that is ahead of the node is told of a gap at once',
+    name: 'a client that is ahead of the node is told of a gap, though the node is only late',
     file: 'server/src/cluster/recovery.ts',
     find: 'await deadline.wait(this.#host.beacons.fresh())',
     replace: '',
   },
 
-  // -- what nobody needs is let go
+  // -- release
   {
-    name: 'a subscription that is confirmed when its client has left stays',
+    name: 'a subscription stays when it is confirmed after its client has left',
     file: 'server/src/websocket/subscriptions.ts',
     find: '        hub.unsubscribe(this, name)\n        this.#drop(name)\n      }',
     replace: '        this.#drop(name)\n      }',
   },
   {
-    name: 'a session of the base that moved goes on behind what the new node has no room for, though another node kept it',
+    name: 'a session of the base that has moved continues after an overflow of the new node, though another node had the messages',
     file: 'server/src/longpoll/poll.ts',
     find: "gap === 'overflow' && !wasKeptHere ? 'node' : gap",
     replace: 'gap',
     profile: 'many nodes',
   },
   {
-    name: 'a request that is still at work when its session ends retains the channel for ever',
+    name: 'a request that is still running when its session ends retains the channel for ever',
     file: 'server/src/channels/undelivered.ts',
     find: 'if (this.#isReleased) return\n',
     replace: '',
     profile: 'broker restarts',
   },
   {
-    name: 'a channel that is found when its poll has ended stays watched',
+    name: 'a poll that has ended watches a channel that is located afterwards',
     file: 'server/src/longpoll/poll.ts',
     find: '      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)\n',
     replace: '',
   },
   {
-    name: 'the broker is not told that a channel is not wanted any more',
+    name: 'a node does not unsubscribe from a channel at the broker',
     file: 'server/src/hub/hub.ts',
     find: '    this.#membership.leave(channels)\n',
     replace: '',
   },
   {
-    name: 'what an ended session lacks is kept',
+    name: 'messages for a session are kept after the session has ended',
     file: 'server/src/node.ts',
     find: '      this.#longPoll.sweep()\n',
     replace: '',
@@ -198,20 +198,20 @@ export const mutations: readonly Mutation[] = [
 
   // -- WebSocket
   {
-    name: 'what waits for the flush goes to a new subscriber too',
+    name: 'a new subscriber gets messages that were waiting for the flush before it subscribed',
     file: 'server/src/hub/hub.ts',
     find: 'const head = this.headOf(channel)\n      channel.subscribers.add(subscriber)',
     replace: 'channel.subscribers.add(subscriber)\n      const head = this.headOf(channel)',
     profile: 'everything',
   },
   {
-    name: 'a slow reader goes on at the head, and is not told',
+    name: 'a slow reader continues at the head and is not told of the gap',
     file: 'server/src/websocket/backlog.ts',
     find: 'if (isGap) this.#reader.gap(channel, log.start, log.startReason)',
     replace: '',
   },
   {
-    name: 'a slow reader is written to all the same',
+    name: 'live messages are written to a slow reader that lags',
     file: 'server/src/channels/fanout.ts',
     find: 'if (subscriber.isLagging) continue\n    // Most',
     replace: '// Most',
@@ -225,20 +225,20 @@ export const mutations: readonly Mutation[] = [
 
   // -- long-poll
   {
-    name: 'an older poll may still commit its answer',
+    name: 'an older poll can still commit its answer',
     file: 'server/src/backends/memorySessions.ts',
     find: 'stored === undefined || stored.poller !== poller',
     replace: 'stored === undefined',
     profile: 'flaky network',
   },
   {
-    name: 'the repetition of a poll counts as a new one',
+    name: 'a repeated poll counts as a new one',
     file: 'server/src/longpoll/sessionPlaces.ts',
     find: 'session.answer !== null && session.answer.seq !== message.seq',
     replace: 'session.answer !== null',
   },
   {
-    name: 'a poll is answered from where the session began, whatever it tells',
+    name: 'the positions that a poll sends are ignored',
     file: 'server/src/longpoll/sessionPlaces.ts',
     find: 'session.version > 0 ? message.positions : undefined',
     replace: 'undefined',
@@ -250,21 +250,21 @@ export const mutations: readonly Mutation[] = [
     replace: 'if (!withPositions) gaps.push',
   },
   {
-    name: 'what a session was not given yet is thrown away with the rest',
+    name: 'a log drops messages that a session has not received',
     file: 'server/src/channels/log.ts',
     find: 'this.#isOver && !this.#isKept()',
     replace: 'this.#isOver',
     profile: 'slow readers',
   },
   {
-    name: 'what a session was not given yet is kept only while its poll waits',
+    name: 'messages that a session has not received are kept only while its poll waits',
     file: 'server/src/longpoll/poll.ts',
     find: '    this.#isStopped = true\n',
     replace: '    this.#isStopped = true\n    this.#reader().release()\n',
     profile: 'slow readers',
   },
   {
-    name: 'a session is taken to have got what it was answered last',
+    name: 'a session retains only messages after the head, not those after its position',
     file: 'server/src/longpoll/poll.ts',
     find: 'keep(channel, from)',
     replace: 'keep(channel, this.#host.hub.headOf(channel))',
@@ -279,7 +279,7 @@ export const mutations: readonly Mutation[] = [
 
   // -- the client
   {
-    name: 'the client comes back without its positions',
+    name: 'the client reconnects without its positions',
     file: 'client/src/channel.ts',
     find: 'const isResumed = link.hasAdditions && position !== undefined',
     replace: 'const isResumed = link.hasAdditions && position === null',
@@ -291,27 +291,27 @@ export const mutations: readonly Mutation[] = [
     replace: '    this.listeners.deliver',
   },
   {
-    name: 'the client takes the position of a late answer for the newest',
+    name: 'the client takes the position of a late answer for the newest one',
     file: 'client/src/channel.ts',
     find: 'for (const message of held) this.#take(message)',
     replace: 'for (const message of held) this.#take(message)\n    this.#position = position',
   },
   {
-    name: 'the client takes what a poll brings that does not know where it is',
+    name: 'the client accepts messages from a poll that was sent without its position',
     file: 'client/src/channel.ts',
     find: '        if (!this.#isInStep) return\n',
     replace: '',
     profile: 'flaky network',
   },
   {
-    name: 'the client takes what was on its way when it unsubscribed for what comes since it subscribed again',
+    name: 'the client accepts messages that were in flight when it unsubscribed, after it has subscribed again',
     file: 'client/src/channel.ts',
     find: '(!isResumed && !link.left.has(channel))',
     replace: '!isResumed',
     profile: 'flaky network',
   },
   {
-    name: 'the client does not tell that it was not recovered',
+    name: 'the client does not report a gap when it was not recovered',
     file: 'client/src/channel.ts',
     find: 'if (isBack && !recovered)',
     replace: 'if (isBack && recovered === undefined)',

@@ -2,17 +2,17 @@ import { readNumber, type Broker } from './broker.ts'
 import type { World } from './world.ts'
 
 /**
- * One client's subscription of one channel, held against the promise: every message of the channel, once, in order, or
- * a word that there is a gap.
+ * Checks the guarantee for one subscription of one client: every message of the channel arrives, once, in order, or the client
+ * is told that there is a gap.
  */
 export class Record {
   readonly channel: string
   readonly #world: World
   readonly #broker: Broker
   readonly #who: string
-  /** No message up to this one may come: it was everywhere before the subscription began. */
+  /** No message up to this one may arrive. All nodes had it before the subscription began. */
   readonly #floor: number
-  /** Where the channel was when the client heard that it has it: everything after that must come. */
+  /** The head of the channel when the subscription was confirmed. All messages after it must arrive. */
   #confirmedAt: number | null = null
   #last: number | null = null
   #isGapTold = false
@@ -36,7 +36,7 @@ export class Record {
     return this.#confirmedAt !== null
   }
 
-  /** The next subscription may go on from here, where it takes the place of this one without a request. */
+  /** The floor of the next subscription, if it replaces this one without a request to the server. */
   get floor(): number {
     return this.#last ?? this.#floor
   }
@@ -56,7 +56,7 @@ export class Record {
     const expected =
       this.#last !== null ? this.#last + 1 : this.#confirmedAt !== null ? this.#confirmedAt + 1 : n
     if (n > expected && !this.#isGapTold) {
-      return this.#fail(`${n} came, but ${expected} had to come first, and no gap was told`)
+      return this.#fail(`${n} came, but ${expected} had to come first, and the client was told of no gap`)
     }
     this.#last = n
     this.#isGapTold = false
@@ -70,12 +70,12 @@ export class Record {
     this.#isOver = true
   }
 
-  /** All is quiet: nothing may be missing at the end either. */
+  /** Checks that no message is missing at the end. Call it when nothing is in flight. */
   checkCaughtUp(): void {
     if (this.#isOver) return
     const head = this.#broker.head(this.channel)
     if (this.#confirmedAt === null) return this.#fail('was never subscribed')
-    // With the tiniest of logs even the last messages may be too much at once.
+    // If the logs are very small, they may not hold even the last messages.
     if (this.#last === head || this.#confirmedAt === head || this.#isGapTold) return
     this.#fail(`is at ${this.#last ?? 'nothing'}, though the channel is at ${head}`)
   }
@@ -85,7 +85,7 @@ export class Record {
   }
 }
 
-/** All nodes number alike: the same message has the same position everywhere, and another message another one. */
+/** Checks that all nodes number alike: on all nodes, a message has the same position, and no two messages have the same one. */
 export class Positions {
   readonly #world: World
   readonly #byMessage = new Map<string, string>()
@@ -97,19 +97,19 @@ export class Positions {
 
   check(who: string, channel: string, body: string, position: string): void {
     const message = `${channel} ${readNumber(body)}`
-    const place = `${channel} ${position}`
-    const knownPosition = this.#byMessage.get(message) ?? place
-    const knownMessage = this.#byPosition.get(place) ?? message
+    const ofChannel = `${channel} ${position}`
+    const knownPosition = this.#byMessage.get(message) ?? ofChannel
+    const knownMessage = this.#byPosition.get(ofChannel) ?? message
     this.#byMessage.set(message, knownPosition)
-    this.#byPosition.set(place, knownMessage)
-    if (knownPosition !== place)
-      this.#world.fail(who, `${message} is at ${place}, and elsewhere at ${knownPosition}`)
+    this.#byPosition.set(ofChannel, knownMessage)
+    if (knownPosition !== ofChannel)
+      this.#world.fail(who, `${message} has the position ${ofChannel}, and elsewhere ${knownPosition}`)
     else if (knownMessage !== message)
-      this.#world.fail(who, `${place} is ${message}, and elsewhere ${knownMessage}`)
+      this.#world.fail(who, `${ofChannel} is ${message}, and elsewhere ${knownMessage}`)
   }
 }
 
-/** A client that asks without end, and gets nowhere, is a fault too. */
+/** Checks that a client does not send requests in an endless loop without a pause. */
 export class Pace {
   readonly #world: World
   readonly #who: string
@@ -124,11 +124,10 @@ export class Pace {
     const now = Date.now()
     this.#times.push(now)
     if (this.#times.length <= MAX_REQUESTS) return
-    if (now - this.#times.shift()! < PER_MS)
-      this.#world.fail(this.#who, 'asks again and again without a pause')
+    if (now - this.#times.shift()! < PER_MS) this.#world.fail(this.#who, 'sends requests without a pause')
   }
 }
 
-/** More than any client has reason to send, even while everything goes wrong. */
+/** No client needs more requests than this in `PER_MS`, even with faults. */
 const MAX_REQUESTS = 60
 const PER_MS = 2000

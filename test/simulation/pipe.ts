@@ -1,6 +1,6 @@
 /**
- * Carries things one way, in order, each with a delay of its own. What is due at the same moment arrives together, as
- * the lines of one read from a socket do.
+ * Transports items in one direction and in order, each with a random delay. Items that are due at the same time arrive together,
+ * like the lines of one read from a socket.
  */
 export class Pipe<T> {
   readonly #delayMs: () => number
@@ -14,7 +14,7 @@ export class Pipe<T> {
     this.#deliver = deliver
   }
 
-  /** What is on its way. */
+  /** The items in flight. */
   get items(): T[] {
     return this.#queue.map(({ item }) => item)
   }
@@ -26,14 +26,14 @@ export class Pipe<T> {
     if (this.#queue.length === 1) this.#wait()
   }
 
-  /** Nothing arrives for so long. */
+  /** Nothing arrives for this time. */
   stall(ms: number): void {
     this.#earliest = Math.max(this.#earliest, Date.now() + ms)
     for (const entry of this.#queue) entry.at = Math.max(entry.at, Date.now() + ms)
     if (this.#queue.length > 0) this.#wait()
   }
 
-  /** Everything on its way is lost. */
+  /** Drops all items in flight. */
   clear(): void {
     this.#queue = []
     clearTimeout(this.#timer)
@@ -49,7 +49,7 @@ export class Pipe<T> {
     const first = this.#queue.findIndex(({ at }) => at > now)
     const due = first === -1 ? this.#queue : this.#queue.slice(0, first)
     this.#queue = first === -1 ? [] : this.#queue.slice(first)
-    // Before delivering: that may send, stall or clear.
+    // This comes before the delivery, which may send, stall or clear.
     if (this.#queue.length > 0) this.#wait()
     this.#deliver(due.map(({ item }) => item))
   }

@@ -1,8 +1,8 @@
 import type { BroadcasterOptions } from '../../server/src/options.ts'
 import type { Random } from './random.ts'
-import { fairWeather, type Weather } from './world.ts'
+import { faultless, type Conditions } from './world.ts'
 
-/** What can happen to nodes, connections and the broker at once. */
+/** A fault of a whole node, connection, client or broker. */
 export type Fault =
   | 'node killed'
   | 'node drained'
@@ -20,24 +20,24 @@ export type Fault =
   | 'broker restarted'
   | 'broker failed over'
 
-/** A kind of bad luck. */
+/** The faults and the options of a run. */
 export interface Profile {
   readonly name: string
   readonly nodes: readonly [least: number, most: number]
-  readonly weather: Weather
-  /** In which proportion faults happen. */
+  readonly conditions: Conditions
+  /** The weights of the faults. */
   readonly faults: Partial<Record<Fault, number>>
-  /** From one fault to the next, in ms. */
+  /** The time between two faults, in ms. */
   readonly everyMs: readonly [least: number, most: number]
   readonly options: (random: Random) => BroadcasterOptions
   /**
-   * The faults never exceed what recovery covers: one at a time, with time to recover, every channel held by every node,
-   * logs that are large enough. Then nobody may be told of a gap.
+   * Recovery covers all faults: they happen one at a time with time to recover, every node has every channel, and the logs are
+   * large enough. Then no client may be told of a gap.
    */
   readonly isCovered: boolean
 }
 
-const stormy: Weather = {
+const unreliable: Conditions = {
   slow: 0.1,
   slowMs: 300,
   requestLost: 0.03,
@@ -51,13 +51,13 @@ const stormy: Weather = {
 
 const ample = (): BroadcasterOptions => ({})
 
-/** Logs that run over, buffers that fill up. */
+/** Logs and buffers that reach their limits. */
 const tiny = (random: Random): BroadcasterOptions => ({
   recovery: {
     window: random.between(2, 20) * 1000,
     maxMessages: random.between(2, 12),
     maxBytes: random.between(1500, 4000),
-    // Without it nothing is thrown away that a session has not been given yet.
+    // Without this limit, a log does not drop messages that a session has not received.
     ...(random.chance(0.5) && { maxTotalBytes: random.between(3000, 10_000) }),
   },
   limits: { bufferedBytes: random.between(100, 1500) },
@@ -67,7 +67,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'calm',
     nodes: [1, 3],
-    weather: fairWeather,
+    conditions: faultless,
     faults: { 'client away': 1 },
     everyMs: [2000, 8000],
     options: ample,
@@ -76,7 +76,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'flaky network',
     nodes: [2, 3],
-    weather: stormy,
+    conditions: unreliable,
     faults: {
       'socket cut': 4,
       'socket stalled': 1,
@@ -93,7 +93,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'crashing nodes',
     nodes: [2, 4],
-    weather: { ...fairWeather, slow: 0.05, slowMs: 100, silently: 0.1 },
+    conditions: { ...faultless, slow: 0.05, slowMs: 100, silently: 0.1 },
     faults: {
       'node killed': 3,
       'node added': 1,
@@ -108,7 +108,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'slow readers',
     nodes: [1, 3],
-    weather: { ...fairWeather, slow: 0.05, slowMs: 100, answerLost: 0.03 },
+    conditions: { ...faultless, slow: 0.05, slowMs: 100, answerLost: 0.03 },
     faults: {
       'socket stalled': 6,
       'socket cut': 1,
@@ -123,7 +123,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'broker restarts',
     nodes: [1, 3],
-    weather: { ...fairWeather, slow: 0.05, slowMs: 200 },
+    conditions: { ...faultless, slow: 0.05, slowMs: 200 },
     faults: {
       'broker restarted': 4,
       'broker failed over': 3,
@@ -140,7 +140,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'rolling restarts',
     nodes: [2, 3],
-    weather: { ...fairWeather, slow: 0.05, slowMs: 50 },
+    conditions: { ...faultless, slow: 0.05, slowMs: 50 },
     faults: { 'node drained': 1 },
     everyMs: [8000, 12_000],
     options: ample,
@@ -149,7 +149,14 @@ export const profiles: readonly Profile[] = [
   {
     name: 'covered faults',
     nodes: [3, 4],
-    weather: { ...stormy, slowMs: 100, silently: 0.1, recoveryLost: 0, recoveryDamaged: 0, recoveryLate: 0 },
+    conditions: {
+      ...unreliable,
+      slowMs: 100,
+      silently: 0.1,
+      recoveryLost: 0,
+      recoveryDamaged: 0,
+      recoveryLate: 0,
+    },
     faults: {
       'node killed': 2,
       'node drained': 2,
@@ -168,8 +175,8 @@ export const profiles: readonly Profile[] = [
   {
     name: 'many nodes',
     nodes: [6, 8],
-    weather: {
-      ...fairWeather,
+    conditions: {
+      ...faultless,
       slow: 0.05,
       slowMs: 100,
       silently: 0.1,
@@ -193,7 +200,7 @@ export const profiles: readonly Profile[] = [
   {
     name: 'everything',
     nodes: [2, 4],
-    weather: stormy,
+    conditions: unreliable,
     faults: {
       'node killed': 2,
       'node drained': 2,

@@ -1,4 +1,4 @@
-/** Everything that is random in a run, from one seed (sfc32). */
+/** The random numbers of a run, from one seed (sfc32). */
 export class Random {
   #a: number
   #b: number
@@ -11,7 +11,7 @@ export class Random {
     for (let i = 0; i < 12; i++) this.next()
   }
 
-  /** From 0 up to, not including, 1. */
+  /** A number from 0 to less than 1. */
   next(): number {
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0
     this.#counter = (this.#counter + 1) | 0
@@ -21,7 +21,7 @@ export class Random {
     return (sum >>> 0) / 2 ** 32
   }
 
-  /** A whole number, both ends included. */
+  /** An integer from `low` to `high`, both included. */
   between(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1))
   }
@@ -34,7 +34,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)]!
   }
 
-  /** `pick`, in the proportions of the weights. */
+  /** Picks a key. Its probability is proportional to its weight. */
   weighted<T extends string>(weights: Partial<Record<T, number>>): T {
     const entries = Object.entries(weights) as [T, number][]
     let rest = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0)

@@ -3,7 +3,7 @@ import type { Commands } from './commands.ts'
 
 type Step = Exclude<keyof SessionStore, 'all'>
 
-/** The one store of sessions, as a node reaches it: every step is atomic, takes its time, and can fail. */
+/** A node's access to the store of sessions. Every step is atomic, takes some time, and can fail. */
 export class SimulatedSessions implements SessionStore {
   readonly commands: Commands
   readonly #store: () => SessionStore
@@ -32,7 +32,7 @@ export class SimulatedSessions implements SessionStore {
   #step<Name extends Step>(name: Name): SessionStore[Name] {
     const step = (...args: unknown[]): Promise<unknown> =>
       this.commands.run(() => {
-        // The store at the moment in which the command arrives; the types of a step are those of its name.
+        // The store is read when the command arrives, because the broker may have lost the old one. The arguments fit the step.
         const store = this.#store() as unknown as Record<Step, (...args: unknown[]) => Promise<unknown>>
         return store[name](...args)
       })

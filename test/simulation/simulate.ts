@@ -4,7 +4,7 @@ import { BaseSocketClient } from './baseSocket.ts'
 import { Broker } from './broker.ts'
 import { KitClient, type Actor, type Network } from './clients.ts'
 import { Cluster, type SimulatedNode } from './cluster.ts'
-import { letThingsHappen } from './faults.ts'
+import { injectFaults } from './faults.ts'
 import { SimulatedLink } from './link.ts'
 import { Positions } from './oracle.ts'
 import { profiles, type Profile } from './profiles.ts'
@@ -12,32 +12,32 @@ import { Random } from './random.ts'
 import type { Route, SimulatedSocket } from './socket.ts'
 import { VirtualTime } from './time.ts'
 import { Trace } from './trace.ts'
-import { Counts, fairWeather, type World } from './world.ts'
+import { Counts, faultless, type World } from './world.ts'
 
 export interface Result {
   readonly seed: number
   readonly profile: string
-  /** In which way the promise was broken; `null` if it was kept. */
+  /** How the guarantee was broken, or `null` if it was kept. */
   readonly failure: string | null
   readonly counts: Counts
-  /** Line by line what happened; empty unless it was asked for. */
+  /** The events of the run, one per line. Empty unless `traced` is set. */
   readonly trace: string
 }
 
 const CONTROL_CHANNEL = 'broadcaster'
-/** Of long-poll, on the server and in the client: shorter than in life, to have more of everything in a run. */
+/** The timeouts of long-poll. They are shorter than the defaults, so that more polls and sessions end within a run. */
 const SERVER_TIMEOUT_MS = 4000
 const CLIENT_TIMEOUT_MS = 5000
 
 const WARM_UP_MS = 1000
-/** Longer than the longest backoff and what can come on top of it. */
+/** Longer than the longest backoff plus everything that can delay a client after it. */
 const SETTLING_MS = 60_000
-const LAST_WORDS_MS = 2000
-/** Longer than a channel, a session or a message is kept for those who may come back. */
-const LETTING_GO_MS = 90_000
+const LAST_MESSAGES_MS = 2000
+/** Longer than nodes keep a channel, a session or a message for clients that may come back. */
+const RELEASE_MS = 90_000
 const FOREVER_MS = 86_400_000
 
-/** One run: some nodes, a broker and some clients, in the weather of the seed. */
+/** One run: some nodes, a broker and some clients, with random faults from the seed. */
 export async function simulate(seed: number, { traced = false } = {}): Promise<Result> {
   const random = new Random(seed)
   const profile = profiles[seed % profiles.length]!
@@ -48,14 +48,14 @@ export async function simulate(seed: number, { traced = false } = {}): Promise<R
     random,
     counts: new Counts(),
     trace,
-    weather: fairWeather,
+    conditions: faultless,
     gap: (who, what) => {
       trace?.add(who, `told of a gap: ${what}`)
       world.counts.add('gaps')
       if (profile.isCovered) world.fail(who, `told of a gap, though nothing can be lost: ${what}`)
     },
     fail: (who, what) => {
-      trace?.add(who, `BROKEN PROMISE: ${what}`)
+      trace?.add(who, `GUARANTEE BROKEN: ${what}`)
       failure ??= `${who}: ${what}`
     },
   }
@@ -67,7 +67,7 @@ export async function simulate(seed: number, { traced = false } = {}): Promise<R
     world.fail('process', error instanceof Error ? (error.stack ?? error.message) : String(error))
   } finally {
     time.end()
-    // Node tells of rejections only when it is back in its event loop.
+    // Node emits unhandled rejections only in its own event loop.
     await new Promise((resolve) => setImmediate(resolve))
     process.off('unhandledRejection', onRejection)
   }
@@ -93,14 +93,14 @@ async function run(
     timeout: SERVER_TIMEOUT_MS,
     pollTime: random.pick([0, 50, 300]),
     ...ofProfile,
-    // Pages are an eighth of it: most of what nodes ask each other comes in several.
+    // A page is an eighth of this, so most ranges need several pages.
     limits: { ...ofProfile.limits, backfillBytes: random.pick([800, 3000, 20_000]) },
   }
   const cluster = new Cluster(world, broker, options)
   const canRunOver = options.recovery !== undefined && 'maxTotalBytes' in Object(options.recovery)
   const channels = ['news', 'chat', 'x y'].slice(0, random.between(1, 3))
-  const letGo: (() => void)[] = []
-  if (profile.isCovered) cluster.onStarted = (node) => void letGo.push(keep(world, node, channels))
+  const releases: (() => void)[] = []
+  if (profile.isCovered) cluster.onStarted = (node) => void releases.push(retain(world, node, channels))
   const nodes = random.between(...profile.nodes)
   for (let i = 0; i < nodes; i++) cluster.start()
 
@@ -118,32 +118,33 @@ async function run(
   subscribeUntil(world, clients, channels, startedAt + end)
   await time.runUntil(WARM_UP_MS)
 
-  world.weather = profile.weather
-  const victims = { world, broker, cluster, clients, sockets, requests: network.requests }
-  const mend = letThingsHappen(victims, profile, startedAt + end)
+  world.conditions = profile.conditions
+  const targets = { world, broker, cluster, clients, sockets, requests: network.requests }
+  const endFaults = injectFaults(targets, profile, startedAt + end)
   await time.runUntil(end)
-  world.weather = fairWeather
-  mend()
-  trace?.add('run', 'all is well again')
+  world.conditions = faultless
+  endFaults()
+  trace?.add('run', 'the faults end')
   if (hasFailed()) return
   await time.runUntil(end + SETTLING_MS)
 
   trace?.add('run', 'the last messages')
   for (let i = 1; i <= 3; i++) {
     for (const channel of channels) broker.publishNext(channel)
-    await time.runUntil(end + SETTLING_MS + i * LAST_WORDS_MS)
+    await time.runUntil(end + SETTLING_MS + i * LAST_MESSAGES_MS)
   }
   if (hasFailed()) return
   for (const client of clients) client.checkCaughtUp()
   if (hasFailed()) return
 
-  trace?.add('run', 'everybody leaves')
+  trace?.add('run', 'all clients leave')
   for (const client of clients) client.leave(FOREVER_MS)
-  for (const stop of letGo) stop()
-  await time.runUntil(time.now + LETTING_GO_MS)
+  for (const release of releases) release()
+  await time.runUntil(time.now + RELEASE_MS)
   for (const node of cluster.living) node.checkEmpty()
-  broker.checkNobodyListens(channels)
-  await time.runUntil(time.now + LAST_WORDS_MS)
+  broker.checkNoSubscriptions(channels)
+  // The stats of `checkEmpty` arrive within this time.
+  await time.runUntil(time.now + LAST_MESSAGES_MS)
 }
 
 function makeClients(network: Network, routeOf: (name: string) => Route, canRunOver: boolean): Actor[] {
@@ -160,8 +161,8 @@ function makeClients(network: Network, routeOf: (name: string) => Route, canRunO
   })
 }
 
-/** Has the node hold the channels as soon as it can, for as long as it lives or until the returned function is called. */
-function keep(world: World, node: SimulatedNode, channels: readonly string[]): () => void {
+/** Subscribes to the channels on the node until the node leaves or the returned function is called. */
+function retain(world: World, node: SimulatedNode, channels: readonly string[]): () => void {
   let connection: Connection | null = null
   const timer = setInterval(() => {
     if (node.isLeaving) return clearInterval(timer)
@@ -169,7 +170,7 @@ function keep(world: World, node: SimulatedNode, channels: readonly string[]): (
       connection = node.connect(new SimulatedLink(world, () => {}))
       connection?.receive('{"__type":"auth"}')
     }
-    // Once more changes nothing, and the first may have come before the broker was there.
+    // A repeated subscribe changes nothing. The first one may fail, because the node may not be connected to the broker yet.
     for (const channel of channels) connection?.receive(JSON.stringify({ __type: 'subscribe', channel }))
   }, 500)
   return () => {
@@ -178,7 +179,7 @@ function keep(world: World, node: SimulatedNode, channels: readonly string[]): (
   }
 }
 
-/** Publishes, now and then a lot at once. */
+/** Publishes at random intervals, sometimes in bursts. */
 function publishUntil(world: World, broker: Broker, channels: readonly string[], end: number): void {
   const { random } = world
   const meanMs = random.pick([100, 300, 1000])
@@ -192,7 +193,7 @@ function publishUntil(world: World, broker: Broker, channels: readonly string[],
   next()
 }
 
-/** Clients subscribe some channels at the start, and change their minds now and then. */
+/** Clients subscribe to some channels at the start. Later they unsubscribe and subscribe at random. */
 function subscribeUntil(
   world: World,
   clients: readonly Actor[],

@@ -3,11 +3,11 @@ import { profiles } from './profiles.ts'
 import { simulate } from './simulate.ts'
 import { Counts } from './world.ts'
 
-/** One seed, with its trace. */
+/** Run only this seed, and print its trace. */
 const onlySeed = process.env['SIM_SEED']
-/** How many seeds, of all profiles together. */
+/** The number of seeds, of all profiles together. */
 const seedCount = Number(process.env['SIM_SEEDS'] ?? (process.env['CI'] ? 2000 : 400))
-/** The first one, for others than last time. */
+/** The first seed. Another one gives other runs. */
 const firstSeed = Number(process.env['SIM_FIRST'] ?? 0)
 
 const LONG_MS = 3_600_000
@@ -16,10 +16,10 @@ const explain = (seed: number): string =>
   `See what happened: SIM_SEED=${seed} npx vitest run --root test --project node simulation/simulation`
 
 if (onlySeed !== undefined) {
-  describe(`the promise, in seed ${onlySeed}`, () => {
+  describe(`the guarantee, in seed ${onlySeed}`, () => {
     it('is kept', { timeout: LONG_MS }, async () => {
       const { profile, failure, trace } = await simulate(Number(onlySeed), { traced: true })
-      console.log(`${trace}\n\nSeed ${onlySeed}, ${profile}: ${failure ?? 'the promise is kept'}`)
+      console.log(`${trace}\n\nSeed ${onlySeed}, ${profile}: ${failure ?? 'the guarantee is kept'}`)
       expect(failure).toBeNull()
     })
   })
@@ -29,7 +29,7 @@ if (onlySeed !== undefined) {
     let seeds = 0
 
     profiles.forEach((profile, index) => {
-      const also = profile.isCovered ? ', and nobody is told of one' : ''
+      const also = profile.isCovered ? ', and no client is told of a gap' : ''
       it(`${profile.name}${also}`, { timeout: LONG_MS }, async () => {
         const count = Math.ceil(seedCount / profiles.length)
         for (let i = 0; i < count; i++) {
@@ -50,7 +50,7 @@ if (onlySeed !== undefined) {
 
   describe('a seed', () => {
     it.each(profiles.map(({ name }, index) => [name, index] as const))(
-      'gives the same run every time, step by step: %s',
+      'gives the same trace every time: %s',
       { timeout: LONG_MS },
       async (_name, index) => {
         const first = await simulate(index, { traced: true })

@@ -6,22 +6,22 @@ import { Pipe } from './pipe.ts'
 import { short } from './trace.ts'
 import { delayMs, type World } from './world.ts'
 
-/** The way from one client to the nodes. */
+/** The path from a client to the nodes. */
 export interface Route {
-  /** Who it is. */
+  /** The name of the client. */
   readonly name: string
-  /** What a proxy on the way does with WebSockets. */
+  /** What a proxy does with WebSockets. */
   webSockets: 'through' | 'refused' | 'swallowed'
-  /** Where the next connection or request goes; `null` if nobody is there. */
+  /** The node for the next connection or request, or `null` if there is none. */
   pick(): SimulatedNode | null
-  /** The sockets that are open, for those who break them. */
+  /** The open sockets of all clients. */
   readonly sockets: Set<SimulatedSocket>
 }
 
-/** How long TCP takes to find out that nobody is there; clients with a heartbeat are faster. */
+/** The time until TCP notices that the other end is gone. Clients with a heartbeat notice it earlier. */
 const UNNOTICED_MS = 20_000
 
-/** A WebSocket as a client has it, up to some node. */
+/** A client's WebSocket to a node. */
 export class SimulatedSocket implements WebSocketLike, Attached {
   onopen: WebSocketLike['onopen'] = null
   onmessage: WebSocketLike['onmessage'] = null
@@ -70,11 +70,11 @@ export class SimulatedSocket implements WebSocketLike, Attached {
     this.cut()
   }
 
-  /** Everything under way is lost, and each end finds out after a while, or not. */
+  /** Breaks the connection. Everything in flight is lost. Each end notices it some time later. */
   cut(): void {
     if (this.#isCut) return
-    const { random, weather, trace } = this.#world
-    const isSilent = random.chance(weather.silently)
+    const { random, conditions, trace } = this.#world
+    const isSilent = random.chance(conditions.silently)
     trace?.add(this.#route.name, `the WebSocket breaks${isSilent ? ', silently' : ''}`)
     this.#isCut = true
     this.#toServer.clear()
@@ -85,9 +85,9 @@ export class SimulatedSocket implements WebSocketLike, Attached {
     setTimeout(() => this.#endServer(), noticedMs)
   }
 
-  /** The client reads nothing for so long. */
+  /** The client does not read for this time. */
   stall(ms: number): void {
-    this.#world.trace?.add(this.#route.name, `reads nothing for ${ms} ms`)
+    this.#world.trace?.add(this.#route.name, `does not read for ${ms} ms`)
     this.link.stall(ms)
   }
 
@@ -106,7 +106,7 @@ export class SimulatedSocket implements WebSocketLike, Attached {
     node.attached.add(this)
     sockets.add(this)
     this.#world.trace?.add(name, `has a WebSocket to ${node.name}`)
-    // In a timer of its own, as the events of a real one, and before everything that has to come through the pipe.
+    // `onopen` runs in its own timer, like the event of a real WebSocket, and before anything arrives through the pipe.
     setTimeout(() => {
       if (!this.#clientIsOver) this.onopen?.({})
     })
@@ -160,7 +160,7 @@ export class SimulatedSocket implements WebSocketLike, Attached {
   }
 }
 
-/** The texts of frames that are neither masked nor fragmented. */
+/** The texts of unmasked and unfragmented frames. */
 function* texts(frames: Buffer): Iterable<string> {
   for (let at = 0; at < frames.length;) {
     const lengthByte = frames[at + 1]!

@@ -1,13 +1,13 @@
 import { install } from '@sinonjs/fake-timers'
 import { syncBuiltinESMExports } from 'node:module'
 
-/** When every run begins: the same time for all, and later than the start of any process, from which the server counts. */
+/** The time at which every run begins. It is later than the start of any process, from which the server counts its time. */
 const START = Date.UTC(2100, 0, 1)
 
 /**
- * Virtual time: timers, `Date` and `Math.random` of the whole process belong to the run until `end`. A run goes from
- * timer to timer, and lets promises settle between two of them; it does not come back to the real event loop before
- * its end, so nothing real can come in between.
+ * Virtual time. Until `end`, it replaces the timers, `Date` and `Math.random` of the whole process. A run goes from timer to
+ * timer and lets promises settle between them. It does not return to the real event loop before its end, so no real event can
+ * come in between.
  */
 export class VirtualTime {
   readonly #clock: ReturnType<typeof install>
@@ -29,7 +29,7 @@ export class VirtualTime {
     })
     const { random: realRandom } = Math
     Math.random = random
-    // `import { setTimeout } from 'node:timers/promises'` takes no notice of it otherwise.
+    // Without this, `import { setTimeout } from 'node:timers/promises'` is the real one.
     syncBuiltinESMExports()
     this.#restore = () => {
       this.#clock.uninstall()
@@ -43,12 +43,12 @@ export class VirtualTime {
     return this.#clock.now - START
   }
 
-  /** Runs everything that is due by then. Rejects with what a timer threw. */
+  /** Runs all timers up to this time. Rejects with the error that a timer throws. */
   runUntil(time: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let isOver = false
       setTimeout(() => (isOver = true), time - this.now)
-      // A tick that was asked for by a promise comes when no promise is left to settle.
+      // Node runs a tick that a promise callback requests when there are no more promises to settle.
       const next = (): void => void Promise.resolve().then(() => process.nextTick(step))
       const step = (): void => {
         if (isOver) return resolve()

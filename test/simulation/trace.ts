@@ -1,4 +1,4 @@
-/** What happened in a run, line by line: when, who, what. */
+/** The events of a run, one per line: the time, the part of the run, and the event. */
 export class Trace {
   readonly #lines: string[] = []
   readonly #now: () => number
@@ -11,7 +11,7 @@ export class Trace {
     this.#lines.push(`${String(this.#now()).padStart(7)}  ${who.padEnd(8)} ${what}`)
   }
 
-  /** Random names are replaced by their number of appearance, so that the same seed gives the same text. */
+  /** Replaces random names by numbers in order of appearance, so that the same seed gives the same text. */
   toString(): string {
     const names = new Map<string, string>()
     return this.#lines
@@ -24,7 +24,7 @@ export class Trace {
   }
 }
 
-/** Without the padding of long bodies. */
+/** Removes the padding of long bodies. */
 export function short(text: string): string {
   return text.replace(/\.{5,}/g, '…')
 }

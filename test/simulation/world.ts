@@ -1,29 +1,29 @@
 import type { Random } from './random.ts'
 import type { Trace } from './trace.ts'
 
-/** How likely small misfortunes are; what happens to whole nodes and connections is in `faults.ts`. */
-export interface Weather {
-  /** Of one delay, that it is a long one. */
+/** The probabilities of faults of single messages. Faults of whole nodes and connections are in `faults.ts`. */
+export interface Conditions {
+  /** A delay is long. */
   slow: number
-  /** How long a long one may be, in ms. */
+  /** The longest delay, in ms. */
   slowMs: number
-  /** Of a request, that it never arrives. */
+  /** A request does not arrive. */
   requestLost: number
-  /** Of an answer, that it never arrives though everything was done. */
+  /** The answer to a request does not arrive. */
   answerLost: number
-  /** Of a request, or of what nodes ask each other, that it arrives twice. */
+  /** A request, or a recovery message between nodes, arrives twice. */
   duplicated: number
-  /** Of what nodes ask each other about their logs, and of answers, that it never arrives. */
+  /** A recovery message between nodes does not arrive. */
   recoveryLost: number
-  /** Of a page with messages, that one of them is missing. */
+  /** A page lacks one of its messages. */
   recoveryDamaged: number
-  /** Of what nodes ask each other about their logs, and of answers, that it comes late. */
+  /** A recovery message between nodes arrives late. */
   recoveryLate: number
-  /** Of something that is lost, that nobody is told. */
+  /** The sender does not notice a loss. */
   silently: number
 }
 
-export const fairWeather: Weather = {
+export const faultless: Conditions = {
   slow: 0,
   slowMs: 0,
   requestLost: 0,
@@ -35,7 +35,7 @@ export const fairWeather: Weather = {
   silently: 0,
 }
 
-/** How often things have happened. */
+/** Counts events by name. */
 export class Counts {
   readonly values = new Map<string, number>()
 
@@ -46,26 +46,22 @@ export class Counts {
   addAll(others: Counts): void {
     for (const [what, count] of others.values) this.add(what, count)
   }
-
-  get(what: string): number {
-    return this.values.get(what) ?? 0
-  }
 }
 
-/** What everything in a run shares. */
+/** The state that all parts of a run share. */
 export interface World {
   readonly random: Random
   readonly counts: Counts
-  /** Only where somebody is going to read it: it costs more than the run. */
+  /** `null` unless the trace will be printed or compared, because it costs more than the run. */
   readonly trace: Trace | null
-  weather: Weather
-  /** Somebody was told of a gap, which breaks no promise, unless nothing can have been lost. */
+  conditions: Conditions
+  /** Records that a client was told of a gap. In a covered profile, this is a failure. */
   gap(who: string, what: string): void
-  /** The promise is broken. */
+  /** Records that the guarantee is broken. */
   fail(who: string, what: string): void
 }
 
-/** One delay of the network, in ms: short as a rule. */
-export function delayMs({ random, weather }: World): number {
-  return random.chance(weather.slow) ? random.between(0, weather.slowMs) : random.between(0, 2)
+/** A random delay of the network, in ms. Most delays are short. */
+export function delayMs({ random, conditions }: World): number {
+  return random.chance(conditions.slow) ? random.between(0, conditions.slowMs) : random.between(0, 2)
 }
