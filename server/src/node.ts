@@ -8,8 +8,9 @@ import { readClientName, readGeneration } from './clients/clientName.ts'
 import type { Link } from './websocket/link.ts'
 import { Connections } from './websocket/connections.ts'
 import { Unauthenticated } from './websocket/unauthenticated.ts'
+import { ControlChannels } from './cluster/controlChannels.ts'
 import { plainCodec, type ControlCodec } from './control/codec.ts'
-import type { ControlMessage, Revocation } from './control/control.ts'
+import type { ControlMessageOf, Revocation } from './control/control.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
@@ -73,6 +74,7 @@ export class Node {
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #codec: ControlCodec
+  readonly #control: ControlChannels
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
   readonly #connections: Connections
@@ -100,12 +102,11 @@ export class Node {
     this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
     const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
+    this.#control = new ControlChannels({ backend, codec, controlChannel, controlNamespace })
     this.#hub = new Hub({
       backend,
       logger,
-      codec,
-      controlChannel,
-      controlNamespace,
+      control: this.#control,
       recovery: recovery !== false,
       maxPublishedBytes: limits.publishedBytes,
       log: { windowMs, ...logLimits, maxUndeliveredBytes: limits.undeliveredBytes },
@@ -114,7 +115,6 @@ export class Node {
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
       maxChannels: limits.channels,
     })
-    this.#hub.onControl = (message) => this.#control(message)
     this.#unauthenticated = new Unauthenticated(limits.unauthenticated)
     this.admission = new Admission({
       limits,
@@ -128,20 +128,21 @@ export class Node {
       codec,
       controlChannel,
       logger,
-      apply: (revocation) => this.#control(revocation),
+      apply: (revocation) => this.#control.dispatch(revocation),
       applied: () => this.#longPoll.endPolls(),
     })
     this.#hub.onBack = (downMs) => void this.#missed.catchUp(downMs)
     this.access = new Access({
       canConnect: options.canConnect,
       canSubscribe: options.canSubscribe,
-      isReserved: (channel) => this.#hub.isReserved(channel),
+      isReserved: (channel) => this.#control.isReserved(channel),
       maxChannelBytes: limits.channelBytes,
       logger,
     })
     this.#newNames = new NewNames(limits.newChannelsPerSecond, limits.channelsPerConnection)
     this.#longPoll = new LongPoll({
       hub: this.#hub,
+      control: this.#control,
       sessions: backend.sessions,
       access: this.access,
       revocations: this.revocations,
@@ -174,6 +175,11 @@ export class Node {
         this.admission.refusals.note(refusal, address === null ? {} : { address: address.key }),
       closed: (ended) => this.#connections.remove(ended),
     }
+    this.#control.register({
+      fence: ({ client, generation }) => this.#fenced(client, generation),
+      disconnect: (revocation) => this.#disconnected(revocation),
+      unsubscribe: (revocation) => this.#unsubscribed(revocation),
+    })
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
       this.admission.sweep()
@@ -242,7 +248,7 @@ export class Node {
 
   async publish(channel: string, body: unknown): Promise<void> {
     checkChannel('publish', channel)
-    if (this.#hub.isReserved(channel)) {
+    if (this.#control.isReserved(channel)) {
       const text = `publish(): ${channel} is reserved for messages of the nodes or of Redis`
       throw new BroadcasterError('invalidOption', text)
     }
@@ -258,7 +264,7 @@ export class Node {
 
   async stats(): Promise<Stats> {
     const [others, sessions] = await Promise.all([
-      this.#backend.connections(this.#hub.node),
+      this.#backend.connections(this.#control.node),
       this.#backend.sessions.count(),
     ])
     const { localSubscriptions, ...channels } = this.#hub.stats()
@@ -266,7 +272,7 @@ export class Node {
       connections: this.#connections.authenticated + others + sessions,
       localSubscriptions,
       node: {
-        id: this.#hub.node,
+        id: this.#control.node,
         isListening: this.#hub.isListening,
         webSockets: this.#connections.authenticated,
         waitingPolls: this.#longPoll.waiting,
@@ -294,7 +300,7 @@ export class Node {
   }
 
   async #revoke(revocation: Revocation): Promise<void> {
-    await this.#hub.publishToAll(await this.#missed.keep(revocation))
+    await this.#control.publishToAll(await this.#missed.keep(revocation))
   }
 
   /** Stops the node. With `drainMs`, clients are first asked to move to another node, spread over that time. */
@@ -305,7 +311,7 @@ export class Node {
     if (drainMs > 0) await this.#connections.drain(drainMs)
     this.#connections.close()
     this.#missed.close()
-    await this.#backend.leave(this.#hub.node).catch(() => {})
+    await this.#backend.leave(this.#control.node).catch(() => {})
     await this.#hub.close()
   }
 
@@ -327,7 +333,7 @@ export class Node {
 
   #fence(client: string, generation: number): void {
     this.#fenced(client, generation)
-    this.#inBackground(this.#hub.publishToAll({ type: 'fence', client, generation }))
+    this.#inBackground(this.#control.publishToAll({ type: 'fence', client, generation }))
   }
 
   #fenced(client: string, generation: number): void {
@@ -336,22 +342,17 @@ export class Node {
     this.#longPoll.fence(client, generation)
   }
 
-  #control(message: ControlMessage): void {
-    switch (message.type) {
-      case 'fence':
-        return this.#fenced(message.client, message.generation)
-      case 'disconnect':
-        this.#missed.heard(message)
-        this.revocations.disconnected(message.match)
-        this.#connections.endUnknown()
-        return this.#connections.forEach(message.match, (connection) => connection.close('disconnected'))
-      case 'unsubscribe':
-        this.#missed.heard(message)
-        this.revocations.unsubscribed(message.match, message.channel)
-        return this.#connections.forEach(message.match, (connection) => connection.revoke(message.channel))
-      default:
-        return this.#longPoll.control(message)
-    }
+  #disconnected(revocation: ControlMessageOf<'disconnect'>): void {
+    this.#missed.heard(revocation)
+    this.revocations.disconnected(revocation.match)
+    this.#connections.endUnknown()
+    this.#connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
+  }
+
+  #unsubscribed(revocation: ControlMessageOf<'unsubscribe'>): void {
+    this.#missed.heard(revocation)
+    this.revocations.unsubscribed(revocation.match, revocation.channel)
+    this.#connections.forEach(revocation.match, (connection) => connection.revoke(revocation.channel))
   }
 
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
@@ -361,7 +362,7 @@ export class Node {
 
   #report(): void {
     this.#inBackground(
-      this.#backend.report(this.#hub.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
+      this.#backend.report(this.#control.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
     )
   }
 }

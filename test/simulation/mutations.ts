@@ -14,7 +14,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a node counts from the confirmation of its subscription, not from the beacon after it',
     file: 'server/src/cluster/membership.ts',
-    find: 'this.recount(joined)',
+    find: 'this.#host.numbering.awaitBeacon(joined)',
     replace: 'this.#host.begin(joined)',
   },
   {
@@ -39,8 +39,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a node continues its count when its connection to the broker breaks',
-    file: 'server/src/hub/hub.ts',
-    find: 'for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)',
+    file: 'server/src/cluster/numbering.ts',
+    find: 'for (const channel of this.#host.channels.values()) channel.broken(this.#host.beacons.current)',
     replace: '',
   },
 
@@ -185,8 +185,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a node does not unsubscribe from a channel at the broker',
-    file: 'server/src/hub/hub.ts',
-    find: '    this.#membership.leave(channels)\n',
+    file: 'server/src/hub/channelTable.ts',
+    find: '    this.#events.removed(channels)\n',
     replace: '',
   },
   {

@@ -73,8 +73,8 @@ export class Channel {
   before: ChannelLog | null = null
   /** The messages that the next flush delivers. */
   pending: Entry[] = []
-  /** The number of requests that are using this channel. It is retained while they do. */
-  interest = 0
+  /** The reference count: the number of requests that are using this channel. It is retained while they do. */
+  references = 0
   /** When the last subscriber or request left, in ms since the process started. */
   idleSince = 0
   /** Resolves when the channel is live, or when its state has changed so that waiters must check it again. */
@@ -106,7 +106,10 @@ export class Channel {
 
   get isIdle(): boolean {
     return (
-      this.subscribers.size === 0 && this.waiters.size === 0 && this.readers.size === 0 && this.interest === 0
+      this.subscribers.size === 0 &&
+      this.waiters.size === 0 &&
+      this.readers.size === 0 &&
+      this.references === 0
     )
   }
 
@@ -133,6 +136,23 @@ export class Channel {
   /** The head: the position after every message received so far. */
   head(beacon: number): Position {
     return this.#beacon === beacon ? { beacon, count: this.#count } : { beacon, count: 0 }
+  }
+
+  /**
+   * The position of the last message received. Messages up to it may be pending for subscribers, but they are already in
+   * the log. `beacon` is the current beacon.
+   */
+  lastPosition(beacon: number): Position {
+    if (this.state === 'live') return this.head(beacon)
+    return (this.before ?? this.log)?.head ?? this.head(beacon)
+  }
+
+  /** Returns this live channel with its log. A channel without a log gets a new one, which begins here. */
+  withLog(beacon: number, limits: LogLimits): LoggedChannel {
+    this.keepsLog = true
+    this.log ??= this.startLog(limits, this.lastPosition(beacon), 'node')
+    // TypeScript does not narrow a class by its property.
+    return this as LoggedChannel
   }
 
   /** Creates a log that retains the messages that {@link readers} have not received. */

@@ -3,59 +3,59 @@ import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
 import { isRefusal } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import type { Numbering } from './numbering.ts'
 
-/** Channels in one SUBSCRIBE or UNSUBSCRIBE: a node with very many must not block Redis for all others. */
+/** The maximum number of channels in one SUBSCRIBE or UNSUBSCRIBE. A larger command would block Redis for other clients. */
 const SUBSCRIBE_BATCH = 500
-/** How long the broker has, after it could not, until it is asked again. */
+/** How long to wait before the broker is asked again, after a command failed. */
 const RETRY_MS = 500
 
 /** What {@link Membership} needs of the hub. */
 export interface MembershipHost {
   readonly backend: Backend
   readonly beacons: Beacons
+  readonly numbering: Numbering
   readonly logger: Logger
-  /** The nodes' own: without them no channel can be joined. */
+  /** The control channels of this node. No other channel is subscribed before them. */
   readonly ownChannels: readonly string[]
-  /** All channels that this node wants to hold. */
+  /** All channels that this node holds. */
   readonly channels: ReadonlyMap<string, Channel>
-  /** From the current beacon on these channels can be counted. */
-  begin(channels: readonly Channel[]): void
-  /** Nobody can have the channel: whoever asks for it from now on gets another one. */
+  /** The broker refuses the channel: a later subscribe to its name creates a new channel. */
   forget(channel: Channel): void
-  /** Everything that was wanted when the connection came up is confirmed. */
+  /** The channels can be counted from the current beacon on. */
+  begin(channels: readonly Channel[]): void
+  /** All subscriptions that were wanted when the connection came up are confirmed. */
   ready(): void
 }
 
-/** Keeps the broker's subscriptions as the channels are, over every connection that breaks. */
+/** Keeps the subscriptions at the broker equal to the channels of this node, on every new connection. */
 export class Membership {
   readonly #host: MembershipHost
   #isUp = false
-  /** Channels that are wanted and not asked for yet. */
+  /** Channels that are wanted and not requested yet. */
   #wanted: Channel[] = []
-  /** Channels that the broker has confirmed and that wait for a beacon. */
-  readonly #confirmed = new Set<Channel>()
-  /** The broker can't subscribe anything for now. */
+  /** Whether the broker is connected and refuses to subscribe anything. */
   #isRefused = false
-  /** Counts up with every connection: what was begun on an older one is void. */
+  /** The number of the connection. Work that was begun on an earlier connection is void. */
   #epoch = 0
 
   constructor(host: MembershipHost) {
     this.#host = host
   }
 
-  /** Refused by the broker, or waiting for it where it says that it can't: there is nothing to wait for. */
+  /** Whether the channel cannot become live, as far as is known now: requests need not wait for it. */
   isHopeless({ isRefused, state }: Channel): boolean {
     return isRefused || (state === 'joining' && (this.#isRefused || this.#host.beacons.isRefused))
   }
 
-  /** The broker has just said that it can't: those who wait for it need not. */
+  /** The broker has refused a command. Requests that wait for a channel check it again. */
   stuck(): void {
     for (const channel of this.#host.channels.values()) if (channel.state === 'joining') channel.wake()
   }
 
   join(channel: Channel): void {
     if (this.#wanted.push(channel) > 1) return
-    // All channels that are asked for in one turn go in one SUBSCRIBE, with one beacon.
+    // All channels of one turn of the event loop are subscribed with one SUBSCRIBE and one beacon.
     setImmediate(() => {
       const channels = this.#wanted
       this.#wanted = []
@@ -64,7 +64,7 @@ export class Membership {
   }
 
   leave(channels: readonly Channel[]): void {
-    for (const channel of channels) this.#confirmed.delete(channel)
+    this.#host.numbering.forget(channels)
     if (channels.length === 0 || !this.#isUp) return
     for (const names of inBatches(channels.map(({ name }) => name))) {
       this.#host.backend.unsubscribe(names).catch((error: unknown) => {
@@ -73,31 +73,18 @@ export class Membership {
     }
   }
 
-  /** Channels that are confirmed already have to count anew. */
-  recount(channels: readonly Channel[]): void {
-    for (const channel of channels) this.#confirmed.add(channel)
-    void this.#host.beacons.fresh()
-  }
-
-  /** A beacon has come: what was confirmed before it counts from it. */
-  beginConfirmed(): void {
-    const begun = [...this.#confirmed]
-    this.#confirmed.clear()
-    this.#host.begin(begun)
-  }
-
-  /** There is a new connection, with nothing subscribed on it. */
+  /** There is a new connection, without subscriptions. */
   async up(): Promise<void> {
-    const { backend, beacons, ownChannels, channels } = this.#host
+    const { backend, beacons, numbering, ownChannels, channels } = this.#host
     const epoch = ++this.#epoch
     this.#wanted = []
-    this.#confirmed.clear()
+    numbering.reset()
     if (!backend.isOrdered) beacons.makeOwn()
     for (;;) {
       const refused = await this.#ask(() => ownChannels, epoch)
       if (refused === null) return
       if (refused.size === 0) break
-      // What the backend makes known.
+      // The backend reports this.
       await pause()
     }
     this.#isUp = true
@@ -111,13 +98,13 @@ export class Membership {
     this.#epoch += 1
     this.#isUp = false
     this.#isRefused = false
-    this.#confirmed.clear()
+    this.#host.numbering.reset()
   }
 
   async #subscribe(channels: readonly Channel[], epoch: number): Promise<void> {
     for (const batch of inBatches(channels)) {
       const isHeld = (channel: Channel): boolean => this.#host.channels.get(channel.name) === channel
-      // When it has to be asked again, some may have been let go.
+      // At a retry, some of them may have been removed.
       const refused = await this.#ask(() => batch.filter(isHeld).map(({ name }) => name), epoch)
       if (refused === null) return
       for (const channel of batch) {
@@ -130,8 +117,8 @@ export class Membership {
   }
 
   /**
-   * Asks for channels for as long as this connection lasts, and returns those that the broker refuses. `null`: it has not
-   * lasted, and the next one brings all of them back.
+   * Subscribes to channels, with retries while this connection lasts. Returns the channels that the broker refuses, or
+   * `null` if the connection broke: the next connection subscribes to all of them.
    */
   async #ask(names: () => readonly string[], epoch: number): Promise<ReadonlySet<string> | null> {
     while (epoch === this.#epoch) {
@@ -139,7 +126,7 @@ export class Membership {
         const wanted = names()
         const refused = wanted.length === 0 ? [] : await this.#host.backend.subscribe(wanted)
         this.#isRefused = false
-        // If the connection had broken meanwhile, it would have thrown.
+        // If the connection had broken meanwhile, `subscribe` would have rejected.
         return new Set(refused)
       } catch (error) {
         this.#isRefused = isRefusal(error)
@@ -152,13 +139,12 @@ export class Membership {
   }
 
   #confirm(channels: readonly Channel[]): void {
-    // Some may have been let go meanwhile; some may have been asked for twice, and count already.
+    // Some may have been removed meanwhile. Some may have been requested twice, and are counted already.
     const joined = channels.filter(
       (channel) => this.#host.channels.get(channel.name) === channel && channel.state === 'joining',
     )
     if (this.#host.backend.isOrdered) {
-      // From the first beacon that comes after the confirmation their positions are everyone's.
-      this.recount(joined)
+      this.#host.numbering.awaitBeacon(joined)
     } else {
       this.#host.begin(joined)
     }

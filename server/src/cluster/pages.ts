@@ -1,15 +1,16 @@
 import { comparePositions, formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { entryBytes, type Entry } from '../channels/log.ts'
-import type { ControlMessage, SentEntry } from '../control/control.ts'
+import type { ControlMessageOf, SentEntry } from '../control/control.ts'
+import type { ControlChannels } from './controlChannels.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import { Turns } from './turns.ts'
 
-/** How long to wait for one page. Later than that nobody waits for it, so it is not made any more. */
+/** How long to wait for one page. A node does not make a page for a query that is older than this. */
 const TIMEOUT_MS = 3000
-/** What an entry takes on the wire besides its text. */
+/** The bytes of an entry on the wire, without its text. */
 const ENTRY_BYTES = 50
 
-/** What is asked for: the newest messages of the channel after `after`, up to and with `before`, of `bytes` at most. */
+/** Asks for the newest messages of the channel after `after` up to `before` (inclusive), with at most `bytes` bytes. */
 export interface PageQuery {
   readonly channel: string
   readonly after: Position
@@ -17,38 +18,35 @@ export interface PageQuery {
   readonly bytes: number
 }
 
-/** All messages after `start`, up to and with the `before` of the query. */
+/** All messages after `start` up to the `before` of the query (inclusive). */
 export interface Page {
   readonly start: Position
   readonly entries: readonly Entry[]
 }
 
-/** Instead of a page: the first message alone has so many bytes. */
+/** The answer in place of a page if the first message alone is larger than `bytes`. `needs` is its size. */
 export interface TooSmall {
   readonly needs: number
 }
 
-/** What {@link PageQueries} needs of the hub. */
-export interface PageQueriesHost {
-  readonly node: string
-  /** Resolves with how many received it. */
-  publishToNode(node: string, message: ControlMessage): Promise<number>
-}
-
-/** Asks one node for one page at a time, and checks that a page is whole. */
+/** Asks one node for one page at a time, and checks that a page is complete. */
 export class PageQueries {
-  readonly #host: PageQueriesHost
+  readonly #control: ControlChannels
   readonly #waiting = new Map<
     number,
     { before: Position; resolve: (answer: Page | TooSmall | null) => void }
   >()
   #lastId = 0
 
-  constructor(host: PageQueriesHost) {
-    this.#host = host
+  constructor(control: ControlChannels) {
+    this.#control = control
+    control.register({ page: (page) => this.#receive(page) })
   }
 
-  /** `null` if the node has it not, is gone, does not answer in time, or answers with less than it says. Never rejects. */
+  /**
+   * Resolves with `null` if the node does not have the page, is gone, does not answer in time, or sends fewer messages
+   * than it announces. Never rejects.
+   */
   ask(node: string, { channel, after, before, bytes }: PageQuery): Promise<Page | TooSmall | null> {
     return new Promise((done) => {
       const id = ++this.#lastId
@@ -60,8 +58,8 @@ export class PageQueries {
       const timer = setTimeout(resolve, TIMEOUT_MS, null)
       this.#waiting.set(id, { before, resolve })
       const places = { after: formatPosition(after), before: formatPosition(before) }
-      const query = { type: 'getPage', id, node: this.#host.node, channel, ...places, bytes } as const
-      this.#host.publishToNode(node, query).then(
+      const query = { type: 'getPage', id, node: this.#control.node, channel, ...places, bytes } as const
+      this.#control.publishToNode(node, query).then(
         (receivers) => {
           if (receivers === 0) resolve(null)
         },
@@ -70,13 +68,7 @@ export class PageQueries {
     })
   }
 
-  receive({
-    id,
-    start: startText,
-    count,
-    needs,
-    entries: sent,
-  }: Extract<ControlMessage, { type: 'page' }>): void {
+  #receive({ id, start: startText, count, needs, entries: sent }: PageMessage): void {
     const query = this.#waiting.get(id)
     if (query === undefined) return
     if (needs > 0) return query.resolve({ needs })
@@ -95,7 +87,7 @@ export class PageQueries {
 }
 
 /**
- * Whether no message is missing between two places, as far as can be told from the numbers: after a beacon messages are numbered
+ * Whether the numbers show that no message is missing between two positions. After each beacon, messages are numbered
  * from 1, without a hole.
  */
 function isContiguous(start: Position, entries: readonly Position[], end: Position): boolean {
@@ -108,45 +100,44 @@ function isContiguous(start: Position, entries: readonly Position[], end: Positi
     if (!isNext) return false
     previous = entry
   }
-  // A place with a count is that of a message. One without is that of a beacon, before which anything may be the last.
+  // A position with a count is that of a message. A position with count 0 is that of a beacon; the last message before
+  // a beacon may have any number.
   const isWhole = end.count > 0 ? comparePositions(previous, end) === 0 : comparePositions(previous, end) <= 0
   return isWhole
 }
 
-/** What {@link PageAnswers} needs of the hub. */
-export interface PageAnswersHost {
-  readonly node: string
-  publishToNode(node: string, message: ControlMessage): Promise<number>
-  /** This node's log, if it has everything after `after`. */
-  entriesAfter(
-    channel: string,
-    after: Position,
-  ): { readonly start: Position; readonly entries: readonly Entry[] } | null
-}
+/** Returns the log of this node after `after`; `null` if the log does not have every message after it. */
+export type EntriesAfter = (
+  channel: string,
+  after: Position,
+) => { readonly start: Position; readonly entries: readonly Entry[] } | null
 
 interface Waiting {
-  readonly query: Extract<ControlMessage, { type: 'getPage' }>
+  readonly query: ControlMessageOf<'getPage'>
   readonly since: number
 }
 
 /**
- * Answers the other nodes' questions for pages. A page is made when its turn comes, one in a turn of the event loop, and only while
- * Redis takes what was made before; the nodes that ask have turns.
+ * Answers the queries of other nodes for pages. At most one page is made per turn of the event loop. No page is made
+ * while too many bytes of earlier pages wait for Redis. The querying nodes take turns.
  */
 export class PageAnswers {
-  readonly #host: PageAnswersHost
+  readonly #control: ControlChannels
+  readonly #entriesAfter: EntriesAfter
   readonly #maxInFlight: number
   readonly #turns = new Turns<string, Waiting>()
   #inFlight = 0
   #isScheduled = false
 
-  constructor(host: PageAnswersHost, maxInFlight: number) {
-    this.#host = host
+  constructor(control: ControlChannels, entriesAfter: EntriesAfter, maxInFlight: number) {
+    this.#control = control
+    this.#entriesAfter = entriesAfter
     this.#maxInFlight = maxInFlight
+    control.register({ getPage: (query) => this.#answer(query) })
   }
 
-  answer(query: Extract<ControlMessage, { type: 'getPage' }>): void {
-    if (query.node === this.#host.node) return
+  #answer(query: Waiting['query']): void {
+    if (query.node === this.#control.node) return
     this.#turns.add({ query, since: uptimeMs() }, query.node)
     this.#schedule()
   }
@@ -166,8 +157,8 @@ export class PageAnswers {
   async #send({ query }: Waiting): Promise<void> {
     const { page, size } = this.#make(query)
     this.#inFlight += size
-    // If it can't be sent, the other node's patience ends by itself.
-    await this.#host.publishToNode(query.node, page).catch(() => {})
+    // If it cannot be sent, the timeout of the other node ends its query.
+    await this.#control.publishToNode(query.node, page).catch(() => {})
     this.#inFlight -= size
     this.#schedule()
   }
@@ -178,7 +169,7 @@ export class PageAnswers {
   } {
     const after = parsePosition(afterText)
     const before = parsePosition(beforeText)
-    const found = after && before && this.#host.entriesAfter(channel, after)
+    const found = after && before && this.#entriesAfter(channel, after)
     if (!found) return { page: noPage(id, 0), size: 0 }
     const { entries } = found
     let end = entries.length
@@ -203,7 +194,7 @@ export class PageAnswers {
   }
 }
 
-type PageMessage = Extract<ControlMessage, { type: 'page' }>
+type PageMessage = ControlMessageOf<'page'>
 
 function noPage(id: number, needs: number): PageMessage {
   return { type: 'page', id, start: null, count: 0, needs, entries: [] }

@@ -1,92 +1,71 @@
 import type { GapReason } from '@broadcaster/protocol'
+import type { Backend } from '../backends/backend.ts'
 import { Backfills, reachBackTo, type Outcome } from './backfills.ts'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { FanOut } from '../channels/fanout.ts'
 import type { ChannelLog } from '../channels/log.ts'
 import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
-import type { ControlMessage } from '../control/control.ts'
-import { PageAnswers, PageQueries, type PageAnswersHost } from './pages.ts'
+import type { ControlChannels } from './controlChannels.ts'
+import { PageAnswers, PageQueries, type EntriesAfter } from './pages.ts'
 import { Deadline } from '../time/deadline.ts'
-import { WhereaboutsQuestions, type WhereaboutsHost } from './whereabouts.ts'
+import { WhereaboutsQuestions } from './whereabouts.ts'
 
-/** How long live messages of a channel are held back while the hole before them is being filled. */
+/** The maximum time for which live messages of a channel are held back while the hole before them is filled. */
 const FILL_TIMEOUT_MS = 5000
 
 /** What {@link Recovery} needs of the hub. */
-export interface RecoveryHost extends Omit<WhereaboutsHost, 'locate'> {
-  /** Whether other nodes number messages alike. */
-  readonly isOrdered: boolean
+export interface RecoveryHost {
+  readonly backend: Backend
+  readonly control: ControlChannels
   readonly beacons: Beacons
   readonly fanOut: FanOut
-  /** Bytes of pages in flight at most: of those that this node asks for, and of those that it answers with. */
+  readonly channels: ReadonlyMap<string, Channel>
+  /** The maximum number of bytes of pages in flight: of pages that this node requests, and of pages that it sends. */
   readonly maxBackfillBytes: number
-  channel(name: string): Channel | undefined
-  headOf(channel: Channel): Position
-  /** Whether the channel won't be live, for all that is known now. */
+  /** Whether the channel cannot become live, as far as is known now. */
   isHopeless(channel: Channel): boolean
 }
 
-/** For whom a place is looked for. */
+/** The client for which a position is located. */
 export interface Seeker {
-  /** The client: clients that wait for the same nodes have turns. */
+  /** The client itself. Clients that wait for the same nodes take turns. */
   readonly owner: object
   readonly deadline: Deadline
-  /** Whether another node may have kept for it what was thrown away here: it is a long-poll session. */
+  /** Whether it is a long-poll session. Another node may have retained messages for it that this node has dropped. */
   readonly isSession: boolean
 }
 
 /**
- * - `here`: the channel is live, and its log has everything after the place
+ * - `here`: the channel is live, and its log has every message after the position
  * - `away`: the channel is not live
- * - `late`: the deadline is over, and it is not known yet whether the client can be given everything
- * - a gap, for this reason
+ * - `late`: the deadline is over before it is known whether the client can receive every message
+ * - a gap, with its reason
  */
 export type Located = 'here' | 'away' | 'late' | { readonly gap: GapReason }
 
-/** The messages that nodes recover with. */
-export type RecoveryMessage = Extract<ControlMessage, { type: 'where' | 'whereIs' | 'getPage' | 'page' }>
-
-/** Gets what a log lacks from the other nodes, or says that it is not to be had. */
+/** Gets the messages that a log lacks from the other nodes, or finds out that no node has them. */
 export class Recovery {
   readonly #host: RecoveryHost
   readonly #questions: WhereaboutsQuestions
-  readonly #pageQueries: PageQueries
-  readonly #pageAnswers: PageAnswers
   readonly #backfills: Backfills
 
   constructor(host: RecoveryHost) {
     this.#host = host
-    this.#questions = new WhereaboutsQuestions({
-      ...host,
-      locate: (channel, at) => this.#locateHere(channel, at),
-    })
-    this.#pageQueries = new PageQueries(host)
-    const entriesAfter: PageAnswersHost['entriesAfter'] = (channel, after) =>
-      this.#entriesAfter(channel, after)
-    this.#pageAnswers = new PageAnswers({ ...host, entriesAfter }, host.maxBackfillBytes)
-    this.#backfills = new Backfills(this.#questions, this.#pageQueries, host.maxBackfillBytes)
-  }
-
-  control(message: RecoveryMessage): void {
-    switch (message.type) {
-      case 'where':
-        return this.#questions.answer(message)
-      case 'whereIs':
-        return this.#questions.receive(message)
-      case 'getPage':
-        return this.#pageAnswers.answer(message)
-      case 'page':
-        return this.#pageQueries.receive(message)
-    }
+    const { control, backend, maxBackfillBytes } = host
+    this.#questions = new WhereaboutsQuestions(control, backend, (channel, at) =>
+      this.#locateHere(channel, at),
+    )
+    new PageAnswers(control, (channel, after) => this.#entriesAfter(channel, after), maxBackfillBytes)
+    this.#backfills = new Backfills(this.#questions, new PageQueries(control), maxBackfillBytes)
   }
 
   /**
-   * Lets logs that have just begun reach back over the quiet before, of which other nodes know. So clients whose last message is
-   * an old one can come here when the node that gave it to them is killed.
+   * Extends new logs backwards to the last message before them, if other nodes know it: no message is between the two.
+   * So a client whose last message is old can move to this node when its own node is killed.
    */
   reachBack(channels: readonly Channel[]): void {
-    if (!this.#host.isOrdered) return
+    if (!this.#host.backend.isOrdered) return
     const inquiries = channels.map((channel) => {
       const log = channel.log!
       const at = log.start
@@ -100,7 +79,7 @@ export class Recovery {
     this.#questions.ask(inquiries)
   }
 
-  /** Waits until the channel is live and its log reaches back to `since`, for which other nodes are asked if need be. */
+  /** Waits until the channel is live and its log reaches back to `since`. Asks other nodes for what the log lacks. */
   async locate(channel: Channel, since: Position | null, seeker: Seeker): Promise<Located> {
     const { deadline, isSession } = seeker
     let hasAskedBroker = false
@@ -110,10 +89,11 @@ export class Recovery {
       if (channel.state !== 'live') return 'away'
       if (since === null) return 'here'
       const log = channel.log!
-      const head = this.#host.headOf(channel)
+      const head = channel.lastPosition(this.#host.beacons.current)
       const isOfThisRun = isSameRun(since.beacon, head.beacon)
       if (!isOfThisRun || comparePositions(since, head) > 0) {
-        // Another node was faster than this one. Once a beacon from now has come, what that one had has come too.
+        // The client has a message that this node has not received yet. A new beacon comes after that message, so this
+        // node has received the message when it has received the beacon.
         if (hasAskedBroker) return { gap: isOfThisRun ? 'expired' : 'broker' }
         await deadline.wait(this.#host.beacons.fresh())
         if (deadline.isOver) return 'late'
@@ -130,19 +110,19 @@ export class Recovery {
     }
   }
 
-  /** Fills what channels missed while the connection was broken, and delivers it. */
+  /** Gets the messages that channels missed while the connection was broken, and delivers them. */
   fill(channels: readonly Channel[]): void {
     const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), isSession: false }
     for (const channel of channels) {
       const log = channel.log!
       void this.#reach(channel, channel.before!.head, seeker).then(() => {
-        // If the connection broke again, the next filling is for this hole too.
-        if (channel.state === 'filling' && channel.log === log) this.#settle(channel, log)
+        // If the connection broke again, the next call also fills this hole.
+        if (channel.state === 'filling' && channel.log === log) this.#goLive(channel, log)
       })
     }
   }
 
-  #settle(channel: Channel, log: ChannelLog): void {
+  #goLive(channel: Channel, log: ChannelLog): void {
     const before = channel.before!
     channel.before = null
     const isFilled = log.covers(before.head)
@@ -151,10 +131,10 @@ export class Recovery {
     }
     channel.live()
     for (const subscriber of channel.subscribers) {
-      // A lagging one finds out by itself when it reads on.
+      // A lagging subscriber detects the gap when it reads on from the log.
       if (!isFilled && !subscriber.isLagging) subscriber.gap(channel, log.start, log.startReason)
     }
-    // Nobody was given anything since the connection broke.
+    // No message was delivered since the connection broke.
     for (const entry of log.after(isFilled ? before.head : log.start)) this.#host.fanOut.add(channel, entry)
     this.#host.fanOut.flush()
     for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
@@ -162,8 +142,8 @@ export class Recovery {
   }
 
   async #reach(channel: Channel, since: Position, { owner, deadline }: Seeker): Promise<Outcome> {
-    // Without one order for all, the others' positions are other places.
-    if (!this.#host.isOrdered) return 'refused'
+    // If nodes have no common order, the positions of other nodes cannot be compared with ours.
+    if (!this.#host.backend.isOrdered) return 'refused'
     return this.#backfills.reach(channel, since, owner, deadline)
   }
 
@@ -172,14 +152,14 @@ export class Recovery {
     return log && { start: log.start, last: log.lastUpTo(at) }
   }
 
-  #entriesAfter(name: string, after: Position): ReturnType<PageAnswersHost['entriesAfter']> {
+  #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {
     const log = this.#logOf(name, after)
     return log && { start: log.lastUpTo(after), entries: log.after(after) }
   }
 
-  /** The channel's log, if it is complete and has everything after `place`. */
-  #logOf(name: string, place: Position): ChannelLog | null {
-    const channel = this.#host.channel(name)
-    return channel?.state === 'live' && channel.log?.covers(place) === true ? channel.log : null
+  /** The log of the channel, if it is complete and has every message after `position`. */
+  #logOf(name: string, position: Position): ChannelLog | null {
+    const channel = this.#host.channels.get(name)
+    return channel?.state === 'live' && channel.log?.covers(position) === true ? channel.log : null
   }
 }

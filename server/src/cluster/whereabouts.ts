@@ -5,69 +5,73 @@ import {
   parsePosition,
   type Position,
 } from '../channels/position.ts'
-import type { ControlMessage } from '../control/control.ts'
+import type { Backend } from '../backends/backend.ts'
+import type { ControlMessageOf } from '../control/control.ts'
+import type { ControlChannels } from './controlChannels.ts'
 
-/** How long to wait for the other nodes. They answer in a few ms, if they are there. */
+/** How long to wait for the answers of the other nodes. A living node answers in a few ms. */
 const TIMEOUT_MS = 2000
-/** Channels in one question, and in one command that asks Redis who holds them. */
+/** The maximum number of channels in one question, and in one command that counts their holders. */
 const CHANNELS_PER_QUESTION = 500
 
 /** What another node has of a channel. */
 export interface Whereabouts {
   readonly node: string
-  /** Its log has everything after this place. */
+  /** Its log has every message after this position. */
   readonly start: Position
-  /** Nothing was published after this place, up to the place that was asked about. */
+  /** No message was published after this position, up to the position of the inquiry. */
   readonly last: Position
 }
 
-/** What is asked about one channel. */
+/** A question about one channel. */
 export interface Inquiry {
   readonly channel: string
-  /** A place that this node has seen: every node that answers has seen it too, since the question is published later. */
+  /**
+   * A position that this node has received. Every node that answers has received it too, because the question is
+   * published after it.
+   */
   readonly at: Position
-  /** Called for each node that can speak of the channel. */
+  /** Called for each node that knows the channel. */
   found(whereabouts: Whereabouts): void
-  /** Called once, when nobody can answer any more. */
+  /** Called once, when no further answer can come. */
   done(): void
 }
 
-/** What {@link WhereaboutsQuestions} needs of the hub. */
-export interface WhereaboutsHost {
-  readonly node: string
-  publishToAll(message: ControlMessage): Promise<number>
-  publishToNode(node: string, message: ControlMessage): Promise<number>
-  /** How many nodes there are, this one included. */
-  countNodes(): Promise<number>
-  /** How many nodes hold each channel. */
-  countHolders(channels: readonly string[]): Promise<readonly number[]>
-  /** What this node has of a channel, or `null` where it can't speak of it. */
-  locate(channel: string, at: Position): Omit<Whereabouts, 'node'> | null
-}
+/** Returns what this node has of a channel; `null` if it does not know the channel. */
+export type Locate = (channel: string, at: Position) => Omit<Whereabouts, 'node'> | null
 
 interface Question {
   readonly inquiries: readonly Inquiry[]
   readonly answered: Set<string>
-  /** How many nodes may answer; not known before Redis has said so. */
+  /** The number of nodes that may answer; `null` until Redis has told it. */
   others: number | null
-  readonly settle: () => void
+  readonly end: () => void
 }
 
 /**
- * Asks all nodes what they have of channels. Redis knows which channels somebody else holds: about others nobody is asked.
- * Every node answers, also one that has nothing to say: so it is known when the last answer has come.
+ * Asks all nodes what they have of channels. Redis knows how many nodes hold a channel, so no question is sent about a
+ * channel that only this node holds. Every node answers, even if it knows none of the channels, so this node knows which
+ * answer is the last one.
  */
 export class WhereaboutsQuestions {
-  readonly #host: WhereaboutsHost
+  readonly #control: ControlChannels
+  readonly #backend: Backend
+  readonly #locate: Locate
   readonly #questions = new Map<number, Question>()
   #next: Inquiry[] = []
   #lastId = 0
 
-  constructor(host: WhereaboutsHost) {
-    this.#host = host
+  constructor(control: ControlChannels, backend: Backend, locate: Locate) {
+    this.#control = control
+    this.#backend = backend
+    this.#locate = locate
+    control.register({
+      where: (question) => this.#answer(question),
+      whereIs: (answer) => this.#receive(answer),
+    })
   }
 
-  /** Everything that is asked in one turn of the event loop goes out together. */
+  /** All inquiries of one turn of the event loop are sent together. */
   ask(inquiries: readonly Inquiry[]): void {
     if (this.#next.length === 0) setImmediate(() => this.#askAll())
     for (const inquiry of inquiries) this.#next.push(inquiry)
@@ -82,8 +86,8 @@ export class WhereaboutsQuestions {
   }
 
   async #askHolders(inquiries: readonly Inquiry[]): Promise<void> {
-    // Where Redis is away nobody would get the question.
-    const counts = await this.#host.countHolders(inquiries.map(({ channel }) => channel)).catch(() => [])
+    // If Redis is unavailable, no node would receive the question.
+    const counts = await this.#backend.countHolders(inquiries.map(({ channel }) => channel)).catch(() => [])
     const held = inquiries.filter((_, i) => (counts[i] ?? 0) > 1)
     inquiries.forEach((inquiry, i) => {
       if ((counts[i] ?? 0) <= 1) inquiry.done()
@@ -93,41 +97,40 @@ export class WhereaboutsQuestions {
 
   #publish(inquiries: readonly Inquiry[]): void {
     const id = ++this.#lastId
-    const settle = (): void => {
+    const end = (): void => {
       clearTimeout(timer)
       if (!this.#questions.delete(id)) return
       for (const inquiry of inquiries) inquiry.done()
     }
-    const timer = setTimeout(settle, TIMEOUT_MS)
-    const question: Question = { inquiries, answered: new Set(), others: null, settle }
+    const timer = setTimeout(end, TIMEOUT_MS)
+    const question: Question = { inquiries, answered: new Set(), others: null, end }
     this.#questions.set(id, question)
     const channels = inquiries.map(({ channel, at }) => [channel, formatPosition(at)] as const)
     Promise.all([
-      this.#host.publishToAll({ type: 'where', id, node: this.#host.node, channels }),
-      this.#host.countNodes(),
+      this.#control.publishToAll({ type: 'where', id, node: this.#control.node, channels }),
+      this.#control.countNodes(),
     ]).then(([receivers, nodes]) => {
-      // Who listens by a pattern is counted by PUBLISH, and is no node. A node that has just come has not been asked.
+      // PUBLISH also counts subscriptions by pattern, which are not nodes. The number of nodes also counts a node that
+      // subscribed after the question was sent.
       question.others = Math.min(receivers, nodes) - 1
-      settleIfDone(question)
-    }, settle)
+      endIfAnswered(question)
+    }, end)
   }
 
-  /** Another node asks. */
-  answer({ id, node, channels }: Extract<ControlMessage, { type: 'where' }>): void {
-    if (node === this.#host.node) return
+  #answer({ id, node, channels }: ControlMessageOf<'where'>): void {
+    if (node === this.#control.node) return
     const known: [number, string, string][] = []
     channels.forEach(([channel, text], index) => {
       const at = parsePosition(text)
-      const found = at && this.#host.locate(channel, at)
+      const found = at && this.#locate(channel, at)
       if (found) known.push([index, formatPosition(found.start), formatPosition(found.last)])
     })
-    const answer = { type: 'whereIs', id, node: this.#host.node, channels: known } as const
-    // If it can't be sent, the other node's patience ends by itself.
-    this.#host.publishToNode(node, answer).catch(() => {})
+    const answer = { type: 'whereIs', id, node: this.#control.node, channels: known } as const
+    // If it cannot be sent, the timeout of the other node ends its question.
+    this.#control.publishToNode(node, answer).catch(() => {})
   }
 
-  /** Another node has answered. */
-  receive({ id, node, channels }: Extract<ControlMessage, { type: 'whereIs' }>): void {
+  #receive({ id, node, channels }: ControlMessageOf<'whereIs'>): void {
     const question = this.#questions.get(id)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
@@ -139,10 +142,10 @@ export class WhereaboutsQuestions {
       const isSensible = isSameRun(last.beacon, inquiry.at.beacon) && isSameRun(start.beacon, last.beacon)
       if (isSensible && comparePositions(last, inquiry.at) <= 0) inquiry.found({ node, start, last })
     }
-    settleIfDone(question)
+    endIfAnswered(question)
   }
 }
 
-function settleIfDone({ answered, others, settle }: Question): void {
-  if (others !== null && answered.size >= others) settle()
+function endIfAnswered({ answered, others, end }: Question): void {
+  if (others !== null && answered.size >= others) end()
 }

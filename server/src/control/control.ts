@@ -87,7 +87,9 @@ export type ControlMessage =
  * A message that is stored for nodes that cannot receive it now. A node recognizes by the `id` whether it has applied
  * the message. Older nodes omit the `id`.
  */
-export type Revocation = Extract<ControlMessage, { readonly type: 'disconnect' | 'unsubscribe' }>
+export type Revocation = ControlMessageOf<'disconnect' | 'unsubscribe'>
+
+export type ControlMessageOf<T extends ControlMessage['type']> = Extract<ControlMessage, { readonly type: T }>
 
 export function encodeControl(message: ControlMessage): string {
   return JSON.stringify({ v: VERSION, ...message })

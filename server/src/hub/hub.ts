@@ -1,23 +1,20 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { randomUUID } from 'node:crypto'
 import type { BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
-import { Channel, type LoggedChannel, type Subscriber, type LogReader } from '../channels/channel.ts'
-import { channelStats, type ChannelStats } from './channelStats.ts'
-import type { ControlMessage } from '../control/control.ts'
+import type { Channel, LoggedChannel, Subscriber, LogReader } from '../channels/channel.ts'
+import type { ChannelStats } from './channelStats.ts'
+import { ChannelTable } from './channelTable.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { deferred } from '../time/deferred.ts'
-import { ChannelRefused, NodeFull, closed, unconfirmed } from '../errors.ts'
+import { ChannelRefused, closed, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
 import type { Entry } from '../channels/log.ts'
 import { Membership } from '../cluster/membership.ts'
+import { Numbering } from '../cluster/numbering.ts'
 import { Oversized } from './oversized.ts'
-import { isSameRun, positionOf, type Position } from '../channels/position.ts'
+import { positionOf, type Position } from '../channels/position.ts'
 import { Recovery, type Seeker } from '../cluster/recovery.ts'
 import type { HubOptions } from './hubOptions.ts'
-import { Room } from './room.ts'
-import { isReservedName } from '../control/reservedNames.ts'
-import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The initial state of a subscription. */
@@ -31,17 +28,12 @@ export interface SubscribeResult<C extends Channel = Channel> {
   readonly gap: GapReason | null
 }
 
-const SWEEP_INTERVAL_MS = 1000
-
 /**
  * All channels of this node and their subscribers. The hub is independent of transports and of the broker. Messages
  * come in through a {@link Backend}. They are delivered to {@link Subscriber}s immediately, or stay in the logs for
  * {@link LogReader}s.
  */
 export class Hub {
-  readonly node = randomUUID()
-  /** Receives the control messages that the hub does not handle itself. */
-  onControl: (message: ControlMessage) => void = () => {}
   /**
    * Called when the node receives control messages again, after it may have missed some for `downMs`. Not called at the
    * first connect.
@@ -49,60 +41,55 @@ export class Hub {
   onBack: (downMs: number) => void = () => {}
 
   readonly #options: HubOptions
-  readonly #channels = new Map<string, Channel>()
+  readonly #table: ChannelTable
+  readonly #channels: ReadonlyMap<string, Channel>
   readonly #fanOut = new FanOut()
   readonly #oversized: Oversized
   readonly #beacons: Beacons
+  readonly #numbering: Numbering
   readonly #recovery: Recovery
   readonly #membership: Membership
-  readonly #room: Room
-  readonly #nodeChannel: string
-  readonly #sweeper: NodeJS.Timeout
   /** Whether all subscriptions that were requested when the connection came up are confirmed. */
   #isReady = false
   #isClosed = false
   /** Since when control messages may have been missed; `null` while all are received. */
   #downSince: number | null = null
   readonly #listening = deferred()
-  #order = 0
+  /** The arrival sequence number of the last message, over all channels of this node. */
+  #arrivals = 0
 
   constructor(options: HubOptions) {
     this.#options = options
-    this.#oversized = new Oversized(options.maxPublishedBytes, options.logger)
-    this.#nodeChannel = this.#nodeChannelOf(this.node)
-    this.#beacons = new Beacons(options.backend, options.logger, () => this.#membership.stuck())
+    const { backend, control, logger } = options
+    this.#oversized = new Oversized(options.maxPublishedBytes, logger)
+    this.#table = new ChannelTable(options, {
+      added: (channel) => this.#membership.join(channel),
+      removed: (channels) => this.#membership.leave(channels),
+    })
+    const channels = (this.#channels = this.#table.byName)
+    const beacons = (this.#beacons = new Beacons(backend, logger, () => this.#membership.stuck()))
+    const begin = (begun: readonly Channel[]): void => this.#begin(begun)
+    const numbering = (this.#numbering = new Numbering({ beacons, control, channels, logger, begin }))
     this.#recovery = new Recovery({
-      node: this.node,
-      isOrdered: options.backend.isOrdered,
-      beacons: this.#beacons,
+      backend,
+      control,
+      beacons,
       fanOut: this.#fanOut,
-      channel: (name) => this.#channels.get(name),
-      headOf: (channel) => this.#lastOf(channel),
+      channels,
       isHopeless: (channel) => this.#membership.isHopeless(channel),
-      publishToAll: (message) => this.publishToAll(message),
-      publishToNode: (node, message) => this.publishToNode(node, message),
-      countNodes: async () => (await options.backend.countHolders([options.controlChannel]))[0]!,
-      countHolders: (names) => options.backend.countHolders(names),
       maxBackfillBytes: options.backfillBytes,
     })
     this.#membership = new Membership({
-      backend: options.backend,
-      beacons: this.#beacons,
-      logger: options.logger,
-      ownChannels: [options.controlChannel, this.#nodeChannel],
-      channels: this.#channels,
-      begin: (channels) => this.#begin(channels),
-      forget: (channel) => this.#channels.delete(channel.name),
-      ready: () => {
-        this.#isReady = true
-        this.#listening.resolve()
-        if (this.#downSince !== null) this.onBack(uptimeMs() - this.#downSince)
-        this.#downSince = null
-      },
+      backend,
+      beacons,
+      numbering,
+      logger,
+      ownChannels: control.own,
+      channels,
+      begin,
+      forget: (channel) => this.#table.forget(channel),
+      ready: () => this.#ready(),
     })
-    this.#room = new Room(this.#channels, options.maxChannels, (idle) => this.#letGo(idle))
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
-    this.#sweeper.unref()
   }
 
   /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
@@ -113,11 +100,6 @@ export class Hub {
   /** Whether this node has the channel, or is subscribing to it. */
   holds(channel: string): boolean {
     return this.#channels.has(channel)
-  }
-
-  /** Whether clients cannot subscribe to this name. */
-  isReserved(channel: string): boolean {
-    return isReservedName(channel, this.#options)
   }
 
   /**
@@ -143,7 +125,7 @@ export class Hub {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    clearInterval(this.#sweeper)
+    this.#table.close()
     this.flush()
     this.#membership.down()
     this.#beacons.close()
@@ -151,22 +133,9 @@ export class Hub {
     await this.#options.backend.close()
   }
 
-  publishToAll(message: ControlMessage): Promise<number> {
-    return this.#publish(this.#options.controlChannel, message)
-  }
-
-  publishToNode(node: string, message: ControlMessage): Promise<number> {
-    return this.#publish(this.#nodeChannelOf(node), message)
-  }
-
-  #publish(channel: string, message: ControlMessage): Promise<number> {
-    const { backend, codec } = this.#options
-    return backend.publish(channel, codec.encode(channel, message))
-  }
-
   /** The {@link channelStats} of this node. */
   stats(): ChannelStats {
-    return channelStats(this.#channels.values())
+    return this.#table.stats()
   }
 
   /**
@@ -217,7 +186,7 @@ export class Hub {
     const act = (live: Channel, gap: GapReason | null) => {
       const channel = this.#withLog(live)
       channel.waiters.add(waiter)
-      const from = this.#placeAfter(channel, since, gap)
+      const from = this.#cursorAfter(channel, since, gap)
       begin(channel, from)
       return { channel, from, gap }
     }
@@ -271,15 +240,6 @@ export class Hub {
     return this.#lastOf(channel)
   }
 
-  /**
-   * The position of the last message received. Messages up to it may be pending for subscribers, but they are already
-   * in the log.
-   */
-  #lastOf(channel: Channel): Position {
-    if (channel.state === 'live') return channel.head(this.#beacons.current)
-    return (channel.before ?? channel.log)?.head ?? channel.head(this.#beacons.current)
-  }
-
   /** Delivers the pending messages now. Without this call, it happens once per turn of the event loop. */
   flush(): void {
     this.#fanOut.flush()
@@ -288,15 +248,11 @@ export class Hub {
   // -- messages
 
   #receive(name: string, body: string): void {
-    if (name === this.#options.controlChannel || name === this.#nodeChannel) {
-      const message = this.#options.codec.decode(name, body)
-      if (message !== null) this.#control(message)
-      return
-    }
+    if (this.#options.control.receive(name, body)) return
     const channel = this.#channels.get(name)
     if (channel === undefined || channel.state === 'joining') return
     if (this.#oversized.includes(name, body)) return this.#skip(channel)
-    const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#order)
+    const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#arrivals)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
   }
@@ -314,67 +270,7 @@ export class Hub {
     for (const waiter of channel.waiters) waiter.wake(channel)
   }
 
-  #control(message: ControlMessage): void {
-    switch (message.type) {
-      case 'beacon':
-        return this.#countFrom(message.n)
-      case 'where':
-      case 'whereIs':
-      case 'getPage':
-      case 'page':
-        return this.#recovery.control(message)
-      default:
-        return this.onControl(message)
-    }
-  }
-
-  // -- beacons
-
-  #countFrom(beacon: number): void {
-    const before = this.#beacons.current
-    if (!this.#beacons.advance(beacon)) {
-      // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the
-      // lower beacon, so their positions cannot be compared with ours. A new beacon above both makes all nodes agree
-      // again.
-      if (beacon < before) this.#renumber(before)
-      return
-    }
-    // A connection normally does not survive a restart of the broker. If it did, the positions so far belong to the
-    // order of another run. A lower beacon is only accepted after the earlier ones were given up.
-    if (!isSameRun(before, beacon) || beacon < before) this.#renumber(before)
-    this.#membership.beginConfirmed()
-    this.#beacons.reached()
-  }
-
-  #renumber(last: number): void {
-    const counting = [...this.#channels.values()].filter(({ state }) => state !== 'joining')
-    if (counting.length === 0) return
-    this.#options.logger.warn(
-      { beacon: last },
-      'The beacon number of Redis went backwards: positions are renumbered',
-    )
-    for (const channel of counting) channel.broken(last)
-    this.#membership.recount(counting)
-  }
-
-  // -- joining and leaving channels
-
-  #hold(name: string): Channel {
-    let channel = this.#channels.get(name)
-    if (channel === undefined) {
-      if (!this.#room.hasPlace()) throw new NodeFull(name)
-      channel = new Channel(name, this.#options.compression)
-      this.#channels.set(name, channel)
-      this.#membership.join(channel)
-    }
-    channel.interest += 1
-    return channel
-  }
-
-  #release(channel: Channel): void {
-    channel.interest -= 1
-    channel.idleSince = uptimeMs()
-  }
+  // -- channels
 
   /** The channels count messages from the current beacon on. Earlier messages are requested from the other nodes. */
   #begin(channels: readonly Channel[]): void {
@@ -394,19 +290,19 @@ export class Hub {
     if (channel.state === 'live') this.#withLog(channel)
   }
 
-  /** Returns a live channel with its log. A channel without a log gets a new one, which begins here. */
   #withLog(channel: Channel): LoggedChannel {
-    channel.keepsLog = true
-    channel.log ??= channel.startLog(this.#options.log, this.#lastOf(channel), 'node')
-    // TypeScript does not narrow a class by its property.
-    return channel as LoggedChannel
+    return channel.withLog(this.#beacons.current, this.#options.log)
+  }
+
+  #lastOf(channel: Channel): Position {
+    return channel.lastPosition(this.#beacons.current)
   }
 
   /**
    * The position from which a poll continues that was at `since`. If the log has overflowed, the poll gets the messages
    * that are left in it.
    */
-  #placeAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
+  #cursorAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
     if (since === null || (gap !== null && gap !== 'overflow')) return this.#lastOf(channel)
     return gap === null ? since : channel.log.start
   }
@@ -418,7 +314,7 @@ export class Hub {
     seeker: Seeker,
     act: (channel: Channel, gap: GapReason | null) => T,
   ): Promise<T> {
-    const channel = this.#hold(name)
+    const channel = this.#table.retain(name)
     if (since !== null) this.#keepLog(channel)
     try {
       for (;;) {
@@ -433,11 +329,18 @@ export class Hub {
         if (since === null || this.#withLog(channel).log.covers(since)) return act(channel, null)
       }
     } finally {
-      this.#release(channel)
+      this.#table.release(channel)
     }
   }
 
   // -- the connection to the broker
+
+  #ready(): void {
+    this.#isReady = true
+    this.#listening.resolve()
+    if (this.#downSince !== null) this.onBack(uptimeMs() - this.#downSince)
+    this.#downSince = null
+  }
 
   #down(error: Error): void {
     if (this.#isReady) this.#downSince ??= uptimeMs()
@@ -445,22 +348,6 @@ export class Hub {
     this.#options.logger.debug({ err: error }, 'The node receives no messages from Redis')
     this.flush()
     this.#membership.down()
-    for (const channel of this.#channels.values()) channel.broken(this.#beacons.current)
-  }
-
-  // -- housekeeping
-
-  #sweep(): void {
-    const { log, retentionMs } = this.#options
-    this.#letGo(sweepChannels(this.#channels.values(), { ...log, retentionMs }))
-  }
-
-  #letGo(channels: readonly Channel[]): void {
-    for (const { name } of channels) this.#channels.delete(name)
-    this.#membership.leave(channels)
-  }
-
-  #nodeChannelOf(node: string): string {
-    return `${this.#options.controlNamespace}node:${node}`
+    this.#numbering.interrupt()
   }
 }

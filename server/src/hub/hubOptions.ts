@@ -1,15 +1,13 @@
 import type { Backend } from '../backends/backend.ts'
 import type { Compression } from '../channels/frames.ts'
-import type { ControlCodec } from '../control/codec.ts'
+import type { ControlChannels } from '../cluster/controlChannels.ts'
 import type { LogLimits } from '../channels/log.ts'
 import type { Logger } from '../logger.ts'
 
 export interface HubOptions {
   readonly backend: Backend
   readonly logger: Logger
-  readonly codec: ControlCodec
-  readonly controlChannel: string
-  readonly controlNamespace: string
+  readonly control: ControlChannels
   /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
   readonly recovery: boolean
   /** The maximum size of a body that is delivered, in bytes. */

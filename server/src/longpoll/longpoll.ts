@@ -12,7 +12,7 @@ import {
 } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
 import { readClientName, readGeneration } from '../clients/clientName.ts'
-import type { ControlMessage } from '../control/control.ts'
+import type { ControlChannels } from '../cluster/controlChannels.ts'
 import { ChannelRefused, NodeFull } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Logger } from '../logger.ts'
@@ -28,6 +28,7 @@ import { Undelivered } from '../channels/undelivered.ts'
 
 export interface LongPollHost {
   readonly hub: Hub
+  readonly control: ControlChannels
   readonly sessions: SessionStore
   readonly access: Access
   readonly revocations: Revocations
@@ -58,9 +59,24 @@ export class LongPoll {
 
   constructor(host: LongPollHost) {
     this.#host = host
-    this.#channels = new SessionChannels(host, this.#undelivered, (message) => this.control(message))
+    this.#channels = new SessionChannels(host, this.#undelivered)
     this.#ends = new SessionEnds(host, this.#undelivered)
     this.#polls = new Polls(host, this.#undelivered, this.#channels, this.#ends)
+    host.control.register({
+      endPoll: (message) => {
+        // A poll on another node, to which the session has moved, replaces this poll.
+        if (message.seq !== null) this.#undelivered.moved(message.session)
+        this.#polls.end(message)
+      },
+      endSession: ({ session }) => {
+        this.#undelivered.end(session)
+        this.#polls.drop(session)
+      },
+      pollChannel: (message) => {
+        if (message.position === null) this.#undelivered.forget(message.session, message.channel)
+        this.#polls.change(message)
+      },
+    })
   }
 
   /** How many polls wait on this node. */
@@ -103,22 +119,6 @@ export class LongPoll {
       const isAboutChannel = message?.__type === 'subscribe' || message?.__type === 'unsubscribe'
       const channel = isAboutChannel ? { channel: message.channel } : {}
       return answer(503, { __type: 'serverError', ...channel, reason: reasons.brokerUnavailable })
-    }
-  }
-
-  /** Another node says something about a session. */
-  control(message: ControlMessage): void {
-    switch (message.type) {
-      case 'endPoll':
-        // By a poll on another node, where the session goes on.
-        if (message.seq !== null) this.#undelivered.moved(message.session)
-        return this.#polls.end(message)
-      case 'endSession':
-        this.#undelivered.end(message.session)
-        return this.#polls.drop(message.session)
-      case 'pollChannel':
-        if (message.position === null) this.#undelivered.forget(message.session, message.channel)
-        return this.#polls.change(message)
     }
   }
 

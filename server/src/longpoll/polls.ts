@@ -1,7 +1,7 @@
 import { reasons, type Poll as PollMessage } from '@broadcaster/protocol'
 import { answer, empty, expired, missed, repeated, type Answer } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
-import type { ControlMessage } from '../control/control.ts'
+import type { ControlMessageOf } from '../control/control.ts'
 import { Deadline } from '../time/deadline.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { Poll, type PollHost } from './poll.ts'
@@ -19,7 +19,7 @@ const DRAINING_WAIT_MS = 1000
 const OVERTAKEN_MS = 2000
 
 type Places = ReadonlyMap<string, Position | null>
-type AboutPoll = Extract<ControlMessage, { readonly poll: string }>
+type AboutPoll = ControlMessageOf<'endPoll' | 'pollChannel'>
 
 /** The polls that wait on this node. */
 export class Polls {
@@ -75,7 +75,7 @@ export class Polls {
   }
 
   /** Another poll of the session has come, on another node; or one is to be answered for another reason. */
-  end(message: Extract<AboutPoll, { readonly type: 'endPoll' }>): void {
+  end(message: ControlMessageOf<'endPoll'>): void {
     const poll = this.#pollOf(message)
     if (poll === null) return
     poll.isRepeated = poll.seq === message.seq
@@ -83,7 +83,7 @@ export class Polls {
   }
 
   /** The channels of the poll's session have changed. */
-  change(message: Extract<AboutPoll, { readonly type: 'pollChannel' }>): void {
+  change(message: ControlMessageOf<'pollChannel'>): void {
     const { channel, position } = message
     if (position === null) this.#pollOf(message)?.lost(channel)
     else this.#pollOf(message)?.gained(channel, position)
@@ -121,7 +121,7 @@ export class Polls {
       older.end()
     }
     const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
-    const poll = new Poll(this.#pollHost, `${this.#host.hub.node}/${++this.#lastPoll}`, seq, reader)
+    const poll = new Poll(this.#pollHost, `${this.#host.control.node}/${++this.#lastPoll}`, seq, reader)
     this.#polls.set(id, poll)
     return poll
   }
@@ -135,7 +135,7 @@ export class Polls {
       this.#newest.set(client, poll)
     }
     // On this node it has been ended already.
-    if (nodeOf(poller) !== this.#host.hub.node) await this.#channels.endPoll(id, poller, poll.seq)
+    if (nodeOf(poller) !== this.#host.control.node) await this.#channels.endPoll(id, poller, poll.seq)
   }
 
   /** Waits until there is something to say of the channels. */

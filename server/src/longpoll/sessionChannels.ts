@@ -23,14 +23,11 @@ import type { Undelivered } from '../channels/undelivered.ts'
 export class SessionChannels {
   readonly #host: LongPollHost
   readonly #undelivered: Undelivered
-  readonly #control: (message: ControlMessage) => void
   readonly #life: SessionLife
 
-  /** `control` takes what this node has to say to itself. */
-  constructor(host: LongPollHost, undelivered: Undelivered, control: (message: ControlMessage) => void) {
+  constructor(host: LongPollHost, undelivered: Undelivered) {
     this.#host = host
     this.#undelivered = undelivered
-    this.#control = control
     this.#life = sessionLife(host.timeoutMs)
   }
 
@@ -85,7 +82,7 @@ export class SessionChannels {
   }
 
   async #join(id: string, session: SessionIdentity, { channel, position }: Subscribe): Promise<Added> {
-    const { hub, sessions, limits } = this.#host
+    const { hub, control, sessions, limits } = this.#host
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
@@ -97,7 +94,7 @@ export class SessionChannels {
     const place = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
     const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
       replace: isResuming,
-      poller: `${hub.node}/0`,
+      poller: `${control.node}/0`,
     })
     if (reply === 'unreserved') {
       reader.forget(channel)
@@ -163,8 +160,9 @@ export class SessionChannels {
   async tellPoller(poller: string | null, message: ControlMessage): Promise<void> {
     const node = nodeOf(poller)
     if (node === null) return
-    if (node === this.#host.hub.node) this.#control(message)
-    else await this.#host.hub.publishToNode(node, message)
+    const { control } = this.#host
+    if (node === control.node) control.dispatch(message)
+    else await control.publishToNode(node, message)
   }
 
   #deadline(): Deadline {

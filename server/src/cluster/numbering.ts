@@ -1,0 +1,81 @@
+import type { Beacons } from './beacons.ts'
+import type { Channel } from '../channels/channel.ts'
+import { isSameRun } from '../channels/position.ts'
+import type { ControlChannels } from './controlChannels.ts'
+import type { Logger } from '../logger.ts'
+
+/** What {@link Numbering} needs of the hub. */
+export interface NumberingHost {
+  readonly beacons: Beacons
+  readonly control: ControlChannels
+  readonly channels: ReadonlyMap<string, Channel>
+  readonly logger: Logger
+  /** The channels can be counted from the current beacon on. */
+  begin(channels: readonly Channel[]): void
+}
+
+/**
+ * Decides from which beacon the messages of a channel are counted: the first one that is received after the broker has
+ * confirmed the channel. All nodes count from the same beacons, so a message has the same position on every node.
+ */
+export class Numbering {
+  readonly #host: NumberingHost
+  /** Channels that the broker has confirmed, and that wait for a beacon. */
+  readonly #waiting = new Set<Channel>()
+
+  constructor(host: NumberingHost) {
+    this.#host = host
+    host.control.register({ beacon: ({ n }) => this.#received(n) })
+  }
+
+  /** The channels are confirmed: they are counted from the next beacon on, which is requested now. */
+  awaitBeacon(channels: readonly Channel[]): void {
+    for (const channel of channels) this.#waiting.add(channel)
+    void this.#host.beacons.fresh()
+  }
+
+  /** The node no longer holds the channels. */
+  forget(channels: readonly Channel[]): void {
+    for (const channel of channels) this.#waiting.delete(channel)
+  }
+
+  /** The connection to the broker broke, or is new: no channel is confirmed on it. */
+  reset(): void {
+    this.#waiting.clear()
+  }
+
+  /** The connection broke. The messages of all channels cannot be counted until the next beacon on a new connection. */
+  interrupt(): void {
+    for (const channel of this.#host.channels.values()) channel.broken(this.#host.beacons.current)
+  }
+
+  #received(beacon: number): void {
+    const { beacons } = this.#host
+    const before = beacons.current
+    if (!beacons.advance(beacon)) {
+      // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the
+      // lower beacon, so their positions cannot be compared with ours. A new beacon above both makes all nodes agree
+      // again.
+      if (beacon < before) this.#renumber(before)
+      return
+    }
+    // A connection normally does not survive a restart of the broker. If it did, the positions so far belong to the
+    // order of another run. A lower beacon is only accepted after the earlier ones were given up.
+    if (!isSameRun(before, beacon) || beacon < before) this.#renumber(before)
+    const begun = [...this.#waiting]
+    this.#waiting.clear()
+    this.#host.begin(begun)
+    beacons.reached()
+  }
+
+  #renumber(last: number): void {
+    const counting = [...this.#host.channels.values()].filter(({ state }) => state !== 'joining')
+    if (counting.length === 0) return
+    this.#host.logger.warn(
+      { beacon: last },
+      'The beacon number of Redis went backwards: positions are renumbered',
+    )
+    for (const channel of counting) channel.broken(last)
+    this.awaitBeacon(counting)
+  }
+}
