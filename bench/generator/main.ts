@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Group, type OpenOptions } from './group.ts'
 import { Pollers, type PollOptions } from './polls.ts'
 import { Publisher } from './publisher.ts'
+import { StormingClients, subscribeSteadily, type SteadySubscriptions, type Storm } from './subscribers.ts'
 import { flood, SteadyTraffic, type Flood, type Steady } from './traffic.ts'
 
 /**
@@ -11,6 +12,7 @@ import { flood, SteadyTraffic, type Flood, type Steady } from './traffic.ts'
 const groups = new Map<string, Group>()
 let pollers: Pollers | null = null
 let traffic: SteadyTraffic | null = null
+let storming: StormingClients | null = null
 const publisher = await Publisher.connect(Number(process.argv[2]))
 
 function group(name: string): Group {
@@ -54,6 +56,18 @@ const commands = {
   async polls() {
     pollers!.check()
     return { polls: pollers!.polls }
+  },
+  async subscribe(options: SteadySubscriptions) {
+    return subscribeSteadily(options)
+  },
+  async gather({ ports, clients }: Storm) {
+    storming = new StormingClients(ports)
+    await storming.open(clients)
+  },
+  async storm() {
+    const result = await storming!.reconnect()
+    storming!.close()
+    return result
   },
   async body(bytes: number) {
     publisher.setBody(bytes)

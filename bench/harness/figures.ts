@@ -60,6 +60,11 @@ export const figureTable = {
   gaps: { label: 'gaps told', about: 'gaps of which the server told a client' },
   cutOff: { label: 'cut off', about: 'slow connections that the server closed' },
   redisPerMillion: { label: 'Redis CPU s / M', about: 'CPU seconds of Redis for a million deliveries' },
+  redisBytesPerSubscribe: {
+    label: 'Redis bytes / sub',
+    about: 'bytes that Redis sent for each subscription, to all nodes together',
+  },
+  publishesPerSubscribe: { label: 'publishes / sub', about: 'messages published for each subscription' },
   generatorLoad: {
     label: 'generator cores',
     about: 'cores that the generator used. Near 1, it slows the peer down',

@@ -55,6 +55,10 @@ export class Session {
     this.#servers = [server]
   }
 
+  get redisUrl(): string {
+    return this.#options.redis.url
+  }
+
   /** Starts another node of the same peer. It ends with the session. */
   async startServer(port?: number): Promise<Server> {
     const options = port === undefined ? {} : { port }

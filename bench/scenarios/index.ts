@@ -8,6 +8,7 @@ import { idle } from './idle.ts'
 import { large } from './large.ts'
 import { latency } from './latency.ts'
 import { longpoll } from './longpoll.ts'
+import { nodes } from './nodes.ts'
 import { recovery } from './recovery.ts'
 import { recoveryCost } from './recovery-cost.ts'
 import { single } from './single.ts'
@@ -28,6 +29,7 @@ export const scenarios = [
   growth,
   recoveryCost,
   cluster,
+  nodes,
 ] as unknown as readonly Scenario[]
 
 /** The scenarios that run by default, in a few minutes. Most bars are about them. */

@@ -66,3 +66,48 @@ it('fresh() waits for a beacon of this run', async () => {
   arrive(old)
   await within(fresh, 'the wait to end')
 })
+
+/** So many beacons of other nodes that this node has to wait before it sends its own. */
+function arriveInARow(arrive: (n: number) => void): number {
+  let newest = old
+  for (let i = 0; i < 20; i++) arrive((newest += 1024))
+  return newest
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+it('a beacon that is needed is sent at once as long as few are sent', async () => {
+  const { broker, beacons, arrive } = start()
+  arrive(old)
+  beacons.need()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(broker.asked).toHaveLength(1)
+})
+
+it('a node that needs a beacon while others send many takes the next one of theirs, and sends none', async () => {
+  const { broker, beacons, arrive } = start()
+  const newest = arriveInARow(arrive)
+  beacons.need()
+  arrive(newest + 1024)
+  // Longer than it would have waited: 110 ms and as much as 10 more.
+  await pause(300)
+  expect(broker.asked).toHaveLength(0)
+})
+
+it('a node that needs a beacon while others send many sends its own when none comes any more', async () => {
+  const { broker, beacons, arrive } = start()
+  const newest = arriveInARow(arrive)
+  beacons.need()
+  // This one is older than the newest, so nobody counts from it.
+  arrive(newest - 1024)
+  await until('its own beacon', () => broker.asked.length > 0)
+  expect(newest).toBe(beacons.current)
+})
+
+it('everything up to now takes a beacon of its own, no matter how many others send', async () => {
+  const { broker, beacons, arrive } = start()
+  const newest = arriveInARow(arrive)
+  void beacons.fresh()
+  arrive(newest + 1024)
+  await until('its own beacon', () => broker.asked.length === 1)
+})

@@ -3,8 +3,17 @@ import type { Backend } from '../backends/backend.ts'
 import type { Logger } from '../logger.ts'
 import { isRefusal } from '../errors.ts'
 import { isSameRun, makeBeacon, timeOfBeacon } from '../channels/position.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
+/**
+ * A node that needs a beacon, no matter from which node, sends one at once as long as all nodes together send no more than one
+ * in this time. Beyond that it waits for its turn, and a beacon of another node ends the wait. So the number of beacons does
+ * not grow with the number of nodes.
+ */
+const SPACING_MS = 10
+/** As many beacons may come at once before nodes wait. */
+const BURST = 10
 /**
  * How far a beacon may be ahead of our clock and of the broker's. The broker makes none that is a day ahead (see its script);
  * nobody ignores one that it has made.
@@ -21,6 +30,12 @@ export class Beacons {
   #current = 0
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
+  /** When the beacons so far would have been sent if they were `SPACING_MS` apart. */
+  #spacedMs = 0
+  /** Own beacons that were sent and have not come yet. */
+  #underWay = 0
+  /** Runs while a beacon is needed and another node may send it first. */
+  #needed: NodeJS.Timeout | undefined
   /** Those whose beacon could not be sent: the next one is for all of them. */
   #unsent: (() => void)[] = []
   /** The broker is there, and makes no beacons. */
@@ -65,6 +80,10 @@ export class Beacons {
     if (!this.#isAhead(n)) return false
     this.#current = n
     this.#isDisowned = false
+    if (this.#underWay > 0) this.#underWay -= 1
+    else this.#note()
+    clearTimeout(this.#needed)
+    this.#needed = undefined
     return true
   }
 
@@ -77,6 +96,21 @@ export class Beacons {
       if (isSameRun(waiter.n, this.#current) && waiter.n > this.#current) this.#waiters.push(waiter)
       else waiter.resolve()
     }
+  }
+
+  /** Has a beacon come soon, from any node. */
+  need(): void {
+    if (this.#needed !== undefined || this.#isClosed) return
+    const waitMs = this.#spacedMs - BURST * SPACING_MS - uptimeMs()
+    if (waitMs <= 0) return void this.fresh()
+    // At random, so that not all nodes that wait send one.
+    this.#needed = setTimeout(
+      () => {
+        this.#needed = undefined
+        void this.fresh()
+      },
+      waitMs + Math.random() * SPACING_MS,
+    )
   }
 
   /** Resolves when everything that was published before this call has come in. Never rejects. */
@@ -94,8 +128,13 @@ export class Beacons {
 
   close(): void {
     this.#isClosed = true
+    clearTimeout(this.#needed)
     for (const { resolve } of this.#waiters) resolve()
     this.#waiters = []
+  }
+
+  #note(): void {
+    this.#spacedMs = Math.max(this.#spacedMs, uptimeMs()) + SPACING_MS
   }
 
   /** Of another run than the current one: then nothing of that comes any more. */
@@ -121,6 +160,8 @@ export class Beacons {
   #send(resolve: () => void): void {
     if (this.#isClosed) return resolve()
     const before = this.#current
+    this.#note()
+    this.#underWay += 1
     this.#backend.beacon(before).then(
       ({ n, nowMs }) => {
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
@@ -137,6 +178,7 @@ export class Beacons {
         else resolve()
       },
       (error: unknown) => {
+        this.#underWay = Math.max(0, this.#underWay - 1)
         this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.#onRefused()

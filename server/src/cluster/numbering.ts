@@ -28,10 +28,10 @@ export class Numbering {
     host.control.register({ beacon: ({ n }) => this.#received(n) })
   }
 
-  /** The channels are confirmed: they are counted from the next beacon on, which is requested now. */
+  /** The channels are confirmed: they are counted from the next beacon on, of any node. */
   awaitBeacon(channels: readonly Channel[]): void {
     for (const channel of channels) this.#waiting.add(channel)
-    void this.#host.beacons.fresh()
+    this.#host.beacons.need()
   }
 
   /** The node no longer holds the channels. */
