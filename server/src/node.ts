@@ -103,8 +103,17 @@ export class Node {
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
     const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
     this.#control = new ControlChannels({ backend, codec, controlChannel, controlNamespace })
+    this.#missed = new MissedRevocations({
+      backend,
+      codec,
+      controlChannel,
+      logger,
+      apply: (revocation) => this.#control.dispatch(revocation),
+      applied: () => this.#longPoll.endPolls(),
+    })
     this.#hub = new Hub({
       backend,
+      onBack: (downMs) => void this.#missed.catchUp(downMs),
       logger,
       control: this.#control,
       recovery: recovery !== false,
@@ -123,15 +132,6 @@ export class Node {
       logger,
       sessionLifeMs: sessionLife(timeout).pollingMs,
     })
-    this.#missed = new MissedRevocations({
-      backend,
-      codec,
-      controlChannel,
-      logger,
-      apply: (revocation) => this.#control.dispatch(revocation),
-      applied: () => this.#longPoll.endPolls(),
-    })
-    this.#hub.onBack = (downMs) => void this.#missed.catchUp(downMs)
     this.access = new Access({
       canConnect: options.canConnect,
       canSubscribe: options.canSubscribe,

@@ -65,7 +65,7 @@ export class Channel {
   state: ChannelState = 'joining'
   /** The broker has refused it. Then the channel is removed, and a new subscribe creates a new one. */
   isRefused = false
-  /** Whether somebody reads from its log. Then the log is created as soon as messages are counted. */
+  /** Whether it needs a log. Then the log is created as soon as messages are counted. */
   keepsLog = false
   /** `null` while no log is needed. See {@link LoggedChannel}. */
   log: ChannelLog | null = null
@@ -147,6 +147,12 @@ export class Channel {
     return (this.before ?? this.log)?.head ?? this.head(beacon)
   }
 
+  /** Gives the channel a log, from now on, or from the moment when it begins to count. */
+  keepLog(beacon: number, limits: LogLimits): void {
+    this.keepsLog = true
+    if (this.state === 'live') this.withLog(beacon, limits)
+  }
+
   /** Returns this live channel with its log. A channel without a log gets a new one, which begins here. */
   withLog(beacon: number, limits: LogLimits): LoggedChannel {
     this.keepsLog = true
@@ -167,13 +173,15 @@ export class Channel {
   }
 
   /**
-   * Begins to count messages at this beacon. If there is a log from before, there is a hole that must be filled first.
+   * Begins to count messages at this beacon. If there is a log from before, there is a hole between the logs, which must
+   * be filled first.
    */
   begin(beacon: number, limits: LogLimits): void {
     this.#beacon = beacon
     this.#count = 0
     if (this.log === null) {
       this.live()
+      if (this.keepsLog) this.withLog(beacon, limits)
       return
     }
     // If the connection breaks again before the hole is filled, the hole still begins at the end of the first log.

@@ -21,6 +21,19 @@ export class FanOut {
     })
   }
 
+  /** Handles a message that is not delivered, because its body is too large: clients receive a gap in its place. */
+  skip(channel: Channel, beacon: number): void {
+    // Earlier messages are delivered first.
+    this.flush()
+    const position = channel.skip(beacon)
+    if (channel.state !== 'live') return
+    for (const subscriber of channel.subscribers) {
+      // A lagging subscriber detects the gap when it reads on from the log.
+      if (!subscriber.isLagging) subscriber.gap(channel, position, 'overflow')
+    }
+    for (const waiter of channel.waiters) waiter.wake(channel)
+  }
+
   flush(): void {
     if (this.#dirty.length === 0) return
     const dirty = this.#dirty

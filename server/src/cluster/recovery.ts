@@ -4,7 +4,7 @@ import { Backfills, reachBackTo, type Outcome } from './backfills.ts'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { FanOut } from '../channels/fanout.ts'
-import type { ChannelLog } from '../channels/log.ts'
+import type { ChannelLog, LogLimits } from '../channels/log.ts'
 import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
 import type { ControlChannels } from './controlChannels.ts'
 import { PageAnswers, PageQueries, type EntriesAfter } from './pages.ts'
@@ -21,6 +21,7 @@ export interface RecoveryHost {
   readonly beacons: Beacons
   readonly fanOut: FanOut
   readonly channels: ReadonlyMap<string, Channel>
+  readonly logLimits: LogLimits
   /** The maximum number of bytes of pages in flight: of pages that this node requests, and of pages that it sends. */
   readonly maxBackfillBytes: number
   /** Whether the channel cannot become live, as far as is known now. */
@@ -60,11 +61,20 @@ export class Recovery {
     this.#backfills = new Backfills(this.#questions, new PageQueries(control), maxBackfillBytes)
   }
 
+  /** The channels count messages from the current beacon on. Earlier messages are requested from the other nodes. */
+  begin(channels: readonly Channel[]): void {
+    for (const channel of channels) channel.begin(this.#host.beacons.current, this.#host.logLimits)
+    const holes = channels.filter(({ state }) => state === 'filling')
+    if (holes.length > 0) this.#fill(holes)
+    const fresh = channels.filter(({ state, log }) => state === 'live' && log !== null)
+    if (fresh.length > 0) this.#reachBack(fresh)
+  }
+
   /**
    * Extends new logs backwards to the last message before them, if other nodes know it: no message is between the two.
    * So a client whose last message is old can move to this node when its own node is killed.
    */
-  reachBack(channels: readonly Channel[]): void {
+  #reachBack(channels: readonly Channel[]): void {
     if (!this.#host.backend.isOrdered) return
     const inquiries = channels.map((channel) => {
       const log = channel.log!
@@ -111,7 +121,7 @@ export class Recovery {
   }
 
   /** Gets the messages that channels missed while the connection was broken, and delivers them. */
-  fill(channels: readonly Channel[]): void {
+  #fill(channels: readonly Channel[]): void {
     const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), isSession: false }
     for (const channel of channels) {
       const log = channel.log!

@@ -47,6 +47,7 @@ export class ChannelTable {
     if (channel === undefined) {
       if (!this.#room.hasPlace()) throw new NodeFull(name)
       channel = new Channel(name, this.#options.compression)
+      channel.keepsLog = this.#options.recovery
       this.#channels.set(name, channel)
       this.#events.added(channel)
     }

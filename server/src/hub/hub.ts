@@ -1,14 +1,13 @@
 import type { GapReason } from '@broadcaster/protocol'
-import type { BackendReceiver } from '../backends/backend.ts'
 import { Beacons } from '../cluster/beacons.ts'
 import type { Channel, LoggedChannel, Subscriber, LogReader } from '../channels/channel.ts'
 import type { ChannelStats } from './channelStats.ts'
 import { ChannelTable } from './channelTable.ts'
 import type { Deadline } from '../time/deadline.ts'
-import { deferred } from '../time/deferred.ts'
-import { ChannelRefused, closed, unconfirmed } from '../errors.ts'
+import { ChannelRefused, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
 import type { Entry } from '../channels/log.ts'
+import { Listening } from './listening.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Numbering } from '../cluster/numbering.ts'
 import { Oversized } from './oversized.ts'
@@ -34,12 +33,6 @@ export interface SubscribeResult<C extends Channel = Channel> {
  * {@link LogReader}s.
  */
 export class Hub {
-  /**
-   * Called when the node receives control messages again, after it may have missed some for `downMs`. Not called at the
-   * first connect.
-   */
-  onBack: (downMs: number) => void = () => {}
-
   readonly #options: HubOptions
   readonly #table: ChannelTable
   readonly #channels: ReadonlyMap<string, Channel>
@@ -49,18 +42,14 @@ export class Hub {
   readonly #numbering: Numbering
   readonly #recovery: Recovery
   readonly #membership: Membership
-  /** Whether all subscriptions that were requested when the connection came up are confirmed. */
-  #isReady = false
-  #isClosed = false
-  /** Since when control messages may have been missed; `null` while all are received. */
-  #downSince: number | null = null
-  readonly #listening = deferred()
+  readonly #listening: Listening
   /** The arrival sequence number of the last message, over all channels of this node. */
   #arrivals = 0
 
   constructor(options: HubOptions) {
     this.#options = options
     const { backend, control, logger } = options
+    this.#listening = new Listening(backend, options.onBack)
     this.#oversized = new Oversized(options.maxPublishedBytes, logger)
     this.#table = new ChannelTable(options, {
       added: (channel) => this.#membership.join(channel),
@@ -68,7 +57,7 @@ export class Hub {
     })
     const channels = (this.#channels = this.#table.byName)
     const beacons = (this.#beacons = new Beacons(backend, logger, () => this.#membership.stuck()))
-    const begin = (begun: readonly Channel[]): void => this.#begin(begun)
+    const begin = (begun: readonly Channel[]): void => this.#recovery.begin(begun)
     const numbering = (this.#numbering = new Numbering({ beacons, control, channels, logger, begin }))
     this.#recovery = new Recovery({
       backend,
@@ -76,6 +65,7 @@ export class Hub {
       beacons,
       fanOut: this.#fanOut,
       channels,
+      logLimits: options.log,
       isHopeless: (channel) => this.#membership.isHopeless(channel),
       maxBackfillBytes: options.backfillBytes,
     })
@@ -88,13 +78,13 @@ export class Hub {
       channels,
       begin,
       forget: (channel) => this.#table.forget(channel),
-      ready: () => this.#ready(),
+      ready: () => this.#listening.ready(),
     })
   }
 
   /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
   get isListening(): boolean {
-    return this.#isReady && this.#options.backend.isConnected && !this.#isClosed
+    return this.#listening.isNow
   }
 
   /** Whether this node has the channel, or is subscribing to it. */
@@ -111,25 +101,20 @@ export class Hub {
   }
 
   /** Resolves when messages are received. */
-  async start(): Promise<void> {
-    const receiver: BackendReceiver = {
+  start(): Promise<void> {
+    return this.#listening.start({
       message: (channel, body) => this.#receive(channel, body),
       up: () => void this.#membership.up(),
       down: (error) => this.#down(error),
-    }
-    const started = this.#options.backend.start(receiver)
-    // The race lets it end also if the hub is closed before the backend has started.
-    await Promise.race([started, this.#listening.promise])
-    await Promise.all([started, this.#listening.promise])
+    })
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
     this.#table.close()
     this.flush()
     this.#membership.down()
     this.#beacons.close()
-    this.#listening.reject(closed())
+    this.#listening.close()
     await this.#options.backend.close()
   }
 
@@ -251,44 +236,13 @@ export class Hub {
     if (this.#options.control.receive(name, body)) return
     const channel = this.#channels.get(name)
     if (channel === undefined || channel.state === 'joining') return
-    if (this.#oversized.includes(name, body)) return this.#skip(channel)
+    if (this.#oversized.includes(name, body)) return this.#fanOut.skip(channel, this.#beacons.current)
     const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#arrivals)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.add(channel, entry)
   }
 
-  /** Handles a body that is too large: clients receive a gap in its place. */
-  #skip(channel: Channel): void {
-    // Earlier messages are delivered first.
-    this.flush()
-    const position = channel.skip(this.#beacons.current)
-    if (channel.state !== 'live') return
-    for (const subscriber of channel.subscribers) {
-      // A lagging subscriber detects the gap when it reads on from the log.
-      if (!subscriber.isLagging) subscriber.gap(channel, position, 'overflow')
-    }
-    for (const waiter of channel.waiters) waiter.wake(channel)
-  }
-
   // -- channels
-
-  /** The channels count messages from the current beacon on. Earlier messages are requested from the other nodes. */
-  #begin(channels: readonly Channel[]): void {
-    for (const channel of channels) {
-      channel.begin(this.#beacons.current, this.#options.log)
-      if (this.#options.recovery || channel.keepsLog) this.#keepLog(channel)
-    }
-    const holes = channels.filter(({ state }) => state === 'filling')
-    if (holes.length > 0) this.#recovery.fill(holes)
-    const fresh = channels.filter(({ state, log }) => state === 'live' && log !== null)
-    if (fresh.length > 0) this.#recovery.reachBack(fresh)
-  }
-
-  /** Gives the channel a log, from now on, or from the moment when it begins to count. */
-  #keepLog(channel: Channel): void {
-    channel.keepsLog = true
-    if (channel.state === 'live') this.#withLog(channel)
-  }
 
   #withLog(channel: Channel): LoggedChannel {
     return channel.withLog(this.#beacons.current, this.#options.log)
@@ -315,7 +269,7 @@ export class Hub {
     act: (channel: Channel, gap: GapReason | null) => T,
   ): Promise<T> {
     const channel = this.#table.retain(name)
-    if (since !== null) this.#keepLog(channel)
+    if (since !== null) channel.keepLog(this.#beacons.current, this.#options.log)
     try {
       for (;;) {
         const located = await this.#recovery.locate(channel, since, seeker)
@@ -333,18 +287,9 @@ export class Hub {
     }
   }
 
-  // -- the connection to the broker
-
-  #ready(): void {
-    this.#isReady = true
-    this.#listening.resolve()
-    if (this.#downSince !== null) this.onBack(uptimeMs() - this.#downSince)
-    this.#downSince = null
-  }
-
+  /** The connection to the broker broke. */
   #down(error: Error): void {
-    if (this.#isReady) this.#downSince ??= uptimeMs()
-    this.#isReady = false
+    this.#listening.down()
     this.#options.logger.debug({ err: error }, 'The node receives no messages from Redis')
     this.flush()
     this.#membership.down()

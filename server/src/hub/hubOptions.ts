@@ -6,6 +6,11 @@ import type { Logger } from '../logger.ts'
 
 export interface HubOptions {
   readonly backend: Backend
+  /**
+   * Called when the node receives control messages again, after it may have missed some for `downMs`. Not called at the
+   * first connect.
+   */
+  readonly onBack: (downMs: number) => void
   readonly logger: Logger
   readonly control: ControlChannels
   /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
