@@ -1,15 +1,18 @@
 import { kinds } from './kinds.ts'
+import { measureLoad, type Load } from './load.ts'
 
 /** A process full of abusers, so that their work and their memory are not those of the honest clients. */
 export type Counts = Readonly<Record<string, Readonly<Record<string, number>>>>
+export type Abused = { readonly counts: Counts; readonly load: Load }
 
 const { port, only } = JSON.parse(process.argv[2]!) as { port: number; only: readonly string[] }
 const counts: Record<string, Record<string, number>> = {}
+const load = measureLoad()
 let isOver = false
 process.on('disconnect', () => process.exit())
 process.on('message', () => {
   isOver = true
-  process.send!(counts)
+  process.send!({ counts, load: load() } satisfies Abused)
 })
 
 let number = 1

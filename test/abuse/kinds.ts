@@ -102,7 +102,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
           if (abuse.isOver()) return
         }
         for (let seq = 1; client.isOpen && !abuse.isOver(); seq++) {
-          const poll = new RawClient(abuse.port, localAddress(abuse.number))
+          const poll = await RawClient.connect(abuse.port, localAddress(abuse.number))
           poll.stopReading()
           const body = JSON.stringify({ __type: 'poll', seq: String(seq), __token: token })
           poll.write(`POST ${PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
@@ -182,7 +182,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
     abusers: 10,
     run: async (abuse) => {
       while (!abuse.isOver()) {
-        const client = new RawClient(abuse.port, localAddress(abuse.number))
+        const client = await RawClient.connect(abuse.port, localAddress(abuse.number))
         abuse.count(`answer ${await client.ask(PATH, { Origin: 'https://evil.example' })}`)
         client.end()
         await abuse.sleep(20)
@@ -213,7 +213,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
 /** Connects again and again; each connection lasts until the server ends it. */
 async function again(abuse: Abuse, act: (client: RawClient) => Promise<void>): Promise<void> {
   while (!abuse.isOver()) {
-    const client = new RawClient(abuse.port, localAddress(abuse.number))
+    const client = await RawClient.connect(abuse.port, localAddress(abuse.number))
     abuse.count('connections')
     await act(client)
     if (client.answer !== '') abuse.count(`answer ${client.answer.slice(9, 12)}`)
@@ -236,7 +236,7 @@ async function session(client: RawClient): Promise<string | null> {
 
 /** A request on a connection of its own, whose answer is read. */
 async function post(abuse: Abuse, message: object): Promise<void> {
-  const client = new RawClient(abuse.port, localAddress(abuse.number))
+  const client = await RawClient.connect(abuse.port, localAddress(abuse.number))
   abuse.count(`answer ${await client.ask(PATH, { Connection: 'close' }, JSON.stringify(message))}`)
   client.end()
 }

@@ -10,6 +10,7 @@ error if an honest client missed anything, if memory went over the figure in the
 
   --seconds 60
   --only KIND     only kinds whose name contains this; may be given again
+                  (a name that no kind has: no abusers, for comparison)
 ${Object.entries(kinds)
   .map(([name, { limit, abusers }]) => `                  ${name} (${abusers}; ${limit})`)
   .join('\n')}
@@ -31,10 +32,14 @@ const report = await runAbuse({
   log: (line) => console.log(line),
 })
 console.log(JSON.stringify(report.counts, null, 2))
-const { latency, before, during, after } = report
+const { latency, load, before, during, after } = report
 console.log(`honest: ${report.deliveries} deliveries of ${report.published} messages`)
 for (const [mode, { p50, p99, max }] of Object.entries(latency))
   console.log(`  ${mode}: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`)
+for (const [name, { cpu, loopDelay }] of Object.entries(load))
+  console.log(
+    `${name}: ${cpu.toFixed(2)} cores, event loop delay p99 ${loopDelay.p99} ms, max ${loopDelay.max} ms`,
+  )
 console.log(`resident: ${mib(before.memory.resident)} before, ${mib(during.peak)} at most`)
 console.log(`heap: ${mib(before.memory.heap)} before, ${mib(after.memory.heap)} afterwards`)
 console.log(`external: ${mib(before.memory.external)} before, ${mib(after.memory.external)} afterwards`)

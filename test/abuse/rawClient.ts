@@ -1,6 +1,7 @@
 import net from 'node:net'
 import { handshake, request } from '../support/rawSocket.ts'
 import { textFrame } from '../soak/frames.ts'
+import { turnToConnect } from './acceptQueue.ts'
 
 const SUBSCRIBED = /"subscribeOk","channel":"([^"]+)","position":"([^"]+)"/g
 
@@ -10,10 +11,15 @@ export class RawClient {
   readonly closed: Promise<void>
   #head = ''
 
-  constructor(port: number, localAddress: string) {
+  private constructor(port: number, localAddress: string) {
     this.socket = net.connect({ host: '127.0.0.1', port, localAddress })
     this.socket.on('error', () => {})
     this.closed = new Promise((resolve) => this.socket.on('close', () => resolve()))
+  }
+
+  static async connect(port: number, localAddress: string): Promise<RawClient> {
+    await turnToConnect(port)
+    return new RawClient(port, localAddress)
   }
 
   get isOpen(): boolean {

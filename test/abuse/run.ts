@@ -3,8 +3,9 @@ import type { TransportName } from '@broadcaster/client'
 import { ChildProcess } from '../support/childProcess.ts'
 import { startRedis } from '../support/redis.ts'
 import { sleep, until } from '../support/waiting.ts'
-import type { Counts } from './abusersMain.ts'
+import type { Abused, Counts } from './abusersMain.ts'
 import { Honest } from './honest.ts'
+import { measureLoad, type Load } from './load.ts'
 import { Publishing } from './publishing.ts'
 import type { Answer, Ask } from './serverMain.ts'
 
@@ -31,6 +32,8 @@ export type Report = {
   readonly counts: Counts
   readonly published: number
   readonly deliveries: number
+  /** Of the server, of the abusers, and of the honest clients with the publisher, during the abuse. */
+  readonly load: Readonly<Record<'server' | 'abusers' | 'honest', Load>>
   readonly latency: Readonly<Record<TransportName, { p50: number; p99: number; max: number }>>
   readonly before: Answer
   readonly during: Answer
@@ -71,13 +74,15 @@ async function abuse(
     JSON.stringify({ port, only }),
   ])
   await abusers.message('the abusers to start')
+  const honestLoad = measureLoad()
   let during = before
   for (const end = performance.now() + seconds * 1000; performance.now() < end && server.death === null;) {
     await sleep(2000)
     during = await server.ask<Answer>('stats')
     log(progress(during))
   }
-  const counts = await abusers.ask<Counts>('stop')
+  const { counts, load } = await abusers.ask<Abused>('stop')
+  const loads = { server: during.load, abusers: load, honest: honestLoad() }
   await abusers.stop()
   publishing.stopHonest()
   const breaches: string[] = []
@@ -100,6 +105,7 @@ async function abuse(
     counts,
     published: publishing.last,
     deliveries: honest.reduce((sum, { latencies }) => sum + latencies.length, 0),
+    load: loads,
     latency: { websocket: latency(honest, 'websocket'), longpoll: latency(honest, 'longpoll') },
     before,
     during,

@@ -2,9 +2,16 @@ import type { AddressInfo } from 'node:net'
 import { broadcaster, type Stats } from '@broadcaster/server'
 import express from 'express'
 import { memory, memoryInUse, type Memory } from '../support/memory.ts'
+import { measureLoad, type Load } from './load.ts'
 
 export type Ask = 'measure' | 'stats'
-export type Answer = { readonly memory: Memory; readonly peak: number; readonly stats: Stats | null }
+export type Answer = {
+  readonly memory: Memory
+  readonly peak: number
+  /** Since the last `measure`. */
+  readonly load: Load
+  readonly stats: Stats | null
+}
 
 const SLOW_MS = 300
 
@@ -21,6 +28,7 @@ const live = broadcaster({
   },
   logger: { debug() {}, info() {}, warn: log, error: log },
 })
+let load = measureLoad()
 const app = express()
 app.use('/live', live)
 const server = app.listen(0, '127.0.0.1')
@@ -31,9 +39,10 @@ process.send!({ port: (server.address() as AddressInfo).port })
 
 async function answer(ask: Ask): Promise<void> {
   const used = ask === 'measure' ? await memoryInUse() : memory()
+  if (ask === 'measure') load = measureLoad()
   const stats = await live.stats().catch(() => null)
   const peak = process.resourceUsage().maxRSS * 1024
-  process.send!({ memory: used, peak, stats } satisfies Answer)
+  process.send!({ memory: used, peak, load: load(), stats } satisfies Answer)
 }
 
 function log(fields: object, text?: string): void {
