@@ -1,7 +1,13 @@
-import type { Position, ServerMessage, Subscribe, SubscribeOk, Unsubscribe } from '@broadcaster/protocol'
+import {
+  deferred,
+  type Deferred,
+  type Position,
+  type ServerMessage,
+  type Subscribe,
+  type SubscribeOk,
+  type Unsubscribe,
+} from '@broadcaster/protocol'
 import { backoffMs } from './backoff.ts'
-import { deferred } from './deferred.ts'
-import type { Deferred } from './deferred.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import { Listeners } from './listeners.ts'

@@ -1,6 +1,5 @@
+import { deferred, type Deferred } from '@broadcaster/protocol'
 import { backoffMs, restartMs } from './backoff.ts'
-import { deferred } from './deferred.ts'
-import type { Deferred } from './deferred.ts'
 import { Dialer } from './dialer.ts'
 import type { Cancel, DialHandlers } from './dialer.ts'
 import { BroadcasterError } from './errors.ts'

@@ -1,6 +1,4 @@
-import type { GapReason, Position } from '@broadcaster/protocol'
-import { deferred } from './deferred.ts'
-import type { Deferred } from './deferred.ts'
+import { deferred, type Deferred, type GapReason, type Position } from '@broadcaster/protocol'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type {

@@ -1,14 +1,16 @@
 import type { Position } from '@broadcaster/protocol'
 import {
+  hasMissed,
   sessionLife,
+  toSession,
   type Session,
   type Known,
   type SessionAnswer,
-  type SessionFull,
   type SessionIdentity,
   type SessionLife,
   type SessionLimits,
   type SessionOwner,
+  type SessionReserved,
   type SessionStore,
   type SessionSubscribed,
   type SessionSubscribeOptions,
@@ -18,9 +20,9 @@ import { uptimeMs } from '../time/uptime.ts'
 
 interface StoredSession {
   readonly identity: SessionIdentity
-  /** `null`: room is kept for it, and it is not subscribed yet. */
+  /** The position is `null` if the channel is reserved and not subscribed yet. */
   readonly channels: Map<string, Position | null>
-  /** Bytes of the names of these channels. */
+  /** The number of bytes of the names of these channels. */
   nameBytes: number
   answer: SessionAnswer | null
   poller: string | null
@@ -28,7 +30,7 @@ interface StoredSession {
   expiresAt: number
 }
 
-/** Sessions of one process: steps that touch nothing but a Map are atomic by themselves. */
+/** The sessions of one process. An operation is atomic because it is synchronous. */
 export class MemorySessions implements SessionStore {
   readonly #life: SessionLife
   readonly #sessions = new Map<string, StoredSession>()
@@ -40,7 +42,7 @@ export class MemorySessions implements SessionStore {
   async create(id: string, identity: SessionIdentity, maxSessions: number): Promise<boolean> {
     this.#dropExpired()
     if (this.#sessions.size >= maxSessions) return false
-    // As in Redis, where it is JSON: what the caller does to its objects later must not show.
+    // A copy, as with Redis, so that later changes of the caller's objects have no effect.
     const copy = JSON.parse(JSON.stringify(identity)) as SessionIdentity
     this.#sessions.set(id, {
       identity: copy,
@@ -61,7 +63,7 @@ export class MemorySessions implements SessionStore {
     const stored = this.#find(id)
     if (stored === undefined) return null
     this.#prolong(stored)
-    return { ...stored.identity, hasMissed: hasMissed(stored) }
+    return { ...stored.identity, hasMissed: hasMissed(stored.answer) }
   }
 
   async beginPoll(id: string, poller: string): Promise<Session | null> {
@@ -89,11 +91,7 @@ export class MemorySessions implements SessionStore {
     return true
   }
 
-  async reserve(
-    id: string,
-    channel: string,
-    limits: SessionLimits,
-  ): Promise<'reserved' | 'gone' | SessionFull> {
+  async reserve(id: string, channel: string, limits: SessionLimits): Promise<SessionReserved> {
     const stored = this.#find(id)
     if (stored === undefined) return 'gone'
     if (stored.channels.has(channel)) return 'reserved'
@@ -172,13 +170,8 @@ export class MemorySessions implements SessionStore {
   }
 }
 
-function hasMissed({ answer }: StoredSession): boolean {
-  return answer?.isLast === true
-}
-
-function snapshot(stored: StoredSession): Session {
-  const { identity, channels, answer, poller } = stored
+function snapshot({ identity, channels, answer, poller }: StoredSession): Session {
   const subscribed = new Map<string, Position>()
   for (const [channel, position] of channels) if (position !== null) subscribed.set(channel, position)
-  return { ...identity, hasMissed: hasMissed(stored), channels: subscribed, answer, poller }
+  return toSession(identity, { channels: subscribed, answer, poller })
 }

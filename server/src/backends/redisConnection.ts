@@ -1,7 +1,7 @@
+import { deferred } from '@broadcaster/protocol'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Socket } from 'node:net'
 import { Deadline } from '../time/deadline.ts'
-import { deferred } from '../time/deferred.ts'
 import { BroadcasterError, closed } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
 import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'

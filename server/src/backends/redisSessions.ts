@@ -5,14 +5,15 @@ import { failure } from './redisReplies.ts'
 import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
 import {
   sessionLife,
+  toSession,
   type Session,
   type Known,
   type SessionAnswer,
-  type SessionFull,
   type SessionIdentity,
   type SessionLife,
   type SessionLimits,
   type SessionOwner,
+  type SessionReserved,
   type SessionStore,
   type SessionSubscribed,
   type SessionSubscribeOptions,
@@ -79,13 +80,9 @@ export class RedisSessions implements SessionStore {
     return (await this.#run.commitAnswer([this.#key(id)], ...args)) === 1
   }
 
-  async reserve(
-    id: string,
-    channel: string,
-    limits: SessionLimits,
-  ): Promise<'reserved' | 'gone' | SessionFull> {
+  async reserve(id: string, channel: string, limits: SessionLimits): Promise<SessionReserved> {
     const args = [CHANNEL_FIELD + channel, amount(limits.channels), amount(limits.nameBytes)]
-    return (await this.#run.reserve([this.#key(id)], ...args)) as 'reserved' | 'gone' | SessionFull
+    return (await this.#run.reserve([this.#key(id)], ...args)) as SessionReserved
   }
 
   async release(id: string, channel: string): Promise<void> {
@@ -170,12 +167,12 @@ export class RedisSessions implements SessionStore {
   }
 }
 
-/** Lua reads no `Infinity`. */
+/** Converts a limit for Lua, which cannot read `Infinity`. */
 function amount(limit: number): number {
   return Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER
 }
 
-/** From the flat list of fields and values of its hash. */
+/** Makes a session from the flat list of the fields and values of its hash. */
 function parseSession(flat: readonly string[]): Session | null {
   const channels = new Map<string, Position>()
   let identity: SessionIdentity | null = null
@@ -190,5 +187,5 @@ function parseSession(flat: readonly string[]): Session | null {
       channels.set(field.slice(CHANNEL_FIELD.length), value)
     }
   }
-  return identity && { ...identity, hasMissed: answer?.isLast === true, channels, answer, poller }
+  return identity && toSession(identity, { channels, answer, poller })
 }

@@ -1,4 +1,4 @@
-import { deferred } from '../time/deferred.ts'
+import { deferred } from '@broadcaster/protocol'
 import type { Logger } from '../logger.ts'
 import type { RedisConnection } from './redisConnection.ts'
 import { isDenied, troubleOf } from './redisReplies.ts'

@@ -8,7 +8,7 @@ export interface SessionOwner {
   readonly generation: number
 }
 
-/** What stays the same for the life of a long-poll session. */
+/** The part of a long-poll session that never changes. */
 export interface SessionIdentity extends SessionOwner {
   readonly auth: Record<string, unknown>
   readonly context: unknown
@@ -16,93 +16,108 @@ export interface SessionIdentity extends SessionOwner {
   readonly version: number
 }
 
-/** Of a session that the store has. */
+/** What is known about a session that the store has. */
 export type Known<T extends SessionOwner> = T & {
-  /** Its last answer said that messages were missed: the session is not used any more, and ends soon. */
+  /** Its last answer reported missed messages: the session is not used any more, and ends soon. */
   readonly hasMissed: boolean
 }
 
-/** A long-poll session as it stands between two requests, for whichever node gets the next one. */
+/** A long-poll session between two requests. Any node may receive the next one. */
 export interface Session extends Known<SessionIdentity> {
-  /** The subscribed channels, and from where on they have not been delivered for certain. */
+  /** The cursor of each subscribed channel: the client has received the messages up to it. */
   readonly channels: ReadonlyMap<string, Position>
-  /** The answer that was given last, of which it is not known whether it arrived. */
+  /** The last answer. It is not known whether the client has received it. */
   readonly answer: SessionAnswer | null
   /**
-   * The poll that came last: `node/number`. It may be waiting still, or be answered; before there is one, the node where the
-   * first channel was subscribed, with the number 0.
+   * The last poll: `node/number`. It may be waiting or answered. Before the first poll, this is the node where the first
+   * channel was subscribed, with the number 0.
    */
   readonly poller: string | null
+}
+
+/** Makes a session from its stored parts. */
+export function toSession(
+  identity: SessionIdentity,
+  { channels, answer, poller }: Pick<Session, 'channels' | 'answer' | 'poller'>,
+): Session {
+  return { ...identity, hasMissed: hasMissed(answer), channels, answer, poller }
+}
+
+export function hasMissed(answer: SessionAnswer | null): boolean {
+  return answer?.isLast === true
 }
 
 export interface SessionAnswer {
   /** The `seq` of the poll that was answered. */
   readonly seq: string
-  /** Up to where that answer goes, for the channels that it had messages of. */
+  /** For each channel of which the answer has messages, the position of the last one. */
   readonly positions: Readonly<Record<string, Position>>
-  /** It said that messages were missed: the session is not used any more, and ends soon. */
+  /** The answer reported missed messages: the session is not used any more, and ends soon. */
   readonly isLast?: true
 }
 
-/** What one session may have at most; `Infinity` is no limit. */
+/** The limits of one session. `Infinity` disables a limit. */
 export interface SessionLimits {
   readonly channels: number
-  /** Bytes of UTF-8 of the names of these channels together. */
+  /** The maximum number of UTF-8 bytes of all channel names together. */
   readonly nameBytes: number
 }
 
 /** The session has too many channels, or their names have too many bytes. */
 export type SessionFull = 'tooManyChannels' | 'namesTooLong'
 
+/** `gone`: there is no such session. */
+export type SessionReserved = 'reserved' | 'gone' | SessionFull
+
 export interface SessionSubscribeOptions {
-  /** Whether the position takes the place of the one that is there. */
+  /** Whether the position replaces the stored one. */
   readonly replace: boolean
-  /** The session's poll, if it has none yet. */
+  /** Becomes the poll of a session that has none yet. */
   readonly poller: string
 }
 
 export interface SessionSubscribed {
-  /** The position that holds now. */
+  /** The position that is stored now. */
   readonly position: Position
-  /** The session's poll. */
+  /** The poll of the session. */
   readonly poller: string
-  /** It did not have the channel before. */
+  /** Whether the session did not have the channel before. */
   readonly isNew: boolean
 }
 
 export interface SessionUnsubscribed {
-  /** The session's poll. */
+  /** The poll of the session. */
   readonly poller: string | null
   /** Whether the session had the channel. */
   readonly wasSubscribed: boolean
 }
 
 /**
- * Under which a session is known to nodes and to Redis: whoever sees the keys there (`KEYS`, keyspace notifications, a
- * monitor) can't take it over, since only its client has the token.
+ * The id of a session for nodes and for Redis. Somebody who sees the keys in Redis (`KEYS`, keyspace notifications, a
+ * monitor) cannot take the session over, because only its client has the token.
  */
 export function sessionId(token: string): string {
-  // 128 bits, as a token has.
+  // 128 bits, like a token.
   return hash('sha256', token, 'hex').slice(0, 32)
 }
 
 /**
- * Where long-poll sessions live, by their id (see {@link sessionId}). Every step is atomic. A session that has expired is the
- * same as one that never existed. A step reads only what it needs: the names of a session's channels may be many, and only
- * a poll reads them.
+ * Stores the long-poll sessions of all nodes by their id (see {@link sessionId}). Every operation is atomic. An expired
+ * session is the same as one that never existed. An operation reads only what it needs: a session may have many channels,
+ * and only a poll reads their names.
  */
 export interface SessionStore {
-  /** Returns false, and creates nothing, if `maxSessions` sessions live already, on all nodes together. */
+  /** Returns false, and creates nothing, if all nodes together already have `maxSessions` sessions. */
   create(id: string, identity: SessionIdentity, maxSessions: number): Promise<boolean>
-  /** A request has come: prolongs the session. `null` if there is no such session. */
+  /** Prolongs the session for a request. Resolves with `null` if there is no such session. */
   touch(id: string): Promise<Known<SessionOwner> | null>
-  /** The same, for a request that has to know what the application said of the client. */
+  /** The same as {@link touch}, for a request that needs the auth data and the context of the client. */
   identify(id: string): Promise<Known<SessionIdentity> | null>
-  /** Makes `poller` the session's poll, prolongs it, and returns it as it was before. */
+  /** Makes `poller` the poll of the session, and prolongs the session. Resolves with the session as it was before. */
   beginPoll(id: string, poller: string): Promise<Session | null>
   /**
-   * Remembers an answer, if `poller` is still the session's poll, and with it the positions that `answer` replaces.
-   * Returns whether it was.
+   * Stores an answer, and the positions that the client has received, if `poller` is still the poll of the session.
+   * Resolves with whether it was.
    */
   commitAnswer(
     id: string,
@@ -111,16 +126,17 @@ export interface SessionStore {
     delivered: Readonly<Record<string, Position>>,
   ): Promise<boolean>
   /**
-   * Keeps room for a channel that the session is about to get, so that one over the limits is refused before the broker is
-   * asked for it. Changes nothing if the session has the channel. {@link subscribe} or {@link release} has to follow.
+   * Reserves a channel that the session is about to get, so that a channel over the limits is refused before it is
+   * subscribed at the broker. Changes nothing if the session has the channel. {@link subscribe} or {@link release} must
+   * follow.
    */
-  reserve(id: string, channel: string, limits: SessionLimits): Promise<'reserved' | 'gone' | SessionFull>
-  /** Gives up the room for a channel that the session did not get. */
+  reserve(id: string, channel: string, limits: SessionLimits): Promise<SessionReserved>
+  /** Gives up the reservation of a channel that the session did not get. */
   release(id: string, channel: string): Promise<void>
   /**
-   * Adds a channel that room is kept for, and prolongs the session; where it is subscribed already its position stays,
-   * unless `replace`. Returns what holds now. `unreserved`: the channel was taken away since {@link reserve}, so this request
-   * is older than what took it away, and changes nothing.
+   * Adds a reserved channel, and prolongs the session. If the channel is already subscribed, it keeps its position, unless
+   * `replace` is set. Resolves with the stored values. `unreserved`: the channel was unsubscribed or revoked after
+   * {@link reserve}, so this request is outdated, and changes nothing.
    */
   subscribe(
     id: string,
@@ -128,27 +144,36 @@ export interface SessionStore {
     position: Position,
     options: SessionSubscribeOptions,
   ): Promise<SessionSubscribed | 'gone' | 'unreserved'>
-  /** Returns `null` if there is no such session. Does not prolong it: it may be the server that takes the channel away. */
+  /**
+   * Resolves with `null` if there is no such session. Does not prolong the session, because the server may be revoking the
+   * channel.
+   */
   unsubscribe(id: string, channel: string): Promise<SessionUnsubscribed | null>
-  /** Ends the session; returns its poll. */
+  /** Ends the session. Resolves with its poll. */
   end(id: string): Promise<string | null>
   /**
-   * How many sessions live, on all nodes together.
+   * The number of sessions of all nodes together.
    *
    * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused`
    */
   count(): Promise<number>
-  /** All living sessions, a few at a time: each that is there from the call to the end of it, whatever clocks say. */
+  /**
+   * All sessions, a few at a time. Every session that exists from the call to the end of the iteration is included, even
+   * if the clocks of the nodes differ.
+   */
   all(): AsyncIterable<readonly [id: string, identity: SessionIdentity]>
 }
 
 /** How long a session lives, in ms (PROTOCOL.md L9). */
 export interface SessionLife {
-  /** After a request. */
+  /** After a request that is not a poll. */
   readonly idleMs: number
   /** After a poll. */
   readonly pollingMs: number
-  /** A poll does not prolong a session that has this long to live: polls may be many a second, and each would be a write. */
+  /**
+   * A poll does not prolong a session that will live for this time. Otherwise each of many polls a second would be a
+   * write.
+   */
   readonly enoughMs: number
 }
 

@@ -3,6 +3,7 @@ import { KEPT_REVOCATIONS, type Backend } from '../backends/backend.ts'
 import type { ControlCodec } from '../control/codec.ts'
 import type { Revocation } from '../control/control.ts'
 import type { Logger } from '../logger.ts'
+import { pause } from '../time/pause.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /**
@@ -71,7 +72,7 @@ export class MissedRevocations {
         return this.#apply(texts)
       } catch (error) {
         logger.debug({ err: error }, 'Missed revocations could not be read; retrying')
-        await new Promise((resolve) => void setTimeout(resolve, RETRY_MS).unref())
+        await pause(RETRY_MS)
       }
     }
   }

@@ -4,6 +4,7 @@ import type { Channel } from '../channels/channel.ts'
 import { isRefusal } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Numbering } from './numbering.ts'
+import { pause } from '../time/pause.ts'
 
 /** The maximum number of channels in one SUBSCRIBE or UNSUBSCRIBE. A larger command would block Redis for other clients. */
 const SUBSCRIBE_BATCH = 500
@@ -85,7 +86,7 @@ export class Membership {
       if (refused === null) return
       if (refused.size === 0) break
       // The backend reports this.
-      await pause()
+      await pause(RETRY_MS)
     }
     this.#isUp = true
     await this.#subscribe([...channels.values()], epoch)
@@ -132,7 +133,7 @@ export class Membership {
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.stuck()
         this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
-        await pause()
+        await pause(RETRY_MS)
       }
     }
     return null
@@ -155,8 +156,4 @@ function inBatches<T>(items: readonly T[]): T[][] {
   const batches: T[][] = []
   for (let i = 0; i < items.length; i += SUBSCRIBE_BATCH) batches.push(items.slice(i, i + SUBSCRIBE_BATCH))
   return batches
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, RETRY_MS).unref())
 }

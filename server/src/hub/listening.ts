@@ -1,6 +1,6 @@
+import { deferred } from '@broadcaster/protocol'
 import type { Backend, BackendReceiver } from '../backends/backend.ts'
 import { closed } from '../errors.ts'
-import { deferred } from '../time/deferred.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** Whether this node receives the messages of the broker, from its start and over every connection that breaks. */

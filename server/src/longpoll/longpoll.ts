@@ -1,4 +1,12 @@
-import { PROTOCOL_VERSION, reasons, type Auth, type Parsed, type Subscribe } from '@broadcaster/protocol'
+import {
+  PROTOCOL_VERSION,
+  readClientName,
+  readGeneration,
+  reasons,
+  type Auth,
+  type Parsed,
+  type Subscribe,
+} from '@broadcaster/protocol'
 import { randomUUID } from 'node:crypto'
 import { readAuthData, type Access, type Authenticate } from '../clients/access.ts'
 import {
@@ -11,7 +19,6 @@ import {
   type Answer,
 } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
-import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { ControlChannels } from '../cluster/controlChannels.ts'
 import { ChannelRefused, NodeFull } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'

@@ -1,9 +1,11 @@
 import {
   closeCodes,
   cutReason,
-  reasons,
-  PROTOCOL_VERSION,
   parseClientMessage,
+  PROTOCOL_VERSION,
+  readClientName,
+  readGeneration,
+  reasons,
   type Auth,
   type CloseName,
   type ServerMessage,
@@ -11,7 +13,6 @@ import {
 import { ENVELOPE_BYTES, readAuthData, type Access, type Authenticate } from '../clients/access.ts'
 import type { Buffering, BufferBudget } from './bufferBudget.ts'
 import { messageFrame, type FrameFormat } from '../channels/frames.ts'
-import { readClientName, readGeneration } from '../clients/clientName.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Link } from './link.ts'
 import type { Logger } from '../logger.ts'
