@@ -31,7 +31,7 @@ function room(server: TestServer, headers = {}): Promise<WebSocketPeer> {
 }
 
 describe('limits.connectionsPerAddress', () => {
-  it('W10: answers 429 with Retry-After before the handshake, and lets in when there is room', async () => {
+  it('W10: answers 429 with Retry-After before the handshake, and accepts clients when there is room', async () => {
     const server = await start()
     const alice = await WebSocketPeer.connect(server)
     await alice.auth()
@@ -45,7 +45,7 @@ describe('limits.connectionsPerAddress', () => {
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('counts a session once, whether it polls or not, and no longer than it lives', async () => {
+  it('counts a session once, whether it polls or not, and only until it ends', async () => {
     const clock = stopClock()
     const server = await start({ timeout: 1000, limits: { requestsPerSecond: Infinity } })
     const alice = new LongPollPeer(server)
@@ -60,7 +60,7 @@ describe('limits.connectionsPerAddress', () => {
     await bob.close()
   })
 
-  it('counts no session that its client has left for a WebSocket', async () => {
+  it('does not count a session whose client has changed to a WebSocket', async () => {
     const server = await start()
     const alice = new LongPollPeer(server)
     await alice.auth({ __v: 1 })
@@ -70,7 +70,7 @@ describe('limits.connectionsPerAddress', () => {
     await room(server)
   })
 
-  it('counts no request that was refused', async () => {
+  it('does not count a refused request', async () => {
     const server = await start({ canConnect: () => false })
     for (let i = 0; i < 5; i++) {
       expect((await post(server.url, { __type: 'auth' })).status).toBe(401)
@@ -81,7 +81,7 @@ describe('limits.connectionsPerAddress', () => {
     await WebSocketPeer.connect(server)
   })
 
-  it('counts a handshake while the application thinks of its origin', async () => {
+  it('counts a handshake while checkOrigin decides', async () => {
     let asked = 0
     const server = await start({
       checkOrigin: () => (asked++ < 2 ? new Promise<boolean>(() => {}) : true),
@@ -94,7 +94,7 @@ describe('limits.connectionsPerAddress', () => {
     await room(server)
   })
 
-  it("takes the address that Express' trust proxy says", async () => {
+  it('uses the address from the trust proxy setting of Express', async () => {
     const server = await start({}, 'loopback')
     for (const address of ['192.0.2.1', '192.0.2.2']) {
       for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: from(address) })
@@ -110,7 +110,7 @@ describe('limits.connectionsPerAddress', () => {
       '2001:db8:1:2::1',
       '2001:db8:1:2:ffff:ffff:ffff:2',
     ],
-    ['IPv6 in different words', '2001:db8::1', '2001:0DB8:0:0:1::'],
+    ['IPv6 in different notations', '2001:db8::1', '2001:0DB8:0:0:1::'],
     ['IPv4, and the same inside IPv6', '192.0.2.1', '::ffff:192.0.2.1'],
     ['IPv4, and the same inside IPv6 in hex', '192.0.2.1', '0:0:0:0:0:ffff:c000:201'],
     ['IPv4 with ports, as some proxies write it', '192.0.2.1:4000', '192.0.2.1:4001'],
@@ -126,21 +126,21 @@ describe('limits.connectionsPerAddress', () => {
   it.each([
     ['two networks of IPv6', '2001:db8:1:2::1', '2001:db8:1:3::1'],
     ['two addresses of IPv4 inside IPv6', '::ffff:192.0.2.1', '::ffff:192.0.2.2'],
-    ['what is no address', 'unknown', 'hidden'],
-  ])('takes for two: %s', async (_, one, other) => {
+    ['texts that are not addresses', 'unknown', 'hidden'],
+  ])('counts separately: %s', async (_, one, other) => {
     const server = await start({}, true)
     for (const address of [one, other]) {
       for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: from(address) })
     }
   })
 
-  it('limits nobody behind a proxy that Express does not know of, and says so once', async () => {
+  it('does not limit clients behind a proxy that Express does not trust, and logs that once', async () => {
     const server = await start()
     for (let i = 0; i < 4; i++) await WebSocketPeer.connect(server, { headers: from(`192.0.2.${i}`) })
     expect(server.logs.loud()).toEqual([expect.stringMatching(/'trust proxy'/)])
   })
 
-  it('takes what addressOf says', async () => {
+  it('uses the result of addressOf', async () => {
     const server = await start({ addressOf: (req) => req.get('x-user') ?? null })
     for (const user of ['alice', 'bob', '192.0.2.1', '192.0.2.2']) {
       for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server, { headers: { 'X-User': user } })
@@ -166,7 +166,7 @@ describe('limits.connectionsPerAddress', () => {
     expect(server.logs.loud()).toEqual([expect.stringMatching(/addressOf failed/)])
   })
 
-  it('can be lifted', async () => {
+  it('can be Infinity', async () => {
     const server = await start({ limits: { connectionsPerAddress: Infinity, requestsPerSecond: 1 } })
     for (let i = 0; i < 10; i++) await WebSocketPeer.connect(server)
     for (let i = 0; i < 10; i++) expect((await post(server.url, { __type: 'auth' })).status).toBe(200)

@@ -9,13 +9,13 @@ import { until } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const bufferedBytes = 100_000
-/** More than the 4 to 10 MB that the system takes for a socket by itself. */
+/** More than the 4 to 10 MB that the system buffers for a socket. */
 const many = 200
 const longName = 'x'.repeat(200_000)
 
 async function start(options: BroadcasterOptions = {}) {
   const sockets: Socket[] = []
-  // Names of a length that nobody has fill buffers with few requests.
+  // Very long names fill the buffers with few requests.
   const large = { messageBytes: 256 * 1024, channelNamesBytes: Infinity }
   const limits = { ...large, bufferedBytes, ...options.limits }
   const server = tidy(await startServer({ ...options, limits }))
@@ -25,23 +25,23 @@ async function start(options: BroadcasterOptions = {}) {
     return { peer, socket: sockets.at(-1)! }
   }
   const bob = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
-  /** Time for whatever is under way to arrive. */
+  /** Resolves when everything in flight has had time to arrive. */
   const meanwhile = async () => {
     for (let i = 0; i < 50; i++) await bob.unsubscribe('x')
   }
   return { server, come, meanwhile }
 }
 
-/** The application is thinking, until it is told to go on. */
-function thinking() {
+/** A callback of the application that does not answer until `goOn` is called. */
+function heldCallback() {
   let asked = 0
   let goOn!: (answer: boolean) => void
   const answer = new Promise<boolean>((resolve) => (goOn = resolve))
   return { ask: () => (asked++, answer), goOn: () => goOn(true), asked: () => asked }
 }
 
-describe('a client that asks and does not read', () => {
-  it('R3: is given what it missed once, and again only when it has read that: from the log, with nothing left out', async () => {
+describe('a client that sends requests and does not read', () => {
+  it('R3: gets the missed messages once, and again only when it has read them, and no message is left out', async () => {
     const { server, come, meanwhile } = await start()
     const alice = await come()
     const channel = channelName()
@@ -65,7 +65,7 @@ describe('a client that asks and does not read', () => {
     }
     await until('her to be read', () => alice.socket.bytesRead >= bytesRead + bytesSent)
     await meanwhile()
-    // 80 MB were asked for.
+    // The client has requested 80 MB.
     expect(alice.socket.writableLength).toBeLessThan(bufferedBytes + 1_000_000)
 
     alice.peer.resume()
@@ -84,7 +84,7 @@ describe('a client that asks and does not read', () => {
     expect(await alice.peer.next()).toMatchObject({ __type: 'message', body: 'live' })
   })
 
-  it('W11: is not read from while more than bufferedBytes of answers wait for it, and served in order when it reads', async () => {
+  it('W11: is not read from while more than bufferedBytes of answers are buffered, and is answered in order when it reads', async () => {
     const { come, meanwhile } = await start()
     const alice = await come()
     await alice.peer.auth()
@@ -94,7 +94,7 @@ describe('a client that asks and does not read', () => {
     await until('her not to be read from', () => alice.socket.isPaused())
     await meanwhile()
     expect(alice.socket.isPaused()).toBe(true)
-    // 40 MB were asked for.
+    // The client has requested 40 MB.
     expect(alice.socket.writableLength).toBeLessThan(bufferedBytes + 3 * longName.length)
     alice.peer.resume()
     for (let i = 0; i < many; i++) {
@@ -104,7 +104,7 @@ describe('a client that asks and does not read', () => {
     expect(alice.socket.isPaused()).toBe(false)
   })
 
-  it('is closed where little that it sends becomes much: compressed frames', async () => {
+  it('is closed when it sends small compressed frames that inflate to much', async () => {
     const { server, come } = await start({ webSocket: { perMessageDeflate: true } })
     const alice = await come({ perMessageDeflate: true })
     await alice.peer.auth()
@@ -119,8 +119,8 @@ describe('a client that asks and does not read', () => {
 })
 
 describe('requests that wait for the application', () => {
-  it('W6: wait unread behind canConnect, and are answered in order when it has answered', async () => {
-    const { ask, goOn, asked } = thinking()
+  it('W6: stay unread until canConnect has answered, and then are answered in order', async () => {
+    const { ask, goOn, asked } = heldCallback()
     let isFirst = true
     const { come, meanwhile } = await start({ canConnect: () => (isFirst ? !(isFirst = false) : ask()) })
     const alice = await come()
@@ -130,7 +130,7 @@ describe('requests that wait for the application', () => {
       await alice.peer.send({ __type: 'unsubscribe', channel: `${i} ${longName}` })
     await until('her not to be read from', () => alice.socket.isPaused())
     await meanwhile()
-    // 40 MB were sent.
+    // The client has sent 40 MB.
     expect(alice.socket.bytesRead).toBeLessThan(3 * longName.length)
     goOn()
     expect(await alice.peer.next()).toEqual({ __type: 'authOk' })
@@ -140,8 +140,8 @@ describe('requests that wait for the application', () => {
     }
   })
 
-  it('wait unread behind canSubscribe from twice channelsPerConnection on, and are answered when it has', async () => {
-    const { ask, goOn, asked } = thinking()
+  it('stay unread while twice channelsPerConnection wait for canSubscribe, and are answered when it has answered', async () => {
+    const { ask, goOn, asked } = heldCallback()
     const { come, meanwhile } = await start({ canSubscribe: ask, limits: { channelsPerConnection: 2 } })
     const alice = await come()
     await alice.peer.auth()
@@ -156,8 +156,8 @@ describe('requests that wait for the application', () => {
     expect(answers.filter(({ __type }) => __type === 'subscribeOk')).toHaveLength(2)
   })
 
-  it('wait unread behind canSubscribe from bufferedBytes of names on', async () => {
-    const { ask, goOn, asked } = thinking()
+  it('stay unread while bufferedBytes of names wait for canSubscribe', async () => {
+    const { ask, goOn, asked } = heldCallback()
     const { come, meanwhile } = await start({ canSubscribe: ask, limits: { channelBytes: 300_000 } })
     const alice = await come()
     await alice.peer.auth()
@@ -169,8 +169,8 @@ describe('requests that wait for the application', () => {
     for (const { __type } of await alice.peer.take(20)) expect(__type).toBe('subscribeOk')
   })
 
-  it('do not keep a connection from its end', async () => {
-    const { ask } = thinking()
+  it('do not keep a connection open whose client has left', async () => {
+    const { ask } = heldCallback()
     const { server, come } = await start({ canSubscribe: ask, limits: { channelsPerConnection: 1 } })
     const alice = await come()
     await alice.peer.auth()
@@ -182,7 +182,7 @@ describe('requests that wait for the application', () => {
   })
 })
 
-it('A3: a first frame far over authBytes is not even parsed', async () => {
+it('A3: does not parse a first frame that is much larger than authBytes', async () => {
   const { come } = await start({ limits: { authBytes: 1000 } })
   const alice = await come()
   await alice.peer.send(`no JSON ${'x'.repeat(6000)}`)

@@ -8,7 +8,7 @@ import { until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 import { works } from '../support/works.ts'
 
-// Conformance has what speaks the protocol badly; here is what does not even speak HTTP or WebSocket well.
+// Malformed HTTP and WebSocket input. The conformance tests contain malformed messages of the protocol.
 
 const upgrade = {
   Host: 'localhost',
@@ -25,7 +25,7 @@ async function open(server: TestServer): Promise<net.Socket> {
   return socket
 }
 
-/** Sends a request as it is, and returns the status line of the answer. */
+/** Sends a request and returns the status of the answer. */
 async function statusOf(
   server: TestServer,
   headers: Record<string, string>,
@@ -39,7 +39,7 @@ async function statusOf(
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(String(data))?.[1]), socket }
 }
 
-/** A frame as RFC 6455 has it, from a client (masked) unless told otherwise. */
+/** A frame of RFC 6455. It is masked, like those of clients, unless `masked` is false. */
 function frame(firstByte: number, payload: Buffer, { masked = true } = {}): Buffer {
   const mask = Buffer.from([1, 2, 3, 4])
   const head = Buffer.from([firstByte, payload.length | (masked ? 0x80 : 0)])
@@ -51,7 +51,7 @@ describe('a handshake', () => {
   it.each<[what: string, headers: Record<string, string>, status: number[]]>([
     ['of another version', { ...upgrade, 'Sec-WebSocket-Version': '7' }, [400, 426]],
     ['without a version', { ...upgrade, 'Sec-WebSocket-Version': '' }, [400, 426]],
-    ['with a key that is none', { ...upgrade, 'Sec-WebSocket-Key': 'short' }, [400]],
+    ['with an invalid key', { ...upgrade, 'Sec-WebSocket-Key': 'short' }, [400]],
     ['to another protocol', { ...upgrade, Upgrade: 'h2c' }, [400]],
   ])('%s gets an HTTP error', async (_, headers, statuses) => {
     const server = tidy(await startServer())
@@ -65,7 +65,7 @@ describe('a handshake', () => {
     ',;constructor',
     'permessage-deflate; __proto__',
     'permessage-deflate; x=1',
-  ])('that asks for the extension %s is answered, and does no harm', async (extensions) => {
+  ])('that offers the extension %s is answered, and the server continues to work', async (extensions) => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
     const { status } = await statusOf(server, { ...upgrade, 'Sec-WebSocket-Extensions': extensions })
     expect([101, 400]).toContain(status)
@@ -89,7 +89,7 @@ describe('a handshake', () => {
     expect((await refusedHandshake(below)).status).toBe(404)
   })
 
-  it('that breaks off, at any moment, does no harm', async () => {
+  it('can break off at any time, and the server continues to work', async () => {
     const server = tidy(
       await startServer({}, { before: (app) => app.use((_req, _res, next) => setTimeout(next, 50)) }),
     )
@@ -110,7 +110,7 @@ describe('a handshake', () => {
   })
 })
 
-describe('a WebSocket that breaks the rules', () => {
+describe('a WebSocket', () => {
   it.each<[what: string, bytes: Buffer, code: number]>([
     ['an unmasked frame', frame(0x81, Buffer.from('{}'), { masked: false }), 1002],
     ['a reserved opcode', frame(0x83, Buffer.from('{}')), 1002],
@@ -128,7 +128,7 @@ describe('a WebSocket that breaks the rules', () => {
     expect(server.logs.loud(), 'a client does not get to fill the log').toEqual([])
   })
 
-  it('reads a message that comes in pieces', async () => {
+  it('reads a fragmented message', async () => {
     const server = tidy(await startServer())
     const alice = await WebSocketPeer.connect(server)
     alice.socket.send('{"__type":', { fin: false })
@@ -138,7 +138,7 @@ describe('a WebSocket that breaks the rules', () => {
     expect(await alice.next()).toEqual({ __type: 'authOk' })
   })
 
-  it('sends more than it may while it is not in yet: it is closed, and memory does not grow', async () => {
+  it('is closed when it sends too much before it is authenticated, and memory does not grow', async () => {
     let decide = () => {}
     const thinking = new Promise<boolean>((resolve) => (decide = () => resolve(true)))
     const server = tidy(
@@ -154,7 +154,7 @@ describe('a WebSocket that breaks the rules', () => {
 })
 
 describe('a request', () => {
-  it('that breaks off does no harm', async () => {
+  it('can break off, and the server continues to work', async () => {
     const server = tidy(await startServer())
     const socket = await open(server)
     socket.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"__type":')
@@ -162,7 +162,7 @@ describe('a request', () => {
     await works(server)
   })
 
-  it('in a compressed body is read, or refused', async () => {
+  it('with a compressed body is read or refused', async () => {
     const { gzipSync } = await import('node:zlib')
     const server = tidy(await startServer())
     const answer = await fetch(server.url, {
@@ -173,7 +173,7 @@ describe('a request', () => {
     expect([200, 415]).toContain(answer.status)
   })
 
-  it('cannot unpack to more than it may be', async () => {
+  it('is refused when it inflates to more than the limit', async () => {
     const { gzipSync } = await import('node:zlib')
     const server = tidy(await startServer({ limits: { messageBytes: 10_000 } }))
     const bomb = gzipSync(JSON.stringify({ __type: 'auth', padding: 'x'.repeat(1_000_000) }))
@@ -182,7 +182,7 @@ describe('a request', () => {
     expect([413, 415]).toContain(answer.status)
   })
 
-  it("can't use one client's token to guess another's", async () => {
+  it("can't derive the token of a client from the token of another one", async () => {
     const server = tidy(await startServer())
     const tokens = new Set<string>()
     for (let i = 0; i < 50; i++) {

@@ -17,7 +17,7 @@ import { watchUncaught } from '../support/uncaught.ts'
 import { until, within } from '../support/waiting.ts'
 import { refusedHandshake } from '../support/webSocketPeer.ts'
 
-// Other people's middleware, and what it does to a request or its response before they come to us.
+// Middleware of the application that changes a request or its response before the broadcaster gets it.
 
 async function start(before: (app: Express) => void, options = {}) {
   const uncaught = watchUncaught()
@@ -28,20 +28,20 @@ async function start(before: (app: Express) => void, options = {}) {
 const auth = '{"__type":"auth","name":"Zoë 🦊"}'
 const head = request('POST /broadcast', { 'Content-Length': String(Buffer.byteLength(auth)) })
 
-/** Posts a body in pieces; the next one goes when the one before has been read. */
+/** Posts a body in pieces. It sends each piece when the one before has been read. */
 async function postInPieces(server: { url: string }, pieces: Buffer[]) {
   const raw = await RawSocket.open(server)
   raw.socket.setNoDelay(true)
   raw.write(head)
   for (const piece of pieces) {
     raw.write(piece)
-    // Another request, there and back: the piece has been seen by then.
+    // When another request has been answered, the server has read the piece.
     await fetch(new URL('/', server.url))
   }
   return raw
 }
 
-/** Bytes, with a character of four of them in two pieces. */
+/** A body in two pieces, which split a character of four bytes. */
 function pieces(): Buffer[] {
   const bytes = Buffer.from(auth)
   const inFox = bytes.indexOf(0xf0) + 2
@@ -50,7 +50,7 @@ function pieces(): Buffer[] {
 
 describe('the body of a request', () => {
   it.each<[what: string, middleware: RequestHandler]>([
-    ['as it comes', (_req, _res, next) => next()],
+    ['unchanged', (_req, _res, next) => next()],
     ...(['utf8', 'latin1', 'hex', 'base64'] as const).map((encoding): [string, RequestHandler] => [
       `as ${encoding}`,
       (req, _res, next) => {
@@ -59,7 +59,7 @@ describe('the body of a request', () => {
       },
     ]),
     [
-      'beside somebody who listens too',
+      'with another listener',
       (req, _res, next) => {
         req.on('data', () => {})
         next()
@@ -110,7 +110,7 @@ describe('the body of a request', () => {
     })
     const raw = await postInPieces(server, pieces())
     expect(await raw.readsTo(']')).toMatch(/^HTTP\/1\.1 200[^]*"authOk"/)
-    // A stream that is read as text by others may have cut the fox in two itself.
+    // With an encoding of the middleware, the stream may have split the fox itself.
     expect(String(seen[0])).toMatch(/^Zoë /)
     expect(uncaught).toEqual([])
     await worksStill()
@@ -123,7 +123,7 @@ describe('the body of a request', () => {
       'by a parser that has failed',
       (req, res, next) => express.json({ type: () => true, limit: 10 })(req, res, () => next()),
     ],
-  ])('that somebody else has read, %s, is missed in the log, once', async (_, read) => {
+  ])('that middleware has read %s is reported in the log, once', async (_, read) => {
     let isReading = true
     const { uncaught, server, worksStill } = await start((app) =>
       app.use('/broadcast', (req, res, next) =>
@@ -140,7 +140,7 @@ describe('the body of a request', () => {
     await worksStill()
   })
 
-  it('that is too large is refused before it has come, and when it is', async () => {
+  it('that is too large is refused, by its Content-Length or when it has arrived', async () => {
     const { server, worksStill } = await start(() => {}, { limits: { messageBytes: 1000 } })
     const raw = await RawSocket.open(server)
     raw.write(request('POST /broadcast', { 'Content-Length': '1000000' }))
@@ -154,17 +154,17 @@ describe('the body of a request', () => {
 
   it.each<[what: string, line: string, headers: Record<string, string>, status: number]>([
     ['is too large', 'POST /broadcast', {}, 413],
-    ['is said to be too large', 'POST /broadcast', { 'Content-Length': '1000000000' }, 413],
-    ['comes from a page that may not connect', 'POST /broadcast', { Origin: 'https://evil.example' }, 403],
+    ['has a Content-Length that is too large', 'POST /broadcast', { 'Content-Length': '1000000000' }, 413],
+    ['is from a refused origin', 'POST /broadcast', { Origin: 'https://evil.example' }, 403],
     ['is compressed', 'POST /broadcast', { 'Content-Encoding': 'gzip' }, 415],
-    ['has a method that is not served', 'PUT /broadcast', {}, 405],
-  ])('that %s is not read to its end: the connection ends', async (_, line, headers, status) => {
+    ['has an unsupported method', 'PUT /broadcast', {}, 405],
+  ])('that %s is not read to its end, and the connection ends', async (_, line, headers, status) => {
     const { server, worksStill } = await start(() => {}, { limits: { messageBytes: 1000 } })
     const raw = await RawSocket.open(server, { allowHalfOpen: true })
     const isChunked = headers['Content-Length'] === undefined
     raw.write(request(line, { ...headers, ...(isChunked && { 'Transfer-Encoding': 'chunked' }) }))
     const piece = 'x'.repeat(2048)
-    // For as long as the server takes it.
+    // It sends until the server ends the connection.
     const send = setInterval(() => raw.write(isChunked ? `800\r\n${piece}\r\n` : piece), 10)
     tidy({ close: () => clearInterval(send) })
     const answer = await raw.readsTo('\r\n\r\n')
@@ -173,7 +173,7 @@ describe('the body of a request', () => {
     await worksStill()
   })
 
-  it('that is small and refused leaves the connection for the next request', async () => {
+  it('that is small and refused leaves the connection open for the next request', async () => {
     const { server } = await start(() => {}, { limits: { messageBytes: 1000 } })
     const raw = await RawSocket.open(server)
     for (let i = 0; i < 3; i++) {
@@ -182,7 +182,7 @@ describe('the body of a request', () => {
     }
   })
 
-  it('that is too large is answered, and what comes meanwhile is not reset: the client can read why', async () => {
+  it('that is too large gets an answer without a reset, so that the client can read the reason', async () => {
     const { server } = await start(() => {}, { limits: { messageBytes: 1000 } })
     const raw = await RawSocket.open(server, { allowHalfOpen: true })
     const ended = once(raw.socket, 'end')
@@ -191,13 +191,13 @@ describe('the body of a request', () => {
     expect(await raw.status()).toBe(413)
     await within(ended, 'the end of the answer')
     raw.write('x'.repeat(2048))
-    // There and back: a reset would have come by now, and fails what is written then.
+    // When another request has been answered, a reset would have arrived and would make the next write fail.
     await fetch(new URL('/', server.url))
     raw.socket.end('x'.repeat(2048))
     expect(await within(closed, 'the end of the connection'), 'without an error').toEqual([false])
   })
 
-  it.each(['/below', '/health', '//', '/%2e'])('to %s is none of ours', async (path) => {
+  it.each(['/below', '/health', '//', '/%2e'])('to %s goes to the application', async (path) => {
     const { server } = await start(() => {})
     server.app.post('/broadcast/below', (_req, res) => void res.send('theirs'))
     const raw = await RawSocket.open(server)
@@ -225,7 +225,7 @@ describe('a response', () => {
   })
 
   it.each(['POST', 'GET', 'OPTIONS'])(
-    'that middleware has broken is an error of %s, also after an origin was thought of',
+    'that middleware has broken causes an error of %s, also after an asynchronous checkOrigin',
     async (method) => {
       const { uncaught, server } = await start(
         (app) =>
@@ -266,7 +266,7 @@ describe('a response', () => {
     expect(uncaught).toEqual([])
   })
 
-  it('that a time limit gives in the place of a poll loses nothing that the poll had', async () => {
+  it('that a timeout of middleware sends instead of the answer to a poll loses no message of the poll', async () => {
     const limits: (() => void)[] = []
     const { uncaught, server } = await start(
       (app) =>
@@ -286,20 +286,20 @@ describe('a response', () => {
     limits.at(-1)!()
     expect((await poll).status).toBe(503)
     await server.publish(channel, 'hello')
-    // There and back: had the poll been waiting still, it would have had the message by now.
+    // When another request has been answered, a poll that was still waiting would have received the message.
     await fetch(new URL('/', server.url))
     const { messages } = await alice.post({ __type: 'poll', seq: '2', __token: alice.token })
     expect(messages).toMatchObject([{ __type: 'message', body: 'hello' }])
     expect(uncaught).toEqual([])
   })
 
-  it("whose writing throws, by middleware's doing, goes to the application's own error handler", async () => {
+  it("whose write throws in middleware goes to the application's error handler", async () => {
     const { uncaught, server } = await start((app) =>
       app.use('/broadcast', (_req, res, next) => {
         const writeHead = res.writeHead.bind(res)
         res.writeHead = ((...args: Parameters<typeof writeHead>) => {
           if (res.statusCode === 500) return writeHead(...args)
-          throw new Error('a header that is none')
+          throw new Error('an invalid header')
         }) as typeof res.writeHead
         next()
       }),
@@ -311,7 +311,7 @@ describe('a response', () => {
     })
     const answer = await fetch(server.url, { method: 'POST', body: '{"__type":"auth"}' })
     expect([answer.status, await answer.text()]).toEqual([500, 'theirs'])
-    expect(errors).toMatchObject([{ message: 'a header that is none' }])
+    expect(errors).toMatchObject([{ message: 'an invalid header' }])
     expect(uncaught).toEqual([])
   })
 })

@@ -27,7 +27,7 @@ async function start(options: BroadcasterOptions) {
 const nodeStats = async (server: TestServer) => (await server.broadcaster.stats()).node
 
 describe('limits.totalBufferedBytes', () => {
-  it('W13: bounds what waits for many slow readers, each of whom may have much more; all of them miss nothing', async () => {
+  it('W13: bounds the buffers of many slow readers together, and they miss no message', async () => {
     const totalBufferedBytes = 1024 * KIB
     const limits = { totalBufferedBytes, bufferedBytes: 64 * 1024 * KIB }
     const { server, come, buffered } = await start({ limits })
@@ -37,7 +37,7 @@ describe('limits.totalBufferedBytes', () => {
     for (const { peer } of [...slow, bob]) await peer.subscribe(channel)
     for (const { peer } of slow) peer.stall()
     let most = 0
-    // More than the 4 to 10 MB that the system takes for a socket by itself.
+    // More than the 4 to 10 MB that the system buffers for a socket.
     const total = 200
     for (let i = 0; i < total; i++) {
       await server.publish(channel, `${i} ${padding}`)
@@ -57,7 +57,7 @@ describe('limits.totalBufferedBytes', () => {
     expect((await nodeStats(server)).queuedBytes).toBe(0)
   })
 
-  it('W13: closes with 1013 whose requests wait, and are more than may wait for all', async () => {
+  it('W13: closes clients with 1013 if the waiting requests of all clients exceed it', async () => {
     const bytes = 60 * KIB
     const { server, come } = await start({
       canConnect: ({ isSlow }) => isSlow !== true || new Promise<boolean>(() => {}),
@@ -79,7 +79,7 @@ describe('limits.totalBufferedBytes', () => {
 })
 
 describe('limits.laggingTimeout', () => {
-  it('W13: closes a reader that reads nothing at all with 1013; it comes back and continues from its position', async () => {
+  it('W13: closes a client that does not read with 1013, and the client continues from its position when it reconnects', async () => {
     const limits = { laggingTimeout: 100, bufferedBytes: 100 * KIB }
     const { server, come } = await start({ limits })
     const channel = channelName()

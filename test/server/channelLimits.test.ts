@@ -17,11 +17,11 @@ const start = async (options: BroadcasterOptions) => {
 
 const names = (count: number) => Array.from({ length: count }, () => channelName())
 
-/** What Redis has subscribers of, but for the nodes' own channels. */
+/** The channels with subscribers in Redis, without those of the nodes. */
 const joined = async (redis: TestRedis) =>
   (await redis.cli('PUBSUB', 'CHANNELS')).split('\n').filter((name) => !/^(broadcaster$|bc:)/.test(name))
 
-/** Nothing but `expected` was joined; all that was asked of Redis until now has been done. */
+/** Checks that only `expected` was joined, when Redis has executed all earlier commands. */
 const hasJoinedOnly = async (redis: TestRedis, server: TestServer, expected: readonly string[]) => {
   const last = channelName('last')
   await (await signIn(server, { transport: 'websocket' })).subscribe(last)
@@ -32,7 +32,7 @@ const hasJoinedOnly = async (redis: TestRedis, server: TestServer, expected: rea
 const refused = (answers: readonly Wire[]) => answers.filter(({ __type }) => __type === 'subscribeError')
 
 describe.each(transports)('a subscribe that is refused over %s joins no channel', (transport) => {
-  it('over channelsPerConnection, however many are asked for at once', async () => {
+  it('over channelsPerConnection, also when many are requested at once', async () => {
     const { redis, server } = await start({ limits: { channelsPerConnection: 2 } })
     const alice = await signIn(server, { transport })
     const answers = await Promise.all(names(20).map((name) => alice.subscribe(name)))
@@ -56,14 +56,14 @@ describe.each(transports)('a subscribe that is refused over %s joins no channel'
       expect(await alice.subscribe(first), 'one that it has').toMatchObject({ __type: 'subscribeOk' })
     }
     await hasJoinedOnly(redis, server, [first])
-    // Twice, which gives nothing back that was not taken.
+    // The second unsubscribe must not give bytes back again.
     for (let i = 0; i < 2; i++) await alice.unsubscribe(first)
     expect(await alice.subscribe(second)).toMatchObject({ __type: 'subscribeOk' })
     expect(await alice.subscribe(first)).toMatchObject({ __type: 'subscribeError' })
     expect(await alice.subscribe('b'.repeat(48))).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('by canSubscribe, for its length or for its name', async () => {
+  it('by canSubscribe, by its length, or by its name', async () => {
     const { redis, server } = await start({ canSubscribe: (_, channel) => /^(mine|last)/.test(channel) })
     const alice = await signIn(server, { transport })
     const mine = channelName('mine')
@@ -92,7 +92,7 @@ it('a subscribe of a session that has ended joins no channel', async () => {
 
 describe.each(transports)('limits.channels over %s', (transport) => {
   it.each([{}, { __v: 1 }])(
-    'refuses new channels of %j while all are in use, and lets in later',
+    'refuses new channels to a client with %j while all are in use, and accepts them later',
     async (auth) => {
       const { redis, server } = await start({ limits: { channels: 3 } })
       const alice = await signIn(server, { transport, auth })
@@ -114,14 +114,14 @@ describe.each(transports)('limits.channels over %s', (transport) => {
     },
   )
 
-  it('lets go first of the channel that has been idle longest', async () => {
+  it('releases the channel that has been idle longest first', async () => {
     const { redis, server } = await start({ limits: { channels: 3 } })
     const alice = await signIn(server, { transport })
     const [first, second, third, fourth] = names(4) as [string, string, string, string]
     for (const name of [first, second, third]) await alice.subscribe(name)
     for (const name of [second, first, third]) {
       await alice.unsubscribe(name)
-      // Times are told apart by the ms.
+      // The server compares times in ms.
       await sleep(5)
     }
     expect(await alice.subscribe(fourth)).toMatchObject({ __type: 'subscribeOk' })
@@ -129,7 +129,7 @@ describe.each(transports)('limits.channels over %s', (transport) => {
   })
 })
 
-it('limits.channels: a poll that comes to a full node is sent away, and keeps its session', async () => {
+it('limits.channels: a poll to a full node is refused, and keeps its session', async () => {
   const redis = tidy(await startRedis())
   const cluster = tidy(await startNodes(2, { redis: redis.url, limits: { channels: 1 } }))
   const [here, full] = cluster.nodes as [TestServer, TestServer]
@@ -149,7 +149,7 @@ it('limits.channels: a poll that comes to a full node is sent away, and keeps it
 })
 
 describe.each(transports)('S7: limits.newChannelsPerSecond over %s', (transport) => {
-  it('is a rate of names that the node does not hold, after channelsPerConnection at once', async () => {
+  it('limits the rate of names that the node does not have, after channelsPerConnection at once', async () => {
     const burst = 20
     const limits = { newChannelsPerSecond: 1, channelsPerConnection: burst, requestsPerSecond: Infinity }
     const { redis, server } = await start({ limits })
@@ -159,7 +159,7 @@ describe.each(transports)('S7: limits.newChannelsPerSecond over %s', (transport)
     const atOnce = await Promise.all(first.map((name) => alice.subscribe(name)))
     expect(refused(atOnce)).toEqual([])
     await Promise.all(first.map((name) => alice.unsubscribe(name)))
-    // They wait for 1, 2, 3, ... seconds: not all of them for so long.
+    // They would wait for 1, 2, 3, ... seconds. Those that would wait for too long are refused.
     const answers = await Promise.all(names(burst).map((name) => alice.subscribe(name)))
     const given = answers.filter(({ __type }) => __type === 'subscribeOk')
     const seconds = (performance.now() - begun) / 1000
@@ -169,7 +169,7 @@ describe.each(transports)('S7: limits.newChannelsPerSecond over %s', (transport)
       __type: 'serverError',
       reason: 'Too many new channels',
     })
-    // The node holds these still.
+    // The node still has these channels.
     for (const { channel } of given) await alice.unsubscribe(channel as string)
     const again = await Promise.all(first.map((name) => alice.subscribe(name)))
     expect(again.filter(({ __type }) => __type === 'subscribeOk')).toHaveLength(burst)

@@ -8,7 +8,7 @@ import { startServer, type TestServer } from '../support/server.ts'
 import { transports } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
 
-/** What every object has already, and what something between client and Redis may take for more than a name. */
+/** Names of properties that every object has, and texts that could have a special meaning between client and Redis. */
 const names = [
   '__proto__',
   'constructor',
@@ -32,12 +32,12 @@ const subjects: [name: string, start: () => Promise<TestServer>][] = [
   ['on Redis', async () => startServer({ pollTime: 0, redis: tidy(await startRedis()).url })],
 ]
 
-describe.each(subjects)('any text is a channel, %s', (_, start) => {
+describe.each(subjects)('any text can be a channel, %s', (_, start) => {
   describe.each(transports)('over %s', (transport) => {
     it.each([
       ['without the additions', {}],
       ['with the additions', { __v: 1 }],
-    ])('%s: each message comes once, until it is unsubscribed', async (_, auth) => {
+    ])('%s: each message arrives once, until the channel is unsubscribed', async (_, auth) => {
       const server = tidy(await start())
       const alice = await signIn(server, { transport, auth })
       for (const channel of names) {
@@ -55,7 +55,7 @@ describe.each(subjects)('any text is a channel, %s', (_, start) => {
       await alice.hearsNothing()
     })
 
-    it('what was missed is recovered', async () => {
+    it('missed messages are recovered', async () => {
       const server = tidy(await start())
       const alice = await signIn(server, { transport, auth: { __v: 1 } })
       const bob = await signIn(server, { transport, auth: { __v: 1 } })
@@ -69,7 +69,7 @@ describe.each(subjects)('any text is a channel, %s', (_, start) => {
       }
     })
 
-    it('stats() has it, as JSON too', async () => {
+    it('stats() contains it, also as JSON', async () => {
       const server = tidy(await start())
       const alice = await signIn(server, { transport })
       for (const channel of names) await alice.subscribe(channel)
@@ -82,7 +82,7 @@ describe.each(subjects)('any text is a channel, %s', (_, start) => {
       expect(localSubscriptions['isPrototypeOf'], 'one that nobody has').toBeUndefined()
     })
 
-    it('auth data and context may have such keys', async () => {
+    it('auth data and context can have such keys', async () => {
       const seen: unknown[] = []
       const redis = tidy(await startRedis())
       const server = tidy(
@@ -98,7 +98,7 @@ describe.each(subjects)('any text is a channel, %s', (_, start) => {
       const both = `{"claims":${claims}}`
       expect(JSON.stringify(seen)).toBe(`[[${both},"news",${both}]]`)
       expect(({} as Record<string, unknown>)['admin']).toBeUndefined()
-      // Own keys only, and all of them.
+      // A match compares own keys only, and all of them.
       await server.broadcaster.unsubscribe({ claims: { valueOf: {} } }, 'news')
       await server.broadcaster.unsubscribe({ claims: JSON.parse('{"__proto__":{"admin":false}}') }, 'news')
       await server.publish('news', 'still hers')
@@ -108,7 +108,7 @@ describe.each(subjects)('any text is a channel, %s', (_, start) => {
       await alice.hearsNothing()
     })
 
-    it('half a character is none, and is not taken for the one that stands in its place', async () => {
+    it('a name with a lone surrogate is refused, and is not taken for the name with a replacement character', async () => {
       const asked: string[] = []
       const redis = tidy(await startRedis())
       const server = tidy(
@@ -144,7 +144,7 @@ it.each(['\uD83D', 'news\uDE00', '\uDE00\uD83D'])(
   },
 )
 
-it('channels that look alike are not the same', async () => {
+it('channels whose names look alike are different channels', async () => {
   const server = tidy(await startServer({ redis: tidy(await startRedis()).url }))
   const alice = await signIn(server, { transport: 'websocket' })
   const name = channelName()

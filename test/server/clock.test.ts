@@ -16,7 +16,7 @@ const backends = [
   ['in process', { redis: false }],
 ] as const
 
-/** The system's time is set, forwards or back, while everything runs. */
+/** Sets the time of the system forwards or back while everything runs. */
 function setClock(byMs: number): void {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs })
 }
@@ -26,7 +26,7 @@ describe.each(backends)('when the clock of the machine is set, %s', (_where, bac
     vi.useRealTimers()
   })
 
-  it('back by an hour: a message that had come before still reaches a poll', async () => {
+  it('back by an hour: an earlier message still reaches a poll', async () => {
     const server = tidy(await startServer(backend))
     const channel = channelName()
     const alice = (await signIn(server, { transport: 'longpoll' })) as LongPollPeer
@@ -38,7 +38,7 @@ describe.each(backends)('when the clock of the machine is set, %s', (_where, bac
     expect(await alice.bodies(channel, 1)).toEqual(['after'])
   })
 
-  it('back by an hour: a poll ends in its time', async () => {
+  it('back by an hour: a poll ends after its timeout', async () => {
     const server = tidy(await startServer({ ...backend, timeout: 300 }))
     const alice = (await signIn(server, { transport: 'longpoll' })) as LongPollPeer
     await alice.subscribe(channelName())
@@ -48,14 +48,14 @@ describe.each(backends)('when the clock of the machine is set, %s', (_where, bac
     expect((await alice.poll()).messages).toEqual([])
   })
 
-  it('forward by an hour: sessions live on, and nothing that was kept is too old', async () => {
+  it('forward by an hour: sessions continue, and no message in a log expires', async () => {
     const server = tidy(await startServer(backend))
     const channel = channelName()
     const alice = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer
     await alice.subscribe(channel)
     await publishAndArrive(server, channel, ['before'])
     setClock(HOUR)
-    // The logs are looked through once a second.
+    // The server removes expired messages from the logs once a second.
     await sleep(1500)
     expect(await alice.bodies(channel, 1)).toEqual(['before'])
   })

@@ -17,7 +17,7 @@ const create = () => {
   return { live: broadcaster({ redis: false, logger }), loud }
 }
 
-/** What a broadcaster may add to a server. */
+/** The listeners and properties that a broadcaster could add to a server. */
 const additions = (server: http.Server) => ({
   listeners: server.eventNames().map((name) => [name, server.listenerCount(name)]),
   own: Object.keys(server).filter((key) => key === 'emit'),
@@ -46,7 +46,7 @@ describe('close()', () => {
         live.attach(server),
       ],
     ],
-  ])('leaves a server to which it was %s as it was before', async (_, attach) => {
+  ])('restores a server to which it was %s', async (_, attach) => {
     const { live, loud } = create()
     const app = express().use('/broadcast', live)
     const server = http.createServer(app)
@@ -64,7 +64,7 @@ describe('close()', () => {
     expect(loud(), 'nobody is told to attach it').toEqual([])
   })
 
-  it('leaves a server that app.listen made, also one that is made later', async () => {
+  it('restores a server of app.listen, also one that is created later', async () => {
     const { live } = create()
     const app = express().use('/broadcast', live)
     const server = app.listen(0, '127.0.0.1')
@@ -78,7 +78,7 @@ describe('close()', () => {
     expect(later.listenerCount('upgrade')).toBe(0)
   })
 
-  it('leaves other listeners of the same server, and another broadcaster, as they are', async () => {
+  it('does not change other listeners of the same server, or another broadcaster', async () => {
     const [news, chat] = [create().live, create().live]
     const server = http.createServer(express().use('/broadcast', news).use('/chat', chat))
     const others = new WebSocketServer({ server, path: '/theirs' })
@@ -96,7 +96,7 @@ describe('close()', () => {
     for (const client of others.clients) client.terminate()
   })
 
-  it('passes on what somebody else has wrapped meanwhile', async () => {
+  it('passes on calls through a wrapper that other code has added meanwhile', async () => {
     const { live } = create()
     const server = http.createServer(express().use('/broadcast', live))
     live.attach(server)
@@ -114,7 +114,7 @@ describe('close()', () => {
     expect(await upgradeStatus(at)).toBe(418)
   })
 
-  it('does not wait without end: such a drain is refused, and closes nothing', async () => {
+  it('refuses an infinite drain, and closes nothing', async () => {
     const { live } = create()
     for (const drain of [Infinity, NaN, -1, 2 ** 31]) {
       await expect(within(live.close({ drain }), 'close()')).rejects.toMatchObject({

@@ -22,7 +22,7 @@ class Account {
   }
 }
 
-/** What JSON has no word for, or another one. */
+/** Values that JSON can't represent, or represents in another way. */
 const rich = () => ({
   since: new Date(0),
   money: new Money(),
@@ -56,7 +56,7 @@ const subjects: [name: string, redis: () => Promise<string | false>][] = [
 ]
 
 describe.each(transports)('the context over %s', (transport) => {
-  it.each(subjects)('is what JSON makes of it, %s', async (_, redis) => {
+  it.each(subjects)('is converted to JSON and back, %s', async (_, redis) => {
     const seen: unknown[] = []
     const server = tidy(
       await startServer({
@@ -71,33 +71,36 @@ describe.each(transports)('the context over %s', (transport) => {
     expect(Object.is((seen[0] as typeof plain).list[3], 0)).toBe(true)
   })
 
-  it.each(subjects)('is that at the time of canConnect, and stays so, %s', async (_, redis) => {
-    const seen: unknown[] = []
-    const context = { user: 'alice', roles: ['reader'] }
-    const server = tidy(
-      await startServer({
-        redis: await redis(),
-        canConnect: () => context,
-        canSubscribe: (auth, _channel, known) => {
-          seen.push(structuredClone([auth, known]))
-          // Whatever this does to them, the next time it is asked they are as they were.
-          auth['user'] = 'mallory'
-          known.roles.push('admin')
-          return true
-        },
-      }),
-    )
-    const alice = await signIn(server, { transport, auth: { user: 'alice' } })
-    context.user = 'mallory'
-    context.roles.push('admin')
-    for (let i = 0; i < 2; i++) await alice.subscribe(channelName())
-    const once = [{ user: 'alice' }, { user: 'alice', roles: ['reader'] }]
-    expect(seen).toEqual([once, once])
-    await server.broadcaster.disconnect({ roles: ['reader', 'admin'] })
-    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
-  })
+  it.each(subjects)(
+    'is the one that canConnect returned, and later changes have no effect, %s',
+    async (_, redis) => {
+      const seen: unknown[] = []
+      const context = { user: 'alice', roles: ['reader'] }
+      const server = tidy(
+        await startServer({
+          redis: await redis(),
+          canConnect: () => context,
+          canSubscribe: (auth, _channel, known) => {
+            seen.push(structuredClone([auth, known]))
+            // These changes must not be visible in the next call.
+            auth['user'] = 'mallory'
+            known.roles.push('admin')
+            return true
+          },
+        }),
+      )
+      const alice = await signIn(server, { transport, auth: { user: 'alice' } })
+      context.user = 'mallory'
+      context.roles.push('admin')
+      for (let i = 0; i < 2; i++) await alice.subscribe(channelName())
+      const once = [{ user: 'alice' }, { user: 'alice', roles: ['reader'] }]
+      expect(seen).toEqual([once, once])
+      await server.broadcaster.disconnect({ roles: ['reader', 'admin'] })
+      expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+    },
+  )
 
-  it('may be a list, and auth data keep what canConnect made of them', async () => {
+  it('can be a list, and auth data keep the changes of canConnect', async () => {
     const seen: unknown[] = []
     const server = tidy(
       await startServer({
@@ -153,18 +156,18 @@ describe.each(transports)('the context over %s', (transport) => {
     await worksStill(server)
   })
 
-  it('auth data that canConnect has made no JSON refuse too', async () => {
+  it('is refused if canConnect has put a value into the auth data that is not JSON', async () => {
     const server = tidy(await startServer({ canConnect: (auth) => (auth['id'] = 5n) > 0 }))
     const alice = await connect(server, { transport })
     expect(await alice.auth()).toEqual({ __type: 'authError', reason: 'Unauthorized' })
     expect(server.logs.loud(/canConnect.*BigInt/)).toHaveLength(1)
   })
 
-  it('A3: 1,000 levels of auth data, and of a context, are let in, and one more of either is not', async () => {
+  it('A3: can have 1,000 levels, as can the auth data, and one more is refused', async () => {
     const server = tidy(
       await startServer({ canConnect: ({ context }) => nested(context as number), canSubscribe: () => true }),
     )
-    // The data themselves are a level too. Brackets in text are none.
+    // The object itself is the first level. Brackets in a string do not count.
     const auth = { deep: nested(999), context: 1000, text: '\\"['.repeat(1000) }
     const alice = await signIn(server, { transport, auth })
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
@@ -177,7 +180,7 @@ describe.each(transports)('the context over %s', (transport) => {
     }
   })
 
-  it('A3: auth data nested too deeply to be written again are refused, and nothing is logged', async () => {
+  it('A3: is not asked for if the auth data are nested too deeply, and nothing is logged', async () => {
     let asked = 0
     const server = tidy(
       await startServer({
@@ -193,7 +196,7 @@ describe.each(transports)('the context over %s', (transport) => {
     await worksStill(server)
   })
 
-  /** Others come in, where it lets them. */
+  /** Checks that the server still accepts other clients. */
   async function worksStill(server: TestServer): Promise<void> {
     const bob = await connect(server, { transport })
     expect((await bob.auth()).__type).toMatch(/^auth/)

@@ -8,18 +8,18 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
 const DAY = 86_400_000
-/** As a beacon's number of a run that nobody knows. */
+/** The number of a beacon at this time, of run 0. */
 const beaconAt = (ms: number) => ms * 1024
 const LAST = Number.MAX_SAFE_INTEGER
 
 describe('publish()', () => {
   it.each([
     ['the control channel', 'broadcaster', {}],
-    ['a control channel with a name of its own', 'mine', { controlChannel: 'mine' }],
+    ['a control channel with another name', 'mine', { controlChannel: 'mine' }],
     ["a node's channel", 'bc:node:5', {}],
-    ['what begins with the namespace', 'app:x', { controlNamespace: 'app:' }],
-    ["Redis' own names", '__keyevent@0__:set', {}],
-    ['those of its sentinels', '__sentinel__:hello', {}],
+    ['a channel with the prefix of the namespace', 'app:x', { controlNamespace: 'app:' }],
+    ['a channel of Redis itself', '__keyevent@0__:set', {}],
+    ['a channel of Sentinel', '__sentinel__:hello', {}],
   ])('refuses %s', async (_, channel, options) => {
     const redis = tidy(await startRedis())
     for (const server of [
@@ -36,7 +36,7 @@ describe('publish()', () => {
     }
   })
 
-  it('takes names that only look like them', async () => {
+  it('accepts channels with similar names', async () => {
     const server = tidy(await startServer())
     const alice = await signIn(server, { transport: 'websocket' })
     for (const channel of ['broadcaster:5', 'bc', 'b:c', '__proto__', '__keys', 'Broadcaster']) {
@@ -47,11 +47,11 @@ describe('publish()', () => {
   })
 })
 
-describe('a beacon that can not be right', () => {
+describe('a beacon that can not be correct', () => {
   it.each([
     ['near 2^53', LAST],
     ['a week ahead', beaconAt(Date.now() + 7 * DAY)],
-  ])('%s is ignored, and told of once: nodes go on, and fresh ones start', async (_, n) => {
+  ])('%s is ignored and logged once, running nodes continue, and new nodes start', async (_, n) => {
     const redis = tidy(await startRedis())
     const cluster = tidy(await startNodes(2, { redis: redis.url }))
     const channel = channelName()
@@ -62,7 +62,7 @@ describe('a beacon that can not be right', () => {
     for (let i = 0; i < 3; i++) {
       await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n: n - i }))
     }
-    // As old versions did, which took the number for their own.
+    // Old versions accepted such a number and stored it.
     await redis.cli('SET', 'bc:beacon', String(n))
     const fresh = tidy(await startServer({ redis: redis.url }))
     peers.push(await signIn(fresh, { transport: 'websocket', auth: { __v: 1 } }))
@@ -82,7 +82,7 @@ describe('a beacon that can not be right', () => {
   })
 
   it.each(['nan', 'inf', '-inf', '1e300', '-5', 'nonsense', ''])(
-    'in Redis (%j) is made one that is',
+    'in Redis (%j) is replaced by a correct one',
     async (value) => {
       const redis = tidy(await startRedis())
       await redis.cli('SET', 'bc:beacon', value)
@@ -92,7 +92,7 @@ describe('a beacon that can not be right', () => {
     },
   )
 
-  it('in Redis, of another type, is made one that is', async () => {
+  it('in Redis, of another type, is replaced by a correct one', async () => {
     const redis = tidy(await startRedis())
     await redis.cli('LPUSH', 'bc:beacon', 'x')
     const server = tidy(await startServer({ redis: redis.url }))
@@ -101,8 +101,8 @@ describe('a beacon that can not be right', () => {
   })
 })
 
-describe('a beacon that may be right', () => {
-  it('is believed half a day ahead of the clock: numbers never go back', async () => {
+describe('a beacon that may be correct', () => {
+  it('is accepted half a day ahead of the clock, and numbers never decrease', async () => {
     const redis = tidy(await startRedis())
     const ahead = beaconAt(Date.now() + DAY / 2)
     await redis.cli('SET', 'bc:beacon', String(ahead))
@@ -113,7 +113,7 @@ describe('a beacon that may be right', () => {
     expect(server.logs.loud()).toEqual([])
   })
 
-  it('is believed though the clock of the node is a week behind that of Redis', async () => {
+  it('is accepted if the clock of the node is a week behind that of Redis', async () => {
     const redis = tidy(await startRedis())
     const node = await startNodeProcess({ redis: redis.url, clockMs: -7 * DAY })
     tidy({ stop: () => node.stop() })
@@ -128,14 +128,14 @@ describe('a beacon that may be right', () => {
     expect(await alice.next()).toEqual(await bob.next())
   })
 
-  it('goes back when those before it were days ahead: clients are told of a gap, and all is well', async () => {
+  it('may be lower when those before it were days ahead: clients are told of a gap, and everything works', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     const { position } = await alice.subscribe(channel)
     const [beacon] = (position as string).split('.')
-    // The same run, a day and a half ahead: as if the clock of Redis had been.
+    // The same run, a day and a half ahead, as if the clock of Redis had been wrong.
     const n = Number.parseInt(beacon!, 36) + 1.5 * DAY * 1024
     await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n }))
     const bob = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })

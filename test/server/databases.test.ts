@@ -3,7 +3,10 @@ import { Redis as Redis5 } from 'ioredis5'
 import { describe, expect, it } from 'vitest'
 import { databaseOf } from '../../server/src/backends/databases.ts'
 
-/** Written without ioredis, which may not be installed; a URL that is read otherwise splits an application in two. */
+/**
+ * The code reads the URL without ioredis, which may not be installed. If it read another database than ioredis, the nodes of an
+ * application could use different control channels.
+ */
 describe('the database of a URL is the one that ioredis reads', () => {
   it.each([
     ['redis://localhost'],

@@ -15,7 +15,7 @@ const start = async () => tidy(await startServer({ redis: tidy(await startRedis(
 
 const { channelsPerConnection, channelNamesBytes, channelBytes, messageBytes } = defaultLimits
 
-/** As many names as a client may have, as long as they may be, of characters that JSON writes in six bytes each. */
+/** The largest names that a client may have, with characters that take six bytes each in JSON. */
 const longest = (count: number) =>
   Array.from({ length: count }, (_, i) => `${i}`.padEnd(Math.floor(channelNamesBytes / count), '\u0001'))
 
@@ -27,7 +27,7 @@ const subscribeAll = async (peer: LongPollPeer, names: readonly string[]) => {
 }
 
 describe('the default limits fit each other', () => {
-  it('auth, and a subscribe to the longest name, fit into a message', () => {
+  it('the largest auth and a subscribe with the longest name fit into a message', () => {
     expect(defaultLimits.authBytes + ENVELOPE_BYTES).toBeLessThanOrEqual(messageBytes)
     const position = 'p'.repeat(64)
     const subscribe = {
@@ -40,7 +40,7 @@ describe('the default limits fit each other', () => {
   })
 
   it.each([channelsPerConnection, Math.floor(channelNamesBytes / channelBytes), 1])(
-    'a poll of a client with %i channels, and as many bytes of names as it may have, is not too large',
+    'a poll of a client with %i channels and the most bytes of names is not too large',
     (count) => {
       const position = 'p'.repeat(64)
       const positions = Object.fromEntries(longest(count).map((name) => [name, position]))
@@ -49,7 +49,7 @@ describe('the default limits fit each other', () => {
     },
   )
 
-  it('what one client may have waiting has room for what it may send and be sent', () => {
+  it('buffers and logs have room for the largest request, answer and log', () => {
     expect(defaultLimits.bufferedBytes).toBeGreaterThanOrEqual(messageBytes)
     expect(defaultLimits.bufferedBytes).toBeGreaterThanOrEqual(channelNamesBytes)
     expect(defaultLimits.answerBytes).toBeGreaterThanOrEqual(defaultRecovery.maxBytes)
@@ -59,7 +59,7 @@ describe('the default limits fit each other', () => {
 })
 
 describe('with every limit at its default', () => {
-  it('a long-poll client with all channels that it may have polls with their positions', async () => {
+  it('a long-poll client with the most channels can poll with their positions', async () => {
     const server = await start()
     const alice = new LongPollPeer(server)
     await alice.auth({ __v: 1 })
@@ -70,7 +70,7 @@ describe('with every limit at its default', () => {
     expect(await alice.subscribe(channelName())).toMatchObject({ reason: 'Too many channels' })
   })
 
-  it('W11: a WebSocket client that asks for 1,900 channels at once gets 1,000, and the connection stays', async () => {
+  it('W11: a WebSocket client that subscribes to 1,900 channels at once gets 1,000, and stays connected', async () => {
     const server = await start()
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
     const names = Array.from({ length: 1900 }, () => channelName())
@@ -84,7 +84,7 @@ describe('with every limit at its default', () => {
     expect(await alice.next()).toMatchObject({ body: 'hello' })
   })
 
-  it('L10: a request over messageBytes is 413 unless it is a poll, and a poll that no client needs is too', async () => {
+  it('L10: a request over messageBytes gets 413 unless it is a poll, and so does a poll that is larger than any client needs', async () => {
     const server = await start()
     const alice = new LongPollPeer(server)
     await alice.auth({ __v: 1 })
@@ -92,7 +92,7 @@ describe('with every limit at its default', () => {
     const { poll } = new BodyLimits(defaultLimits)
     for (const [message, status] of [
       [{ __type: 'ping', padding }, 413],
-      // It says so somewhere, and is something else.
+      // A request of another type that contains the word "poll".
       [{ __type: 'ping', is: 'poll', padding }, 413],
       [{ __type: 'poll', seq: '1', padding: 'x'.repeat(poll) }, 413],
       [{ __type: 'poll', seq: '2', positions: { gone: 'x' }, padding }, 200],

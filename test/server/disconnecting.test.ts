@@ -18,7 +18,7 @@ async function twoNodes() {
 }
 
 describe('disconnect()', () => {
-  it('cuts off the clients whose context matches, on every node, and nobody else', async () => {
+  it('disconnects the clients whose context matches, on every node, and no other client', async () => {
     const cluster = await twoNodes()
     const [first, second] = cluster.nodes
     const alices = await Promise.all(
@@ -36,7 +36,7 @@ describe('disconnect()', () => {
     })
   })
 
-  it('ends long-poll sessions, a poll that waits on another node too', async () => {
+  it('ends long-poll sessions, also a poll that waits on another node', async () => {
     const cluster = await twoNodes()
     const alice = new LongPollPeer(cluster)
     await alice.auth({ user: 'alice' })
@@ -49,7 +49,7 @@ describe('disconnect()', () => {
     expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('does not mind that nobody matches', async () => {
+  it('resolves if no client matches', async () => {
     const server = tidy(await startServer({ canConnect }))
     await server.broadcaster.disconnect({ user: 'nobody' })
   })
@@ -57,7 +57,7 @@ describe('disconnect()', () => {
 
 describe('unsubscribe()', () => {
   it.each(transports)(
-    'takes a channel from clients over %s, who are told if they know the additions',
+    'takes a channel from clients over %s, and tells clients with the additions',
     async (transport) => {
       const cluster = await twoNodes()
       const [taken, kept] = [channelName('taken'), channelName('kept')]
@@ -85,7 +85,7 @@ describe('unsubscribe()', () => {
 
 describe('close()', () => {
   it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '10s', null])(
-    'refuses to drain for %s ms, and has stopped nothing',
+    'refuses to drain for %s ms, and the server continues to work',
     async (drain) => {
       const server = tidy(await startServer())
       await expect(server.broadcaster.close({ drain: drain as number })).rejects.toMatchObject({
@@ -96,7 +96,7 @@ describe('close()', () => {
     },
   )
 
-  it('closes every connection with a code that makes clients come back, and answers every poll', async () => {
+  it('closes every connection with a code with which clients reconnect, and answers every poll', async () => {
     const server = tidy(await startServer())
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
     const bob = new LongPollPeer(server)
@@ -108,13 +108,13 @@ describe('close()', () => {
     expect((await fetch(`${server.url}/health`)).status).toBe(503)
   })
 
-  it('twice is harmless', async () => {
+  it('can be called twice', async () => {
     const server = tidy(await startServer())
     await Promise.all([server.broadcaster.close(), server.broadcaster.close()])
     await server.broadcaster.close()
   })
 
-  it('leaves nothing behind in Redis that counts, and no connection', async () => {
+  it('leaves no counts in Redis, and no connection', async () => {
     const redis = tidy(await startRedis())
     const server = await startServer({ redis: redis.url })
     await signIn(server, { transport: 'websocket' })
@@ -129,7 +129,7 @@ describe('close()', () => {
     expect((await other.broadcaster.stats()).connections).toBe(0)
   })
 
-  it('with drain asks the clients to move, and refuses new ones meanwhile', async () => {
+  it('with drain makes the clients move, and refuses new clients meanwhile', async () => {
     const cluster = await twoNodes()
     const [leaving, staying] = cluster.nodes
     const channel = channelName()

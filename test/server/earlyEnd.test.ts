@@ -5,7 +5,7 @@ import { startServer, type Setup, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
-// Frames as a client sends them that does not wait for the handshake's answer.
+// Frames of a client that does not wait for the answer to its handshake.
 const auth = frame('{"__type":"auth","__v":1}')
 
 function frame(text: string): Buffer {
@@ -20,7 +20,7 @@ function untilAlone({ httpServer }: TestServer): Promise<unknown> {
   return until('the server to have let go of the connection', async () => (await count()) === 0)
 }
 
-/** A server with a route, and with middleware before ours, that do not go on before the test says so. */
+/** A server with a route that does not answer, and with middleware before ours that does not call `next`, until the test does. */
 async function start() {
   const held: Response[] = []
   const stopped: (() => void)[] = []
@@ -32,8 +32,8 @@ async function start() {
   return { server, held, stopped, raw: await RawSocket.open(server) }
 }
 
-describe('a client that has said more before its upgrade was answered', () => {
-  it('is let go of when it leaves while an earlier request of the connection is unanswered', async () => {
+describe('a client that sends frames before its upgrade is answered', () => {
+  it('is released when it leaves while an earlier request of the connection has no answer', async () => {
     const { server, held, raw } = await start()
     raw.write(request('GET /held'), handshake('/broadcast'), auth)
     await until('the request', () => held.length === 1)
@@ -41,7 +41,7 @@ describe('a client that has said more before its upgrade was answered', () => {
     await untilAlone(server)
   })
 
-  it('is let go of when it leaves while middleware is at work', async () => {
+  it('is released when it leaves while middleware runs', async () => {
     const { server, stopped, raw } = await start()
     raw.write(handshake('/broadcast'))
     await until('the request', () => stopped.length === 1)
@@ -50,16 +50,16 @@ describe('a client that has said more before its upgrade was answered', () => {
     await untilAlone(server)
   })
 
-  it('is let go of when it sends more than it can have to say', async () => {
+  it('is disconnected when it sends more than any client needs', async () => {
     const { server, held, raw } = await start()
-    // Behind an unanswered request: a handshake that middleware keeps waiting would be ended soon by its own deadline.
+    // The handshake waits for an earlier request. If it waited for middleware, it would soon time out.
     raw.write(request('GET /held'), handshake('/broadcast'))
     await until('the request', () => held.length === 1)
     raw.write(Buffer.alloc(100_000))
     await untilAlone(server)
   })
 
-  it('is heard in order when the handshake is done', async () => {
+  it('has its frames processed in order after the handshake', async () => {
     const { held, stopped, raw } = await start()
     raw.write(request('GET /held'), handshake('/broadcast'), auth.subarray(0, 9))
     await until('the request', () => held.length === 1)
@@ -73,8 +73,8 @@ describe('a client that has said more before its upgrade was answered', () => {
   })
 })
 
-describe('requests with a wish for another protocol', () => {
-  it('show no connection twice to those who count them', async () => {
+describe('requests that offer another protocol', () => {
+  it('emit only one `connection` event for each connection', async () => {
     const { server, raw } = await start()
     const seen: unknown[] = []
     server.httpServer.on('connection', (socket) => seen.push(socket))

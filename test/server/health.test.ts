@@ -5,7 +5,7 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
 describe('health', () => {
-  it('is 200 below the mount path while the broker is listening', async () => {
+  it('is 200 below the mount path while the broker is connected', async () => {
     const redis = tidy(await startRedis())
     for (const options of [{ redis: redis.url }, { redis: false as const }]) {
       const server = tidy(await startServer(options, { path: '/api/live' }))
@@ -17,13 +17,13 @@ describe('health', () => {
     }
   })
 
-  it('may be asked from anywhere: load balancers and monitors have no origin of ours', async () => {
+  it('accepts every origin, because load balancers and monitors have none of ours', async () => {
     const server = tidy(await startServer({ checkOrigin: ['https://app.example'] }))
     const answer = await fetch(`${server.url}/health`, { headers: { Origin: 'https://status.example' } })
     expect(answer.status).toBe(200)
   })
 
-  it('is 503 while Redis is away, and only as long as that', async () => {
+  it('is 503 while Redis is unavailable, and 200 afterwards', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const status = async () => (await fetch(`${server.url}/health`)).status
@@ -33,7 +33,7 @@ describe('health', () => {
     await until('health to recover', async () => (await status()) === 200)
   })
 
-  it('is 503 before Redis was ever there', async () => {
+  it('is 503 until Redis is available for the first time', async () => {
     const server = tidy(await startServer({ redis: 'redis://127.0.0.1:1' }, { ready: false }))
     expect((await fetch(`${server.url}/health`)).status).toBe(503)
   })

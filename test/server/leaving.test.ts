@@ -13,7 +13,7 @@ async function calls(command: string): Promise<number> {
   return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
 }
 
-it('channels that many are left at once are left in batches, as they were joined: all of them', async () => {
+it('unsubscribes at Redis in batches, and from all channels, when very many channels are left at once', async () => {
   const server = tidy(
     await startServer({ redis: redis.url, recovery: false, limits: { channelsPerConnection: 10_000 } }),
   )
@@ -30,6 +30,6 @@ it('channels that many are left at once are left in batches, as they were joined
   await until('Redis to have none of them', async () => {
     return (await redis.cli('PUBSUB', 'CHANNELS')).split('\n').length === own
   })
-  // Everybody waits while Redis is at one command, and so many arguments may not even fit on the stack.
+  // All clients of Redis wait during a command, and this number of arguments may not even fit on the stack.
   expect((await calls('unsubscribe')) - before).toBeGreaterThanOrEqual(count / 500)
 })

@@ -12,7 +12,7 @@ import { until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 describe('limits', () => {
-  it('messageBytes: closes a WebSocket with 1009 and answers a request with 413, and not a byte before', async () => {
+  it('messageBytes: closes a WebSocket with 1009 and answers a request with 413 if it has one byte more', async () => {
     const server = tidy(await startServer({ limits: { messageBytes: 1000 } }))
     const auth = (bytes: number) => {
       const empty = JSON.stringify({ __type: 'auth', padding: '' })
@@ -37,7 +37,7 @@ describe('limits', () => {
   })
 
   it.each([Number.POSITIVE_INFINITY, 2 ** 32 + 10])(
-    'messageBytes: %s lets in what is larger than 32 bits of it, and nothing that no text can hold',
+    'messageBytes: %s accepts more than a 32-bit number, and refuses more than a string can hold',
     async (messageBytes) => {
       const server = tidy(await startServer({ limits: { messageBytes, authBytes: Infinity } }))
       const auth = { padding: 'x'.repeat(1_000_000) }
@@ -48,7 +48,7 @@ describe('limits', () => {
         socket.write(head)
         return { socket, data: String((await within(once(socket, 'data'), 'an answer'))[0]) }
       }
-      // Only what is announced: nobody has to send that much.
+      // Only the announced length matters, so the test does not send the data.
       const tooLarge = 600_000_000
       const posted = `POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: ${tooLarge}\r\n\r\n{`
       expect((await ask(posted)).data).toMatch(/^HTTP\/1\.1 413/)
@@ -74,7 +74,7 @@ describe('limits', () => {
       __type: 'authError',
       reason: 'Auth too large',
     })
-    expect(asked, 'the application was not bothered').toBe(1)
+    expect(asked, 'canConnect was not called').toBe(1)
   })
 
   it.each(transports)('channelBytes: refuses longer names over %s', async (transport) => {
@@ -88,7 +88,7 @@ describe('limits', () => {
   it.each(transports)('channelsPerConnection: refuses one more over %s', async (transport) => {
     const server = tidy(await startServer({ limits: { channelsPerConnection: 2 } }))
     const alice = await signIn(server, { transport })
-    // All at once, so that none is counted too late.
+    // They are sent at once, to test that none is counted too late.
     const answers = await Promise.all([1, 2, 3, 4].map(() => alice.subscribe(channelName())))
     expect(answers.map(({ __type }) => __type).sort()).toEqual([
       'subscribeError',
@@ -101,7 +101,7 @@ describe('limits', () => {
     })
   })
 
-  it('connections: answers 503 while the node is full, and lets in again when there is room', async () => {
+  it('connections: answers 503 while the node is full, and accepts clients when there is room', async () => {
     const server = tidy(await startServer({ limits: { connections: 2 } }))
     const alice = await WebSocketPeer.connect(server)
     await alice.auth()
@@ -142,7 +142,7 @@ describe('limits', () => {
     expect(await alice.closed).toEqual({ code: 4408, reason: 'Auth timeout' })
   })
 
-  it('authTimeout: does not cut off who is in', async () => {
+  it('authTimeout: does not close an authenticated client', async () => {
     const server = tidy(await startServer({ limits: { authTimeout: 300 } }))
     const alice = await signIn(server, { transport: 'websocket' })
     const late = await WebSocketPeer.connect(server)
@@ -150,7 +150,7 @@ describe('limits', () => {
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('bufferedBytes: keeps no more than that for a client that stops reading', async () => {
+  it('bufferedBytes: bounds the buffer of a client that stops reading', async () => {
     const server = tidy(
       await startServer({ limits: { bufferedBytes: 200_000 }, recovery: { maxBytes: 300_000 } }),
     )
@@ -172,11 +172,11 @@ describe('limits', () => {
     alice.resume()
     let heard = 0
     while ((await alice.next()).__type === 'message') heard++
-    // 60 MB were published. What comes before the gap was kept: by the system, which takes up to 10 MB, and by us.
+    // 60 MB were published. The messages before the gap were buffered by the system (up to 10 MB) and by us.
     expect(heard).toBeLessThan(total / 3)
   })
 
-  it('W9: drops a connection from which nothing comes, and keeps one that answers pings', async () => {
+  it('W9: drops a silent connection, and keeps one that answers pings', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     try {
       const server = tidy(await startServer())
@@ -190,7 +190,7 @@ describe('limits', () => {
       void quiet.closed.then(() => (isDropped = true))
       await until('the quiet one to be dropped', async () => {
         vi.advanceTimersByTime(5000)
-        // A round trip, in which the living one's pong arrives.
+        // The pong of the living client arrives during this round trip.
         await living.unsubscribe('x')
         return isDropped
       })
@@ -202,7 +202,7 @@ describe('limits', () => {
     }
   })
 
-  it('hold for a poll that waits already', async () => {
+  it('apply to a poll that is already waiting', async () => {
     const server = tidy(await startServer({ limits: { channelsPerConnection: 1 } }))
     const [first, second] = [channelName(), channelName()]
     const alice = new LongPollPeer(server)

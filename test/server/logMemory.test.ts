@@ -8,7 +8,7 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
 const MiB = 1024 * 1024
-/** What else a run takes: inboxes, code, connections. */
+/** The memory of everything else in a run: inboxes, code, connections. */
 const NOISE = 6 * MiB
 
 const logBytes = async (server: TestServer) => (await server.broadcaster.stats()).node.logBytes
@@ -22,8 +22,8 @@ async function subscribed(server: TestServer, channels: readonly string[]): Prom
 }
 
 describe('a log that has expired', () => {
-  // Runs first: what an earlier test leaves behind would be collected meanwhile, and hide what is kept here.
-  it('nothing is left of messages that have expired: neither the last one of a channel nor the last answer', async () => {
+  // This runs first. The garbage of an earlier test would be collected meanwhile, and hide the memory that is measured here.
+  it('releases the messages that have expired, also the last one of a channel and the last answer', async () => {
     const server = tidy(await startServer({ redis: false, pollTime: 1, recovery: { window: 1 } }))
     const channels = channelNames(20)
     const before = await usedBytes()
@@ -40,7 +40,7 @@ describe('a log that has expired', () => {
 })
 
 describe('stats().node.logBytes is the memory that the logs take', async () => {
-  // One server for all, which drops nothing on its own: what is collected in between would falsify the figures.
+  // All cases share one server, which drops no messages, because freed memory would falsify the figures.
   const limits = { undeliveredBytes: 1 }
   const server = tidy(
     await startServer({ redis: false, timeout: 600_000, limits, recovery: { window: Infinity } }),

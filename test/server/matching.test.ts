@@ -20,8 +20,8 @@ const context = {
   team: { id: 5, lead: { name: 'carol', tags: [] } },
 }
 
-/** Whom `disconnect` and `unsubscribe` mean, which both read alike: the client is told, or hears what comes after it. */
-async function isMeant(server: TestServer, peer: Peer, match: object | 'everyone'): Promise<boolean> {
+/** Whether `disconnect` and `unsubscribe` match the client. Both read a match alike. */
+async function isMatched(server: TestServer, peer: Peer, match: object | 'everyone'): Promise<boolean> {
   const channel = channelName()
   await peer.subscribe(channel)
   await server.broadcaster.unsubscribe(match, channel)
@@ -32,44 +32,47 @@ async function isMeant(server: TestServer, peer: Peer, match: object | 'everyone
 }
 
 describe.each(transports)('a match, over %s', (transport) => {
-  it.each([false, true])('is compared with contexts as JSON, in depth; on Redis: %s', async (hasRedis) => {
-    const redis = hasRedis ? tidy(await startRedis()).url : false
-    const server = tidy(await startServer({ redis, canConnect: () => context }))
-    const alice = await signIn(server, { transport, auth: { __v: 1 } })
-    const cases: [match: object, isMatch: boolean][] = [
-      [{ user: 'alice' }, true],
-      [{ user: 'alice', age: 0 }, true],
-      [{ age: -0 }, true],
-      [{ nothing: null }, true],
-      [{ since: new Date(0) }, true],
-      [{ since: '1970-01-01T00:00:00.000Z' }, true],
-      [{ tags: ['a', { c: 2 }] }, true],
-      [{ team: { id: 5 } }, true],
-      [{ team: { lead: { tags: [] } } }, true],
-      [{ team: {} }, true],
-      [Object.assign(Object.create(null) as object, { user: 'alice' }), true],
-      [{ toJSON: () => ({ user: 'alice' }) }, true],
-      [{ user: 'bob' }, false],
-      [{ user: 'alice', age: 1 }, false],
-      [{ user: { length: 5 } }, false],
-      [{ missing: null }, false],
-      [{ since: new Date(1) }, false],
-      [{ tags: ['a'] }, false],
-      [{ tags: [{ b: 1, c: 2 }, 'a'] }, false],
-      [{ tags: { 0: 'a' } }, false],
-      [{ team: { id: '5' } }, false],
-      [{ team: [] }, false],
-      [{ team: { lead: { tags: {} } } }, false],
-      [{ nothing: {} }, false],
-      [{ toString: {} }, false],
-      [JSON.parse('{"__proto__":{}}') as object, false],
-    ]
-    for (const [match, isMatch] of cases) {
-      expect([match, await isMeant(server, alice, match)]).toEqual([match, isMatch])
-    }
-  })
+  it.each([false, true])(
+    'is compared with contexts as JSON, at all levels (on Redis: %s)',
+    async (hasRedis) => {
+      const redis = hasRedis ? tidy(await startRedis()).url : false
+      const server = tidy(await startServer({ redis, canConnect: () => context }))
+      const alice = await signIn(server, { transport, auth: { __v: 1 } })
+      const cases: [match: object, isMatch: boolean][] = [
+        [{ user: 'alice' }, true],
+        [{ user: 'alice', age: 0 }, true],
+        [{ age: -0 }, true],
+        [{ nothing: null }, true],
+        [{ since: new Date(0) }, true],
+        [{ since: '1970-01-01T00:00:00.000Z' }, true],
+        [{ tags: ['a', { c: 2 }] }, true],
+        [{ team: { id: 5 } }, true],
+        [{ team: { lead: { tags: [] } } }, true],
+        [{ team: {} }, true],
+        [Object.assign(Object.create(null) as object, { user: 'alice' }), true],
+        [{ toJSON: () => ({ user: 'alice' }) }, true],
+        [{ user: 'bob' }, false],
+        [{ user: 'alice', age: 1 }, false],
+        [{ user: { length: 5 } }, false],
+        [{ missing: null }, false],
+        [{ since: new Date(1) }, false],
+        [{ tags: ['a'] }, false],
+        [{ tags: [{ b: 1, c: 2 }, 'a'] }, false],
+        [{ tags: { 0: 'a' } }, false],
+        [{ team: { id: '5' } }, false],
+        [{ team: [] }, false],
+        [{ team: { lead: { tags: {} } } }, false],
+        [{ nothing: {} }, false],
+        [{ toString: {} }, false],
+        [JSON.parse('{"__proto__":{}}') as object, false],
+      ]
+      for (const [match, isMatch] of cases) {
+        expect([match, await isMatched(server, alice, match)]).toEqual([match, isMatch])
+      }
+    },
+  )
 
-  it("may be 'everyone', with a context or without", async () => {
+  it("can be 'everyone', and matches clients with and without a context", async () => {
     const redis = tidy(await startRedis())
     const canConnect = ({ user }: Record<string, unknown>) => (user === undefined ? true : { user })
     const cluster = tidy(await startNodes(2, { redis: redis.url, canConnect }))
@@ -82,10 +85,10 @@ describe.each(transports)('a match, over %s', (transport) => {
     for (const peer of all) expect(await isCutOff(peer)).toBe(true)
   })
 
-  it("may be 'everyone' for unsubscribe() too", async () => {
+  it("can be 'everyone' for unsubscribe()", async () => {
     const server = tidy(await startServer())
     const alice = await signIn(server, { transport, auth: { __v: 1 } })
-    expect(await isMeant(server, alice, 'everyone')).toBe(true)
+    expect(await isMatched(server, alice, 'everyone')).toBe(true)
   })
 })
 
@@ -113,10 +116,10 @@ const wrong: [what: string, match: unknown, problem: RegExp][] = [
   ['an empty object', {}, /empty.*everyone/],
   ['an undefined member', { user: undefined }, /user is undefined/],
   ['an undefined member in depth', { team: { id: undefined } }, /id is undefined/],
-  ['one beside others', { user: 'alice', role: undefined }, /role is undefined/],
+  ['an undefined member beside others', { user: 'alice', role: undefined }, /role is undefined/],
   ['an undefined item', { tags: [undefined] }, /0 is undefined/],
-  ['no number', { user: Number('x') }, /user is NaN/],
-  ['a number without end', { user: 1 / 0 }, /user is Infinity/],
+  ['NaN', { user: Number('x') }, /user is NaN/],
+  ['Infinity', { user: 1 / 0 }, /user is Infinity/],
   ['a big integer', { user: 1n }, /user is the big integer 1n/],
   ['a symbol', { user: Symbol('x') }, /user is Symbol/],
   ['a method', { user() {} }, /user is the function/],
@@ -127,7 +130,7 @@ const wrong: [what: string, match: unknown, problem: RegExp][] = [
   ['a promise that was not awaited', { user: Promise.resolve(5) }, /user is an object of class Promise/],
   ['an instance of a class', new User(), /class User/],
   ['a date', new Date(0), /got "1970/],
-  ['a date that is none', { since: new Date(Number.NaN), user: undefined }, /undefined/],
+  ['an invalid date', { since: new Date(Number.NaN), user: undefined }, /undefined/],
   ['a toJSON that gives nothing', { toJSON: () => undefined }, /undefined/],
   ['a toJSON that gives an empty object', { toJSON: () => ({}) }, /empty.*everyone/],
   ['a circle', circle, /circular/i],
@@ -143,7 +146,7 @@ const wrong: [what: string, match: unknown, problem: RegExp][] = [
 ]
 
 describe('a match that is', () => {
-  it.each(wrong)('%s is refused, and nobody is cut off', async (_, match, problem) => {
+  it.each(wrong)('%s is refused, and no client is disconnected', async (_, match, problem) => {
     const server = tidy(await startServer())
     const alice = await signIn(server, { transport: 'websocket' })
     const channel = channelName()
@@ -161,27 +164,24 @@ describe('a match that is', () => {
     expect(await alice.next()).toMatchObject({ body: 'still here' })
   })
 
-  it.each([undefined, null, 5, ['news'], {}])(
-    'right, with the channel %j, is refused too',
-    async (channel) => {
-      const { broadcaster } = tidy(await startServer())
-      await expect(
-        broadcaster.unsubscribe({ user: 'alice' }, channel as unknown as string),
-      ).rejects.toMatchObject({ code: 'invalidOption', message: expect.stringMatching(/channel/) })
-    },
-  )
+  it.each([undefined, null, 5, ['news'], {}])('correct is refused with the channel %j', async (channel) => {
+    const { broadcaster } = tidy(await startServer())
+    await expect(
+      broadcaster.unsubscribe({ user: 'alice' }, channel as unknown as string),
+    ).rejects.toMatchObject({ code: 'invalidOption', message: expect.stringMatching(/channel/) })
+  })
 })
 
-it('a match that is empty, from a node of a version that let it pass, is everyone', async () => {
+it('an empty match from a node with an older version, which permitted it, matches every client', async () => {
   const redis = tidy(await startRedis())
   const server = tidy(await startServer({ redis: redis.url, controlChannel: 'nodes' }))
-  // Such a node ends the long-poll sessions itself.
+  // The older node ends the long-poll sessions itself.
   const alice = await signIn(server, { transport: 'websocket' })
   await redis.cli('PUBLISH', 'nodes', '{"v":1,"type":"disconnect","match":{}}')
   expect(await isCutOff(alice)).toBe(true)
 })
 
-it('what is no control message does not end the process, whatever it calls itself', async () => {
+it('an invalid control message does not end the process, with any type', async () => {
   const redis = tidy(await startRedis())
   const node = tidy(await startNodeProcess({ redis: redis.url, controlChannel: 'nodes' }))
   const alice = await signIn(node, { transport: 'websocket' })

@@ -36,7 +36,7 @@ describe("the application's own middleware", () => {
           {
             before: (app) => {
               app.use(session({ secret: 'keyboard cat', resave: false, saveUninitialized: false }))
-              // A session store far away.
+              // A slow session store.
               app.use((_req, _res, next) => void sleep(200).then(() => next()))
               app.post('/login/:user', (req, res) => {
                 req.session.user = req.params.user
@@ -50,7 +50,7 @@ describe("the application's own middleware", () => {
       cookie = login.headers.get('set-cookie')!.split(';')[0]!
     })
 
-    it('has run before canConnect, which finds its user in the session', async () => {
+    it('runs before canConnect, which finds the user in the session', async () => {
       const alice = await connect(server, { transport, headers: { Cookie: cookie } })
       expect(await alice.auth()).toMatchObject({ __type: 'authOk' })
       const own = channelName('alice')
@@ -60,7 +60,7 @@ describe("the application's own middleware", () => {
       expect(await alice.next()).toMatchObject({ body: 'hello alice' })
     })
 
-    it('gives canConnect the request as Express knows it', async () => {
+    it('does not change the request of Express that canConnect gets', async () => {
       const alice = await connect(server, { transport, headers: { Cookie: cookie, 'X-Custom': 'yes' } })
       await alice.auth({ any: 'thing' })
       const [req] = seen
@@ -71,7 +71,7 @@ describe("the application's own middleware", () => {
       expect(req!.app).toBeTypeOf('function')
     })
 
-    it('lets canConnect refuse who has no session', async () => {
+    it('lets canConnect refuse a client without a session', async () => {
       const mallory = await connect(server, { transport })
       expect(await mallory.auth({ user: 'alice' })).toMatchObject({ __type: 'authError' })
     })
@@ -105,7 +105,7 @@ describe("the application's own middleware", () => {
     }
   })
 
-  it('loses nothing that a WebSocket client sends while it, or canConnect, thinks', async () => {
+  it('loses no frame that a WebSocket client sends while it or canConnect is running', async () => {
     const channel = channelName()
     const server = tidy(
       await startServer(
@@ -120,7 +120,7 @@ describe("the application's own middleware", () => {
     expect(await alice.next()).toEqual({ __type: 'subscribeOk', channel })
   })
 
-  it('lets one in whom it likes', async () => {
+  it('can accept some clients and refuse others', async () => {
     const server = tidy(
       await guarded((req, res, next) => {
         if (req.get('authorization') === 'Bearer good') next()
@@ -132,7 +132,7 @@ describe("the application's own middleware", () => {
     expect(await alice.auth()).toEqual({ __type: 'authOk' })
   })
 
-  it('may have parsed the body already', async () => {
+  it('can parse the body', async () => {
     const { json, text } = await import('express')
     for (const parser of [json(), text({ type: '*/*' })]) {
       const server = tidy(await startServer({}, { before: (app) => app.use(parser) }))

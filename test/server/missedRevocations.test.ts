@@ -11,7 +11,7 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import type { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-/** Two nodes; the second one has its subscriptions through a proxy. */
+/** Two nodes. The subscriptions of the second one go through a proxy. */
 async function setUp(options: BroadcasterOptions = {}) {
   const redis = tidy(await startRedis())
   const proxy = tidy(await tcpProxy(redis.port))
@@ -51,7 +51,7 @@ const faults: [what: string, begin: (proxy: TcpProxy) => void, end: (proxy: TcpP
 ]
 
 describe.each(faults)(
-  'a node whose subscriptions are %s while clients are cut off elsewhere',
+  'a node whose subscriptions are %s during a revocation on another node',
   (_, begin, end) => {
     it.each([
       ['without a secret', {}],
@@ -69,7 +69,7 @@ describe.each(faults)(
       expect(late.logs.loud('Revocations were applied late')).toHaveLength(1)
     })
 
-    it('takes a channel, and ends the polls that still have it', async () => {
+    it('takes the channel from its clients, and ends the polls that still have it', async () => {
       const { redis, proxy, prompt, late } = await setUp({ timeout: 60_000 })
       const channel = channelName()
       const alice = await come(late, 'alice')
@@ -94,8 +94,8 @@ describe.each(faults)(
   },
 )
 
-describe('a node that has heard a revocation', () => {
-  it('does not apply it again to who has come back since', async () => {
+describe('a node that has received a revocation', () => {
+  it('does not apply it again to a client that has come back since', async () => {
     const { proxy, prompt, late } = await setUp()
     const before = await come(late, 'alice')
     await prompt.broadcaster.disconnect({ user: 'alice' })
@@ -105,19 +105,19 @@ describe('a node that has heard a revocation', () => {
     proxy.refuse()
     proxy.cut()
     await isUnhealthy(late)
-    // One that is applied, so that there is something to wait for.
+    // The test waits until this second revocation is applied.
     await prompt.broadcaster.disconnect({ user: 'bob' })
     proxy.resume()
     expect((await bob.closed).code).toBe(4403)
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('keeps it for ten minutes in Redis, and none for ever', async () => {
+  it('keeps it in Redis for ten minutes, and keeps none for ever', async () => {
     const { redis, prompt } = await setUp()
     for (let i = 0; i < 3; i++) await prompt.broadcaster.disconnect({ user: i })
     expect(await redis.cli('ZCARD', 'bc:revocations')).toBe('3')
     expect(Number(await redis.cli('PTTL', 'bc:revocations'))).toBeGreaterThan(500_000)
-    // As if the others were of long ago.
+    // This makes the others old.
     for (const text of (await redis.cli('ZRANGE', 'bc:revocations', '0', '-1')).split('\n'))
       await redis.cli('ZADD', 'bc:revocations', '1', text)
     await prompt.broadcaster.disconnect({ user: 4 })

@@ -9,10 +9,10 @@ import { works } from '../support/works.ts'
 
 type Framework = typeof express
 
-/** Request targets, and whether they lead to the broadcaster. */
+/** For each request target, whether it reaches the broadcaster. */
 type Targets = Record<string, boolean>
 
-/** How it is mounted, and where it is to be found then. */
+/** Ways to mount a broadcaster, with the targets that reach it. */
 const mounts: [
   what: string,
   mount: (app: Express, live: Broadcaster, framework: Framework) => void,
@@ -115,7 +115,7 @@ const mounts: [
 
 const THEIRS = 418
 
-/** An application on a server, beside somebody else who answers every upgrade that he sees. */
+/** An application on a server. Unless `isAlone`, another listener answers every upgrade that it gets. */
 async function serve(
   mount: (app: Express, live: Broadcaster) => void,
   framework: Framework,
@@ -147,21 +147,24 @@ describe.each([
     ['alone', true],
     ['beside another WebSocket server', false],
   ])('%s', (_, isAlone) => {
-    it.each(mounts)('leads both transports to where it is mounted: %s', async (_, mount, targets) => {
-      const at = await serve((app, live) => void mount(app, live, framework), framework, isAlone)
-      const here = { websocket: 101, longpoll: 200 }
-      const elsewhere = { websocket: isAlone ? 404 : THEIRS, longpoll: 404 }
-      for (const [target, isHere] of Object.entries(targets)) {
-        expect(await statuses(at, target), target).toEqual(isHere ? here : elsewhere)
-        // As a request to a proxy has it.
-        const absolute = `http://localhost${target}`
-        expect(await statuses(at, absolute), absolute).toEqual(isHere ? here : elsewhere)
-        const { live, url } = at
-        if (isHere) await works({ url: url + target, publish: (...message) => live.publish(...message) })
-      }
-    })
+    it.each(mounts)(
+      'serves both transports at the paths where it is mounted: %s',
+      async (_, mount, targets) => {
+        const at = await serve((app, live) => void mount(app, live, framework), framework, isAlone)
+        const here = { websocket: 101, longpoll: 200 }
+        const elsewhere = { websocket: isAlone ? 404 : THEIRS, longpoll: 404 }
+        for (const [target, isHere] of Object.entries(targets)) {
+          expect(await statuses(at, target), target).toEqual(isHere ? here : elsewhere)
+          // The absolute form, as in a request to a proxy.
+          const absolute = `http://localhost${target}`
+          expect(await statuses(at, absolute), absolute).toEqual(isHere ? here : elsewhere)
+          const { live, url } = at
+          if (isHere) await works({ url: url + target, publish: (...message) => live.publish(...message) })
+        }
+      },
+    )
 
-    it('learns of a way that nobody has told of from the first request that comes by it', async () => {
+    it('learns an unknown mount path from the first request to it', async () => {
       const at = await serve(
         (app, live) => void app.use('/known', live).use(framework.Router().use('/unknown', live)),
         framework,
@@ -171,7 +174,7 @@ describe.each([
       const socket = await RawSocket.open(at)
       socket.write(handshake('/unknown'))
       expect(await socket.status()).toBe(isAlone ? 101 : THEIRS)
-      // The client goes on with long-poll, and comes back.
+      // As our client does, this continues with long-poll and tries a WebSocket again later.
       expect((await statuses(at, '/unknown')).longpoll).toBe(200)
       expect(await statuses(at, '/unknown')).toEqual({ websocket: 101, longpoll: 200 })
     })

@@ -13,7 +13,7 @@ import { transports, type Subject, type Transport } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
 import { refusedHandshake } from '../support/webSocketPeer.ts'
 
-/** A server that the test made itself. */
+/** Listens with a server that the test has created. */
 async function listen(server: http.Server, ...live: Broadcaster[]): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   tidy({
@@ -25,7 +25,7 @@ async function listen(server: http.Server, ...live: Broadcaster[]): Promise<stri
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** The same with `app.listen`, as most people do it. */
+/** Listens with `app.listen`, as most applications do. */
 async function listenApp(app: Express, ...live: Broadcaster[]): Promise<string> {
   const server = app.listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
@@ -74,7 +74,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
     await works(subject(live, `${await listenApp(app, live)}/`), transport)
   })
 
-  it('works deep in the path', async () => {
+  it('works at a path with several segments', async () => {
     const app = express()
     const live = create()
     app.use('/api/v1/live', live)
@@ -88,7 +88,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
     await works(subject(live, `${await listenApp(outer, live)}/inner/broadcast`), transport)
   })
 
-  it('works in an application that was mounted before', async () => {
+  it('works in an application that is already mounted', async () => {
     const [outer, inner, live] = [express(), express(), create()]
     outer.use('/inner', inner)
     inner.use('/broadcast', live)
@@ -113,7 +113,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
     await works(subject(live, `${await listen(server, live)}/api/live`), transport)
   })
 
-  it('does no harm to attach where it was not needed, or twice', async () => {
+  it('works if attach is called without need or twice', async () => {
     const app = express()
     const live = create()
     app.use('/broadcast', live)
@@ -126,7 +126,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
     await works(subject(live, `http://127.0.0.1:${port}/broadcast`), transport)
   })
 
-  it('keeps two broadcasters of one application apart', async () => {
+  it('separates two broadcasters of one application', async () => {
     const app = express()
     const news = broadcaster({ redis: false, pollTime: 20, canConnect: () => true })
     const chat = broadcaster({ redis: false, pollTime: 20, canConnect: (auth) => auth['member'] === true })
@@ -158,7 +158,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
 })
 
 describe('a server that was not attached', () => {
-  it('says so to who tries a WebSocket, logs it once, and serves long-poll meanwhile', async () => {
+  it('answers a WebSocket handshake with a hint, logs it once, and serves long-poll meanwhile', async () => {
     const { logger, loud } = collectLogs()
     const [app, router] = [express(), express.Router()]
     const live = broadcaster({ redis: false, pollTime: 20, logger })
@@ -178,7 +178,7 @@ describe('a server that was not attached', () => {
 })
 
 describe('other paths', () => {
-  it('are none of our business', async () => {
+  it('are left to the application', async () => {
     const app = express()
     const live = broadcaster({ redis: false })
     app.use('/broadcast', live)

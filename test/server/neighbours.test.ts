@@ -22,13 +22,13 @@ import { works } from '../support/works.ts'
 
 type Neighbour = (server: http.Server, app: Express) => Promise<void> | void
 
-/** A server with a broadcaster and somebody else, who came before or after it. */
+/** A server with a broadcaster and another listener, which is added before or after it. */
 async function serve(neighbour: Neighbour, { order = 'before', inRouter = false }: Arrangement = {}) {
   const app = express()
   const server = http.createServer(app)
   const live = broadcaster({ redis: false, pollTime: 20 })
   if (order === 'before') await neighbour(server, app)
-  // In a Router, nobody knows our path.
+  // In a Router, the broadcaster does not know its path.
   if (inRouter) app.use(express.Router().use('/broadcast', live))
   else app.use('/broadcast', live)
   live.attach(server)
@@ -51,7 +51,7 @@ const subject = (live: Broadcaster, url: string): Subject => ({
   publish: (channel, body) => live.publish(channel, body),
 })
 
-/** What is sent to a WebSocket server that answers with `theirs: ` and the same. */
+/** Sends a text to the other WebSocket server, which answers with `theirs: ` and the same text. */
 async function echo(origin: string, path = '/theirs'): Promise<string> {
   const socket = new WebSocket(origin.replace('http', 'ws') + path)
   try {
@@ -69,13 +69,13 @@ function answerEchoes(client: WebSocket): void {
   client.on('message', (data) => client.send(`theirs: ${String(data)}`))
 }
 
-/** Its types are those of another version of Express and of `ws`. */
+/** Uses express-ws, whose types are those of another version of Express and of `ws`. */
 function withExpressWs(app: Express, opened: (client: WebSocket) => void, server?: http.Server): void {
   const theirs = expressWs(app as unknown as expressWs.Application, server).app
   theirs.ws('/theirs', (ws) => opened(ws as unknown as WebSocket))
 }
 
-/** Other WebSocket servers, as their own documentation has them; each tells of every socket that it has opened. */
+/** Other WebSocket servers, as in their documentation. Each calls `opened` for every socket that it opens. */
 const webSocketServers: [string, (opened: (client: WebSocket) => void) => Neighbour][] = [
   [
     'ws with { server }',
@@ -100,7 +100,7 @@ const webSocketServers: [string, (opened: (client: WebSocket) => void) => Neighb
 
 describe('on the same HTTP server', () => {
   describe.each(webSocketServers)('%s', (_, neighbour) => {
-    it.each(arrangements)('%s, keeps what is its, and does not see what is ours', async (_, arrangement) => {
+    it.each(arrangements)('%s, gets its own upgrades and none of ours', async (_, arrangement) => {
       const uncaught = watchUncaught()
       let opened = 0
       const theirs = neighbour((client) => {
@@ -133,7 +133,7 @@ describe('on the same HTTP server', () => {
     await works(subject(live, `${origin}/broadcast`))
   })
 
-  it('several broadcasters and somebody else are told apart', async () => {
+  it('several broadcasters and another listener each get their own upgrades', async () => {
     const app = express()
     const server = http.createServer(app)
     const [news, chat, inRouter] = [1, 2, 3].map(() => broadcaster({ redis: false, pollTime: 20 }))
@@ -153,7 +153,7 @@ describe('on the same HTTP server', () => {
   })
 
   it.each(arrangements)(
-    'whoever listens %s sees each other upgrade once, as it came',
+    'a listener that is added %s gets each other upgrade once and unchanged',
     async (_, arrangement) => {
       const seen: string[] = []
       const { origin, works } = await serve((server) => {
@@ -185,24 +185,27 @@ describe('on the same HTTP server', () => {
     },
   )
 
-  it.each(arrangements)('a socket that somebody %s lets lie may be reset', async (_, arrangement) => {
-    const uncaught = watchUncaught()
-    const lying: Duplex[] = []
-    const { origin, works } = await serve((server) => {
-      server.on('upgrade', (_req, socket) => void lying.push(socket))
-    }, arrangement)
-    for (const text of [handshake('/nowhere'), request('GET /nowhere', h2c)]) {
-      const raw = await RawSocket.open({ url: origin })
-      raw.write(text)
-      const socket = await until('the socket', () => lying.pop())
-      raw.reset()
-      await until('it to be gone', () => socket!.destroyed)
-    }
-    expect(uncaught).toEqual([])
-    await works()
-  })
+  it.each(arrangements)(
+    'a socket that a listener added %s never handles can be reset',
+    async (_, arrangement) => {
+      const uncaught = watchUncaught()
+      const unhandled: Duplex[] = []
+      const { origin, works } = await serve((server) => {
+        server.on('upgrade', (_req, socket) => void unhandled.push(socket))
+      }, arrangement)
+      for (const text of [handshake('/nowhere'), request('GET /nowhere', h2c)]) {
+        const raw = await RawSocket.open({ url: origin })
+        raw.write(text)
+        const socket = await until('the socket', () => unhandled.pop())
+        raw.reset()
+        await until('it to be gone', () => socket!.destroyed)
+      }
+      expect(uncaught).toEqual([])
+      await works()
+    },
+  )
 
-  it('middleware is not heard where a path is unknown and somebody else takes the request', async () => {
+  it('the answer of middleware is dropped if the path is unknown and another listener takes the upgrade', async () => {
     const { origin } = await serve(
       (server, app) => {
         new WebSocketServer({ server, path: '/theirs' }).on('connection', answerEchoes)
@@ -213,12 +216,12 @@ describe('on the same HTTP server', () => {
     expect(await echo(origin)).toBe('theirs: hello')
   })
 
-  it('middleware that keeps silent where a path is unknown keeps nothing from somebody else', async () => {
+  it('middleware that does not answer an unknown path does not keep the upgrade from another listener', async () => {
     const uncaught = watchUncaught()
     const { origin, works } = await serve(
       (server, app) => {
         new WebSocketServer({ server, path: '/theirs' }).on('connection', answerEchoes)
-        // A proxy does that, whose target has upgraded.
+        // A proxy does this when its target has upgraded.
         app.use('/theirs', () => {})
       },
       { inRouter: true },
@@ -228,7 +231,7 @@ describe('on the same HTTP server', () => {
     expect(uncaught).toEqual([])
   })
 
-  it.each(arrangements)('Socket.IO %s ends no handshake of ours that takes long', async (_, arrangement) => {
+  it.each(arrangements)('Socket.IO %s does not end a slow handshake of ours', async (_, arrangement) => {
     const { works } = await serve((server, app) => {
       tidy(new SocketIoServer(server, { destroyUpgradeTimeout: 1 }))
       app.use('/broadcast', (_req, _res, next) => void setTimeout(next, 50))
@@ -237,7 +240,7 @@ describe('on the same HTTP server', () => {
   })
 
   describe.each(arrangements)('%s', (_, arrangement) => {
-    it.each(['websocket', 'polling'] as const)('Socket.IO keeps working over %s', async (transport) => {
+    it.each(['websocket', 'polling'] as const)('Socket.IO works over %s', async (transport) => {
       const { origin, works } = await serve((server) => {
         const theirs = tidy(new SocketIoServer(server))
         theirs.on('connection', (socket) => socket.on('echo', (text, reply) => reply(`theirs: ${text}`)))
@@ -251,7 +254,7 @@ describe('on the same HTTP server', () => {
     })
   })
 
-  it.each(arrangements)("Vite's hot module replacement keeps working %s", async (_, arrangement) => {
+  it.each(arrangements)('the hot module replacement of Vite works %s', async (_, arrangement) => {
     const root = await mkdtemp(join(tmpdir(), 'broadcaster-vite-'))
     tidy({ close: () => rm(root, { recursive: true, force: true }) })
     await writeFile(join(root, 'index.html'), '<script type="module" src="/main.js"></script>')
@@ -266,7 +269,7 @@ describe('on the same HTTP server', () => {
         appType: 'spa',
       })
       tidy(vite)
-      // Vite answers whatever comes to it, so it is to come last, as it is used.
+      // Vite answers every request, so it has to be the last middleware, as usual.
       server.on('listening', () => app.use(vite!.middlewares))
     }, arrangement)
     await works()

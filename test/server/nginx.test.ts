@@ -32,13 +32,13 @@ it.each(['websocket', 'longpoll'] as const)(
   },
 )
 
-/** nginx with what the README says, on ports of our own. */
+/** nginx with the configuration of the README, on free ports. */
 async function startNginx(
   nodes: readonly string[],
 ): Promise<{ url: string; wsUrl: string; close(): Promise<void> }> {
   const readme = await readFile(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
   const shown = /```nginx\n([\s\S]*?)```/.exec(readme)?.[1]
-  if (shown === undefined) throw new Error('The README shows no nginx configuration')
+  if (shown === undefined) throw new Error('The README contains no nginx configuration')
   const port = await freePort()
   const [first, second] = nodes
   const config = shown

@@ -8,7 +8,7 @@ import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
-/** A client of which a test writes every byte, its handshake done. It answers nothing by itself. */
+/** A raw WebSocket client after its handshake. It sends only the bytes that the test writes. */
 async function openRaw(server: TestServer): Promise<RawSocket> {
   const raw = await RawSocket.open(server)
   raw.write(handshake('/broadcast'))
@@ -19,11 +19,11 @@ async function openRaw(server: TestServer): Promise<RawSocket> {
 function frame(text: string): Buffer {
   const payload = Buffer.from(text)
   expect(payload.length).toBeLessThan(126)
-  // With a mask of zeros, which changes nothing.
+  // A mask of zeros does not change the payload.
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
 
-/** Lets the server's intervals pass, with a round trip after each, until what is waited for has come. */
+/** Advances the server's intervals, with a round trip after each one, until the condition is true. */
 async function pass(server: TestServer, what: string, ask: () => boolean, meanwhile = () => {}) {
   const living = await WebSocketPeer.connect(server)
   await living.auth()
@@ -36,7 +36,7 @@ async function pass(server: TestServer, what: string, ask: () => boolean, meanwh
   expect(await living.subscribe(channelName()), 'who answers stays').toMatchObject({ __type: 'subscribeOk' })
 }
 
-/** What is measured in intervals passes when a test says so; everything else takes its time. */
+/** Replaces intervals by fake ones, which the test advances. Everything else is real. */
 async function withIntervals(test: () => Promise<void>): Promise<void> {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   try {
@@ -46,8 +46,8 @@ async function withIntervals(test: () => Promise<void>): Promise<void> {
   }
 }
 
-describe('sockets that are taken', () => {
-  it('count for limits.connections until they are gone: closed by us, and not by the client', async () => {
+describe('sockets of clients', () => {
+  it('count for limits.connections until they are gone, when we have closed them and the client has not', async () => {
     const server = tidy(await startServer({ limits: { connections: 2 } }))
     const raw = await openRaw(server)
     raw.write(frame('{"__type":"subscribe"}'))
@@ -63,7 +63,7 @@ describe('sockets that are taken', () => {
     await until('room', () => WebSocketPeer.connect(server).catch(() => undefined))
   })
 
-  it('count while the application thinks of their origin, and for no longer than a handshake may take', async () => {
+  it('count while checkOrigin decides, and at most until the timeout of the handshake', async () => {
     const answers: (() => void)[] = []
     let thinks = true
     const checkOrigin = () => !thinks || new Promise<boolean>((resolve) => answers.push(() => resolve(true)))
@@ -101,13 +101,13 @@ describe('sockets that are taken', () => {
       const { bytesRead } = raw.socket
       close(raw)
       await until('a close frame', () => raw.socket.bytesRead > bytesRead)
-      // Less than it takes until anybody is dropped who says nothing.
+      // This is shorter than the time after which a silent client is dropped.
       for (let i = 0; i < 3; i++) vi.advanceTimersByTime(2500)
       expect(sockets[0]!.destroyed).toBe(true)
     })
   })
 
-  it('W9: end when only parts of a frame come, byte by byte', async () => {
+  it('W9: end when only parts of a frame arrive, byte by byte', async () => {
     await withIntervals(async () => {
       const server = tidy(await startServer())
       const raw = await openRaw(server)
@@ -125,7 +125,7 @@ describe('sockets that are taken', () => {
     })
   })
 
-  it('W9, W11: do not end while they are not read from and take what they are sent', async () => {
+  it('W9, W11: do not end while the server does not read from them and their clients read', async () => {
     await withIntervals(async () => {
       const sockets: Socket[] = []
       const server = tidy(await startServer({ limits: { bufferedBytes: 100_000, messageBytes: 300_000 } }))
@@ -160,7 +160,7 @@ describe('sockets that are taken', () => {
 })
 
 describe('upgrade requests and bodies', () => {
-  it('end within seconds where nobody answers, the answer is not read, or the rest does not come', async () => {
+  it('end within seconds when there is no answer, the answer is not read, or the rest does not arrive', async () => {
     const large = 'x'.repeat(50_000_000)
     const server = tidy(
       await startServer(

@@ -16,7 +16,7 @@ function refusalOf(options: unknown): unknown {
 
 type Case = [problem: string, options: unknown, message: RegExp]
 
-/** What a client of node-redis, or of another library, looks like from outside. */
+/** An object like a client of node-redis or of another library. */
 class RedisClient extends EventEmitter {
   isOpen = false
   async connect() {}
@@ -190,7 +190,7 @@ describe('options', () => {
     expect(refusal).toMatchObject({ code: 'invalidOption', message: expect.stringMatching(message) })
   })
 
-  it('never put a password into a message', () => {
+  it('never appear with their password in an error message', () => {
     for (const redis of [
       'redis://me:hush#@localhost',
       'http://me:hush@localhost',
@@ -202,11 +202,11 @@ describe('options', () => {
     }
   })
 
-  it('never put a secret into a message', () => {
+  it('never appear with their secret in an error message', () => {
     expect(String(refusalOf({ secret: 'hush' }))).not.toMatch(/hush/)
   })
 
-  it('may all be left out, or undefined', async () => {
+  it('can all be left out or undefined', async () => {
     const none: Record<keyof BroadcasterOptions, undefined> = {
       canConnect: undefined,
       canSubscribe: undefined,
@@ -270,7 +270,7 @@ describe('options', () => {
       const live = broadcaster({ ...options, redis: false })
       await live.ready()
       await live.close()
-      // Node tells of a timer that overflows after a turn of its loop.
+      // Node warns of a timer that overflows in the next turn of its event loop.
       await new Promise((resolve) => setImmediate(resolve))
       expect(warnings).toEqual([])
     } finally {

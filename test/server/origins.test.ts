@@ -14,8 +14,8 @@ import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 const app = 'https://app.example'
 const elsewhere = 'https://elsewhere.example'
 
-/** Whether both transports, and the preflight of the one, say the same. */
-async function isLetIn(
+/** Whether the origin is accepted. Checks that both transports and the preflight give the same answer. */
+async function isAccepted(
   server: TestServer,
   origin: string,
   others: Record<string, string> = {},
@@ -38,23 +38,24 @@ const start = async (checkOrigin?: BroadcasterOptions['checkOrigin'], setup?: Se
   tidy(await startServer(checkOrigin === undefined ? {} : { checkOrigin }, setup))
 
 describe('origins', () => {
-  it('are the own one only, unless told otherwise', async () => {
+  it('are only the own one by default', async () => {
     const server = await start()
-    expect(await isLetIn(server, server.origin)).toBe(true)
-    expect(await isLetIn(server, app)).toBe(false)
-    expect(await isLetIn(server, 'null')).toBe(false)
-    expect(await isLetIn(server, server.origin.replace(/\d+$/, '1')), 'another port is another origin').toBe(
-      false,
-    )
+    expect(await isAccepted(server, server.origin)).toBe(true)
+    expect(await isAccepted(server, app)).toBe(false)
+    expect(await isAccepted(server, 'null')).toBe(false)
+    expect(
+      await isAccepted(server, server.origin.replace(/\d+$/, '1')),
+      'another port is another origin',
+    ).toBe(false)
   })
 
-  it('may be a list', async () => {
+  it('can be a list', async () => {
     const server = await start([app, 'http://localhost:3000'])
-    expect(await isLetIn(server, app)).toBe(true)
-    expect(await isLetIn(server, 'http://localhost:3000')).toBe(true)
-    expect(await isLetIn(server, elsewhere)).toBe(false)
-    expect(await isLetIn(server, `${app}.elsewhere.example`)).toBe(false)
-    expect(await isLetIn(server, app.replace('https', 'http'))).toBe(false)
+    expect(await isAccepted(server, app)).toBe(true)
+    expect(await isAccepted(server, 'http://localhost:3000')).toBe(true)
+    expect(await isAccepted(server, elsewhere)).toBe(false)
+    expect(await isAccepted(server, `${app}.elsewhere.example`)).toBe(false)
+    expect(await isAccepted(server, app.replace('https', 'http'))).toBe(false)
   })
 
   it.each([
@@ -71,33 +72,33 @@ describe('origins', () => {
     ['file://', 'file://'],
   ])('in a list may be written as %s: browsers send %s', async (entry, origin) => {
     const server = await start([entry])
-    expect(await isLetIn(server, origin)).toBe(true)
-    expect(await isLetIn(server, `${origin}.elsewhere.example`)).toBe(false)
+    expect(await isAccepted(server, origin)).toBe(true)
+    expect(await isAccepted(server, `${origin}.elsewhere.example`)).toBe(false)
   })
 
-  it('may be patterns, which remember nothing', async () => {
+  it('can be patterns, and the state of a global pattern does not matter', async () => {
     const server = await start([/^https:\/\/[\w-]+\.app\.example$/gy, app])
-    for (let i = 0; i < 3; i++) expect(await isLetIn(server, 'https://preview-5.app.example')).toBe(true)
-    expect(await isLetIn(server, app)).toBe(true)
-    expect(await isLetIn(server, 'https://a.b.app.example')).toBe(false)
-    expect(await isLetIn(server, 'https://x.app.example.elsewhere.example')).toBe(false)
+    for (let i = 0; i < 3; i++) expect(await isAccepted(server, 'https://preview-5.app.example')).toBe(true)
+    expect(await isAccepted(server, app)).toBe(true)
+    expect(await isAccepted(server, 'https://a.b.app.example')).toBe(false)
+    expect(await isAccepted(server, 'https://x.app.example.elsewhere.example')).toBe(false)
   })
 
-  it('may be decided by a function', async () => {
+  it('can be checked by a function', async () => {
     const server = await start((req) => req.get('origin')?.endsWith('.example') === true)
-    expect(await isLetIn(server, app)).toBe(true)
-    expect(await isLetIn(server, 'https://app.test')).toBe(false)
+    expect(await isAccepted(server, app)).toBe(true)
+    expect(await isAccepted(server, 'https://app.test')).toBe(false)
   })
 
-  it('may be decided by a function that has to ask somebody, once a request', async () => {
+  it('can be checked by an asynchronous function, which is called once for each request', async () => {
     let asked = 0
     const server = await start(async (req) => {
       asked += 1
       await sleep(20)
       return req.get('origin') === app
     })
-    expect(await isLetIn(server, app)).toBe(true)
-    expect(await isLetIn(server, elsewhere)).toBe(false)
+    expect(await isAccepted(server, app)).toBe(true)
+    expect(await isAccepted(server, elsewhere)).toBe(false)
     expect(asked).toBe(6)
     const alice = new LongPollPeer(server, { Origin: app })
     const channel = channelName()
@@ -117,17 +118,17 @@ describe('origins', () => {
     ['rejects', () => Promise.reject(new Error('no idea'))],
   ])('are refused when the function %s', async (_, checkOrigin) => {
     const server = await start(checkOrigin)
-    expect(await isLetIn(server, app)).toBe(false)
+    expect(await isAccepted(server, app)).toBe(false)
     expect(server.logs.loud('no idea')).not.toEqual([])
   })
 
-  it.each([undefined, 1, 'yes', {}])('are refused when the function answers %j', async (answer) => {
+  it.each([undefined, 1, 'yes', {}])('are refused when the function returns %j', async (answer) => {
     const server = await start((() => answer) as unknown as () => boolean)
-    expect(await isLetIn(server, app)).toBe(false)
+    expect(await isAccepted(server, app)).toBe(false)
     expect(server.logs.loud(/only true/)).toHaveLength(1)
   })
 
-  it('who goes away while the function thinks does no harm', async () => {
+  it('a client can disconnect while the function decides, and the server continues to work', async () => {
     let open = () => {}
     const thinking = new Promise<boolean>((resolve) => (open = () => resolve(true)))
     let asked = 0
@@ -145,7 +146,7 @@ describe('origins', () => {
     expect((await server.broadcaster.stats()).connections).toBe(0)
   })
 
-  it('a poll whose client goes away while the function thinks waits for nobody', async () => {
+  it('a poll whose client disconnects while the function decides does not wait on the server', async () => {
     let gate: Promise<void> | null = null
     let open = () => {}
     let asked = 0
@@ -171,13 +172,13 @@ describe('origins', () => {
     expect((await server.broadcaster.stats()).node.waitingPolls).toBe(0)
   })
 
-  it('do not matter to who sends none: that is no browser', async () => {
+  it('are not checked for a client that sends none, because it is no browser', async () => {
     const server = await start([app])
     expect((await post(server.url, { __type: 'auth' })).status).toBe(200)
     await WebSocketPeer.connect(server)
   })
 
-  it('L10: get nothing done with a POST, on a living session either', async () => {
+  it('L10: that are refused can not POST anything, also not to an existing session', async () => {
     const server = await start([app])
     const channel = channelName()
     const alice = new LongPollPeer(server)
@@ -190,7 +191,7 @@ describe('origins', () => {
     expect(await alice.next()).toMatchObject({ body: 'still subscribed' })
   })
 
-  it('L11: are told so that caches keep them apart', async () => {
+  it('L11: are in Vary, so that caches keep the answers apart', async () => {
     const server = await start([app, 'https://other.example'])
     for (const origin of [app, 'https://other.example']) {
       const { headers } = await post(server.url, { __type: 'auth' }, { headers: { Origin: origin } })
@@ -199,7 +200,7 @@ describe('origins', () => {
     }
   })
 
-  it('L11: may send cookies with what they ask', async () => {
+  it('L11: can send cookies with their requests', async () => {
     const server = await start([app])
     const { headers } = await post(server.url, { __type: 'auth' }, { headers: { Origin: app } })
     expect(headers.get('access-control-allow-credentials')).toBe('true')
@@ -225,7 +226,7 @@ describe('the own origin', () => {
     ['ws://example.com:3000', 'example.com:3000'],
     ['https://xn--mnchen-3ya.example', 'xn--mnchen-3ya.example'],
   ])('is %s where the server was asked for as %s', async (origin, host) => {
-    expect(await isLetIn(await start(), origin, { Host: host })).toBe(true)
+    expect(await isAccepted(await start(), origin, { Host: host })).toBe(true)
   })
 
   it.each([
@@ -247,10 +248,10 @@ describe('the own origin', () => {
     ['null', 'null'],
     ['nonsense', 'nonsense'],
   ])('is not %s where the server was asked for as %s', async (origin, host) => {
-    expect(await isLetIn(await start(), origin, { Host: host })).toBe(false)
+    expect(await isAccepted(await start(), origin, { Host: host })).toBe(false)
   })
 
-  it('is nothing where the request does not say for what server it is', async () => {
+  it('is unknown if the request has no host', async () => {
     const server = await start()
     const socket = net.connect(Number(new URL(server.url).port), '127.0.0.1')
     tidy({ close: () => socket.destroy() })
@@ -272,12 +273,12 @@ describe('the own origin', () => {
       before: (express) => setting !== undefined && express.set('trust proxy', setting),
     })
     const forwarded = (host: string) => ({ Host: 'internal:3000', 'X-Forwarded-Host': host })
-    expect(await isLetIn(server, app, forwarded('APP.example:443'))).toBe(isTrusted)
-    expect(await isLetIn(server, 'https://app.example:8443', forwarded('app.example:8443, inner'))).toBe(
+    expect(await isAccepted(server, app, forwarded('APP.example:443'))).toBe(isTrusted)
+    expect(await isAccepted(server, 'https://app.example:8443', forwarded('app.example:8443, inner'))).toBe(
       isTrusted,
     )
-    expect(await isLetIn(server, app, forwarded('app.example:8443'))).toBe(false)
-    expect(await isLetIn(server, 'http://internal:3000', forwarded(''))).toBe(true)
+    expect(await isAccepted(server, app, forwarded('app.example:8443'))).toBe(false)
+    expect(await isAccepted(server, 'http://internal:3000', forwarded(''))).toBe(true)
   })
 })
 
@@ -307,20 +308,20 @@ describe('an origin that is refused', () => {
     ['to the function', () => false, app, {}, /checkOrigin returned false/],
   ])('is logged once, with what would let it in: %s', async (_, checkOrigin, origin, headers, hint) => {
     const server = await start(checkOrigin)
-    for (let i = 0; i < 3; i++) expect(await isLetIn(server, origin, { ...headers })).toBe(false)
+    for (let i = 0; i < 3; i++) expect(await isAccepted(server, origin, { ...headers })).toBe(false)
     expect(server.logs.loud()).toEqual([expect.stringMatching(hint)])
     expect(server.logs.loud(origin)).toHaveLength(1)
   })
 
-  it('is let in by what the log says', async () => {
+  it('is accepted with the option that the log proposes', async () => {
     const refusing = await start()
-    await isLetIn(refusing, 'https://app.example:8443')
+    await isAccepted(refusing, 'https://app.example:8443')
     const [, list] = /checkOrigin: (\[[^\\]*?\])/.exec(refusing.logs.loud()[0]!)!
     const server = await start(JSON.parse(list!) as string[])
-    expect(await isLetIn(server, 'https://app.example:8443')).toBe(true)
+    expect(await isAccepted(server, 'https://app.example:8443')).toBe(true)
   })
 
-  it('does not get to fill the log', async () => {
+  it('can not fill the log', async () => {
     const server = await start()
     for (let i = 0; i < 150; i++) {
       const headers = { Origin: `https://${i}.${'x'.repeat(1000)}.example` }

@@ -57,14 +57,14 @@ describe.each([
     expect(await alice.next()).toMatchObject({ body: 'hello' })
   })
 
-  it.each([401, 429])('may refuse with %i, before the handshake', async (status) => {
+  it.each([401, 429])('can refuse with %i, before the handshake', async (status) => {
     const { live, subject } = await start({}, framework)
     live.use((_req, res) => void res.sendStatus(status))
     expect((await refusedHandshake(subject)).status).toBe(status)
     expect((await post(subject.url, { __type: 'auth' })).status).toBe(status)
   })
 
-  it('may be routes of every kind', async () => {
+  it('can be routes of every kind', async () => {
     const { live, origin, subject } = await start({}, framework)
     live.param('id', (req, _res, next, id: string) => {
       Object.assign(req, { id: `<${id}>` })
@@ -91,13 +91,13 @@ describe.each([
     for (const transport of transports) await signIn(subject, { transport })
   })
 
-  it('may read the body', async () => {
+  it('can read the body', async () => {
     const { live, subject } = await start({}, framework)
     live.use(express.json({ type: () => true }))
     for (const transport of transports) await signIn(subject, { transport })
   })
 
-  it('may handle errors, those of what comes before them too', async () => {
+  it('can handle errors, also those of earlier middleware', async () => {
     const { live, subject } = await start({}, framework)
     const handle: ErrorRequestHandler = (error: Error, _req, res, _next) =>
       void res.status(418).send(error.message)
@@ -112,7 +112,7 @@ describe.each([
     for (const transport of transports) await signIn(subject, { transport })
   })
 
-  it("may be its own 'trust proxy'", async () => {
+  it("can have its own 'trust proxy' setting", async () => {
     const { live, subject } = await start({ limits: { connectionsPerAddress: 1 } }, framework)
     live.set('trust proxy', true)
     for (const address of ['192.0.2.1', '192.0.2.2']) {
@@ -122,7 +122,7 @@ describe.each([
     }
   })
 
-  it('runs where nothing is around the broadcaster', async () => {
+  it('runs if the broadcaster is not mounted in another application', async () => {
     const live = tidy(broadcaster({ redis: false, canConnect: (_auth, req) => 'user' in req }))
     live.use((req, _res, next) => {
       Object.assign(req, { user: 'alice' })

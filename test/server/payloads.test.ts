@@ -33,28 +33,31 @@ const bodies: [what: string, body: unknown, hex: string, text: string][] = [
 ]
 
 describe('publish() of', () => {
-  it.each(bodies)('%s is heard the same in process and on Redis', async (_, body, hex, text) => {
-    const redis = tidy(await startRedis())
-    const onRedis = tidy(await startServer({ redis: redis.url }))
-    const channel = channelName()
-    const stranger = new Redis(redis.url)
-    tidy({ close: () => stranger.disconnect() })
-    const raw: string[] = []
-    stranger.on('messageBuffer', (_, message: Buffer) => raw.push(message.toString('hex')))
-    await stranger.subscribe(channel)
-    for (const server of [onRedis, tidy(await startServer())]) {
-      for (const transport of transports) {
-        const alice = await signIn(server, { transport })
-        await alice.subscribe(channel)
-        await server.broadcaster.publish(channel, body)
-        expect(await alice.next()).toEqual({ __type: 'message', channel, body: text })
+  it.each(bodies)(
+    '%s delivers the same text with the memory backend and with Redis',
+    async (_, body, hex, text) => {
+      const redis = tidy(await startRedis())
+      const onRedis = tidy(await startServer({ redis: redis.url }))
+      const channel = channelName()
+      const stranger = new Redis(redis.url)
+      tidy({ close: () => stranger.disconnect() })
+      const raw: string[] = []
+      stranger.on('messageBuffer', (_, message: Buffer) => raw.push(message.toString('hex')))
+      await stranger.subscribe(channel)
+      for (const server of [onRedis, tidy(await startServer())]) {
+        for (const transport of transports) {
+          const alice = await signIn(server, { transport })
+          await alice.subscribe(channel)
+          await server.broadcaster.publish(channel, body)
+          expect(await alice.next()).toEqual({ __type: 'message', channel, body: text })
+        }
       }
-    }
-    await until('what others on Redis hear', () => raw.length === transports.length)
-    expect(raw[0]).toBe(hex === '' ? Buffer.from(text).toString('hex') : hex)
-  })
+      await until('what others on Redis hear', () => raw.length === transports.length)
+      expect(raw[0]).toBe(hex === '' ? Buffer.from(text).toString('hex') : hex)
+    },
+  )
 
-  it('bytes is of those that were there when it was called', async () => {
+  it('bytes sends the bytes at the time of the call', async () => {
     const server = tidy(await startServer({ redis: tidy(await startRedis()).url }))
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket' })

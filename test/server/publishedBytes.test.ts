@@ -13,7 +13,7 @@ const MiB = 1024 * 1024
 const tooLarge = '\0'.repeat(2 * MiB)
 
 describe('limits.publishedBytes: a body that is too large', () => {
-  it.each(transports)('R5: is a gap over %s, between what came before and after it', async (transport) => {
+  it.each(transports)('R5: is a gap over %s, between the messages before and after it', async (transport) => {
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const alice = await signIn(server, { transport, auth: { __v: 1 } })
@@ -25,13 +25,13 @@ describe('limits.publishedBytes: a body that is too large', () => {
     expect(gap).toEqual({ __type: 'gap', channel, position: expect.any(String), reason: 'overflow' })
     await server.publish(channel, 'after')
     expect(await alice.next()).toMatchObject({ __type: 'message', body: 'after' })
-    // It has a number like any other message: the position behind it is good, and the one before it is not.
+    // It is numbered like any other message. So recovery works from a position after it, and not from one before it.
     const bob = await signIn(server, { transport, auth: { __v: 1 } })
     const resumed = await bob.subscribe(channel, { position: gap['position'] })
     expect(resumed).toMatchObject({ recovered: true, messages: [['after', expect.any(String)]] })
   })
 
-  it('R6: ends the WebSocket of a client of the base; its long-poll goes on, as with every overflow', async () => {
+  it('R6: closes the WebSocket of a client of the base, and its long-poll continues, as after any overflow', async () => {
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     const channel = channelName()
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
@@ -43,7 +43,7 @@ describe('limits.publishedBytes: a body that is too large', () => {
     expect(await bob.next()).toMatchObject({ body: 'after' })
   })
 
-  it('is warned of once, and counted in bytes of UTF-8', async () => {
+  it('is logged once, and is measured in bytes of UTF-8', async () => {
     const server = tidy(await startServer({ redis: redis.url, limits: { publishedBytes: 3000 } }))
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })

@@ -9,7 +9,7 @@ import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 
 describe('publish()', () => {
-  it('is exactly a PUBLISH, which anybody on Redis hears', async () => {
+  it('is exactly a PUBLISH, which any subscriber of Redis receives', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -75,7 +75,7 @@ describe('publish()', () => {
   })
 
   it.each(transports)(
-    'keeps the order of one turn over the channels of a client, over %s',
+    'keeps the order of messages on several channels that are published in one turn, over %s',
     async (transport) => {
       const server = tidy(await startServer())
       const [first, second] = [channelName(), channelName()]
@@ -90,7 +90,7 @@ describe('publish()', () => {
     },
   )
 
-  it('rejects in bounded time while Redis is away', async () => {
+  it('rejects in bounded time while Redis is unavailable', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     await redis.stop()
@@ -99,7 +99,7 @@ describe('publish()', () => {
     ).rejects.toMatchObject({ name: 'BroadcasterError', code: 'brokerUnavailable' })
   })
 
-  it('rejects once it is closed', async () => {
+  it('rejects after close()', async () => {
     const server = await startServer()
     await server.close()
     await expect((async () => server.broadcaster.publish('news', 'late'))()).rejects.toMatchObject({

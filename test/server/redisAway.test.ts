@@ -15,7 +15,7 @@ const health = async (server: TestServer) => (await fetch(`${server.url}/health`
 const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
 const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
 
-/** Every kind of request is answered in bounded time, by saying that it did not work. */
+/** Checks that every kind of request is answered with an error in bounded time. */
 async function expectServerErrors(
   server: TestServer,
   alice: WebSocketPeer,
@@ -41,8 +41,8 @@ async function expectServerErrors(
   }
 }
 
-describe('Redis away at the start', () => {
-  it('is waited for: 503 and serverError meanwhile, and then all is well', async () => {
+describe('a Redis that is unavailable at the start', () => {
+  it('causes 503 and serverError, and everything works when it is available', async () => {
     const port = await freePort()
     const server = tidy(await startServer({ redis: `redis://127.0.0.1:${port}` }, { ready: false }))
     let isReady = false
@@ -67,7 +67,7 @@ describe('Redis away at the start', () => {
     expect(await bob.next()).toMatchObject({ body: 'hello bob' })
   })
 
-  it('does not keep the broadcaster from being closed', async () => {
+  it('does not prevent close()', async () => {
     const port = await freePort()
     const server = await startServer({ redis: `redis://127.0.0.1:${port}` }, { ready: false })
     const ready = server.broadcaster.ready()
@@ -77,8 +77,8 @@ describe('Redis away at the start', () => {
   })
 })
 
-describe('Redis stopped and started again', () => {
-  it('S1: keeps the clients, who get serverError meanwhile and their channels back by themselves', async () => {
+describe('a Redis that stops and starts again', () => {
+  it('S1: does not disconnect clients, which get serverError meanwhile and then messages again', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -90,7 +90,7 @@ describe('Redis stopped and started again', () => {
     await redis.stop()
     await isUnhealthy(server)
     await expectServerErrors(server, alice, session)
-    // Long enough for many attempts.
+    // This is long enough for many attempts.
     await sleep(3000)
     expect(server.logs.loud(), 'one clear line, not one per attempt').toEqual([
       expect.stringContaining('Redis'),
@@ -115,7 +115,7 @@ describe('Redis stopped and started again', () => {
     for (const peer of [alice, bob]) expect(await peer.next()).toMatchObject({ body: 'hello' })
   })
 
-  it('tells of every time that it is away, once, and that it is back', async () => {
+  it('is logged once each time that it stops, and when it is back', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     for (let times = 1; times <= 2; times++) {
@@ -130,7 +130,7 @@ describe('Redis stopped and started again', () => {
     }
   })
 
-  it('R6: closes a client of the base, which could not be told that it may have missed something', async () => {
+  it('R6: closes a client of the base, because the client can not be told of a gap', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
@@ -145,7 +145,7 @@ describe('Redis stopped and started again', () => {
     })
   })
 
-  it("keeps every client where recovery is off, as the original's server did", async () => {
+  it('does not disconnect any client if recovery is off, like the original server', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     const channel = channelName()
@@ -159,7 +159,7 @@ describe('Redis stopped and started again', () => {
     expect(await alice.next()).toEqual({ __type: 'message', channel, body: 'back' })
   })
 
-  it('answers a poll that was waiting, and the client signs in again', async () => {
+  it('makes a waiting poll end, and the client authenticates again', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url, timeout: 60_000 }))
     const channel = channelName()
@@ -172,7 +172,7 @@ describe('Redis stopped and started again', () => {
     await redis.start()
     await isHealthy(server)
     expect((await poll.answer).status).toBe(503)
-    // Redis came back empty: the session is gone. That is no refusal, so it is told like missed messages, once.
+    // Redis is empty, so the session is gone. This is not a refusal, so the client is told of missed messages, once.
     const told = [await alice.poll(), await alice.poll()]
     expect(told.map(({ status }) => status)).toEqual([503, 401])
     expect(told.map(({ messages }) => messages)).toEqual([
@@ -183,7 +183,7 @@ describe('Redis stopped and started again', () => {
 })
 
 describe('a Redis that does not answer', () => {
-  it('is noticed while it stands still, and requests are answered in bounded time', async () => {
+  it('is noticed while it is paused, and requests are answered in bounded time', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
@@ -222,13 +222,13 @@ describe('a Redis that does not answer', () => {
   )
 
   it.each(transports)(
-    'S2: is not acknowledged for what it has not confirmed yet, over %s',
+    'S2: does not cause a subscribeOk before it has confirmed the subscription, over %s',
     async (transport) => {
       const redis = tidy(await startRedis())
       const proxy = tidy(await tcpProxy(redis.port))
       const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${proxy.address}` }))
       const alice = await signIn(server, { transport })
-      // SUBSCRIBE is long on its way; whatever else might tell that Redis is there comes at once.
+      // Only SUBSCRIBE is delayed. Every other sign that Redis works arrives at once.
       proxy.delay(300, 'up')
       for (let i = 0; i < 3; i++) {
         const channel = channelName()
@@ -239,7 +239,7 @@ describe('a Redis that does not answer', () => {
     },
   )
 
-  it('R3: recovers from another node what was missed meanwhile', async () => {
+  it('R3: makes the node recover the missed messages from another node', async () => {
     const redis = tidy(await startRedis())
     const proxy = tidy(await tcpProxy(redis.port))
     const healthy = tidy(await startServer({ redis: redis.url }))
@@ -264,7 +264,7 @@ describe('a Redis that does not answer', () => {
 })
 
 describe('many channels', () => {
-  it('come back, every one of them, before health says so', async () => {
+  it('are all subscribed again before health is 200', async () => {
     const redis = tidy(await startRedis())
     const limits = { channelsPerConnection: 5000, channelNamesBytes: Infinity }
     const server = tidy(await startServer({ redis: redis.url, limits }))

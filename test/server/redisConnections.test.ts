@@ -29,16 +29,16 @@ async function works(server: TestServer, publish: (channel: string, body: string
   await server.broadcaster.stats()
 }
 
-/** A Redis behind a proxy, and its address there. */
+/** A Redis behind a proxy, with the address of the proxy. */
 async function proxied() {
   const redis = tidy(await startRedis())
   const proxy = tidy(await tcpProxy(redis.port))
   return { redis, proxy, url: `redis://${proxy.address}` }
 }
 
-/** Connections that are swallowed: no FIN, no RST, nothing comes any more, and new ones are fine. */
-describe('connections that are swallowed', () => {
-  it('all of them: each is noticed and made anew', async () => {
+/** Connections that become half-open: without FIN or RST, nothing arrives any more. New connections work. */
+describe('half-open connections', () => {
+  it('are all noticed and replaced', async () => {
     const { redis, proxy, url } = await proxied()
     const server = tidy(await startServer({ redis: url }))
     const channel = channelName()
@@ -55,7 +55,7 @@ describe('connections that are swallowed', () => {
     }
   })
 
-  it('of two servers: those to both', async () => {
+  it('are noticed on both servers if there are two', async () => {
     const [data, pubSub] = [await proxied(), await proxied()]
     const server = tidy(await startServer({ redis: data.url, pubSub: pubSub.url }))
     for (const proxy of [data.proxy, pubSub.proxy, data.proxy]) {
@@ -66,7 +66,7 @@ describe('connections that are swallowed', () => {
     }
   })
 
-  it('only the one for commands: health says so while it is dead, and no client has a gap', async () => {
+  it('make health 503 if only that for commands is dead, and no client has a gap', async () => {
     const { redis, proxy, url } = await proxied()
     const server = tidy(await startServer({ redis: url, pubSub: redis.url, timeout: 3000 }))
     const channel = channelName()
@@ -75,7 +75,7 @@ describe('connections that are swallowed', () => {
     const bob = new LongPollPeer(server)
     await bob.auth()
     proxy.swallow()
-    // Sent into the void, and repeated on the next connection.
+    // Its commands are lost, and are repeated on the next connection.
     const poll = bob.poll()
     await isUnhealthy(server)
     await redis.cli('PUBLISH', channel, 'meanwhile')
@@ -86,12 +86,12 @@ describe('connections that are swallowed', () => {
     expect(server.logs.loud()).toEqual([])
   })
 
-  it('and new ones that are accepted and never answered are given up as well', async () => {
+  it('are given up also when new connections are accepted but never answered', async () => {
     const { redis, proxy, url } = await proxied()
     const server = tidy(await startServer({ redis: url }))
     proxy.stall()
     await isUnhealthy(server)
-    // Attempts that hang in their handshake, each of which has to end by itself.
+    // Connection attempts that hang in their handshake. Each has to time out.
     const connections = proxy.connections
     await until('several attempts', () => proxy.connections >= connections + 4)
     const before = proxy.connections
@@ -112,7 +112,7 @@ describe('connections that are swallowed', () => {
     await works(server, (name, body) => redis.cli('PUBLISH', name, body))
   })
 
-  it('are noticed on a stream that counts no bytes, such as a tunnel: publish() works again', async () => {
+  it('are noticed on a stream without a byte counter, such as a tunnel, and publish() works again', async () => {
     const { redis, proxy } = await proxied()
     class Tunnel {
       #socket: net.Socket | undefined
@@ -136,7 +136,7 @@ describe('connections that are swallowed', () => {
     }
   })
 
-  it('of a Cluster: those to each of its nodes, and that of the subscriptions', async () => {
+  it('are noticed on each node of a Cluster, also that of the subscriptions', async () => {
     const { first, second, server } = await startOnCluster()
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
@@ -153,8 +153,8 @@ describe('connections that are swallowed', () => {
   }, 60_000)
 })
 
-describe('the connection of a Cluster on which its subscriptions are', () => {
-  it('R5: is not made anew in silence: clients are told of the gap', async () => {
+describe('the connection of a Cluster for its subscriptions', () => {
+  it('R5: is not replaced silently: clients are told of the gap', async () => {
     const { first, second, server } = await startOnCluster()
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
@@ -167,7 +167,7 @@ describe('the connection of a Cluster on which its subscriptions are', () => {
   })
 })
 
-/** On two masters that share the slots, each behind a proxy. */
+/** Starts a server on a Cluster of two masters, each behind a proxy. */
 async function startOnCluster() {
   const nodes = await Promise.all(
     [0, 1].map(async () => {
@@ -210,7 +210,7 @@ describe('a Redis that closes idle clients', () => {
     }
     const before = await ids()
     expect(before).toHaveLength(3)
-    // Others are closed meanwhile, one after the other.
+    // Meanwhile, Redis closes other idle clients, one after the other.
     for (let i = 0; i < 2; i++) {
       await Promise.all(
         [data!, pubSub!].map(({ port }) => once(net.connect(port, '127.0.0.1').resume(), 'close')),
@@ -222,9 +222,9 @@ describe('a Redis that closes idle clients', () => {
 })
 
 describe('a connection for commands that was just lost', () => {
-  it('is waited for: no request, no message and no channel fails', async () => {
+  it('makes commands wait for the next one, so no request, message or channel fails', async () => {
     const { redis, proxy, url } = await proxied()
-    // The subscriptions stay.
+    // The subscriptions are on another connection, which is not lost.
     const server = tidy(await startServer({ redis: url, pubSub: redis.url }))
     const alice = new LongPollPeer(server)
     await alice.auth()
@@ -245,7 +245,7 @@ describe('a connection for commands that was just lost', () => {
     expect(server.logs.loud()).toEqual([])
   })
 
-  it('is waited for by publish(), which says nothing twice and loses nothing', async () => {
+  it('makes publish() wait for the next one, which duplicates and loses no message', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -261,7 +261,7 @@ describe('a connection for commands that was just lost', () => {
     }
   })
 
-  it('is not waited for without end: a second, and then requests are told at once', async () => {
+  it('makes commands wait for at most a second, and then requests fail at once', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     await redis.stop()
@@ -274,7 +274,7 @@ describe('a connection for commands that was just lost', () => {
 })
 
 describe('publish() whose connection breaks before the answer', () => {
-  it('rejects, says that it is unknown, and does not publish again', async () => {
+  it('rejects, says that the result is unknown, and does not publish again', async () => {
     const { redis, proxy, url } = await proxied()
     const server = tidy(await startServer({ redis: url }))
     const witness = tidy(await startServer({ redis: redis.url }))
@@ -285,7 +285,7 @@ describe('publish() whose connection breaks before the answer', () => {
     const published = server.broadcaster.publish(channel, 'once')
     published.catch(() => {})
     expect(await alice.next()).toMatchObject({ body: 'once' })
-    // The answer is lost, and the next connection is there in a moment.
+    // The answer is lost, and the next connection works.
     proxy.swallow()
     proxy.resume()
     proxy.cut()

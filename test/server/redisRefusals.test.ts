@@ -15,11 +15,11 @@ const killAll = async (redis: TestRedis, ...password: string[]) => {
   for (const type of ['normal', 'pubsub']) await redis.cli(...password, 'CLIENT', 'KILL', 'TYPE', type)
 }
 
-/** While it runs: what Redis says is in the log, once, and it is back when Redis takes us again. */
+/** Checks that the error of Redis is logged once, and that the server works again after `mend`. */
 async function expectToldOnce(server: TestServer, what: RegExp, mend: () => Promise<unknown>): Promise<void> {
   await server.logs.waitFor(what)
   await isUnhealthy(server)
-  // Long enough for many attempts.
+  // This is long enough for many attempts.
   await sleep(1500)
   const told = server.logs.loud(what)
   expect(told, 'once, and not at every attempt of every connection').toHaveLength(1)
@@ -33,8 +33,8 @@ async function expectToldOnce(server: TestServer, what: RegExp, mend: () => Prom
   })
 }
 
-describe('a Redis that refuses us while we run', () => {
-  it('since the password is another one: the log says so', async () => {
+describe('a Redis that starts to refuse a running node', () => {
+  it('because the password was changed is logged with this reason', async () => {
     const redis = tidy(await startRedis({ args: ['--requirepass', 'old'] }))
     const server = tidy(await startServer({ redis: `redis://:old@127.0.0.1:${redis.port}` }))
     await redis.cli('-a', 'old', 'CONFIG', 'SET', 'requirepass', 'new')
@@ -44,7 +44,7 @@ describe('a Redis that refuses us while we run', () => {
     )
   })
 
-  it('since the user is gone: the log says so', async () => {
+  it('because the user was deleted is logged with this reason', async () => {
     const redis = tidy(await startRedis())
     const grant = () => redis.cli('ACL', 'SETUSER', 'live', 'on', '>hush', '+@all', '~*', '&*')
     await grant()
@@ -53,7 +53,7 @@ describe('a Redis that refuses us while we run', () => {
     await expectToldOnce(server, /WRONGPASS/, grant)
   })
 
-  it('since there are too many clients: the log says so', async () => {
+  it('because it has too many clients is logged with this reason', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const admin = new Redis(redis.port)
@@ -63,7 +63,7 @@ describe('a Redis that refuses us while we run', () => {
     await expectToldOnce(server, /max number of clients/, () => admin.config('SET', 'maxclients', '100'))
   })
 
-  it('since the database is gone: the log says so, and nothing is written to another one', async () => {
+  it('because the database does not exist any more is logged, and nothing is written to another database', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: `${redis.url}/9` }))
     await redis.stop()

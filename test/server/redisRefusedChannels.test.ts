@@ -10,7 +10,7 @@ import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 import type { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-/** A Redis user who may do everything, on channels that begin with `open` and on the nodes' own. */
+/** Starts a server whose Redis user has only the channels that begin with `open` and those of the nodes. */
 async function start(options = {}) {
   const redis = tidy(await startRedis())
   const rule = ['on', '>hush', '+@all', '~*', 'resetchannels', '&broadcaster', '&bc:*', '&open*']
@@ -26,7 +26,7 @@ const open = () => channelName('open')
 const closed = () => channelName('closed')
 const allow = (redis: TestRedis, ...channels: string[]) =>
   redis.cli('ACL', 'SETUSER', 'live', ...channels.map((channel) => `&${channel}`))
-/** Redis closes the connections that listen to what their user may not have any more. */
+/** Takes channels from the user. Redis closes the connections that are subscribed to them. */
 const forbid = (redis: TestRedis) =>
   redis.cli('ACL', 'SETUSER', 'live', 'resetchannels', '&broadcaster', '&bc:*', '&open*')
 const refusal = (channel: string) => ({ __type: 'subscribeError', channel, reason: 'Channel refused' })
@@ -34,7 +34,7 @@ const isHealthy = (server: TestServer) =>
   until('health 200', async () => (await fetch(`${server.url}/health`)).status === 200)
 
 describe.each(transports)('a channel that Redis refuses, over %s', (transport) => {
-  it('S5: is refused to its client, and all that were asked for with it are live', async () => {
+  it('S5: is refused to its client, and all channels that were requested with it are live', async () => {
     const { redis, server } = await start()
     const alice = await signIn(server, { transport, auth: { __v: 1 } })
     const [one, two, refused] = [open(), open(), closed()]
@@ -51,7 +51,7 @@ describe.each(transports)('a channel that Redis refuses, over %s', (transport) =
     expect((await fetch(`${server.url}/health`)).status).toBe(200)
   })
 
-  it('is logged once, with the line that would grant it, and may be asked for again later', async () => {
+  it('is logged once, with the ACL rule that grants it, and can be requested again later', async () => {
     const { redis, server } = await start()
     const alice = await signIn(server, { transport })
     const channel = closed()
@@ -63,7 +63,7 @@ describe.each(transports)('a channel that Redis refuses, over %s', (transport) =
     expect(await alice.next()).toMatchObject({ body: 'hello' })
   })
 
-  it('R5: while one keeps asking for it, the others are back after every break, and nothing is lost in silence', async () => {
+  it('R5: does not keep other channels from recovering after a reconnect while a client requests it again and again', async () => {
     const { redis, server } = await start()
     const channels = Array.from({ length: 20 }, open)
     const alice = await signIn(server, { transport, auth: { __v: 1 } })
@@ -90,7 +90,7 @@ describe.each(transports)('a channel that Redis refuses, over %s', (transport) =
     await asking
   })
 
-  it('is taken from a client that had it, who is told; the others keep theirs', async () => {
+  it('is taken from a client that had it, and the client is told, and other clients keep their channels', async () => {
     const { redis, server } = await start()
     const [kept, lost] = [open(), closed()]
     await allow(redis, lost)
@@ -114,9 +114,9 @@ describe.each(transports)('a channel that Redis refuses, over %s', (transport) =
   })
 })
 
-describe('a client of the base that had a channel which Redis now refuses', () => {
+describe('a client of the base whose channel Redis refuses from now on', () => {
   it.each([true, false])(
-    'R6: is closed over websocket, and told when it asks again (recovery: %s)',
+    'R6: is closed over websocket, and is refused when it subscribes again (recovery: %s)',
     async (recovery) => {
       const { redis, server } = await start(recovery ? {} : { recovery: false })
       const channel = closed()
@@ -130,7 +130,7 @@ describe('a client of the base that had a channel which Redis now refuses', () =
     },
   )
 
-  it('begins anew over longpoll, from a poll that was waiting, and is told when it asks again', async () => {
+  it('loses its session over longpoll when its poll waits, and is refused when it subscribes again', async () => {
     const { redis, server } = await start()
     const channel = closed()
     await allow(redis, channel)
@@ -148,7 +148,7 @@ describe('a client of the base that had a channel which Redis now refuses', () =
 })
 
 describe('very many channels that Redis refuses', () => {
-  it('are not all logged, and the allowed ones among them live', async () => {
+  it('are not all logged, and the permitted channels among them are live', async () => {
     const { redis, server } = await start({ limits: { channelsPerConnection: 5000 } })
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
     const channels = Array.from({ length: 1500 }, (_, i) => (i % 3 === 0 ? open() : closed()))

@@ -3,11 +3,11 @@ import { isDenied, troubleOf } from '../../server/src/backends/redisReplies.ts'
 
 const reply = (text: string) => Object.assign(new Error(text), { name: 'ReplyError' })
 
-/** What servers other than the one that the tests start say, word for word. */
-describe('what Redis says', () => {
+/** Error replies of other versions of Redis than the one of the tests, unchanged. */
+describe('an error reply of Redis', () => {
   it.each([
     ["OOM command not allowed when used memory > 'maxmemory'.", 'OOM'],
-    // Redis 6, within a script.
+    // Redis 6, in a script.
     [
       "ERR Error running script (call to f_3aac): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
       'READONLY',
@@ -23,12 +23,12 @@ describe('what Redis says', () => {
     ["NOPERM this user has no permissions to run the 'eval' command", 'NOPERM'],
     ["NOPERM User live has no permissions to run the 'eval' command", 'NOPERM'],
     ['NOPERM No permissions to access a channel', 'NOPERM'],
-    // Redis 7.2, within a script.
+    // Redis 7.2, in a script.
     [
       "NOPERM ACL failure in script: User live has no permissions to run the 'set' command script: db8d, on @user_script:1.",
       'NOPERM',
     ],
-    // Redis 6 and 7.0, within a script.
+    // Redis 6 and 7.0, in a script.
     [
       "ERR The user executing the script can't run this command or subcommand script: db8d, on @user_script:1.",
       'NOPERM',
@@ -41,7 +41,7 @@ describe('what Redis says', () => {
     expect(isDenied(reply(text))).toBe(code === 'NOPERM')
   })
 
-  it('is not what ioredis says of a connection', () => {
+  it('is not an error of ioredis about a connection', () => {
     for (const text of ['Connection is closed.', 'Command timed out', 'connect ECONNREFUSED READONLY']) {
       expect(troubleOf(new Error(text))).toBeNull()
     }

@@ -15,10 +15,10 @@ import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-// ioredis says on the console that it may not ask for INFO.
+// ioredis warns on the console that it has no right to INFO.
 vi.spyOn(console, 'warn').mockImplementation(() => {})
 
-/** The command of the README, word for word, run against this Redis. */
+/** Runs the ACL command of the README, unchanged, on this Redis. */
 async function grantLeast(redis: TestRedis): Promise<string> {
   const command = await leastRule()
   const { stdout } = await promisify(execFile)('sh', [
@@ -44,9 +44,9 @@ const refusedStart = async (options: BroadcasterOptions) => {
   return { server, error }
 }
 
-describe('the least rule of the README', () => {
+describe('the minimal ACL rule of the README', () => {
   it.each([{}, { recovery: false as const }])(
-    'is enough for everything: two nodes, both transports, recovery, stats, disconnecting (%o)',
+    'permits everything: two nodes, both transports, recovery, stats, disconnecting (%o)',
     async (options) => {
       const redis = tidy(await startRedis())
       const url = await grantLeast(redis)
@@ -61,7 +61,7 @@ describe('the least rule of the README', () => {
         const { position } = await peer.subscribe(channel)
         await two!.broadcaster.publish(channel, 'hello')
         expect(await peer.next()).toMatchObject({ channel, body: 'hello' })
-        // On the other node, where nobody has had the channel yet: from this one's log.
+        // The other node has not had the channel yet, so it recovers from the log of this node.
         const again = await signIn(two!, { transport, auth: { ...auth, __generation: 2 } })
         expect(await again.subscribe(channel, position === undefined ? {} : { position })).toMatchObject(
           position === undefined
@@ -72,7 +72,7 @@ describe('the least rule of the README', () => {
         await again.subscribe(other)
         await again.send({ __type: 'unsubscribe', channel: other })
       }
-      // Those of the other node are known once it has reported them.
+      // The connections of the other node are counted when it has reported them.
       await until(
         'the connections of both nodes',
         async () => (await one!.broadcaster.stats()).connections >= 2,
@@ -92,7 +92,7 @@ describe('the least rule of the README', () => {
     },
   )
 
-  it('leaves out PING: that it is refused is a sign of life too', async () => {
+  it('does not contain PING, because a refused PING is also a sign of life', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: await grantLeast(redis) }))
     const subscriber = async () => /id=\d+/.exec(await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub'))![0]
@@ -106,7 +106,7 @@ describe('the least rule of the README', () => {
     expect(server.logs.loud()).toEqual([])
   })
 
-  it('holds nothing that is not needed: without any of it the start fails, and the log says what to grant', async () => {
+  it('contains only what is needed: without any part of it, the start fails and the log says what to grant', async () => {
     const redis = tidy(await startRedis())
     const url = await grantLeast(redis)
     const rights = (await leastRule()).match(/\+\w+|(?<=')[&~][^']+/g)!
@@ -134,8 +134,8 @@ describe('the least rule of the README', () => {
   }, 60_000)
 })
 
-describe('a right that is missing', () => {
-  it('is missed no more as soon as it is granted', async () => {
+describe('a missing right', () => {
+  it('can be granted later, and then the node works', async () => {
     const redis = tidy(await startRedis())
     const url = await grantLeast(redis)
     await redis.cli(
@@ -163,7 +163,7 @@ describe('a right that is missing', () => {
     }
   })
 
-  it('is told of when it is taken away in mid-life, and when it is back', async () => {
+  it('is logged when it is taken away from a running node, and when it is granted again', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: await grantLeast(redis) }))
     const channel = channelName('news')
@@ -184,13 +184,13 @@ describe('a right that is missing', () => {
     expect(server.logs.loud('can do everything again')).toHaveLength(1)
   })
 
-  it('to the channels of the nodes is told of in the same way', async () => {
+  it('to the channels of the nodes is logged in the same way', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: await grantLeast(redis), controlChannel: 'broadcaster' }))
     const channel = channelName('news')
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     await alice.subscribe(channel)
-    // Redis closes our connection, since it listens to what it may not.
+    // Redis closes our connection, because it is subscribed to channels without a right.
     await redis.cli('ACL', 'SETUSER', 'broadcaster', 'resetchannels', '&news*')
     await server.logs.waitFor('ACL SETUSER broadcaster &bc:* &broadcaster (')
     expect(await health(server.url)).toMatchObject({ status: 503, body: { reason: 'Redis says NOPERM' } })
@@ -201,7 +201,7 @@ describe('a right that is missing', () => {
     expect(await alice.next()).toMatchObject({ body: 'back' })
   })
 
-  it('to a channel that the application publishes to is told to who publishes, and is no trouble', async () => {
+  it('to a channel of publish() rejects the call, and health stays 200', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: await grantLeast(redis) }))
     await expect(server.broadcaster.publish('private', 'x')).rejects.toMatchObject({
@@ -223,7 +223,7 @@ describe('a Redis without some command', () => {
     expect(await alice.next()).toMatchObject({ body: 'hello' })
   })
 
-  it('EVAL does not start, and says so', async () => {
+  it('EVAL makes the start fail with an error that names it', async () => {
     const redis = tidy(await startRedis({ args: ['--rename-command', 'EVAL', ''] }))
     const { server, error } = await refusedStart({ redis: redis.url })
     expect(error).toMatchObject({

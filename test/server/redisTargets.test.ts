@@ -22,7 +22,7 @@ async function works(subject: Subject, publish: (channel: string, body: string) 
   }
 }
 
-describe('redis may be', () => {
+describe('the option redis accepts', () => {
   it('a URL', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
@@ -71,7 +71,7 @@ describe('redis may be', () => {
 })
 
 describe('pubSub', () => {
-  it('may be another Redis: messages there, sessions here', async () => {
+  it('can be another Redis, which gets the messages but not the sessions', async () => {
     const [here, there] = [tidy(await startRedis()), tidy(await startRedis())]
     const server = tidy(await startServer({ redis: here.url, pubSub: there.url }))
     await works(server, (channel, body) => there.cli('PUBLISH', channel, body))
@@ -111,7 +111,7 @@ describe('controlNamespace and controlChannel', () => {
     }
   }
 
-  it('hold everything that is ours', async () => {
+  it('contain all our keys and channels', async () => {
     const { keys, channels } = await busy({ controlNamespace: 'shop:live:', controlChannel: 'shop nodes' })
     expect(keys.filter((key) => !key.startsWith('shop:live:'))).toEqual([])
     expect(channels).toContain('shop nodes')
@@ -126,7 +126,7 @@ describe('controlNamespace and controlChannel', () => {
     expect(channels.filter((name) => name !== 'broadcaster' && !name.startsWith('bc:'))).toEqual([])
   })
 
-  it('S5: are closed to clients, whatever they are called', async () => {
+  it('S5: are refused to clients, also with other names than the defaults', async () => {
     const { channels, server } = await busy({ controlNamespace: 'shop:', controlChannel: 'shop nodes' })
     for (const transport of transports) {
       const mallory = await connect(server, { transport })
@@ -174,7 +174,7 @@ describe('ready()', () => {
     expect((await fetch(`${server.url}/health`)).status).toBe(503)
   })
 
-  it('may be asked as often as one likes', async () => {
+  it('can be called repeatedly', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     await Promise.all([server.broadcaster.ready(), server.broadcaster.ready()])

@@ -15,7 +15,7 @@ type Trouble = {
   readonly code: string
   readonly begin: (redis: TestRedis) => Promise<unknown>
   readonly end: (redis: TestRedis) => Promise<unknown>
-  /** Whether Redis still publishes. */
+  /** Whether Redis still accepts PUBLISH. */
   readonly publishes: boolean
   /** Whether Redis refuses reads too, not only writes. */
   readonly refusesReads?: boolean
@@ -43,7 +43,7 @@ const troubles: Trouble[] = [
     publishes: true,
     begin: async (redis) => {
       await redis.cli('CONFIG', 'SET', 'save', '3600 1')
-      // A directory in the place of the file that is to be saved.
+      // A directory with the name of the dump file makes saving fail.
       await mkdir(await dumpOf(redis))
       await redis.cli('BGSAVE')
       await saved(redis, 'err')
@@ -96,86 +96,95 @@ const isHealthy = (server: TestServer) =>
 const isUnhealthy = (server: TestServer) =>
   until('health 503', async () => (await health(server)).status === 503)
 
-describe.each(troubles)('a Redis that says $code', ({ code, args, begin, end, publishes, refusesReads }) => {
-  it('stats() counts if Redis refuses only writes, and rejects with our own error otherwise', async () => {
-    const redis = tidy(await startRedis(args === undefined ? {} : { args }))
-    const server = tidy(await startServer({ redis: redis.url }))
-    await signIn(server, { transport: 'websocket' })
-    await signIn(server, { transport: 'longpoll' })
-    // A node whose report has not expired, and one that is gone.
-    await redis.cli('SADD', 'bc:nodes', 'other', 'gone')
-    await redis.cli('SET', 'bc:connections:other', '5')
-    await begin(redis)
-    await isUnhealthy(server)
-    const stats = server.broadcaster.stats()
-    if (refusesReads) {
-      await expect(stats).rejects.toMatchObject({ name: 'BroadcasterError', code: 'brokerRefused' })
-    } else {
-      expect((await stats).connections).toBe(7)
-    }
-    await end(redis)
-    await isHealthy(server)
-    expect((await server.broadcaster.stats()).connections).toBe(7)
-  })
-
-  it('S1: shows in health, is logged once, and live channels go on; when it is over, all is well', async () => {
-    const redis = tidy(await startRedis(args === undefined ? {} : { args }))
-    const cluster = tidy(await startNodes(2, { redis: redis.url }))
-    const [server, other] = cluster.nodes as [TestServer, TestServer]
-    const channel = channelName()
-    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
-    await alice.subscribe(channel)
-    const session = new LongPollPeer(server)
-    await session.auth()
-    await session.subscribe(channel)
-
-    await begin(redis)
-    for (const node of cluster.nodes) await isUnhealthy(node)
-    // A replica without its master refuses some commands with MASTERDOWN and others with READONLY.
-    const reasons = code === 'MASTERDOWN' ? [code, 'READONLY'] : [code]
-    expect(await health(server)).toEqual({
-      status: 503,
-      body: { status: 'unavailable', reason: expect.toBeOneOf(reasons.map((each) => `Redis says ${each}`)) },
+describe.each(troubles)(
+  'a Redis that answers $code',
+  ({ code, args, begin, end, publishes, refusesReads }) => {
+    it('stats() counts if Redis refuses only writes, and rejects with our own error otherwise', async () => {
+      const redis = tidy(await startRedis(args === undefined ? {} : { args }))
+      const server = tidy(await startServer({ redis: redis.url }))
+      await signIn(server, { transport: 'websocket' })
+      await signIn(server, { transport: 'longpoll' })
+      // A node whose report has not expired, and one that is gone.
+      await redis.cli('SADD', 'bc:nodes', 'other', 'gone')
+      await redis.cli('SET', 'bc:connections:other', '5')
+      await begin(redis)
+      await isUnhealthy(server)
+      const stats = server.broadcaster.stats()
+      if (refusesReads) {
+        await expect(stats).rejects.toMatchObject({ name: 'BroadcasterError', code: 'brokerRefused' })
+      } else {
+        expect((await stats).connections).toBe(7)
+      }
+      await end(redis)
+      await isHealthy(server)
+      expect((await server.broadcaster.stats()).connections).toBe(7)
     })
-    for (let i = 0; i < 3; i++) {
-      const wanted = channelName()
-      expect(await alice.subscribe(wanted)).toMatchObject({ __type: 'serverError', channel: wanted })
-    }
-    const bob = await connect(other, { transport: 'websocket' })
-    expect(await bob.auth(), 'a WebSocket needs no session').toMatchObject({ __type: 'authOk' })
-    const answers = await Promise.all([post(server.url, { __type: 'auth' }), session.poll()])
-    for (const { status, messages } of answers) {
-      expect(status).toBe(503)
-      expect(messages).toMatchObject([{ __type: 'serverError' }])
-    }
-    if (publishes) {
-      for (const body of ['1', '2']) await redis.cli('PUBLISH', channel, body)
-      expect(await alice.bodies(channel, 2), 'live channels go on').toEqual(['1', '2'])
-    }
 
-    await end(redis)
-    for (const node of cluster.nodes) await isHealthy(node)
-    expect(await health(server)).toEqual({ status: 200, body: { status: 'ok' } })
-    await redis.cli('PUBLISH', channel, '3')
-    expect(await alice.next(), 'nothing was missed, and nobody says so').toMatchObject({ channel, body: '3' })
-    for (const transport of transports) {
-      const carol = await signIn(other, { transport })
-      const fresh = channelName()
-      await carol.subscribe(fresh)
-      await redis.cli('PUBLISH', fresh, 'hello')
-      expect(await carol.next()).toMatchObject({ channel: fresh, body: 'hello' })
-    }
-    for (const { logs } of cluster.nodes) {
-      const [first, ...rest] = logs.loud()
-      expect(first).toMatch(new RegExp(reasons.join('|')))
-      expect(rest.filter((line) => line.includes('Redis can do everything again'))).toHaveLength(1)
-      expect(rest.length).toBeLessThanOrEqual(code === 'MASTERDOWN' ? 2 : 1)
-    }
-  })
-})
+    it('S1: makes health fail and is logged once, live channels continue, and everything works when it is over', async () => {
+      const redis = tidy(await startRedis(args === undefined ? {} : { args }))
+      const cluster = tidy(await startNodes(2, { redis: redis.url }))
+      const [server, other] = cluster.nodes as [TestServer, TestServer]
+      const channel = channelName()
+      const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+      await alice.subscribe(channel)
+      const session = new LongPollPeer(server)
+      await session.auth()
+      await session.subscribe(channel)
 
-describe('a Redis that can not be written to', () => {
-  it('at the start: ready() waits, and all is well when it is over', async () => {
+      await begin(redis)
+      for (const node of cluster.nodes) await isUnhealthy(node)
+      // A replica without its master refuses some commands with MASTERDOWN and others with READONLY.
+      const reasons = code === 'MASTERDOWN' ? [code, 'READONLY'] : [code]
+      expect(await health(server)).toEqual({
+        status: 503,
+        body: {
+          status: 'unavailable',
+          reason: expect.toBeOneOf(reasons.map((each) => `Redis says ${each}`)),
+        },
+      })
+      for (let i = 0; i < 3; i++) {
+        const wanted = channelName()
+        expect(await alice.subscribe(wanted)).toMatchObject({ __type: 'serverError', channel: wanted })
+      }
+      const bob = await connect(other, { transport: 'websocket' })
+      expect(await bob.auth(), 'a WebSocket needs no session').toMatchObject({ __type: 'authOk' })
+      const answers = await Promise.all([post(server.url, { __type: 'auth' }), session.poll()])
+      for (const { status, messages } of answers) {
+        expect(status).toBe(503)
+        expect(messages).toMatchObject([{ __type: 'serverError' }])
+      }
+      if (publishes) {
+        for (const body of ['1', '2']) await redis.cli('PUBLISH', channel, body)
+        expect(await alice.bodies(channel, 2), 'live channels go on').toEqual(['1', '2'])
+      }
+
+      await end(redis)
+      for (const node of cluster.nodes) await isHealthy(node)
+      expect(await health(server)).toEqual({ status: 200, body: { status: 'ok' } })
+      await redis.cli('PUBLISH', channel, '3')
+      expect(await alice.next(), 'nothing was missed, and nobody says so').toMatchObject({
+        channel,
+        body: '3',
+      })
+      for (const transport of transports) {
+        const carol = await signIn(other, { transport })
+        const fresh = channelName()
+        await carol.subscribe(fresh)
+        await redis.cli('PUBLISH', fresh, 'hello')
+        expect(await carol.next()).toMatchObject({ channel: fresh, body: 'hello' })
+      }
+      for (const { logs } of cluster.nodes) {
+        const [first, ...rest] = logs.loud()
+        expect(first).toMatch(new RegExp(reasons.join('|')))
+        expect(rest.filter((line) => line.includes('Redis can do everything again'))).toHaveLength(1)
+        expect(rest.length).toBeLessThanOrEqual(code === 'MASTERDOWN' ? 2 : 1)
+      }
+    })
+  },
+)
+
+describe('a Redis that refuses writes', () => {
+  it('at the start keeps ready() waiting, and everything works when it accepts writes', async () => {
     const redis = tidy(await startRedis({ args: ['--min-replicas-to-write', '1'] }))
     const server = tidy(await startServer({ redis: redis.url }, { ready: false }))
     let isReady = false
@@ -187,7 +196,7 @@ describe('a Redis that can not be written to', () => {
     await isHealthy(server)
   })
 
-  it('of two: only sessions suffer where it is the one without messages', async () => {
+  it('affects only sessions if another Redis has the messages', async () => {
     const [data, pubSub] = [tidy(await startRedis()), tidy(await startRedis())]
     const server = tidy(await startServer({ redis: data.url, pubSub: pubSub.url }))
     const alice = await signIn(server, { transport: 'websocket' })
@@ -210,14 +219,14 @@ describe('a Redis that can not be written to', () => {
 })
 
 describe('a master that is demoted while our connections stay open', () => {
-  it('is left for the new one, which the same name leads to, by subscriptions too', async () => {
+  it('makes all connections, also that of the subscriptions, reconnect to the new master under the same name', async () => {
     const [old, young] = [tidy(await startRedis()), tidy(await startRedis())]
     const name = tidy(await tcpProxy(old.port))
     const server = tidy(await startServer({ redis: `redis://${name.address}` }))
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     await alice.subscribe(channel)
-    // A fail-over by a service: nobody closes anything, and the name leads somewhere else from now on.
+    // As in a failover of a hosted service, connections stay open, and the name resolves to another server from now on.
     name.retarget(young.port)
     await old.cli('REPLICAOF', '127.0.0.1', '1')
     expect(await alice.next()).toMatchObject({ __type: 'gap', channel, reason: 'broker' })
@@ -229,7 +238,7 @@ describe('a master that is demoted while our connections stay open', () => {
 })
 
 describe('a Redis that is loading its data', () => {
-  it('is as one that can not write, and nobody loses a connection', async () => {
+  it('is like one that refuses writes, and no client loses its connection', async () => {
     const args = ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024']
     const redis = tidy(await startRedis({ args }))
     const server = tidy(await startServer({ redis: redis.url }))

@@ -22,7 +22,7 @@ const start = async (options: BroadcasterOptions = {}) =>
 
 type Line = { level: string; fields: Record<string, unknown>; text: string }
 
-/** What was logged of refusals. */
+/** The log lines about refusals. */
 function linesOf({ logs }: TestServer, kind?: RefusalKind): Line[] {
   return logs.lines.flatMap(({ level, text }) => {
     if (!text.startsWith('{"kind"')) return []
@@ -38,7 +38,7 @@ async function countsOf({ broadcaster }: TestServer) {
 
 const none = { origin: 0, auth: 0, channel: 0, limit: 0, frame: 0 }
 
-describe('what clients are refused', () => {
+describe('a refusal', () => {
   describe.each(transports)('over %s', (transport) => {
     const refuse = async (server: TestServer, text: string) => {
       if (transport === 'longpoll') return void (await post(server.url, text))
@@ -77,7 +77,7 @@ describe('what clients are refused', () => {
       for (const secret of [SECRET, token]) expect(JSON.stringify(server.logs.lines)).not.toContain(secret)
     })
 
-    it('is counted and logged: a frame or body that is no message, and nothing of what is in it', async () => {
+    it('is counted and logged: a frame or body that is not a message, without its content', async () => {
       const server = await start()
       await refuse(server, `${SECRET} is no JSON`)
       await refuse(server, `["${SECRET}"]`)
@@ -89,7 +89,7 @@ describe('what clients are refused', () => {
       expect(JSON.stringify(server.logs.lines)).not.toContain(SECRET)
     })
 
-    it('is logged without control characters, and not at any length', async () => {
+    it('is logged without control characters, and with a limited length', async () => {
       const server = await start()
       const alice = await signIn(server, { transport })
       await alice.subscribe('closed\u001b[2J\n\u202Efdp\u2028')
@@ -120,7 +120,7 @@ describe('what clients are refused', () => {
     ])
   })
 
-  it('is counted and logged: limits', async () => {
+  it('is counted and logged: a limit', async () => {
     const clock = stopClock()
     const server = await start({
       limits: {
@@ -155,7 +155,7 @@ describe('what clients are refused', () => {
     expect(count).toBe(5)
   })
 
-  it('is counted and logged: no auth in time', async () => {
+  it('is counted and logged: authTimeout', async () => {
     const server = await start({ limits: { authTimeout: 50 } })
     await (
       await WebSocketPeer.connect(server)
@@ -164,7 +164,7 @@ describe('what clients are refused', () => {
     expect(await countsOf(server)).toEqual({ ...none, limit: 1 })
   })
 
-  it('is logged at the level of refusalLevel, whatever it is', async () => {
+  it('is logged at the level of refusalLevel', async () => {
     const server = await start({ refusalLevel: 'error' })
     await post(server.url, { __type: 'auth' }, { headers: { Origin: 'https://elsewhere.example' } })
     await post(server.url, 'nonsense')
@@ -172,7 +172,7 @@ describe('what clients are refused', () => {
     await expect(start({ refusalLevel: 'loud' as 'warn' })).rejects.toThrow(/refusalLevel.*debug, info/)
   })
 
-  it('does not get to fill the log: ten lines of a kind in a minute, then how many more there were', async () => {
+  it('can not fill the log: there are ten lines of a kind in a minute, then the number of the others', async () => {
     const clock = stopClock()
     const server = await start({ limits: { requestsPerSecond: Infinity } })
     const alice = await signIn(server, { transport: 'websocket' })
@@ -192,7 +192,7 @@ describe('what clients are refused', () => {
     expect(await countsOf(server)).toMatchObject({ channel: 50, frame: 2 })
   })
 
-  it('is said to be left out when nothing more is refused, too', async () => {
+  it('that was left out of the log is reported, also if there is no later refusal', async () => {
     const clock = stopClock()
     const server = await start()
     const alice = await signIn(server, { transport: 'websocket' })
@@ -201,7 +201,7 @@ describe('what clients are refused', () => {
     await server.logs.waitFor('1 more were not logged')
   })
 
-  it('is logged once a minute where it is the same again', async () => {
+  it('that repeats is logged once a minute', async () => {
     const clock = stopClock()
     const server = await start()
     const alice = await signIn(server, { transport: 'websocket' })

@@ -8,7 +8,7 @@ import { startNodes, startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
-/** One token a second, and room for six. */
+/** One token a second, and a bucket of six. */
 const limits = { requestsPerSecond: 1, channelsPerConnection: 3 }
 
 const tooMany = [{ __type: 'serverError', reason: 'Too many requests' }]
@@ -19,7 +19,7 @@ async function sendTooMuch(peer: WebSocketPeer): Promise<void> {
 }
 
 describe('limits.requestsPerSecond', () => {
-  it('W12: closes a WebSocket with 4429, and answers what came before', async () => {
+  it('W12: closes a WebSocket with 4429, and answers the requests before', async () => {
     const clock = stopClock()
     const server = tidy(await startServer({ limits }))
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
@@ -51,7 +51,7 @@ describe('limits.requestsPerSecond', () => {
     expect((await alice.closed).code).toBe(4429)
   })
 
-  it('L13: answers a session 429 with Retry-After, does nothing, and keeps the session', async () => {
+  it('L13: answers a request of a session with 429 and Retry-After, does not execute it, and keeps the session', async () => {
     const clock = stopClock()
     const server = tidy(await startServer({ limits }))
     const channel = channelName()
@@ -68,7 +68,7 @@ describe('limits.requestsPerSecond', () => {
   })
 
   it.each(['websocket', 'longpoll'] as const)(
-    'has room for subscribing to all channels at once and leaving them, over %s',
+    'permits to subscribe to all channels at once and to unsubscribe from them, over %s',
     async (transport) => {
       stopClock()
       const server = tidy(await startServer({ limits: { requestsPerSecond: 1, channelsPerConnection: 5 } }))
@@ -81,7 +81,7 @@ describe('limits.requestsPerSecond', () => {
     },
   )
 
-  it('sends nobody away for good: a client continues from its position, and misses nothing', async () => {
+  it('refuses no client for ever: it continues from its position and misses no message', async () => {
     const clock = stopClock()
     const server = tidy(await startServer({ limits }))
     const channel = channelName()
@@ -99,9 +99,9 @@ describe('limits.requestsPerSecond', () => {
     expect((messages as [string, string][]).map(([body]) => body)).toEqual(['a', 'b', 'c'])
   })
 
-  it('lets nobody have a full bucket by coming back at once: 4429 costs the address a second', async () => {
+  it('gives no full bucket to a client that reconnects at once, because 4429 costs the address a second', async () => {
     const clock = stopClock()
-    // Room for six handshakes, or other requests without a session, of an address.
+    // An address can send six handshakes or other requests without a session.
     const server = tidy(await startServer({ limits: { ...limits, connectionsPerAddress: 3 } }))
     for (let i = 0; i < 4; i++) expect((await post(server.url, 'nonsense')).status).toBe(401)
     const alice = await WebSocketPeer.connect(server)
@@ -114,7 +114,7 @@ describe('limits.requestsPerSecond', () => {
     await WebSocketPeer.connect(server)
   })
 
-  it('L13: exposes Retry-After to pages of other origins, beside what the application exposes', async () => {
+  it('L13: exposes Retry-After to pages of other origins, in addition to the headers that the application exposes', async () => {
     stopClock()
     const server = tidy(
       await startServer(
@@ -135,7 +135,7 @@ describe('limits.requestsPerSecond', () => {
     expect(refused.headers.get('access-control-expose-headers')).toBe('X-Request-Id, Retry-After')
   })
 
-  it('counts requests without a living session by their address, whatever tokens they make up', async () => {
+  it('counts requests without an existing session by their address, also with invented tokens', async () => {
     stopClock()
     const server = tidy(
       await startServer({
@@ -160,7 +160,7 @@ describe('limits.requestsPerSecond', () => {
     })
   })
 
-  it('does not take a session of another node for a stranger', async () => {
+  it('counts requests of a session of another node for the session', async () => {
     const redis = tidy(await startRedis())
     stopClock()
     const cluster = tidy(
@@ -176,7 +176,7 @@ describe('limits.requestsPerSecond', () => {
     }
   })
 
-  it('can be lifted', async () => {
+  it('can be Infinity', async () => {
     stopClock()
     const server = tidy(
       await startServer({ limits: { requestsPerSecond: Infinity, channelsPerConnection: 1 } }),

@@ -14,32 +14,32 @@ import { tcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-/** An application's callback that thinks until it is told to answer; what it saw when it began is what it answers. */
-class Thinker<T> {
+/** A callback of the application that answers when the test says so. Its answer is decided at the time of the call. */
+class HeldCallback<T> {
   readonly #waiting: { answer: T; resolve: (answer: T) => void }[] = []
   #noticed: (() => void)[] = []
   #isOff = false
   asked = 0
 
-  think(answer: T): Promise<T> {
+  call(answer: T): Promise<T> {
     this.asked += 1
     for (const notice of this.#noticed.splice(0)) notice()
     if (this.#isOff) return Promise.resolve(answer)
     return new Promise((resolve) => this.#waiting.push({ answer, resolve }))
   }
 
-  /** Resolves when it is thinking. */
+  /** Resolves when a call is waiting. */
   async begun(): Promise<void> {
     if (this.#waiting.length === 0) await new Promise<void>((resolve) => this.#noticed.push(resolve))
   }
 
-  /** It answers what it was asked first. */
+  /** Answers the oldest waiting call. */
   answer(): void {
     const { answer, resolve } = this.#waiting.shift()!
     resolve(answer)
   }
 
-  /** From now on it answers at once. */
+  /** From now on, it answers at once. */
   off(): void {
     this.#isOff = true
     while (this.#waiting.length > 0) this.answer()
@@ -51,8 +51,8 @@ async function twoNodes(options: BroadcasterOptions): Promise<TestCluster> {
   return tidy(await startNodes(2, { redis: redis.url, ...options }))
 }
 
-/** Everybody has noticed what was revoked: a client of that node has lost a channel that was revoked after it. */
-async function heard(cluster: TestCluster): Promise<void> {
+/** Resolves when all nodes have received the earlier revocations: a client on each node has lost a channel by a later one. */
+async function receivedByAll(cluster: TestCluster): Promise<void> {
   for (const node of cluster.nodes) {
     const witness = (await signIn(node, {
       transport: 'websocket',
@@ -66,77 +66,77 @@ async function heard(cluster: TestCluster): Promise<void> {
   }
 }
 
-describe('A4: a client whose canConnect is thinking while it is cut off', () => {
+describe('A4: a client that is disconnected while its canConnect waits', () => {
   const setUp = async () => {
-    const thinker = new Thinker<{ user: unknown } | false>()
+    const callback = new HeldCallback<{ user: unknown } | false>()
     const banned = new Set<unknown>()
     const cluster = await twoNodes({
       canConnect: ({ user }) =>
-        user === 'witness' ? { user } : thinker.think(banned.has(user) ? false : { user }),
+        user === 'witness' ? { user } : callback.call(banned.has(user) ? false : { user }),
     })
-    return { cluster, thinker, banned, ban: cluster.nodes[0]!.broadcaster }
+    return { cluster, callback, banned, ban: cluster.nodes[0]!.broadcaster }
   }
 
-  it('over WebSocket is sent to come back, and is asked about again', async () => {
-    const { cluster, thinker, banned, ban } = await setUp()
+  it('has to reconnect over WebSocket, and canConnect is called again', async () => {
+    const { cluster, callback, banned, ban } = await setUp()
     const alice = await WebSocketPeer.connect(cluster.nodes[1]!)
     await alice.send({ __type: 'auth', user: 'alice' })
-    await thinker.begun()
+    await callback.begun()
     banned.add('alice')
     await ban.disconnect({ user: 'alice' })
-    await heard(cluster)
-    thinker.off()
+    await receivedByAll(cluster)
+    callback.off()
     expect(await alice.closed).toEqual({ code: 1012, reason: 'Service restart' })
     const again = await WebSocketPeer.connect(cluster.nodes[1]!)
     expect(await again.auth({ user: 'alice' })).toMatchObject({ __type: 'authError' })
   })
 
-  it('over long-poll gets no session, and is asked about again', async () => {
-    const { cluster, thinker, banned, ban } = await setUp()
+  it('gets no session over long-poll, and canConnect is called again', async () => {
+    const { cluster, callback, banned, ban } = await setUp()
     const alice = new LongPollPeer(cluster.nodes[1]!)
     const refused = alice.post({ __type: 'auth', user: 'alice' })
-    await thinker.begun()
+    await callback.begun()
     banned.add('alice')
     await ban.disconnect({ user: 'alice' })
-    await heard(cluster)
-    thinker.off()
+    await receivedByAll(cluster)
+    callback.off()
     expect(await refused).toMatchObject({ status: 503, messages: [{ __type: 'serverError' }] })
     expect((await ban.stats()).connections, 'nor is one left').toBe(0)
     expect((await alice.post({ __type: 'auth', user: 'alice' })).status).toBe(401)
   })
 
-  it.each(transports)('is let in over %s if somebody else was meant', async (transport) => {
-    const { cluster, thinker, ban } = await setUp()
+  it.each(transports)('is accepted over %s if disconnect() matches another client', async (transport) => {
+    const { cluster, callback, ban } = await setUp()
     const alice =
       transport === 'websocket'
         ? await WebSocketPeer.connect(cluster.nodes[1]!)
         : new LongPollPeer(cluster.nodes[1]!)
     const answer = alice.auth({ user: 'alice' })
-    await thinker.begun()
+    await callback.begun()
     await ban.disconnect({ user: 'bob' })
-    await heard(cluster)
-    thinker.off()
+    await receivedByAll(cluster)
+    callback.off()
     expect(await answer).toMatchObject({ __type: 'authOk' })
   })
 })
 
-describe('a request that had begun before disconnect()', () => {
-  it('over WebSocket: who has not said yet who he is comes back with a new one', async () => {
+describe('a request that began before disconnect()', () => {
+  it('is closed over WebSocket if the client has not authenticated, and the client can reconnect', async () => {
     const cluster = await twoNodes({ canConnect: ({ user }) => ({ user }) })
     const unknown = await WebSocketPeer.connect(cluster.nodes[1]!)
     await cluster.nodes[0]!.broadcaster.disconnect({ user: 'alice' })
     expect((await unknown.closed).code).toBe(1012)
   })
 
-  it('is not closed by unsubscribe(): it has no channel', async () => {
+  it('is not closed by unsubscribe(), because it has no channel', async () => {
     const cluster = await twoNodes({ canConnect: ({ user }) => ({ user }) })
     const unknown = await WebSocketPeer.connect(cluster.nodes[1]!)
     await cluster.nodes[0]!.broadcaster.unsubscribe('everyone', channelName())
-    await heard(cluster)
+    await receivedByAll(cluster)
     expect(await unknown.auth({ user: 'alice' })).toMatchObject({ __type: 'authOk' })
   })
 
-  it('over long-poll: a body that comes later makes no session', async () => {
+  it('gets no session over long-poll if its body arrives later', async () => {
     const server = tidy(await startServer({ canConnect: ({ user }) => ({ user }) }))
     const body = JSON.stringify({ __type: 'auth', user: 'alice' })
     const { hostname, port } = new URL(server.url)
@@ -156,81 +156,90 @@ describe('a request that had begun before disconnect()', () => {
   })
 })
 
-describe('A4: a channel that is taken away while canSubscribe is thinking', () => {
+describe('A4: a channel that is taken away while canSubscribe waits', () => {
   const setUp = async (transport: (typeof transports)[number], auth: object) => {
-    const thinker = new Thinker<boolean>()
+    const callback = new HeldCallback<boolean>()
     const allowed = new Set(['secret'])
     const cluster = await twoNodes({
       canConnect: ({ user }) => ({ user }),
       canSubscribe: (_, channel, context) => {
-        const isThought = (context as { user: string }).user === 'alice' && channel === 'secret'
-        return isThought ? thinker.think(allowed.has(channel)) : true
+        const isHeld = (context as { user: string }).user === 'alice' && channel === 'secret'
+        return isHeld ? callback.call(allowed.has(channel)) : true
       },
     })
     const alice = await signIn(cluster.nodes[1]!, { transport, auth: { user: 'alice', ...auth } })
-    return { cluster, thinker, allowed, alice, revoke: cluster.nodes[0]!.broadcaster }
+    return { cluster, callback, allowed, alice, revoke: cluster.nodes[0]!.broadcaster }
   }
   const kinds = transports.flatMap((transport) => [
     [transport, 'additions', { __v: 1 }] as const,
     [transport, 'base', {}] as const,
   ])
 
-  it.each(kinds)('is refused over %s (%s), once it is asked again', async (transport, _, auth) => {
-    const { cluster, thinker, allowed, alice, revoke } = await setUp(transport, auth)
-    const answer = alice.subscribe('secret')
-    await thinker.begun()
-    allowed.delete('secret')
-    await revoke.unsubscribe({ user: 'alice' }, 'secret')
-    await heard(cluster)
-    thinker.off()
-    expect(await answer).toMatchObject({ __type: 'subscribeError', channel: 'secret' })
-    expect(thinker.asked).toBe(2)
-    await cluster.publish('secret', 'not for alice')
-    await alice.hearsNothing()
-  })
+  it.each(kinds)(
+    'is refused over %s (%s), after canSubscribe is called again',
+    async (transport, _, auth) => {
+      const { cluster, callback, allowed, alice, revoke } = await setUp(transport, auth)
+      const answer = alice.subscribe('secret')
+      await callback.begun()
+      allowed.delete('secret')
+      await revoke.unsubscribe({ user: 'alice' }, 'secret')
+      await receivedByAll(cluster)
+      callback.off()
+      expect(await answer).toMatchObject({ __type: 'subscribeError', channel: 'secret' })
+      expect(callback.asked).toBe(2)
+      await cluster.publish('secret', 'not for alice')
+      await alice.hearsNothing()
+    },
+  )
 
-  it.each(kinds)('is given over %s (%s), if it is still allowed', async (transport, _, auth) => {
-    const { cluster, thinker, alice, revoke } = await setUp(transport, auth)
-    const answer = alice.subscribe('secret')
-    await thinker.begun()
-    await revoke.unsubscribe({ user: 'alice' }, 'secret')
-    await heard(cluster)
-    thinker.off()
-    expect(await answer).toMatchObject({ __type: 'subscribeOk', channel: 'secret' })
-    expect(thinker.asked).toBe(2)
-    await cluster.publish('secret', 'for alice')
-    expect(await alice.next()).toMatchObject({ channel: 'secret', body: 'for alice' })
-  })
+  it.each(kinds)(
+    'is subscribed over %s (%s), if canSubscribe still accepts it',
+    async (transport, _, auth) => {
+      const { cluster, callback, alice, revoke } = await setUp(transport, auth)
+      const answer = alice.subscribe('secret')
+      await callback.begun()
+      await revoke.unsubscribe({ user: 'alice' }, 'secret')
+      await receivedByAll(cluster)
+      callback.off()
+      expect(await answer).toMatchObject({ __type: 'subscribeOk', channel: 'secret' })
+      expect(callback.asked).toBe(2)
+      await cluster.publish('secret', 'for alice')
+      expect(await alice.next()).toMatchObject({ channel: 'secret', body: 'for alice' })
+    },
+  )
 
   it.each(kinds)('is refused over %s (%s), if it is taken away again', async (transport, _, auth) => {
-    const { cluster, thinker, alice, revoke } = await setUp(transport, auth)
+    const { cluster, callback, alice, revoke } = await setUp(transport, auth)
     const answer = alice.subscribe('secret')
     for (let round = 0; round < 2; round++) {
-      await thinker.begun()
+      await callback.begun()
       await revoke.unsubscribe({ user: 'alice' }, 'secret')
-      await heard(cluster)
-      thinker.answer()
+      await receivedByAll(cluster)
+      callback.answer()
     }
     expect(await answer).toMatchObject({ __type: 'subscribeError', channel: 'secret' })
     await cluster.publish('secret', 'not for alice')
     await alice.hearsNothing()
   })
 
-  it.each(kinds)('is given over %s (%s) at once, if somebody else was meant', async (transport, _, auth) => {
-    const { cluster, thinker, alice, revoke } = await setUp(transport, auth)
-    const answer = alice.subscribe('secret')
-    await thinker.begun()
-    await revoke.unsubscribe({ user: 'bob' }, 'secret')
-    await revoke.unsubscribe({ user: 'alice' }, 'another')
-    await heard(cluster)
-    thinker.off()
-    expect(await answer).toMatchObject({ __type: 'subscribeOk' })
-    expect(thinker.asked).toBe(1)
-  })
+  it.each(kinds)(
+    'is subscribed over %s (%s) at once, if unsubscribe() matches another client',
+    async (transport, _, auth) => {
+      const { cluster, callback, alice, revoke } = await setUp(transport, auth)
+      const answer = alice.subscribe('secret')
+      await callback.begun()
+      await revoke.unsubscribe({ user: 'bob' }, 'secret')
+      await revoke.unsubscribe({ user: 'alice' }, 'another')
+      await receivedByAll(cluster)
+      callback.off()
+      expect(await answer).toMatchObject({ __type: 'subscribeOk' })
+      expect(callback.asked).toBe(1)
+    },
+  )
 })
 
 describe('a poll', () => {
-  it('of a session that is ended while another node serves it brings nothing more', async () => {
+  it('of a session that was ended on another node returns no more messages', async () => {
     const cluster = await twoNodes({ canConnect: ({ user }) => ({ user }) })
     const [here, there] = cluster.nodes
     const alice = new LongPollPeer(there!)
@@ -245,8 +254,8 @@ describe('a poll', () => {
   })
 })
 
-describe('a node that hears of a revocation late', () => {
-  /** The second node's pub/sub goes through a proxy, which holds everything back while it is told to. */
+describe('a node that receives a revocation late', () => {
+  /** The pub/sub of the second node goes through a proxy, which can hold everything back. */
   const setUp = async (options: BroadcasterOptions) => {
     const redis = tidy(await startRedis())
     const proxy = tidy(await tcpProxy(redis.port))
@@ -256,39 +265,39 @@ describe('a node that hears of a revocation late', () => {
     return { redis, proxy, prompt, late }
   }
 
-  it('ends the session of one whose canConnect answered before', async () => {
-    const thinker = new Thinker<{ user: unknown }>()
-    const { redis, proxy, prompt, late } = await setUp({ canConnect: ({ user }) => thinker.think({ user }) })
+  it('ends the session of a client whose canConnect answered before', async () => {
+    const callback = new HeldCallback<{ user: unknown }>()
+    const { redis, proxy, prompt, late } = await setUp({ canConnect: ({ user }) => callback.call({ user }) })
     const alice = new LongPollPeer(late)
     const answer = alice.post({ __type: 'auth', user: 'alice' })
-    await thinker.begun()
+    await callback.begun()
     proxy.stall()
     await prompt.broadcaster.disconnect({ user: 'alice' })
-    thinker.off()
+    callback.off()
     expect(await answer, 'nobody here knows better yet').toMatchObject({ status: 200 })
     proxy.resume()
     await until('the session to be gone', async () => (await redis.cli('KEYS', 'bc:session:*')) === '')
   })
 
-  it('takes the channel from one whose canSubscribe answered before', async () => {
-    const thinker = new Thinker<boolean>()
+  it('takes the channel from a client whose canSubscribe answered before', async () => {
+    const callback = new HeldCallback<boolean>()
     const channel = channelName()
     let isAllowed = true
     const { proxy, prompt, late } = await setUp({
       canConnect: ({ user }) => ({ user }),
       canSubscribe: (_, name, context) =>
-        name !== channel || (context as { user: string }).user !== 'alice' || thinker.think(isAllowed),
+        name !== channel || (context as { user: string }).user !== 'alice' || callback.call(isAllowed),
     })
-    // The node has the channel already: nothing is left to be asked of Redis about it.
+    // The node already has the channel, so the next subscribe needs nothing from Redis.
     const bob = await signIn(late, { transport: 'longpoll', auth: { user: 'bob' } })
     await bob.subscribe(channel)
     const alice = await signIn(late, { transport: 'longpoll', auth: { user: 'alice', __v: 1 } })
     const answer = alice.subscribe(channel)
-    await thinker.begun()
+    await callback.begun()
     proxy.stall()
     isAllowed = false
     await prompt.broadcaster.unsubscribe({ user: 'alice' }, channel)
-    thinker.off()
+    callback.off()
     expect(await answer, 'nobody here knows better yet').toMatchObject({ __type: 'subscribeOk' })
     proxy.resume()
     expect(await alice.next()).toMatchObject({ __type: 'unsubscribed', channel })

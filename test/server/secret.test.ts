@@ -22,7 +22,7 @@ const start = async (redis: TestRedis, options: { secret?: string | string[] } =
     }),
   )
 
-/** Everything that is published, as a hostile publisher on the same Redis hears it. */
+/** Collects everything that is published, like a hostile publisher on the same Redis. */
 async function listenIn(redis: TestRedis) {
   const ear = new Redis(redis.url)
   tidy({ close: () => ear.disconnect() })
@@ -132,7 +132,7 @@ describe('with a secret', () => {
     expect(subscribed, 'no number has been forged').toMatchObject({ __type: 'subscribeOk', recovered: true })
   })
 
-  it('nodes hear each other: disconnect, unsubscribe and recovery go from one to the other', async () => {
+  it('nodes accept the messages of each other: disconnect, unsubscribe and recovery work between them', async () => {
     const redis = tidy(await startRedis())
     const [here, there] = [await start(redis), await start(redis)]
     const channel = channelName()
@@ -150,7 +150,7 @@ describe('with a secret', () => {
     for (const server of [here, there]) expect(await refused(server)).toBe(0)
   })
 
-  it('many nodes that make beacons at once all agree', async () => {
+  it('many nodes that send beacons at once agree on the positions', async () => {
     const redis = tidy(await startRedis())
     const nodes = await Promise.all(Array.from({ length: 5 }, () => start(redis)))
     const peers = await Promise.all(nodes.map((node) => come(node, 'x')))
@@ -164,7 +164,7 @@ describe('with a secret', () => {
     for (const node of nodes) expect(await refused(node)).toBe(0)
   })
 
-  it('a recorded message is not believed again, nor on another channel', async () => {
+  it('a recorded message is not accepted again, also not on another channel', async () => {
     const { redis, server, ear, alice, channel } = await setUp()
     await server.broadcaster.disconnect({ user: 'nobody' })
     const { text } = await ear.find('"disconnect"')
@@ -180,7 +180,7 @@ describe('with a secret', () => {
     expect(await alice.next()).toMatchObject({ body: 'still here' })
   })
 
-  it('one of more than a minute ago is not believed by a node that has not heard it', async () => {
+  it('a message that is older than a minute is not accepted by a node that has not received it before', async () => {
     const redis = tidy(await startRedis())
     const server = await start(redis)
     const ear = await listenIn(redis)
@@ -188,7 +188,7 @@ describe('with a secret', () => {
     const { text } = await ear.find('"disconnect"')
     const late = await start(redis)
     const alice = await come(late, 'alice')
-    // The clock of the node is a minute on, and so it thinks that Redis' is.
+    // The clock of the node moves forward by more than a minute, and the node assumes the same of the clock of Redis.
     const now = Date.now
     Date.now = () => now() + 61_000
     try {
@@ -202,7 +202,7 @@ describe('with a secret', () => {
 })
 
 describe('secrets', () => {
-  it('are changed in three steps, without a node that does not hear another', async () => {
+  it('can be changed in three steps, and all nodes accept the messages of each other all the time', async () => {
     const redis = tidy(await startRedis())
     const [older, newer] = ['an old secret of ours', 'a new secret of ours']
     const steps = [[older!], [older!, newer!], [newer!, older!], [newer!]]
@@ -216,7 +216,7 @@ describe('secrets', () => {
     }
   })
 
-  it('while only some nodes have one: they are heard by all, and hear only each other', async () => {
+  it('that only some nodes have: all nodes accept their messages, and they accept only those of each other', async () => {
     const redis = tidy(await startRedis())
     const [without, withOne] = [await start(redis, {}), await start(redis)]
     const alice = await come(without, 'alice')

@@ -12,21 +12,21 @@ import { startServer } from '../support/server.ts'
 import { signIn } from '../support/connect.ts'
 import { tidy } from '../support/tidy.ts'
 
-/** The end of a WebSocket that a test breaks: the server's code throws, as a fault in it would. */
+/** The server's end of a WebSocket, whose write throws when the test wants it, like a bug in the server. */
 class BreakableLink implements Link {
   readonly isCompressing = false
   readonly bufferedBytes = 0
   readonly sentBytes = 0
   readonly address = null
   readonly inbox = new Inbox()
-  /** The next frame that contains this text throws. */
+  /** The write of the next frame that contains this text throws. */
   breaksAt: string | null = null
 
   write(frame: Buffer): void {
     const text = frame.toString('utf8', frame[1]! < 126 ? 2 : 4)
     if (this.breaksAt !== null && text.includes(this.breaksAt)) {
       this.breaksAt = null
-      throw new TypeError('A fault in the code')
+      throw new TypeError('A bug in the code')
     }
     this.inbox.push(JSON.parse(text) as Wire)
   }
@@ -57,7 +57,7 @@ async function start() {
   return { node, link, connection, logs }
 }
 
-it('S1: a fault in the code while a channel is subscribed is logged, and answered as a fault of the server', async () => {
+it('S1: a bug while a channel is subscribed is logged, and the client gets a serverError', async () => {
   const { node, link, connection, logs } = await start()
   const channel = channelName()
   connection.receive('{"__type":"auth"}')
@@ -67,21 +67,21 @@ it('S1: a fault in the code while a channel is subscribed is logged, and answere
   connection.receive(subscribe)
   const answer = await link.inbox.take('an answer')
   expect(answer).toEqual({ __type: 'serverError', channel, reason: 'Server error' })
-  expect(logs.loud()).toEqual([expect.stringContaining('A fault in the code')])
+  expect(logs.loud()).toEqual([expect.stringContaining('A bug in the code')])
   expect((await node.stats()).localSubscriptions, 'it is not subscribed').toEqual({})
   connection.receive(subscribe)
   expect(await link.inbox.take('an answer')).toEqual({ __type: 'subscribeOk', channel })
 })
 
-it('a fault in the code while a client is authenticated is logged, and closes its connection with 1011', async () => {
+it('a bug while a client authenticates is logged, and closes its connection with 1011', async () => {
   const { link, connection, logs } = await start()
   link.breaksAt = 'authOk'
   connection.receive('{"__type":"auth"}')
   expect(await link.inbox.take('an answer')).toEqual({ __type: 'closed', code: 1011, reason: 'Server error' })
-  expect(logs.loud()).toEqual([expect.stringContaining('A fault in the code')])
+  expect(logs.loud()).toEqual([expect.stringContaining('A bug in the code')])
 })
 
-it('S1: a Redis that is away is no fault of the server, and is logged only as what it is', async () => {
+it('S1: an unavailable Redis is not logged as a bug of the server', async () => {
   const redis = tidy(await startRedis())
   const server = tidy(await startServer({ redis: redis.url }))
   const alice = await signIn(server, { transport: 'websocket' })

@@ -14,7 +14,7 @@ const HOUR = 3_600_000
 const now = async (redis: TestRedis) => Number((await redis.cli('TIME')).split('\n')[0]) * 1000
 
 describe('disconnect() and unsubscribe()', () => {
-  it('mean a session too that only ever repeats subscribe', async () => {
+  it('apply to a session that sends only subscribe', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url, timeout: 3000 }))
     const alice = new LongPollPeer(server)
@@ -53,7 +53,7 @@ describe('disconnect() and unsubscribe()', () => {
     expect((await server.broadcaster.stats()).connections).toBe(0)
   })
 
-  it('mean a session of this node, whatever others with another clock have noted', async () => {
+  it('apply to a session of this node, also if another node with another clock has stored that it has expired', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const alice = new LongPollPeer(server)
@@ -66,10 +66,10 @@ describe('disconnect() and unsubscribe()', () => {
 })
 
 describe('the set of sessions in Redis', () => {
-  it('is trimmed as it is written, though nobody asks for stats()', async () => {
+  it('is trimmed when it is written, also if stats() is never called', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
-    // As an older version has left it.
+    // Entries of expired sessions, as an older version left them.
     const old = Array.from({ length: 250 }, (_, i) => [String(i), `gone${i}`]).flat()
     await redis.cli('ZADD', 'bc:sessions', ...old)
     const alice = new LongPollPeer(server)
@@ -85,7 +85,7 @@ describe('the set of sessions in Redis', () => {
 })
 
 describe('on a Redis Cluster', () => {
-  it('sessions live, are counted, prolonged and ended: no script needs two of its servers', async () => {
+  it('sessions are created, counted, extended and ended, and no script needs keys of two servers', async () => {
     const redis = tidy(
       await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] }),
     )

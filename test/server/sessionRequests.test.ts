@@ -48,7 +48,7 @@ describe('a request on a long-poll session with 60 KB of names', () => {
 })
 
 describe.each(['memory', 'Redis'] as const)('L9: a session in %s', (kind) => {
-  it('lives on after every kind of request, and not without', async () => {
+  it('is extended by every kind of request, and expires without requests', async () => {
     const redis = kind === 'Redis' && tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis && redis.url, timeout: 3000 }))
     const requests: object[] = [
@@ -67,7 +67,7 @@ describe.each(['memory', 'Redis'] as const)('L9: a session in %s', (kind) => {
       requests.map(async (request) => {
         const peer = new LongPollPeer(server)
         await peer.auth()
-        // Longer than a session lives: 4 s. Fewer requests than `limits.requestsPerSecond` allows, on any machine.
+        // This is longer than the life of a session (4 s), with fewer requests than `limits.requestsPerSecond` on any machine.
         while (Date.now() - begun < 6000) {
           await peer.post(request)
           await delay(100)
@@ -81,7 +81,7 @@ describe.each(['memory', 'Redis'] as const)('L9: a session in %s', (kind) => {
 })
 
 describe.each(['memory', 'Redis'] as const)('limits.connections: sessions in %s', (kind) => {
-  it('are no more than that, on all nodes together, and one that ends makes room', async () => {
+  it('are at most as many on all nodes together, and a session that ends makes room', async () => {
     const redis = kind === 'Redis' && tidy(await startRedis())
     const options = { redis: redis && redis.url, limits: { connections: 2 } }
     const server = tidy(await startServer({ ...options, canConnect: ({ user }) => ({ user }) }))

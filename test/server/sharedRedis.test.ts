@@ -16,7 +16,7 @@ const redis = tidy(await startRedis({ args: ['--notify-keyspace-events', 'KEA'] 
 
 const canConnect: NonNullable<BroadcasterOptions['canConnect']> = ({ user }) => ({ user })
 
-/** The ways in which people keep applications on one Redis apart, with nothing said of the control channel. */
+/** The ways to separate applications on one Redis without the option `controlChannel`. */
 const pairs: [string, BroadcasterOptions, BroadcasterOptions][] = [
   ['a database', { redis: redis.url }, { redis: `${redis.url}/1` }],
   ['a database in the options', { redis: redis.url }, { redis: { port: redis.port, db: 2 } }],
@@ -25,9 +25,9 @@ const pairs: [string, BroadcasterOptions, BroadcasterOptions][] = [
     { redis: `${redis.url}/3`, pubSub: redis.url },
     { redis: `${redis.url}/4`, pubSub: redis.url },
   ],
-  ['a namespace', { redis: redis.url }, { redis: redis.url, controlNamespace: 'blog:' }],
+  ['one namespace', { redis: redis.url }, { redis: redis.url, controlNamespace: 'blog:' }],
   [
-    'a namespace, beside another one',
+    'two namespaces',
     { redis: redis.url, controlNamespace: 'shop:' },
     { redis: redis.url, controlNamespace: 'blog:' },
   ],
@@ -38,9 +38,9 @@ const start = async (options: BroadcasterOptions) => tidy(await startServer({ ca
 const user5 = (server: TestServer, transport: Transport, client: string) =>
   signIn(server, { transport, auth: { user: 5, __v: 1, __client: client, __generation: 1 } })
 
-describe.each(pairs)('two applications that %s of their own keeps apart', (_, first, second) => {
+describe.each(pairs)('two applications, separated by %s', (_, first, second) => {
   it.each(transports)(
-    "hear nothing of each other's disconnect and unsubscribe, over %s",
+    'do not receive disconnect and unsubscribe of each other, over %s',
     async (transport) => {
       const [shop, blog] = [await start(first), await start(second)]
       const channel = channelName()
@@ -48,14 +48,14 @@ describe.each(pairs)('two applications that %s of their own keeps apart', (_, fi
       for (const peer of [alice, bob]) await peer.subscribe(channel)
       await shop.broadcaster.unsubscribe({ user: 5 }, channel)
       await shop.broadcaster.disconnect({ user: 5 })
-      // The same connection of the same client, for all that the other application knows.
+      // For the other application, this would be a newer connection of the same client.
       await signIn(shop, { transport, auth: { user: 6, __v: 1, __client: 'bob', __generation: 2 } })
       await blog.publish(channel, 'still here')
       expect(await bob.next()).toMatchObject({ __type: 'message', body: 'still here' })
     },
   )
 
-  it('number messages by beacons of their own', async () => {
+  it('number messages with their own beacons', async () => {
     const [shop, blog] = [await start(first), await start(second)]
     const channel = channelName()
     const peers = await Promise.all(
@@ -65,7 +65,7 @@ describe.each(pairs)('two applications that %s of their own keeps apart', (_, fi
     )
     for (const peer of peers) await peer.subscribe(channel)
     for (let i = 0; i < 30; i++) {
-      // Every new channel asks for a beacon.
+      // Every new channel causes a beacon.
       for (const peer of peers) await peer.subscribe(channelName())
       await shop.publish(channel, String(i))
       for (const peer of peers) expect(await peer.next()).toMatchObject({ body: String(i) })
@@ -73,7 +73,7 @@ describe.each(pairs)('two applications that %s of their own keeps apart', (_, fi
     for (const { logs } of [shop, blog]) expect(logs.loud()).toEqual([])
   })
 
-  it('are two nodes of one application, if they are set up alike', async () => {
+  it('are two nodes of one application if they have the same options', async () => {
     const [here, there] = [await start(second), await start(second)]
     const bob = (await user5(there, 'websocket', 'bob')) as WebSocketPeer
     await here.broadcaster.disconnect({ user: 5 })
@@ -90,7 +90,7 @@ describe('the control channel', () => {
   }
 
   it.each([
-    ['broadcaster, as ever, where nothing is changed', {}, 'broadcaster'],
+    ['broadcaster by default', {}, 'broadcaster'],
     ['another one in another database', { redis: '/4' }, 'bc:control:4'],
     ['another one in another namespace', { controlNamespace: 'shop:' }, 'shop:control:0'],
     ['what it is set to', { redis: '/4', controlChannel: 'mine' }, 'mine'],
@@ -98,8 +98,8 @@ describe('the control channel', () => {
     expect(await channelsOf(options)).toEqual([expected])
   })
 
-  it('where it differs from that of older nodes, a client that comes from one is told of a gap', async () => {
-    // As they were: one channel for all.
+  it('can differ from that of older nodes, and then a client that comes from one is told of a gap', async () => {
+    // The older nodes had the same channel for all databases.
     const older = await start({ redis: `${redis.url}/5`, controlChannel: 'broadcaster' })
     const newer = await start({ redis: `${redis.url}/5` })
     const channel = channelName()
@@ -133,27 +133,24 @@ describe('keyspace notifications', () => {
     ...server.logs.loud(),
   ]
 
-  it.each(transports)(
-    'S5: neither they nor anything of ours can be had by a client, over %s',
-    async (transport) => {
-      let asked = 0
-      const server = await start({ redis: redis.url, canSubscribe: () => (asked += 1) > 0 })
-      const mallory = await signIn(server, { transport })
-      for (const channel of names(server, redis)) {
-        expect(await mallory.subscribe(channel)).toEqual({
-          __type: 'subscribeError',
-          channel,
-          reason: 'Channel refused',
-        })
-      }
-      expect(asked).toBe(0)
-      for (const channel of ['__keyevent', '__proto__', 'b', 'BC:', '_keyevent@0__:hset', 'x__redis__:']) {
-        expect(await mallory.subscribe(channel)).toMatchObject({ __type: 'subscribeOk', channel })
-      }
-    },
-  )
+  it.each(transports)('S5: and our own channels are refused to clients, over %s', async (transport) => {
+    let asked = 0
+    const server = await start({ redis: redis.url, canSubscribe: () => (asked += 1) > 0 })
+    const mallory = await signIn(server, { transport })
+    for (const channel of names(server, redis)) {
+      expect(await mallory.subscribe(channel)).toEqual({
+        __type: 'subscribeError',
+        channel,
+        reason: 'Channel refused',
+      })
+    }
+    expect(asked).toBe(0)
+    for (const channel of ['__keyevent', '__proto__', 'b', 'BC:', '_keyevent@0__:hset', 'x__redis__:']) {
+      expect(await mallory.subscribe(channel)).toMatchObject({ __type: 'subscribeOk', channel })
+    }
+  })
 
-  it('a token is never said to Redis: not in a key, not in a value, not in a control message', async () => {
+  it('Redis never gets a token: not in a key, not in a value, not in a control message', async () => {
     const [here, there] = [await start({ redis: redis.url }), await start({ redis: redis.url })]
     const spy = new Redis(redis.url)
     const monitor = await spy.monitor()
@@ -167,7 +164,7 @@ describe('keyspace notifications', () => {
     const { token } = alice
     await alice.subscribe(channel)
     await waitingPoll(alice)
-    // Over to the other node, back, and on to another session.
+    // The session moves to the other node and back, then to a new session.
     const elsewhere = { __token: token, __type: 'poll', seq: 'elsewhere' }
     await publishAndArrive(here, channel, ['one'])
     expect((await new LongPollPeer(there).post(elsewhere)).messages).toHaveLength(1)
@@ -184,7 +181,7 @@ describe('keyspace notifications', () => {
   })
 })
 
-it('the database is found wherever ioredis finds it', async () => {
+it('finds the database in every form of the options that ioredis accepts', async () => {
   const own = tidy(await startRedis())
   const instance = new Redis(own.port, { lazyConnect: true, db: 6 })
   for (const target of [`${own.url}/6`, `${own.url}?db=6`, { port: own.port, db: 6 }, instance]) {

@@ -23,7 +23,7 @@ const subjects: [name: string, start: (redis: TestRedis) => Promise<TestServer>]
 ]
 
 describe.each(subjects)('stats %s', (_, start) => {
-  it('count connections up and down, however they end', async () => {
+  it('count connections while they last, however they end', async () => {
     const server = tidy(await start(tidy(await startRedis())))
     await counted(server, 0)
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
@@ -35,7 +35,7 @@ describe.each(subjects)('stats %s', (_, start) => {
     await counted(server, 0)
   })
 
-  it('do not count who was refused, or has not said who he is', async () => {
+  it('do not count clients that were refused or have not authenticated', async () => {
     const server = tidy(await start(tidy(await startRedis())))
     const silent = await WebSocketPeer.connect(server)
     const refused = await WebSocketPeer.connect(server)
@@ -45,7 +45,7 @@ describe.each(subjects)('stats %s', (_, start) => {
     await silent.close()
   })
 
-  it('forget long-poll sessions that expire', async () => {
+  it('no longer count long-poll sessions that have expired', async () => {
     const server = tidy(await start(tidy(await startRedis())))
     for (let i = 1; i <= 3; i++) {
       await signIn(server, { transport: 'longpoll' })
@@ -54,7 +54,7 @@ describe.each(subjects)('stats %s', (_, start) => {
     await counted(server, 0)
   })
 
-  it('name the channels that have subscribers here, and how many, counting clients and not polls', async () => {
+  it('contain the channels with subscribers on this node, with the number of clients, not of polls', async () => {
     const server = tidy(await start(tidy(await startRedis())))
     const [first, second] = [channelName(), channelName()]
     const alice = await signIn(server, { transport: 'websocket' })
@@ -85,7 +85,7 @@ describe('stats of several nodes', () => {
     for (const node of nodes) await counted(node, 3)
   })
 
-  it('do not count what a killed node had', async () => {
+  it('do not count the connections of a killed node', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const doomed = tidy(await startNodeProcess({ redis: redis.url }))
@@ -105,7 +105,7 @@ describe('stats of several nodes', () => {
     await counted(server, 0)
   })
 
-  it('are right again after Redis has lost them', async () => {
+  it('are correct again after Redis has lost its data', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer

@@ -4,10 +4,10 @@ import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
-describe('W8: a compressed frame over messageBytes closes with 1009, after which no client comes back with the same', () => {
+describe('W8: a compressed frame over messageBytes closes with 1009, with which clients do not send the same again', () => {
   const hex = randomBytes(150_000).toString('hex')
   it.each<[string, string]>([
-    ['a little over, much repeated', ' '.repeat(65_537)],
+    ['a little over, with much repetition', ' '.repeat(65_537)],
     ['far over, much repeated', ' '.repeat(20_000_000)],
     ['a little over, hardly repeated', hex],
     ['far over, repeated from afar', hex.slice(0, 30_000).repeat(100)],
@@ -19,7 +19,7 @@ describe('W8: a compressed frame over messageBytes closes with 1009, after which
     expect((await peer.closed).code).toBe(1009)
   })
 
-  it('in pieces that are small each', async () => {
+  it('in small fragments', async () => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
     const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })
     await peer.auth()
@@ -27,7 +27,7 @@ describe('W8: a compressed frame over messageBytes closes with 1009, after which
     expect((await peer.closed).code).toBe(1009)
   })
 
-  it('one within it is read, and so is the next', async () => {
+  it('one within messageBytes is read, and so is the next one', async () => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
     const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })
     await peer.auth()

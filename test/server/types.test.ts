@@ -22,17 +22,17 @@ describe('types', () => {
     expectTypeOf(live).returns.toEqualTypeOf<Broadcaster>()
   })
 
-  it('take origins as text, patterns or an answer that comes later', () => {
+  it('accept origins as strings, patterns or an asynchronous function', () => {
     expectTypeOf<{ checkOrigin: (string | RegExp)[] }>().toExtend<BroadcasterOptions>()
     expectTypeOf<{ checkOrigin: (req: Request) => Promise<boolean> }>().toExtend<BroadcasterOptions>()
   })
 
-  it("take a match, or 'everyone'", () => {
+  it("accept a match or 'everyone'", () => {
     expectTypeOf<Broadcaster['disconnect']>().parameter(0).toEqualTypeOf<object | 'everyone'>()
     expectTypeOf<Broadcaster['unsubscribe']>().parameter(0).toEqualTypeOf<object | 'everyone'>()
   })
 
-  it('refuse what cannot be', () => {
+  it('refuse invalid options', () => {
     // @ts-expect-error it is limits.messageBytes
     expectTypeOf<{ webSocket: { maxPayload: number } }>().toExtend<BroadcasterOptions>()
     // @ts-expect-error ws 8 has it, and the server has ws 7

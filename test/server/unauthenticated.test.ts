@@ -8,7 +8,7 @@ import { until } from '../support/waiting.ts'
 import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 describe('limits.unauthenticated', () => {
-  it('drops the oldest silent connection for a newcomer, when it has had its second', async () => {
+  it('drops the oldest silent connection for a new one, if it is older than a second', async () => {
     const clock = stopClock()
     const server = tidy(await startServer({ limits: { unauthenticated: 2 } }))
     const alice = await WebSocketPeer.connect(server)
@@ -24,13 +24,13 @@ describe('limits.unauthenticated', () => {
     for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server)
   })
 
-  it('drops those first that were closed and are not gone, whatever their clients do', async () => {
+  it('first drops closed connections that have not ended, also if their clients send data', async () => {
     const clock = stopClock()
     const server = tidy(await startServer({ limits: { unauthenticated: 1 } }))
     const raw = await RawSocket.open(server)
     raw.write(handshake('/broadcast'))
     expect(await raw.status()).toBe(101)
-    // A binary frame of one space, which is no JSON.
+    // A binary frame with one space, which is not JSON.
     raw.write(Buffer.from([0x82, 0x81, 0, 0, 0, 0, 0x20]))
     await raw.readsTo('Invalid JSON')
     expect((await refusedHandshake(server)).status).toBe(503)
@@ -39,7 +39,7 @@ describe('limits.unauthenticated', () => {
     await raw.ended()
   })
 
-  it('keeps those of whom the application thinks', async () => {
+  it('keeps connections for which canConnect is running', async () => {
     const clock = stopClock()
     const answers: (() => void)[] = []
     const canConnect = () => new Promise<boolean>((resolve) => answers.push(() => resolve(true)))

@@ -8,17 +8,17 @@ import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 
-/** More than the 4 to 10 MB that the system takes for a socket by itself. */
+/** More than the 4 to 10 MB that the system buffers for a socket. */
 const SIZE = 16 * 1024 * 1024
 const large = 'x'.repeat(SIZE / 4)
 
 const limits = { publishedBytes: SIZE, undeliveredBytes: 2 * SIZE, answerBytes: 2 * SIZE }
 
-/** Sends a poll and reads nothing of the answer. */
+/** Sends a poll and does not read the answer. */
 function pollUnread(server: TestServer, token: string): { readonly closed: Promise<void> } {
   const body = JSON.stringify({ __type: 'poll', seq: '0', __token: token })
   const closed = new Promise<void>((resolve) => {
-    // A client that does not read does not hear of the end either: the server's side of the connection tells it.
+    // A client that does not read does not notice the end of the connection, so this uses the server's socket.
     server.httpServer.once('connection', (socket) => socket.once('close', () => resolve()))
   })
   const socket = net.connect(Number(new URL(server.origin).port), '127.0.0.1').pause()
@@ -27,7 +27,7 @@ function pollUnread(server: TestServer, token: string): { readonly closed: Promi
   return { closed }
 }
 
-/** Sessions that have more to read than a socket takes. */
+/** Creates sessions with more messages than the buffers of a socket hold. */
 async function sessionsWithMuch(server: TestServer, count: number): Promise<LongPollPeer[]> {
   const channel = channelName()
   const sessions: LongPollPeer[] = []
@@ -46,7 +46,7 @@ const serverSockets = (server: TestServer) =>
   })
 
 describe('a long-poll answer that is not read', () => {
-  it('L14: limits.answerTimeout: is given up, and comes again with the next poll', async () => {
+  it('L14: is dropped after limits.answerTimeout, and the next poll gets its messages', async () => {
     const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 300 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const { closed } = pollUnread(server, alice.token)
@@ -56,7 +56,7 @@ describe('a long-poll answer that is not read', () => {
     )
   })
 
-  it('limits.bufferedBytes: a session that polls again and again without reading has one such answer', async () => {
+  it('is dropped when the session polls again and limits.bufferedBytes is exceeded', async () => {
     const server = tidy(await startServer({ limits: { ...limits, bufferedBytes: 1000 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const before = await serverSockets(server)
@@ -65,7 +65,7 @@ describe('a long-poll answer that is not read', () => {
     await until('one to be left', async () => (await serverSockets(server)) <= before + 1)
   })
 
-  it('limits.unreadBytes: of all sessions, those that have waited longest are dropped', async () => {
+  it('is dropped when all sessions together exceed limits.unreadBytes, the oldest answer first', async () => {
     const server = tidy(await startServer({ limits: { ...limits, unreadBytes: 2 * SIZE } }))
     const sessions = await sessionsWithMuch(server, 3)
     const unreadBytes = async () => (await server.broadcaster.stats()).node.unreadBytes
@@ -80,7 +80,7 @@ describe('a long-poll answer that is not read', () => {
 })
 
 describe('limits.answerBytes', () => {
-  it('R3: bounds a replay over long-poll; the rest comes with the next poll', async () => {
+  it('R3: bounds a replay over long-poll, and the next poll gets the rest', async () => {
     const server = tidy(await startServer({ limits: { answerBytes: 10_000 } }))
     const channel = channelName()
     const alice = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer

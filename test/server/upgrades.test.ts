@@ -24,7 +24,7 @@ function waitingRoute(app: Express, path: string): Response[] {
   return waiting
 }
 
-describe('an upgrade behind a request that is still unanswered', () => {
+describe('an upgrade after a request that has no answer yet', () => {
   async function start() {
     const uncaught = watchUncaught()
     let waiting: Response[] = []
@@ -36,7 +36,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     return { uncaught, waiting, server, raw, inFlight }
   }
 
-  it('goes on when a poll has been answered', async () => {
+  it('continues when the poll before it is answered', async () => {
     const { uncaught, server, raw } = await start()
     const channel = channelName()
     const alice = new LongPollPeer(server)
@@ -44,7 +44,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await alice.subscribe(channel)
     const poll = JSON.stringify({ __type: 'poll', seq: '0', __token: alice.token })
     raw.write(request('POST /broadcast', {}, poll), handshake('/broadcast'))
-    // Answered after the poll has come, or it would not be waiting.
+    // The server may get the poll after a message, so this publishes until the poll is answered.
     await until('the poll', async () => {
       await server.publish(channel, 'hello')
       return raw.socket.bytesRead > 0
@@ -56,7 +56,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await works(server)
   })
 
-  it('goes on when all of several have been, in their order', async () => {
+  it('continues when all requests before it are answered, and the answers are in order', async () => {
     const { uncaught, waiting, server, raw, inFlight } = await start()
     raw.write(request('GET /slow'), request('GET /slow'), handshake('/broadcast'))
     await inFlight(2)
@@ -69,14 +69,14 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await works(server)
   })
 
-  it('goes on when an answer that had to wait for room is whole', async () => {
+  it('continues when a large answer before it, which had to wait for a drain, is complete', async () => {
     const { waiting, server, raw, inFlight } = await start()
     raw.socket.pause()
     raw.write(request('GET /slow'), handshake('/broadcast'))
     await inFlight(1)
     const piece = 'x'.repeat(1_000_000)
     let left = 8
-    // As `pipe` does it: nothing more until there is room.
+    // Like `pipe`, this waits for `drain` when the buffer is full.
     const write = () => {
       while (left > 0) {
         left--
@@ -93,7 +93,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await works(server)
   })
 
-  it('ends with the connection where an answer ends that', async () => {
+  it('is dropped when the answer before it ends the connection', async () => {
     const { uncaught, waiting, server, raw, inFlight } = await start()
     raw.write(request('GET /slow'), handshake('/broadcast'))
     await inFlight(1)
@@ -104,7 +104,7 @@ describe('an upgrade behind a request that is still unanswered', () => {
     await works(server)
   })
 
-  it('ends when the client breaks off', async () => {
+  it('is dropped when the client resets the connection', async () => {
     const { uncaught, waiting, server, raw, inFlight } = await start()
     raw.write(request('GET /slow'), handshake('/broadcast'))
     await inFlight(1)
@@ -117,9 +117,9 @@ describe('an upgrade behind a request that is still unanswered', () => {
   })
 
   it.each([
-    ['to nowhere', handshake('/nowhere'), 404],
+    ['of an unknown path', handshake('/nowhere'), 404],
     ['to HTTP/2', request('GET /broadcast/health', h2c), 200],
-  ])('%s is answered in its turn', async (_, upgrade, status) => {
+  ])('%s is answered after the request', async (_, upgrade, status) => {
     const { uncaught, waiting, server, raw, inFlight } = await start()
     raw.write(request('GET /slow'), upgrade)
     await inFlight(1)
@@ -131,10 +131,10 @@ describe('an upgrade behind a request that is still unanswered', () => {
   })
 })
 
-describe('an upgrade that nobody wants', () => {
+describe('an upgrade that no WebSocket server accepts', () => {
   const start = async (setup?: Setup) => tidy(await startServer({}, setup))
 
-  it('to a WebSocket is answered by the application', async () => {
+  it('gets the answer of the application', async () => {
     const server = await start({
       before: (app) => app.get('/page', (req, res) => void res.send(`a page, with ${req.headers.upgrade}`)),
     })
@@ -145,7 +145,7 @@ describe('an upgrade that nobody wants', () => {
     expect(page).toMatchObject({ status: 200, body: 'a page, with websocket' })
   })
 
-  it('to HTTP/2, as curl and Java begin, is an ordinary request: with a body, and others after it', async () => {
+  it('to HTTP/2, as curl and Java send it, is an ordinary request, which may have a body and be followed by others', async () => {
     const server = await start({
       before: (app) => app.post('/echo', express.text(), (req, res) => void res.send(`<${req.body}>`)),
     })
@@ -169,11 +169,11 @@ describe('an upgrade that nobody wants', () => {
     expect(await raw.status()).toBe(101)
   })
 
-  it('to HTTP/2 may carry a poll', async () => {
+  it('to HTTP/2 may contain a poll', async () => {
     const server = await start()
     const raw = await RawSocket.open(server)
     const text = request('POST /broadcast', h2c, '{"__type":"auth"}')
-    // In pieces: its head, a part of the body, the rest.
+    // The request is sent in pieces.
     raw.write(text.slice(0, -17))
     raw.write(text.slice(-17, -5))
     const alice = await signIn(server, { transport: 'longpoll' })
@@ -182,7 +182,7 @@ describe('an upgrade that nobody wants', () => {
     await alice.close()
   })
 
-  it('in chunks is read to its end', async () => {
+  it('with a chunked body is read to its end', async () => {
     const server = await start()
     const raw = await RawSocket.open(server)
     raw.write(request('POST /broadcast', { ...h2c, 'Transfer-Encoding': 'chunked' }))
@@ -192,7 +192,7 @@ describe('an upgrade that nobody wants', () => {
     expect(await raw.status()).toBe(200)
   })
 
-  it('that is a WebSocket with a body is no WebSocket', async () => {
+  it('to a WebSocket is refused if it has a body', async () => {
     const server = await start()
     const raw = await RawSocket.open(server)
     raw.write(handshake('/broadcast', { 'Content-Length': '5' }), 'hello')
@@ -254,10 +254,10 @@ describe('a connection that is reset', () => {
     expect(uncaught).toEqual([])
   })
 
-  it('does not stay open after a refusal, where the client does not close it', async () => {
+  it('is closed by the server after a refusal, if the client does not close it', async () => {
     const server = tidy(await startServer())
     const raw = await RawSocket.open(server, { allowHalfOpen: true })
-    // What it sends too early is not read by anybody.
+    // Nothing reads the data that the client sends too early.
     raw.write(handshake('/nowhere'), 'x'.repeat(1000))
     expect(await raw.status()).toBe(404)
     await until('nothing to be left', async () => (await connections(server)) === 0)

@@ -27,7 +27,7 @@ describe('the webSocket option', () => {
   })
 
   it.each([true, { threshold: 100 }, { threshold: 0, serverNoContextTakeover: true as const }])(
-    'compresses with perMessageDeflate: %j, for the clients that want it',
+    'compresses with perMessageDeflate: %j, for the clients that offer it',
     async (perMessageDeflate) => {
       const server = tidy(await startServer({ webSocket: { perMessageDeflate } }))
       const wants = await WebSocketPeer.connect(server, { perMessageDeflate: true })
@@ -39,11 +39,11 @@ describe('the webSocket option', () => {
     },
   )
 
-  it('sends what every client can inflate to one that wants a smaller window', async () => {
+  it('sends messages that a client with a smaller window can inflate', async () => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: { threshold: 0 } } }))
     const small = await WebSocketPeer.connect(server, { perMessageDeflate: { serverMaxWindowBits: 9 } })
     expect(small.socket.extensions).toContain('permessage-deflate')
-    // Compressed with the usual window, the second half refers to the first, which a window of 512 bytes has forgotten by then.
+    // With the usual window, the second half would refer to the first one, which a window of 512 bytes no longer contains.
     const half = randomBytes(10_000).toString('hex')
     await hears(server, small, [half + half])
   })
