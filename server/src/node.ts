@@ -76,7 +76,7 @@ export class Node {
   readonly #control: ControlChannels
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
-  readonly #connections: Connections
+  readonly connections: Connections
   readonly #unauthenticated: Unauthenticated
   readonly #longPoll: LongPoll
   readonly #missed: MissedRevocations
@@ -96,7 +96,7 @@ export class Node {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
     this.#options = options
     this.unreadAnswers = new UnreadAnswers(limits)
-    this.#connections = new Connections(limits)
+    this.connections = new Connections(limits)
     this.#backend = backend
     this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
@@ -162,7 +162,7 @@ export class Node {
       revocations: this.revocations,
       newNames: this.#newNames,
       limits,
-      budget: this.#connections.budget,
+      budget: this.connections.budget,
       logger,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
@@ -172,7 +172,7 @@ export class Node {
       },
       refused: (refusal, { address }) =>
         this.admission.refusals.note(refusal, address === null ? {} : { address: address.key }),
-      closed: (ended) => this.#connections.remove(ended),
+      closed: (ended) => this.connections.closed(ended),
     }
     this.#control.register({
       fence: ({ client, generation }) => this.#fenced(client, generation),
@@ -182,7 +182,7 @@ export class Node {
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
       this.admission.sweep()
-      this.#connections.sweep()
+      this.connections.sweep()
       this.#newNames.sweep()
       this.#report()
     }, REPORT_INTERVAL_MS)
@@ -213,7 +213,7 @@ export class Node {
   /** Called when a WebSocket is open. */
   connect(link: Link, authenticate: Authenticate): Connection {
     const connection = new Connection(this.#connectionHost, link, authenticate)
-    this.#connections.add(connection)
+    this.connections.add(connection, link)
     this.#unauthenticated.add(connection, link)
     this.sockets += 1
     return connection
@@ -222,6 +222,7 @@ export class Node {
   /** Called when the socket of a connection is gone. */
   gone(connection: Connection): void {
     connection.ended()
+    this.connections.remove(connection)
     this.#unauthenticated.delete(connection)
     this.sockets -= 1
   }
@@ -268,16 +269,16 @@ export class Node {
     ])
     const { localSubscriptions, ...channels } = this.#hub.stats()
     return {
-      connections: this.#connections.authenticated + others + sessions,
+      connections: this.connections.authenticated + others + sessions,
       localSubscriptions,
       node: {
         id: this.#control.node,
         isListening: this.#hub.isListening,
-        webSockets: this.#connections.authenticated,
+        webSockets: this.connections.authenticated,
         waitingPolls: this.#longPoll.waiting,
-        lagging: this.#connections.lagging,
+        lagging: this.connections.lagging,
         refusedControlMessages: this.#codec.refused,
-        queuedBytes: this.#connections.budget.measure(),
+        queuedBytes: this.connections.budget.measure(),
         unreadBytes: this.unreadAnswers.bytes,
         ...channels,
         refusals: this.admission.refusals.counts,
@@ -307,8 +308,8 @@ export class Node {
     this.#isDraining = true
     clearInterval(this.#reporter)
     this.#longPoll.endPolls()
-    if (drainMs > 0) await this.#connections.drain(drainMs)
-    this.#connections.close()
+    if (drainMs > 0) await this.connections.drain(drainMs)
+    this.connections.close()
     this.#missed.close()
     await this.#backend.leave(this.#control.node).catch(() => {})
     await this.#hub.close()
@@ -320,7 +321,7 @@ export class Node {
     if (client !== null) {
       if (connection !== null && this.#fences.isFenced(client, generation))
         return connection.close('replaced')
-      if (connection !== null) this.#connections.register(client, connection)
+      if (connection !== null) this.connections.register(client, connection)
       // The first connection of a client has no older connection to close.
       if (generation > 1) this.#fence(client, generation)
     }
@@ -337,21 +338,21 @@ export class Node {
 
   #fenced(client: string, generation: number): void {
     this.#fences.add(client, generation)
-    this.#connections.replace(client, generation)
+    this.connections.replace(client, generation)
     this.#longPoll.fence(client, generation)
   }
 
   #disconnected(revocation: ControlMessageOf<'disconnect'>): void {
     this.#missed.heard(revocation)
     this.revocations.disconnected(revocation.match)
-    this.#connections.endUnknown()
-    this.#connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
+    this.connections.endUnknown()
+    this.connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
   }
 
   #unsubscribed(revocation: ControlMessageOf<'unsubscribe'>): void {
     this.#missed.heard(revocation)
     this.revocations.unsubscribed(revocation.match, revocation.channel)
-    this.#connections.forEach(revocation.match, (connection) => connection.revoke(revocation.channel))
+    this.connections.forEach(revocation.match, (connection) => connection.revoke(revocation.channel))
   }
 
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
@@ -361,7 +362,7 @@ export class Node {
 
   #report(): void {
     this.#inBackground(
-      this.#backend.report(this.#control.node, this.#connections.authenticated, 3 * REPORT_INTERVAL_MS),
+      this.#backend.report(this.#control.node, this.connections.authenticated, 3 * REPORT_INTERVAL_MS),
     )
   }
 }

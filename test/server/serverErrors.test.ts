@@ -38,6 +38,8 @@ class BreakableLink implements Link {
   pause(): void {}
   resume(): void {}
   terminate(): void {}
+  ping(): void {}
+  endIfClosing(): void {}
 
   close(code: number, reason: string): void {
     this.inbox.push({ __type: 'closed', code, reason })

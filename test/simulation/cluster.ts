@@ -57,6 +57,11 @@ export class SimulatedNode {
     return this.#node.connect(link, (auth) => this.#node.access.connect(auth, noRequest))
   }
 
+  /** The socket of the connection is gone. */
+  gone(connection: Connection): void {
+    this.#node.gone(connection)
+  }
+
   /** Handles a long-poll request. */
   handle(body: string, gone: AbortSignal): Promise<Answer> {
     return this.#node.handle(

@@ -61,6 +61,9 @@ export class SimulatedLink implements Link {
 
   /** The server calls this only for clients that do not authenticate, and all simulated clients do. */
   terminate(): void {}
+  // Only the transport calls these, and the simulation has its own.
+  ping(): void {}
+  endIfClosing(): void {}
 
   // -- the network
 

@@ -156,7 +156,7 @@ export class SimulatedSocket implements WebSocketLike, Attached {
     this.#route.sockets.delete(this)
     this.#node?.attached.delete(this)
     this.link.end()
-    this.#connection?.ended()
+    if (this.#connection !== null) this.#node?.gone(this.#connection)
   }
 }
 

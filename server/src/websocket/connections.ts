@@ -1,23 +1,35 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BufferBudget } from './bufferBudget.ts'
 import type { Connection } from './connection.ts'
+import type { Link } from './link.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import type { Limits } from '../limits.ts'
 
-/** How long a client takes to move: its reconnection is spread over a second. */
+/** How long a client takes to move to another node. Its reconnection is spread over a second. */
 const MOVING_MS = 2000
 const DRAIN_STEP_MS = 100
 
-/** The WebSocket connections of this node, found by what they are asked for. */
+/** The WebSocket connections of this node, until their sockets are gone. */
 export class Connections {
-  /** What waits for all of them. */
+  /** The budget for the bytes that wait for all of them. */
   readonly budget: BufferBudget
-  readonly #all = new Set<Connection>()
-  /** The newest connection of each client that gave itself a name. */
+  readonly #links = new Map<Connection, Link>()
+  /** The newest connection of each client that has a name. */
   readonly #newest = new Map<string, Connection>()
 
   constructor({ bufferedBytes, totalBufferedBytes }: Limits) {
-    this.budget = new BufferBudget(bufferedBytes, totalBufferedBytes, this.#all)
+    this.budget = new BufferBudget(bufferedBytes, totalBufferedBytes, {
+      [Symbol.iterator]: () => this.#open(),
+    })
+  }
+
+  /** The links of all connections. A connection may be closed, and its socket still closing. */
+  get links(): Iterable<Link> {
+    return this.#links.values()
+  }
+
+  get areGone(): boolean {
+    return this.#links.size === 0
   }
 
   get authenticated(): number {
@@ -28,12 +40,17 @@ export class Connections {
     return this.#count((connection) => connection.isLagging)
   }
 
-  add(connection: Connection): void {
-    this.#all.add(connection)
+  add(connection: Connection, link: Link): void {
+    this.#links.set(connection, link)
   }
 
+  /** The socket of the connection is gone. */
   remove(connection: Connection): void {
-    this.#all.delete(connection)
+    this.#links.delete(connection)
+  }
+
+  /** The connection is closed. Its socket may take longer. */
+  closed(connection: Connection): void {
     const { client } = connection
     if (client !== null && this.#newest.get(client) === connection) this.#newest.delete(client)
   }
@@ -44,49 +61,53 @@ export class Connections {
     this.#newest.set(client, connection)
   }
 
-  /** A connection of the client with a lower generation ends. */
+  /** Ends a connection of the client with a lower generation. */
   replace(client: string, generation: number): void {
     const older = this.#newest.get(client)
     if (older !== undefined && older.generation < generation) older.close('replaced')
   }
 
-  /** Calls `act` with every connection whose context has everything that `match` has. */
+  /** Calls `act` with every connection whose context matches. */
   forEach(match: Match, act: (connection: Connection) => void): void {
-    for (const connection of this.#all) {
+    for (const connection of this.#links.keys()) {
       if (connection.isOpen && isMatch(match, connection.context)) act(connection)
     }
   }
 
-  /** Ends those of whom nobody knows yet who they are. */
+  /** Ends the connections whose client is not known yet. */
   endUnknown(): void {
-    for (const connection of this.#all) connection.endUnknown()
+    for (const connection of this.#open()) connection.endUnknown()
   }
 
-  /** To be called now and then: finds those who don't read, and keeps what waits for all within its limit. */
+  /** Detects clients that do not read, and applies the budget. Must be called periodically. */
   sweep(): void {
     this.budget.measure()
-    for (const connection of this.#all) connection.sweep()
+    for (const connection of this.#open()) connection.sweep()
   }
 
-  /** Asks all clients to move to another node, one after the other in no order, over `ms`. */
+  /** Asks all clients to move to another node, one after the other in random order, within `ms`. */
   async drain(ms: number): Promise<void> {
-    const connections = [...this.#all].sort(() => Math.random() - 0.5)
+    const connections = [...this.#open()].sort(() => Math.random() - 0.5)
     const perStep = Math.ceil(connections.length / Math.max(1, Math.ceil(ms / DRAIN_STEP_MS)))
     for (let i = 0; i < connections.length; i += perStep) {
       for (const connection of connections.slice(i, i + perStep)) connection.close('restart')
       await delay(DRAIN_STEP_MS)
     }
-    // Until they have come to another node, and that has asked for what it doesn't have.
+    // Until they have come to another node, and that node has requested the messages that it lacks.
     await delay(Math.min(ms, MOVING_MS))
   }
 
   close(): void {
-    for (const connection of this.#all) connection.close('goingAway')
+    for (const connection of this.#open()) connection.close('goingAway')
+  }
+
+  *#open(): Generator<Connection> {
+    for (const connection of this.#links.keys()) if (!connection.isClosed) yield connection
   }
 
   #count(isMeant: (connection: Connection) => boolean): number {
     let count = 0
-    for (const connection of this.#all) if (isMeant(connection)) count += 1
+    for (const connection of this.#open()) if (isMeant(connection)) count += 1
     return count
   }
 }

@@ -1,22 +1,26 @@
 import type { Address } from '../clients/addresses.ts'
 
-/** The wire under a connection. */
+/** The socket of a connection, as the connection sees it. */
 export interface Link {
-  /** Whether the client takes compressed frames. */
+  /** Whether the client accepts compressed frames. */
   readonly isCompressing: boolean
-  /** Where the client is, as far as it is known. */
+  /** The address of the client; `null` if it is unknown. */
   readonly address: Address | null
   write(frames: Buffer): void
-  /** Bytes that were written and have not left the process. */
+  /** The number of bytes that were written and have not left the process. */
   readonly bufferedBytes: number
-  /** Bytes that have left the process. */
+  /** The number of bytes that have left the process. */
   readonly sentBytes: number
-  /** Calls back once, when all of that has left. One callback at a time: those that come meanwhile are dropped. */
+  /** Calls back once, when all written bytes have left the process. A call while another one waits is ignored. */
   onDrained(callback: () => void): void
-  /** Reads nothing more from the client, up to {@link resume}; what has left the network already may still come. */
+  /** Stops reading from the client until {@link resume}. What was already read from the network may still come. */
   pause(): void
   resume(): void
   close(code: number, reason: string): void
-  /** Ends the connection at once, whatever the client does. */
+  /** Ends the connection at once, without a close handshake. */
   terminate(): void
+  /** Sends a ping, or ends the connection if the client has sent nothing since the last ping. */
+  ping(): void
+  /** Ends the connection if it was already closing at the last call. */
+  endIfClosing(): void
 }

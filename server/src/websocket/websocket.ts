@@ -8,28 +8,26 @@ import type { Connection } from './connection.ts'
 import type { Link } from './link.ts'
 import type { Node } from '../node.ts'
 
-/** How often is looked for clients that leave a close unanswered, in ms. `ws` itself would wait for 30 s. */
+/** The interval at which sockets are ended whose client does not answer a close, in ms. `ws` itself would wait for 30 s. */
 const CLOSE_SWEEP_MS = 2500
 
-/** The WebSocket transport: sockets that the handshake has made, and the sweeps that find the dead ones. */
+/** The WebSocket transport: passes the events of sockets to their connections, and ends dead sockets. */
 export class WebSockets {
   readonly #node: Node
-  readonly #links = new Map<WebSocket, WebSocketLink>()
   readonly #sweeper: NodeJS.Timeout
   readonly #closeSweeper: NodeJS.Timeout
   #isStopped = false
-  // Shared by all sockets: one of each for every connection would be most of what an idle one costs.
+  // All sockets share these handlers. A closure per socket would be most of the memory of an idle connection.
   readonly #onMessage: (this: WebSocket, data: WebSocket.RawData) => void
   readonly #onSign: (this: WebSocket) => void
   readonly #onError: (this: WebSocket, error: Error) => void
   readonly #onClose: (this: WebSocket) => void
 
-  /** A connection from which no whole frame came for two intervals is dropped. */
+  /** A connection that sends no complete frame for two intervals is ended. */
   constructor(node: Node, pingIntervalMs: number) {
     this.#node = node
-    const links = this.#links
     const { requests, addresses, refusals } = node.admission
-    /** A frame has come. False if it is one too many. */
+    /** Counts a received frame. Returns false if the client has sent too many. */
     const isWithinRate = (link: WebSocketLink): boolean => {
       link.isHeard = true
       const fullAt = requests.take(link.fullAt)
@@ -42,19 +40,18 @@ export class WebSockets {
       return fullAt !== null
     }
     this.#onMessage = function (data) {
-      const link = links.get(this)!
+      const link = linkOf(this)
       if (isWithinRate(link)) link.connection.receive(asText(data))
     }
     this.#onSign = function () {
-      isWithinRate(links.get(this)!)
+      isWithinRate(linkOf(this))
     }
     this.#onError = function (error) {
-      const { address } = links.get(this)!
+      const { address } = linkOf(this)
       refusals.note(isTooLarge(error) ? TOO_LARGE_FRAME : BROKEN_FRAME, { address: address.key })
     }
     this.#onClose = function () {
-      const { connection, address } = links.get(this)!
-      links.delete(this)
+      const { connection, address } = linkOf(this)
       addresses.leave(address)
       node.gone(connection)
     }
@@ -67,11 +64,11 @@ export class WebSockets {
   accept(ws: WebSocket, req: Request): void {
     const { addresses } = this.#node.admission
     const address = addresses.of(req)
-    // There was room for it when its request was let through, a moment ago.
+    // Whether there is room was checked when the upgrade was accepted.
     addresses.enter(address)
     const link = new WebSocketLink(ws, req.socket, address, takesSharedCompression(ws, req))
     link.connection = this.#node.connect(link, authenticateWith(this.#node, req))
-    this.#links.set(ws, link)
+    Object.assign(ws, { [LINK]: link })
     ws.on('message', this.#onMessage)
     ws.on('ping', this.#onSign)
     ws.on('pong', this.#onSign)
@@ -81,26 +78,34 @@ export class WebSockets {
 
   stop(): void {
     clearInterval(this.#sweeper)
-    // Not the other: it is now that most of them are closing.
+    // The other sweep continues, because most sockets are closing now.
     this.#isStopped = true
   }
 
   #sweep(): void {
-    for (const link of this.#links.values()) link.ping()
+    for (const link of this.#node.connections.links) link.ping()
   }
 
   #sweepClosing(): void {
-    for (const link of this.#links.values()) link.endIfClosing()
-    if (this.#isStopped && this.#links.size === 0) clearInterval(this.#closeSweeper)
+    const { connections } = this.#node
+    for (const link of connections.links) link.endIfClosing()
+    if (this.#isStopped && connections.areGone) clearInterval(this.#closeSweeper)
   }
 }
 
-/** In a function of its own: the request lives for as long as this closure, which the connection lets go. */
+/** The link of a socket is a property of the socket, so that the shared handlers find it without a table. */
+const LINK = Symbol('link')
+
+function linkOf(ws: WebSocket): WebSocketLink {
+  return (ws as WebSocket & { readonly [LINK]: WebSocketLink })[LINK]
+}
+
+/** A separate function, so that its closure is the only reference to the request. The connection drops the closure. */
 function authenticateWith(node: Node, req: Request): Authenticate {
   return (auth) => node.access.connect(auth, req)
 }
 
-// `ws` has closed with the right code.
+// `ws` has already closed the connection with the right code.
 const TOO_LARGE_FRAME: Refusal = { kind: 'limit', reason: 'limits.messageBytes: the frame is too large' }
 const BROKEN_FRAME: Refusal = { kind: 'frame', reason: 'The frame breaks the WebSocket protocol' }
 const TOO_MANY_FRAMES: Refusal = {
@@ -112,10 +117,10 @@ function isTooLarge(error: Error & { code?: string }): boolean {
   return error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' || error.message.startsWith('Max payload size')
 }
 
-/** Our frames go to the socket itself, many in one write; `ws` writes no data frames, so none come between. */
+/** Frames are written directly to the socket, many in one write. `ws` itself writes no data frames in between. */
 class WebSocketLink implements Link {
   connection!: Connection
-  /** Whether a frame has come since the last ping: all of one, since bits of one may come for ever. */
+  /** Whether a complete frame was received since the last ping. Parts of one frame may arrive for ever. */
   isHeard = true
   readonly isCompressing: boolean
   readonly address: Address
@@ -124,9 +129,9 @@ class WebSocketLink implements Link {
   readonly #ws: WebSocket
   readonly #socket: Socket
   #isAwaitingDrain = false
-  /** `null` while the client is read from. */
+  /** Resumes reading; `null` while reading is not paused. */
   #readOn: (() => void) | null = null
-  /** What had left for the client at the last ping, in bytes. */
+  /** The value of `sentBytes` at the last ping. */
   #sentAtPing = -1
   #wasClosing = false
 
@@ -152,7 +157,8 @@ class WebSocketLink implements Link {
   onDrained(callback: () => void): void {
     if (this.#isAwaitingDrain) return
     this.#isAwaitingDrain = true
-    // Called when everything before it has left. 'drain' would not do: it only comes after a write that was told to wait.
+    // The callback of a write is called when everything before it has left. The event 'drain' is emitted only after a
+    // write over the high-water mark.
     this.#socket.write(NOTHING, () => {
       this.#isAwaitingDrain = false
       callback()
@@ -161,7 +167,8 @@ class WebSocketLink implements Link {
 
   pause(): void {
     if (this.#readOn !== null) return
-    // `ws` reads on by itself when it has inflated what it had; once it is closing, nobody is to keep it from the end.
+    // `ws` resumes the socket by itself after it has inflated a frame, so it is paused again. A closing socket must be
+    // read to its end.
     const stay = () => {
       if (this.#ws.readyState === OPEN) this.#socket.pause()
     }
@@ -173,7 +180,7 @@ class WebSocketLink implements Link {
     if (this.#readOn === null) return
     this.#readOn()
     this.#readOn = null
-    // Nobody has listened until now.
+    // Frames could not be received until now.
     this.isHeard = true
   }
 
@@ -185,14 +192,13 @@ class WebSocketLink implements Link {
     this.#ws.terminate()
   }
 
-  /** Ends the connection instead, if nothing has come since the last one: not even the answer to it. */
   ping(): void {
     if (!this.isHeard && !this.#isReading()) return this.#ws.terminate()
     this.isHeard = false
     if (this.#ws.readyState === OPEN) this.#ws.ping()
   }
 
-  /** Whether a client that is not read from is there: it has taken what was written at once, or has nothing to take. */
+  /** Whether a paused client is alive: it has received bytes since the last ping, or there are none to receive. */
   #isReading(): boolean {
     if (this.#readOn === null) return false
     const isReading = this.sentBytes !== this.#sentAtPing || this.bufferedBytes === 0
@@ -200,7 +206,6 @@ class WebSocketLink implements Link {
     return isReading
   }
 
-  /** Ends the connection if it was closing the last time already, whoever has closed it and why. */
   endIfClosing(): void {
     const isClosing = this.#ws.readyState === CLOSING
     if (isClosing && this.#wasClosing) this.#ws.terminate()
@@ -212,14 +217,16 @@ const OPEN = 1
 const CLOSING = 2
 const NOTHING = Buffer.alloc(0)
 
-/** Negotiated, and without a demand for a smaller window, which the frames that all share don't have. */
+/**
+ * Whether compression was negotiated, and without a smaller window: the shared frames are compressed with the full window.
+ */
 function takesSharedCompression(ws: WebSocket, req: Request): boolean {
   if (!ws.extensions.includes('permessage-deflate')) return false
   return req.headers['sec-websocket-extensions']?.includes('server_max_window_bits') !== true
 }
 
 function asText(data: WebSocket.RawData | string): string {
-  // `ws` 7, which express-ws brings, gives text as a string.
+  // `ws` 7, the version of express-ws, passes text as a string.
   if (typeof data === 'string') return data
   return Array.isArray(data) ? Buffer.concat(data).toString() : Buffer.from(data as Buffer).toString()
 }
