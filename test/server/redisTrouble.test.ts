@@ -104,9 +104,9 @@ describe.each(troubles)(
       const server = tidy(await startServer({ redis: redis.url }))
       await signIn(server, { transport: 'websocket' })
       await signIn(server, { transport: 'longpoll' })
-      // A node whose report has not expired, and one that is gone.
-      await redis.cli('SADD', 'bc:nodes', 'other', 'gone')
+      // A node whose report has not expired, and one that is gone. A node without a report is removed.
       await redis.cli('SET', 'bc:connections:other', '5')
+      await redis.cli('SADD', 'bc:nodes', 'other', 'gone')
       await begin(redis)
       await isUnhealthy(server)
       const stats = server.broadcaster.stats()
