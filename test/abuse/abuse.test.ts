@@ -4,7 +4,7 @@ import { runAbuse } from './run.ts'
 
 // A short run of `npm run abuse`.
 it(
-  'abusers at every limit take no message from an honest client, keep memory under the stated figure, and give it back',
+  'abusers at all limits cost honest clients no message, memory stays below the documented bound, and is released afterwards',
   { timeout: 300_000 },
   async () => {
     const report = await runAbuse({ seconds: 15, only: [] })

@@ -22,7 +22,7 @@ for (const [name, { abusers, run }] of Object.entries(kinds)) {
   counts[name] = counted
   for (let i = 0; i < abusers; i++) {
     const own = number++
-    // Not all at the same moment: that would measure the backlog of the listening socket.
+    // They do not start at the same time, because that would test the backlog of the listening socket.
     setTimeout(
       () =>
         void run({

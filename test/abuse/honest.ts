@@ -5,10 +5,10 @@ import { within } from '../support/waiting.ts'
 
 export const HONEST_CHANNEL = 'honest'
 
-/** A client that does nothing wrong. It has to get every message, and soon. */
+/** A client that follows the rules. It has to get every message without a long delay. */
 export class Honest {
   readonly record: ChannelRecord
-  /** From `PUBLISH` to the handler, in ms. */
+  /** The times from `PUBLISH` to the handler, in ms. */
   readonly latencies: number[] = []
   readonly #client: BroadcasterClient
 

@@ -1,18 +1,18 @@
 import { RawClient } from './rawClient.ts'
 import { localAddress } from './address.ts'
 
-/** What one kind of abuse is given. */
+/** The parameters of an abuser. */
 export interface Abuse {
   readonly port: number
-  /** Which of its kind it is: abusers of one kind come from different addresses. */
+  /** The number of the abuser within its kind. Abusers of one kind have different addresses. */
   readonly number: number
   isOver(): boolean
-  /** Counts something that was done, for the report. */
+  /** Counts an event for the report. */
   count(what: string): void
   sleep(ms: number): Promise<void>
 }
 
-/** Channels that messages are published on for abusers; {@link KEPT_CHANNELS} are full of messages from the beginning. */
+/** The channels for abusers. The logs of {@link KEPT_CHANNELS} are full from the beginning. */
 export const BUSY_CHANNEL = 'busy'
 export const LARGE_CHANNEL = 'large'
 export const KEPT_CHANNELS: readonly string[] = Array.from({ length: 100 }, (_, i) => `kept-${i}`)
@@ -20,14 +20,14 @@ export const KEPT_CHANNELS: readonly string[] = Array.from({ length: 100 }, (_, 
 const PATH = '/live'
 
 type Kind = {
-  /** Which limit it runs into. */
+  /** The limit that it reaches. */
   readonly limit: string
-  /** How many do it at the same time. */
+  /** The number of abusers at the same time. */
   readonly abusers: number
   run(abuse: Abuse): Promise<void>
 }
 
-/** Each kind is at one limit; together they are at all of them. */
+/** Each kind reaches one or two limits. Together they reach all limits. */
 export const kinds: Readonly<Record<string, Kind>> = {
   'sockets that never authenticate': {
     limit: 'authTimeout, unauthenticated sockets',
@@ -78,7 +78,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
         client.stopReading()
         for (const channel of KEPT_CHANNELS) client.frame({ __type: 'unsubscribe', channel })
         await abuse.sleep(5000)
-        // 20 requests a second, which is less than a client may send.
+        // This sends 20 requests a second, which is less than the limit.
         while (client.isOpen && !abuse.isOver()) {
           for (const [channel, position] of positions) {
             client.frame({ __type: 'subscribe', channel, position })
@@ -210,7 +210,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   },
 }
 
-/** Connects again and again; each connection lasts until the server ends it. */
+/** Connects repeatedly. Each connection lasts until the server ends it. */
 async function again(abuse: Abuse, act: (client: RawClient) => Promise<void>): Promise<void> {
   while (!abuse.isOver()) {
     const client = await RawClient.connect(abuse.port, localAddress(abuse.number))
@@ -219,7 +219,7 @@ async function again(abuse: Abuse, act: (client: RawClient) => Promise<void>): P
     if (client.answer !== '') abuse.count(`answer ${client.answer.slice(9, 12)}`)
     while (client.isOpen && !abuse.isOver()) await Promise.race([client.closed, abuse.sleep(250)])
     client.end()
-    // A client that is sent away at once must not make this process the bottleneck.
+    // Without this pause, a client that is refused at once would make this process the bottleneck.
     await abuse.sleep(500)
   }
 }
@@ -234,7 +234,7 @@ async function session(client: RawClient): Promise<string | null> {
   return /"__token":"([^"]+)"/.exec(client.answer)?.[1] ?? null
 }
 
-/** A request on a connection of its own, whose answer is read. */
+/** Sends a request on a new connection and reads the answer. */
 async function post(abuse: Abuse, message: object): Promise<void> {
   const client = await RawClient.connect(abuse.port, localAddress(abuse.number))
   abuse.count(`answer ${await client.ask(PATH, { Connection: 'close' }, JSON.stringify(message))}`)

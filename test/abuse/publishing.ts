@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { HONEST_CHANNEL } from './honest.ts'
 import { BUSY_CHANNEL, KEPT_CHANNELS, LARGE_CHANNEL } from './kinds.ts'
 
-/** What is published: for the honest clients, for those who abuse, and by a publisher that abuses. */
+/** Publishes messages for the honest clients and for the abusers, and abuses as a publisher. */
 export class Publishing {
   readonly #redis: Redis
   readonly #timers: NodeJS.Timeout[] = []
@@ -12,7 +12,7 @@ export class Publishing {
     this.#redis = new Redis(url)
   }
 
-  /** The number of the last message for the honest. */
+  /** The number of the last message for the honest clients. */
   get last(): number {
     return this.#last
   }
@@ -24,7 +24,7 @@ export class Publishing {
     })
   }
 
-  /** 640 KB a second on the channel of the slow readers, and bodies of 2 MiB, which are over the limit. */
+  /** Publishes 640 KB a second on the channel of the slow readers, and bodies of 2 MiB, which are over the limit. */
   startAbuse(): void {
     const body = 'b'.repeat(64_000)
     this.#every(100, () => this.#redis.publish(BUSY_CHANNEL, body))

@@ -54,7 +54,7 @@ export class RawClient {
     this.write(textFrame(JSON.stringify(message)))
   }
 
-  /** Resolves with where each channel stands, as the answers to `subscribe` say; empty if the connection ends first. */
+  /** Resolves with the position of each channel from the answers to `subscribe`. Empty if the connection ends first. */
   async positions(channels: readonly string[]): Promise<Map<string, string>> {
     const positions = new Map<string, string>()
     let text = ''
@@ -70,7 +70,7 @@ export class RawClient {
     return positions
   }
 
-  /** Reads nothing more: the kernel's buffers fill, then those of the server. */
+  /** Stops reading. The buffers of the kernel fill up, then those of the server. */
   stopReading(): void {
     this.socket.pause()
   }

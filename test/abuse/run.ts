@@ -10,18 +10,18 @@ import { Publishing } from './publishing.ts'
 import type { Answer, Ask } from './serverMain.ts'
 
 export type AbuseOptions = {
-  /** How long the abuse goes on. */
+  /** The duration of the abuse. */
   readonly seconds: number
-  /** Only kinds whose name contains one of these; all of them if empty. */
+  /** Runs only kinds whose name contains one of these. If it is empty, runs all. */
   readonly only: readonly string[]
   readonly log?: (line: string) => void
 }
 
-/** What the process may have at most with every limit at its default, in bytes. docs/security.md states it. */
+/** The upper bound of the process's resident memory with default limits, in bytes. docs/security.md states it. */
 export const MOST_RESIDENT_BYTES = 1024 * 1024 * 1024
-/** What there may be more afterwards: caches, and what the engine has compiled since. */
+/** How much more memory may be in use afterwards, because of caches and compiled code. */
 const MARGIN_BYTES = 16 * 1024 * 1024
-/** All time limits are over by then, and what was kept for sessions and for clients that come back is gone. */
+/** After this time, all time limits are over, and the server has released what it kept for sessions and returning clients. */
 const CALM_MS = 120_000
 const HONEST: readonly TransportName[] = [
   ...Array.from({ length: 10 }, (): TransportName => 'websocket'),
@@ -38,12 +38,12 @@ export type Report = {
   readonly before: Answer
   readonly during: Answer
   readonly after: Answer
-  /** What did not hold, in words. */
+  /** The failures. */
   readonly breaches: readonly string[]
   readonly output: string
 }
 
-/** A server with every limit at its default, honest clients, and abusers at all of these limits at the same time. */
+/** Runs a server with default limits, honest clients, and abusers at all limits at the same time. */
 export async function runAbuse(options: AbuseOptions): Promise<Report> {
   const redis = await startRedis()
   const server = new ChildProcess<Ask>(join(import.meta.dirname, 'serverMain.ts'), [redis.url])
@@ -115,7 +115,7 @@ async function abuse(
   }
 }
 
-/** Waits until the heap is back where it was. */
+/** Waits until the memory in use is as before. */
 async function calm(server: ChildProcess<Ask>, before: Answer, breaches: string[]): Promise<Answer> {
   let after = before
   const isBack = async () => {

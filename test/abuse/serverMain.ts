@@ -15,7 +15,7 @@ export type Answer = {
 
 const SLOW_MS = 300
 
-// Every limit has its default value: what an application gets that sets none.
+// Every limit has its default value, as in an application that sets none.
 const live = broadcaster({
   redis: process.argv[2]!,
   canConnect: async (auth) => {

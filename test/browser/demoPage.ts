@@ -9,7 +9,7 @@ export class DemoPage {
   /** The parsed frames that the page sent to the broadcaster, for each WebSocket connection. */
   readonly sent: { __type: string; channel?: string }[][] = []
   /** Errors and warnings of the page and of React. */
-  readonly #complaints: string[] = []
+  readonly #errors: string[] = []
 
   constructor(page: Page) {
     this.page = page
@@ -20,11 +20,11 @@ export class DemoPage {
       this.sent.push(frames)
       socket.on('framesent', ({ payload }) => frames.push(JSON.parse(String(payload))))
     })
-    page.on('pageerror', (error) => this.#complaints.push(error.message))
+    page.on('pageerror', (error) => this.#errors.push(error.message))
     page.on('console', (message) => {
       // Chromium logs every HTTP error answer, and some tests cause them on purpose.
       const isAnswer = message.text().startsWith('Failed to load resource')
-      if (message.type() === 'error' && !isAnswer) this.#complaints.push(message.text())
+      if (message.type() === 'error' && !isAnswer) this.#errors.push(message.text())
     })
   }
 
@@ -84,7 +84,7 @@ export class DemoPage {
   /** Fails if the page or React reported errors or warnings. */
   async close(): Promise<void> {
     await this.page.close()
-    if (this.#complaints.length > 0) throw new Error(`The page complained:\n${this.#complaints.join('\n')}`)
+    if (this.#errors.length > 0) throw new Error(`The page logged errors:\n${this.#errors.join('\n')}`)
   }
 
   async press(name: string): Promise<void> {

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 import type { Report } from './report.ts'
 import { runChaos } from './run.ts'
 
-// Short runs of `npm run chaos`: every kind of fault that needs no long wait, once.
+// Short runs of `npm run chaos`, with every kind of fault that needs no long wait.
 const TIMEOUT_MS = 240_000
 const small = { minutes: 0, nodes: 3, clients: 24, channels: 6, rate: 60, longestStallMs: 1000 }
 
-describe('every message once, in order, or an honest gap', () => {
+describe('every message arrives once, in order, or the client is told of a gap', () => {
   it(
-    'R5, M1, M2: nodes killed and drained, links and sockets broken, Redis restarted: gaps are told only of what no node saw',
+    'R5, M1, M2: when nodes are killed and drained, links break and Redis restarts, gaps are only for messages that no node received',
     { timeout: TIMEOUT_MS },
     async () => {
       const faults = [
@@ -22,32 +22,32 @@ describe('every message once, in order, or an honest gap', () => {
         'output buffer overrun of all nodes',
       ]
       const report = await runChaos({ ...small, scenario: 'all', seed: 1, only: faults })
-      expectPromiseKept(report)
+      expectGuaranteeKept(report)
       expect(report.gapsUncovered).toBeGreaterThan(0)
       expect(Object.keys(report.faults)).toEqual(expect.arrayContaining(faults))
     },
   )
 
-  it('R5, R8: so it is when a Sentinel changes the master', { timeout: TIMEOUT_MS }, async () => {
+  it('R5, R8: when a Sentinel changes the master', { timeout: TIMEOUT_MS }, async () => {
     const only = ['master killed']
     const report = await runChaos({ ...small, nodes: 2, scenario: 'sentinel', seed: 3, only })
-    expectPromiseKept(report)
+    expectGuaranteeKept(report)
     expect(report.gapsUncovered).toBeGreaterThan(0)
   })
 
   it(
-    'R5, M2: a rolling restart of two nodes under 500 messages a second loses, doubles and misses nothing',
+    'R5, M2: and without any gap during a rolling restart of two nodes with 500 messages a second',
     { timeout: TIMEOUT_MS },
     async () => {
       const report = await runChaos({ ...small, nodes: 2, rate: 500, scenario: 'rolling', seed: 4 })
-      expectPromiseKept(report)
+      expectGuaranteeKept(report)
       expect(report.gapsUncovered).toBe(0)
       expect(report.faults).toEqual({ 'node restarted (SIGTERM)': 2 })
     },
   )
 })
 
-function expectPromiseKept(report: Report): void {
+function expectGuaranteeKept(report: Report): void {
   expect(report.breaches).toEqual([])
   expect(report).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0, gapsCovered: 0 })
   expect(report.deliveries).toBeGreaterThan(report.messages)

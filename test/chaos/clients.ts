@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { within } from '../support/waiting.ts'
 import type { ClientSetup, FromClients, Heads, Results, ToClients } from './clientsMain.ts'
 
-/** A process full of clients. */
+/** A process with many clients. */
 export class Clients {
   readonly #child: ChildProcess
 
@@ -15,12 +15,12 @@ export class Clients {
     })
   }
 
-  /** Resolves when every client has every channel. */
+  /** Resolves when every client is subscribed to all its channels. */
   async start(clients: readonly ClientSetup[]): Promise<void> {
     await this.#ask({ type: 'start', clients }, 120_000)
   }
 
-  /** Those who have not heard everything up to `heads`. */
+  /** The clients that have not received all messages up to `heads`. */
   async behind(heads: Heads): Promise<readonly string[]> {
     const answer = await this.#ask({ type: 'behind', heads })
     return answer.type === 'behind' ? answer.behind : []

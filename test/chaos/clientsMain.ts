@@ -9,12 +9,12 @@ export type ClientSetup = {
   readonly channels: readonly string[]
 }
 
-/** Numbers of messages, channel by channel. */
+/** The number of the last message of each channel. */
 export type Heads = Readonly<Record<string, number>>
 
 export type ToClients =
   | { readonly type: 'start'; readonly clients: readonly ClientSetup[] }
-  /** How many clients have not heard all of this? */
+  /** Asks for the clients that have not received all of these messages. */
   | { readonly type: 'behind'; readonly heads: Heads }
   | { readonly type: 'results' }
 
@@ -26,11 +26,11 @@ export type FromClients =
 export type Results = {
   readonly records: readonly RecordData[]
   readonly deliveries: number
-  /** How often each latency, in whole ms, was seen; the last one stands for all that is more. */
+  /** The number of deliveries for each latency in whole ms. The last item includes all longer ones. */
   readonly latencies: readonly number[]
-  /** How long interruptions lasted until the client had everything again, in ms. */
+  /** The times from an interruption until the client had all messages again, in ms. */
   readonly recoveries: readonly number[]
-  /** Clients that have given up, with their reason. */
+  /** The clients that have given up, with their reasons. */
   readonly gaveUp: readonly string[]
 }
 
@@ -40,7 +40,7 @@ const recoveries: number[] = []
 const gaveUp: string[] = []
 let deliveries = 0
 
-/** One client, what it heard, and how long it was interrupted. */
+/** A client that records what it receives and how long it is interrupted. */
 class ChaosClient {
   readonly records: readonly ChannelRecord[]
   readonly ready: Promise<unknown>
@@ -84,7 +84,7 @@ class ChaosClient {
     })
   }
 
-  /** Sees what happens to polls. */
+  /** Fetches, and notes whether polls fail. */
   async #fetch(url: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
     const isPoll = String(init.body).includes('"__type":"poll"')
     try {

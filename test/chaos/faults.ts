@@ -7,9 +7,9 @@ import type { World } from './world.ts'
 
 export type Fault = {
   readonly kind: string
-  /** Whether another node goes on seeing what is published, so that nobody may be told of a gap. */
+  /** Whether another node still receives what is published, so that no client may be told of a gap. */
   readonly isCovered: boolean
-  /** Resolves when it is over; the clients may still be on their way back. `node` is the one that it may befall. */
+  /** Resolves when the fault is over. Clients may still be reconnecting. `node` is the node to which the fault happens, if any. */
   run(world: World, random: Random, node: ChaosNode): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export const nodeFaults: readonly Fault[] = [
     kind: 'CLIENT KILL of one subscriber',
     isCovered: true,
     run: async (world, random) => {
-      // Redis does not say which node is behind a connection.
+      // Redis does not tell which node a connection belongs to.
       for (const node of world.nodes) await world.untilCovered(node)
       const list = await world.redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')
       const ids = [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => id!)
@@ -153,7 +153,7 @@ export const sentinelFaults: readonly Fault[] = [
     },
   },
   {
-    kind: 'failover (asked for)',
+    kind: 'failover (by command)',
     isCovered: false,
     run: async (world) => {
       await world.sentinel.failoverByCommand()
@@ -170,13 +170,13 @@ const OVERRUN_LIMIT = 'pubsub 524288 0 0'
 const DEFAULT_LIMIT = 'pubsub 33554432 8388608 60'
 let floods = 0
 
-/** Redis itself drops subscribers that it would have to keep too much for: one message that is too large will do. */
+/** Makes Redis close subscribers that exceed the limit of its output buffer, with one message that is too large. */
 async function overrun(world: World, nodes: readonly ChaosNode[]): Promise<void> {
   const { redis } = world
   const channel = `flood-${++floods}`
   const listeners = nodes.map((node) => new BroadcasterClient(node.url, { mode: 'websocket', WebSocket }))
   const flooded = new Promise<void>((resolve) => {
-    // One for all: they are dropped in the same moment.
+    // Redis closes all of them at the same time, so the first gap is enough.
     for (const listener of listeners) listener.on('gap', () => resolve())
   })
   const subscribed = listeners.map((listener) => listener.subscribe(channel, () => {}).ready)

@@ -5,7 +5,7 @@ import { runChaos, scenarios, type Scenario } from './run.ts'
 const help = `npm run chaos -- [options]
 
 Several server processes, a real Redis, many clients over both transports, and one fault after the other. Ends with
-a table, and with an error when a message was lost, doubled or out of order, or a gap was told without need.
+a table, and with an error if a message was lost, doubled or out of order, or if a client was told of a gap without need.
 
   --scenario all       ${scenarios.join(', ')}
   --minutes 10
@@ -61,5 +61,5 @@ const minutes = ((Date.now() - startedAt) / 60_000).toFixed(1)
 const title = `${scenario}: ${nodes} nodes, ${clients} clients, ${channels} channels, ${rate} messages/s, ${minutes} min, seed ${seed}`
 console.log(`\n${table(title, report)}`)
 for (const breach of report.breaches.slice(0, 50)) console.log(`  ! ${breach}`)
-console.log(report.breaches.length === 0 ? '\nThe promise holds.' : '\nTHE PROMISE IS BROKEN.')
+console.log(report.breaches.length === 0 ? '\nThe guarantee holds.' : '\nTHE GUARANTEE IS BROKEN.')
 process.exit(report.breaches.length === 0 ? 0 : 1)

@@ -5,11 +5,11 @@ import { createInterface } from 'node:readline'
 import { until, within } from '../support/waiting.ts'
 import type { NodeSetup } from './nodeMain.ts'
 
-/** One server process, which can be ended in any way and started again at the same address. */
+/** A server process that can be ended in several ways and started again at the same address. */
 export class ChaosNode {
   readonly port: number
   readonly url: string
-  /** Since when it is known to hold every channel; `null` if it does not. */
+  /** The time since which the node is known to have every channel, or `null`. */
   holdsSince: number | null = null
   readonly #setup: NodeSetup
   readonly #onCrash: (what: string) => void
@@ -27,7 +27,7 @@ export class ChaosNode {
     return this.#child !== null
   }
 
-  /** Resolves when it takes connections and listens to Redis. */
+  /** Resolves when the node accepts connections and is connected to Redis. */
   async start(): Promise<void> {
     const child = fork(join(import.meta.dirname, 'nodeMain.ts'), [JSON.stringify(this.#setup)], {
       execArgv: ['--conditions=@broadcaster/source', '--import', 'tsx'],
@@ -45,12 +45,12 @@ export class ChaosNode {
     return this.#end('SIGKILL')
   }
 
-  /** Resolves when all its clients have been asked to leave and the process has ended. */
+  /** Drains the node. Resolves when the process has ended. */
   drain(): Promise<unknown> {
     return this.#end('SIGTERM')
   }
 
-  /** Stands still, with all connections open. */
+  /** Stops the process. Its connections stay open. */
   pause(): void {
     this.#child?.kill('SIGSTOP')
   }
@@ -68,7 +68,7 @@ export class ChaosNode {
     return until(`node ${this.port} to be healthy`, () => this.isHealthy(), { ms: 60_000, everyMs: 100 })
   }
 
-  /** Notes whether it holds all channels. */
+  /** Checks whether the node has all channels. */
   async look(channels: readonly string[]): Promise<void> {
     const child = this.#child
     const response = child && (await this.#get(`http://127.0.0.1:${this.port}/stats`))

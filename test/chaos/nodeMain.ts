@@ -10,14 +10,14 @@ export type NodeSetup = {
 
 const LAST_ANSWERS_MS = 2000
 
-// A server as anybody would write it, which leaves gracefully.
+// An ordinary server that drains on SIGTERM.
 const { port, redis, drainMs, isVerbose } = JSON.parse(process.argv[2]!) as NodeSetup
 const say = (level: string) => (fields: object, words?: string) => {
   if (isVerbose) console.error(port, level, words, JSON.stringify(fields))
 }
 const live = broadcaster({
   redis,
-  // A client on a loaded machine may be away for long; what is of interest here is not how long.
+  // A client on a loaded machine may be disconnected for long. The limits of logs are not the subject of this run.
   recovery: { window: 120_000, maxMessages: 20_000 },
   logger: { debug: () => {}, info: say('info'), warn: say('warn'), error: say('error') },
 })
@@ -35,12 +35,12 @@ const server = app.listen(port, '127.0.0.1', (error?: Error) => {
 })
 
 process.once('SIGTERM', () => void leave())
-// Whoever started it is gone.
+// The process that started this one has ended.
 process.once('disconnect', () => process.exit(1))
 
 async function leave(): Promise<void> {
   await live.close({ drain: drainMs })
   server.close(() => process.exit(0))
-  // Requests that are under way are answered, but nobody keeps the process for ever.
+  // Requests in flight are answered, but they can't keep the process running for ever.
   setTimeout(() => server.closeAllConnections(), LAST_ANSWERS_MS)
 }

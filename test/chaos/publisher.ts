@@ -14,8 +14,8 @@ const atMostOnce: RedisOptions = {
 }
 
 /**
- * Publishes as any application would, with nothing but PUBLISH; the body says its number in the channel, and when. No
- * number is sent twice. Where Redis gave no answer, nobody can say whether it had the message.
+ * Publishes with PUBLISH, like any application. A body contains its number in the channel and its time. No number is sent twice.
+ * If Redis does not answer, it is unknown whether it has received the message.
  */
 export class NumberedPublisher {
   readonly #redis: Redis
@@ -34,7 +34,7 @@ export class NumberedPublisher {
     for (const channel of channels) this.#unsure.set(channel, new Set())
   }
 
-  /** Messages that Redis has confirmed. */
+  /** The number of messages that Redis has confirmed. */
   get published(): number {
     return this.#published
   }
@@ -65,7 +65,7 @@ export class NumberedPublisher {
     this.#timer = null
   }
 
-  /** The number, or `null` if nobody can say whether it was published. */
+  /** Returns the number, or `null` if it is unknown whether the message was published. */
   async publish(channel: string): Promise<number | null> {
     const number = (this.#lastNumbers.get(channel) ?? 0) + 1
     this.#lastNumbers.set(channel, number)
@@ -79,7 +79,7 @@ export class NumberedPublisher {
     }
   }
 
-  /** One message in every channel, for certain. */
+  /** Publishes a message in every channel, and repeats it until Redis confirms it. */
   async mark(): Promise<Heads> {
     const heads: Record<string, number> = {}
     for (const channel of this.#channels) {

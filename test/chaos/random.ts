@@ -1,4 +1,4 @@
-/** Numbers from a seed: the same faults in the same order for the same seed. */
+/** Random numbers from a seed. The same seed gives the same faults in the same order. */
 export class Random {
   #state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** At least 0 and less than 1 (mulberry32). */
+  /** A number from 0 to less than 1 (mulberry32). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let t = this.#state

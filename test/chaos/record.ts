@@ -1,25 +1,25 @@
 import type { GapReason } from '@broadcaster/client'
 
-/** Messages `after + 1` to `to - 1` did not come between the two. */
+/** The messages `after + 1` to `to - 1` did not arrive between `after` and `to`. */
 export type Jump = {
   readonly after: number
   readonly to: number
-  /** What the client was told just there; `null` if nothing. */
+  /** The reason of the gap of which the client was told there, or `null`. */
   readonly gap: GapReason | null
   readonly at: number
 }
 
 export type ToldGap = {
   readonly reason: GapReason
-  /** The last message before it. */
+  /** The last message before the gap. */
   readonly after: number
   readonly at: number
 }
 
-/** A message that came again, or late: after `last`. */
+/** A message that arrived again or late, after `last`. */
 export type Repeated = { readonly number: number; readonly last: number; readonly at: number }
 
-/** What one client heard of one channel, in which messages are numbered 1, 2, 3, ... */
+/** What one client received of one channel, whose messages are numbered 1, 2, 3, ... */
 export type RecordData = {
   readonly client: string
   readonly channel: string
@@ -28,11 +28,11 @@ export type RecordData = {
   readonly gaps: readonly ToldGap[]
   readonly duplicated: readonly Repeated[]
   readonly outOfOrder: readonly Repeated[]
-  /** A gap was told and nothing came after it. */
+  /** The client was told of a gap, and no message arrived after it. */
   readonly endsWithGap: boolean
 }
 
-/** Writes down only what is out of the ordinary, so that it can go on for hours. */
+/** Records only irregularities, so that it needs little memory for hours. */
 export class ChannelRecord {
   readonly client: string
   readonly channel: string
@@ -41,7 +41,7 @@ export class ChannelRecord {
   readonly #gaps: ToldGap[] = []
   readonly #duplicated: Repeated[] = []
   readonly #outOfOrder: Repeated[] = []
-  /** Told, with no message after it yet. */
+  /** The last gap, if no message has arrived after it. */
   #gap: GapReason | null = null
 
   constructor(client: string, channel: string) {

@@ -3,36 +3,36 @@ import type { Fault } from './faults.ts'
 import type { NumberedPublisher } from './publisher.ts'
 import type { RecordData, Repeated } from './record.ts'
 
-/** A fault that has happened, until all clients had everything again where that was waited for. */
+/** A fault that has happened. It lasts until all clients had all messages again, if the run waited for that. */
 export type Episode = {
   readonly fault: Fault
   readonly from: number
-  /** When the fault itself was over; `null` where nobody waited for the clients. */
+  /** When the fault itself was over, or `null` if the run did not wait for the clients. */
   readonly over: number | null
   readonly to: number
 }
 
 export type Report = {
   readonly messages: number
-  /** Publishes that Redis gave no answer to. */
+  /** Publishes without an answer of Redis. */
   readonly unsure: number
   readonly deliveries: number
   readonly faults: Readonly<Record<string, number>>
-  /** Deliveries that did not come, without a word. */
+  /** Deliveries that did not arrive, without a gap. */
   readonly lost: number
   readonly duplicated: number
   readonly outOfOrder: number
-  /** Deliveries that did not come, and the client was told so in their place. */
+  /** Deliveries that did not arrive, with a gap in their place. */
   readonly missed: number
-  /** Gaps told while every channel was held by some node: there must be none. */
+  /** Gaps that clients were told of while some node had every channel. There must be none. */
   readonly gapsCovered: number
   readonly gapsUncovered: number
-  /** From the interruption of a client until it had everything again. */
+  /** The times from the interruption of a client until it had all messages again. */
   readonly recoveries: Distribution
-  /** From the end of a fault until all clients had everything that was published by then. */
+  /** The times from the end of a fault until all clients had all messages that were published before. */
   readonly settling: Distribution
   readonly latency: Distribution
-  /** What broke the promise, in words. */
+  /** The violations of the guarantee. */
   readonly breaches: readonly string[]
 }
 
@@ -73,7 +73,9 @@ export function judge(
         continue
       }
       sum.gapsCovered += 1
-      breaches.push(`Gap though another node held it: ${who}: ${reason} after ${after}, at ${time(at)}`)
+      breaches.push(
+        `Gap though another node had the messages: ${who}: ${reason} after ${after}, at ${time(at)}`,
+      )
     }
   }
   const faults: Record<string, number> = {}
@@ -101,12 +103,12 @@ export function table(title: string, report: Report): string {
     ['lost', report.lost],
     ['duplicated', report.duplicated],
     ['out of order', report.outOfOrder],
-    ['gaps told, another node held it', report.gapsCovered],
-    ['gaps told, no node saw it', report.gapsUncovered],
+    ['gaps though another node had the messages', report.gapsCovered],
+    ['gaps for messages that no node received', report.gapsUncovered],
     ['deliveries missed in those gaps', report.missed],
     ['interruptions of clients', recoveries.count],
     ['recovered in, p50 / p99 / max', spread(recoveries)],
-    ['all clients whole after a fault, p50 / p99 / max', spread(report.settling)],
+    ['all clients recovered after a fault in, p50 / p99 / max', spread(report.settling)],
     ['delivered in, p50 / p99 / max', spread(latency)],
   ]
   const shown = rows.map(([name, value]) => [
@@ -117,7 +119,7 @@ export function table(title: string, report: Report): string {
   return [title, ...shown.map(([name, value]) => `  ${name!.padEnd(width)}  ${value}`)].join('\n')
 }
 
-/** Between messages, and after the last one. */
+/** The missing messages between two messages, and after the last one. */
 function holes(record: RecordData, publisher: NumberedPublisher) {
   const end = (publisher.lastNumbers[record.channel] ?? 0) + 1
   const tail = {

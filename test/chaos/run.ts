@@ -9,7 +9,7 @@ export type Scenario = (typeof scenarios)[number]
 
 export type ChaosOptions = {
   readonly scenario: Scenario
-  /** Ends after this time, but not before every kind of fault has been. */
+  /** The run ends after this time, but not before every kind of fault has happened. */
   readonly minutes: number
   readonly nodes: number
   readonly clients: number
@@ -19,7 +19,7 @@ export type ChaosOptions = {
   readonly seed: number
   /** Only faults whose kind contains one of these. */
   readonly only?: readonly string[]
-  /** How long networks and nodes stand still at most. */
+  /** The longest stall of a network or node. */
   readonly longestStallMs?: number
   readonly isVerbose?: boolean
   readonly log?: (line: string) => void
@@ -33,11 +33,11 @@ const faultsOf: Record<Scenario, readonly Fault[]> = {
   rolling: [],
 }
 
-/** Long enough for clients to move, short enough for a test. */
+/** This is long enough for clients to move, and short enough for a test. */
 const DRAIN_MS = 2000
 const PAUSE_MS = 1000
 
-/** Starts everything, breaks it again and again, and says what the clients heard. */
+/** Starts the processes, injects faults until the time is over, and reports what the clients received. */
 export async function runChaos(options: ChaosOptions): Promise<Report> {
   const { scenario, seed, log = () => {} } = options
   const world = await World.start({
@@ -75,7 +75,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
   }
 }
 
-/** All kinds in random order, then all again; between two faults every client gets everything it lacks. */
+/** Injects all kinds in random order, then all again. Between two faults, every client has to get all missing messages. */
 async function oneByOne(
   world: World,
   random: Random,
@@ -103,7 +103,7 @@ async function oneByOne(
   }
 }
 
-/** Meanwhile, sockets between clients and nodes are cut and stalled. */
+/** Cuts and stalls sockets between clients and nodes, in parallel to the other faults. */
 function inParallel(world: World, random: Random, episodes: Episode[], log: (line: string) => void) {
   let isOver = false
   const done = (async () => {
@@ -126,7 +126,7 @@ function inParallel(world: World, random: Random, episodes: Episode[], log: (lin
 
 const restart: Fault = { kind: 'node restarted (SIGTERM)', isCovered: true, run: async () => {} }
 
-/** As a deployment does it: each node after the other, which waits for nothing but its health. */
+/** Restarts one node after the other. Like a deployment, it waits only for the health of each node. */
 async function restartInTurn(
   world: World,
   episodes: Episode[],

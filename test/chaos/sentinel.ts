@@ -11,9 +11,9 @@ import { until } from '../support/waiting.ts'
 const NAME = 'main'
 const run = promisify(execFile)
 
-/** Two Redis, one the other's replica, and a Sentinel that changes their parts when the master is gone. */
+/** A Redis master, its replica, and a Sentinel that promotes the replica when the master is gone. */
 export class Sentinel {
-  /** How clients find whichever Redis is the master. */
+  /** The options with which clients find the current master. */
   readonly options: RedisOptions
   readonly #port: number
   readonly #both: readonly TestRedis[]
@@ -58,7 +58,7 @@ sentinel failover-timeout ${NAME} 4000
     return sentinel
   }
 
-  /** The master is killed; resolves when the other one has taken its place and is followed by the first. */
+  /** Kills the master. Resolves when the replica is the master, and the old master is back as its replica. */
   async failoverByKill(): Promise<void> {
     const old = await this.#master()
     await old.stop()
@@ -68,7 +68,7 @@ sentinel failover-timeout ${NAME} 4000
     await this.#untilReplicated()
   }
 
-  /** An operator asks for it while all is well. */
+  /** Starts a failover with a command while both servers work. */
   async failoverByCommand(): Promise<void> {
     const old = await this.#master()
     await this.#cli('SENTINEL', 'FAILOVER', NAME)
@@ -96,7 +96,7 @@ sentinel failover-timeout ${NAME} 4000
     ) as Promise<TestRedis>
   }
 
-  /** The Sentinel knows of a replica in good order, so that another failover can be. */
+  /** Resolves when the Sentinel has a replica that is in sync, so that another failover is possible. */
   async #untilReplicated(): Promise<void> {
     await until(
       'the replica to follow',

@@ -15,37 +15,37 @@ export type WorldOptions = {
   readonly nodes: number
   readonly clients: number
   readonly channels: number
-  /** Channels of each client. */
+  /** The number of channels of each client. */
   readonly perClient: number
   readonly modes: readonly Mode[]
   readonly drainMs: number
   readonly hasSentinel: boolean
-  /** How long networks and nodes stand still at most. */
+  /** The longest stall of a network or node. */
   readonly longestStallMs: number
   readonly seed: number
   readonly isVerbose: boolean
 }
 
-/** Ways into the load balancer, so that some clients can be cut off while others are not. */
+/** The number of networks in front of the load balancer. With several, a fault affects only a part of the clients. */
 const NETWORKS = 4
 const SETTLING_MS = 120_000
 
 /**
- * Everything there is: Redis, server processes each with a link to it that can break, a load balancer without
- * stickiness, networks in front of it, clients and a publisher.
+ * All parts of a run: Redis, server processes with breakable links to it, a load balancer without sticky sessions, networks in
+ * front of it, clients and a publisher.
  */
 export class World {
   readonly nodes: readonly ChaosNode[]
-  /** Each node's way to Redis; none where a Sentinel says where that is. */
+  /** The link of each node to Redis. There are none if a Sentinel gives the address of Redis. */
   readonly links: readonly TcpProxy[]
   readonly networks: readonly TcpProxy[]
   readonly publisher: NumberedPublisher
   readonly clients: Clients
   readonly channels: readonly string[]
   readonly longestStallMs: number
-  /** What must not happen and did. */
+  /** The violations of the guarantee. */
   readonly breaches: string[]
-  /** All clients have everything that was published before. */
+  /** All clients have all messages that were published before this time. */
   settledAt = 0
   readonly #redis: TestRedis | null
   readonly #sentinel: Sentinel | null
@@ -114,7 +114,7 @@ export class World {
     return world
   }
 
-  /** The one Redis, where there is one. */
+  /** The only Redis, if there is no Sentinel. */
   get redis(): TestRedis {
     return this.#redis!
   }
@@ -123,7 +123,7 @@ export class World {
     return this.#sentinel!
   }
 
-  /** Resolves when all clients have everything that was published so far. */
+  /** Resolves when all clients have all messages that were published so far. */
   async settle(): Promise<void> {
     const startedAt = Date.now()
     const heads = await this.publisher.mark()
@@ -131,7 +131,7 @@ export class World {
       const behind = await this.clients.behind(heads)
       if (behind.length === 0) break
       if (Date.now() - startedAt > SETTLING_MS) {
-        this.breaches.push(`${behind.length} never got what was published: ${behind.slice(0, 5).join('; ')}`)
+        this.breaches.push(`${behind.length} never got all messages: ${behind.slice(0, 5).join('; ')}`)
         break
       }
       await sleep(50)
@@ -140,8 +140,8 @@ export class World {
   }
 
   /**
-   * Resolves when `node` may go: another one has held every channel since before all clients' positions, so that
-   * nothing may be lost with it.
+   * Resolves when `node` can be killed without loss: another node has had every channel since before the positions of all
+   * clients.
    */
   async untilCovered(node: ChaosNode): Promise<void> {
     const isCovered = () =>
@@ -154,7 +154,7 @@ export class World {
     }
   }
 
-  /** What nodes held before is worth nothing any more. */
+  /** The logs of all nodes have been interrupted, so no node covers another one. */
   forgetHolders(): void {
     for (const node of this.nodes) node.holdsSince = null
   }

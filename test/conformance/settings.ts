@@ -1,7 +1,4 @@
-/**
- * What the suite takes for granted of the server it talks to. README.md says the same to those who run it against
- * an implementation of their own.
- */
+/** The settings of the server that the suite tests. README.md lists them for other implementations. */
 export const settings = {
   /** Auth data with this key is refused. */
   refusedKey: 'bad',

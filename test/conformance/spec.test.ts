@@ -31,12 +31,12 @@ describe('PROTOCOL.md', () => {
     expect(table).toEqual(Object.entries(closeCodes).map(([name, row]) => ({ name, ...row })))
   })
 
-  it('C1: has every code retried that the table does not name', () => {
+  it('C1: makes clients reconnect after every code that is not in the table', () => {
     for (const code of [1000, 1005, 1006, 1008, 3000, 4000, 4999]) expect(shouldRetry(code)).toBe(true)
     for (const { code, retry } of Object.values(closeCodes)) expect(shouldRetry(code)).toBe(retry)
   })
 
-  it('names the reasons that servers and clients share', () => {
+  it('contains the reasons that servers and clients share', () => {
     const wanted = [
       reasons.authExpected,
       reasons.authTooLarge,
@@ -49,7 +49,7 @@ describe('PROTOCOL.md', () => {
   })
 })
 
-/** The ids at the beginning of `it('S2: ...')`, `it('R2, R3: ...')` and `describe('C2 ...')`, in any test file. */
+/** The ids of rules at the beginning of titles such as `it('S2: ...')`, `it('R2, R3: ...')` and `describe('C2 ...')`. */
 async function ruleNamesInTests(): Promise<Set<string>> {
   const names = new Set<string>()
   for (const file of await readdir(testDir, { recursive: true })) {

@@ -9,22 +9,22 @@ import { settings } from './settings.ts'
 
 export type Stoppable = Subject & { close(): Promise<void> }
 
-/** A kind of server that the suite is run against. */
+/** A kind of server that the suite tests. */
 export type Kind = {
   readonly name: string
-  /** One with the suite's settings. */
+  /** Starts a server with the settings of the suite. */
   start(): Promise<Stoppable>
-  /** One with some options changed; not there for a server that is already running somewhere. */
+  /** Starts a server with other options. Missing for a server that is already running. */
   readonly startWith?: (changes: BroadcasterOptions) => Promise<Stoppable>
 }
 
-/** Options of tests of rules that only show with other settings than those of the suite. */
+/** Options of a test that needs other settings than those of the suite. */
 export function otherSettings(kind: Kind): TestOptions {
   return onlyIf(kind.startWith, 'a server that the suite starts itself, with other settings')
 }
 
 const options: BroadcasterOptions = {
-  // V2: nothing that begins with `__` gets here, or every client of the additions would be refused.
+  // V2: keys that begin with `__` do not arrive here. Otherwise every client with the additions would be refused.
   canConnect: (auth) =>
     !(settings.refusedKey in auth) && !Object.keys(auth).some((key) => key.startsWith('__')),
   canSubscribe: (_, channel) => channel !== settings.refusedChannel,
@@ -69,7 +69,7 @@ export const twoNodes: Kind = {
   },
 }
 
-/** Any server: `CONFORMANCE_URL` is its address, `CONFORMANCE_REDIS_URL` the Redis it listens to. */
+/** A running server. `CONFORMANCE_URL` is its address, and `CONFORMANCE_REDIS_URL` is its Redis. */
 export function external(url: string, redisUrl: string): Kind {
   return {
     name: url,

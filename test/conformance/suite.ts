@@ -11,7 +11,7 @@ import { recovery } from './suite/recovery.ts'
 import { versions } from './suite/versions.ts'
 import { webSocket } from './suite/webSocket.ts'
 
-/** The whole of PROTOCOL.md, as far as it can be seen from outside, in its order. */
+/** All rules of PROTOCOL.md that can be observed from outside, in its order. */
 export async function conformance(kind: Kind): Promise<void> {
   const subject = tidy(await kind.start())
   describe(kind.name, () => {

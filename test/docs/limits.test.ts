@@ -20,18 +20,18 @@ function numberOf(value: string): number {
 }
 
 describe('The limits in the README', () => {
-  it('are all that there are', () => {
+  it('are complete', () => {
     expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(defaultLimits).sort())
   })
 
   it.each(rows.filter(({ name }) => name !== 'unauthenticated'))(
-    '$name has its default',
+    '$name has the default of the code',
     ({ name, value }) => {
       expect(numberOf(value)).toBe(defaultLimits[name as keyof typeof defaultLimits])
     },
   )
 
-  it('names only metrics that stats() has', async () => {
+  it('contains only metrics that stats() has', async () => {
     const server = tidy(await startServer())
     const { node } = await server.broadcaster.stats()
     const metrics = rows

@@ -1,6 +1,6 @@
 /**
- * What the snippets of the documents take for granted: the application around them, and imports that an earlier snippet of the
- * same document shows. A snippet that declares or imports one of these names itself uses its own.
+ * Declarations for the snippets of the documents: the application around them, and imports of an earlier snippet of the same
+ * document. A snippet that declares or imports one of these names uses its own.
  */
 import type * as client from '@broadcaster/client'
 import type * as react from '@broadcaster/react'

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 
 /**
- * The TypeScript in the documents compiles against the sources of the packages. `prelude.ts` declares what snippets take for
- * granted. `<!-- fragment -->` on the line before a snippet leaves it out.
+ * The TypeScript in the documents compiles against the sources of the packages. `prelude.ts` has declarations for the snippets.
+ * `<!-- fragment -->` on the line before a snippet leaves it out.
  */
 
 const root = join(import.meta.dirname, '..', '..')
@@ -17,7 +17,7 @@ const documents = [
 ]
 const snippets = (await Promise.all(documents.map(snippetsOf))).flat()
 
-/** Compiled beside the documents: shows that a mistake in a snippet is found. */
+/** It is compiled with the documents, to check that a mistake in a snippet is found. */
 const mistaken: Snippet = {
   document: 'mistaken.md',
   line: 3,
@@ -41,12 +41,12 @@ describe('The documents', () => {
     expect(errorsOf(snippet)).toEqual([])
   })
 
-  it('have no other errors: the prelude compiles too', () => {
+  it('have no other errors, and the prelude compiles', () => {
     const found = [...snippets, mistaken].flatMap(errorsOf)
     expect(errors.filter((error) => !found.includes(error))).toEqual([])
   })
 
-  it('are told from mistaken ones', () => {
+  it('would fail with a mistake in a snippet', () => {
     expect(errorsOf(mistaken)).toEqual([
       expect.stringMatching(/\(3,.*noSuchOption/),
       expect.stringMatching(/\(4,.*Expected 2 arguments/),
@@ -56,7 +56,7 @@ describe('The documents', () => {
 
 interface Snippet {
   readonly document: string
-  /** Of its first line of code. */
+  /** The number of its first line of code. */
   readonly line: number
   readonly extension: string
   readonly text: string
@@ -89,15 +89,15 @@ function errorsOf(snippet: Snippet): string[] {
   return errors.filter((error) => error.startsWith(`${fileOf(snippet)}(`))
 }
 
-/** One run of the compiler for all. Lines of errors are those of the documents. */
+/** Runs the compiler once for all snippets. The line numbers of errors are those of the documents. */
 async function compile(all: readonly Snippet[]): Promise<string[]> {
-  // Below `node_modules`, where no other tool looks, and from where the packages that the tests use are found.
+  // It is in `node_modules`, which other tools ignore, and from which the packages of the tests can be resolved.
   const dir = join(root, 'test', 'node_modules', '.snippets')
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
   await copyFile(join(import.meta.dirname, 'prelude.ts'), join(dir, 'prelude.ts'))
   for (const snippet of all) {
-    // Each is a module, so that it declares its names for itself.
+    // Each snippet is a module, so its declarations are its own.
     const text = `${'\n'.repeat(snippet.line - 1)}${snippet.text}\nexport {}\n`
     await writeFile(join(dir, fileOf(snippet)), text)
   }

@@ -1,13 +1,13 @@
 import { expect } from 'vitest'
 
 /**
- * Where this kit answers otherwise than the original did, on purpose (PROTOCOL.md, "Where this differs from the
- * original"). `to` is what the client sent; replay expects `ours` in place of what was recorded, and fails if a difference
- * is declared here that no recording shows.
+ * The intended differences between the answers of this kit and those of the original (PROTOCOL.md, "Where this differs from the
+ * original"). `to` is what the client sent. The replay expects `ours` instead of the recorded answer, and fails if no recording
+ * has a difference that is declared here.
  */
 export type Difference = {
   readonly transcript: string
-  /** Body of the frame or request that is answered differently; before it what the path has below the mount. */
+  /** The body of the frame or request that is answered differently, after the part of its path below the mount path. */
   readonly to: string
   readonly original: unknown
   /** A message, an array of them, or a close code. */
@@ -100,7 +100,7 @@ export const differences: readonly Difference[] = [
     to: '{"__type":"subscribe","channel":"a"}',
     original: { __type: 'message', channel: 'a', body: 'a\ufffd\ufffdb' },
     ours: { __type: 'message', channel: 'a', body: 'a\ufffdb' },
-    why: 'bytes that are no UTF-8 are replaced as browsers do it, one U+FFFD for a character that was cut off',
+    why: 'bytes that are not UTF-8 are replaced like in browsers, with one U+FFFD for an incomplete character',
   },
   ...['{"__type":"auth"} trailing', '{"__type":"auth"}{"__type":"auth","bad":1}'].map((to) => ({
     transcript: 'lp-odd-bodies',

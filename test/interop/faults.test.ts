@@ -12,10 +12,10 @@ import { until, within } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 /**
- * What the original was seen to do wrong, by the numbers of the list that came with its recordings. Those that are
- * about the wire alone (5 and 7 to 10, 13, 14, 16) are also rules of the protocol, and tested with those.
+ * The faults of the original, with the numbers of the list that came with its recordings. Those of the wire (5, 7 to 10, 13, 14,
+ * 16) are also rules of the protocol, which the conformance tests cover.
  */
-describe('faults of the original are absent', () => {
+describe('this kit does not have the faults of the original', () => {
   const redisServer = async (options: object = {}) => {
     const redis = tidy(await startRedis())
     return { redis, server: tidy(await startServer({ redis: redis.url, ...options })) }
@@ -45,7 +45,7 @@ describe('faults of the original are absent', () => {
       },
     )
 
-    it('1: an older poll is ended by a newer one, and does not go on listening', async () => {
+    it('1: a newer poll ends an older one, which gets no more messages', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const alice = await session(server, channel)
@@ -55,7 +55,7 @@ describe('faults of the original are absent', () => {
       await alice.hearsNothing()
     })
 
-    it('2: what is published right after subscribeOk is not lost', async () => {
+    it('2: a message that is published right after subscribeOk is not lost', async () => {
       const { server } = await redisServer()
       const alice = await signIn(server, { transport: 'websocket' })
       for (let i = 0; i < 200; i++) {
@@ -66,7 +66,7 @@ describe('faults of the original are absent', () => {
       }
     })
 
-    it('2: what comes before the first poll is not lost', async () => {
+    it('2: a message that arrives before the first poll is not lost', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const alice = await session(server, channel)
@@ -74,7 +74,7 @@ describe('faults of the original are absent', () => {
       expect(await alice.next()).toMatchObject({ body: 'early' })
     })
 
-    it('2: what meets a poll whose client has gone is not lost', async () => {
+    it('2: a message that arrives for a poll whose client has disconnected is not lost', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const alice = await session(server, channel)
@@ -88,18 +88,18 @@ describe('faults of the original are absent', () => {
       await alice.hearsNothing()
     })
 
-    it('2: what comes between two polls is not lost, however late, as long as the session lives', async () => {
+    it('2: a message that arrives between two polls is not lost while the session exists', async () => {
       const { server } = await redisServer({ timeout: 2000 })
       const channel = channelName()
       const alice = await session(server, channel)
       expect((await alice.poll()).messages).toEqual([])
-      // One timeout and more after the poll; a poll has made the session live for twice three seconds.
+      // This is longer than the timeout. The poll has extended the session by twice three seconds.
       await new Promise((resolve) => setTimeout(resolve, 2300))
       await server.publish(channel, 'late')
       expect(await alice.next()).toMatchObject({ body: 'late' })
     })
 
-    it('3: messages that have waited already do not wait anew when a poll comes', async () => {
+    it('3: messages that have already waited for pollTime do not wait again when a poll arrives', async () => {
       const { server } = await redisServer({ timeout: 60_000, pollTime: 1500 })
       const [old, fresh] = [channelName(), channelName()]
       const [alice, bob] = [await session(server, old), await session(server, fresh)]
@@ -116,8 +116,8 @@ describe('faults of the original are absent', () => {
     })
   })
 
-  describe('standing still', () => {
-    it('4: overlapping polls under heavy publishing do not lock the server up', async () => {
+  describe('blocking', () => {
+    it('4: overlapping polls do not block the server while many messages are published', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const sessions = await Promise.all(numbers(5).map(() => session(server, channel)))
@@ -141,7 +141,7 @@ describe('faults of the original are absent', () => {
       expect(await bob.next()).toMatchObject({ body: 'hello' })
     })
 
-    it('5: a WebSocket client that stops reading holds up nobody else', async () => {
+    it('5: a WebSocket client that stops reading does not delay other clients', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const stalled = await WebSocketPeer.connect(server)
@@ -159,7 +159,7 @@ describe('faults of the original are absent', () => {
       expect(await carol.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     })
 
-    it('5: a long-poll client that does not read its answer holds up nobody else', async () => {
+    it('5: a long-poll client that does not read its answer does not delay other clients', async () => {
       const { server } = await redisServer({ recovery: { maxBytes: 64 * 1024 * 1024 } })
       const channel = channelName()
       const stalled = await session(server, channel)
@@ -174,7 +174,7 @@ describe('faults of the original are absent', () => {
         body: JSON.stringify({ __type: 'poll', seq: '0', __token: stalled.token }),
       })
       expect(response.status).toBe(200)
-      // 20 MB that nobody reads.
+      // 20 MB that the client does not read.
       const bob = await signIn(server, { transport: 'websocket' })
       await bob.subscribe(channel)
       await server.publish(channel, 'hello')
@@ -184,7 +184,7 @@ describe('faults of the original are absent', () => {
   })
 
   describe('ending the process', () => {
-    it('6: nothing that is published on the control channel ends the process or the work of it', async () => {
+    it('6: no message on the control channel ends the process, and the process continues to work', async () => {
       const redis = tidy(await startRedis())
       const server = tidy(await startNodeProcess({ redis: redis.url }))
       const channel = channelName()
@@ -247,7 +247,7 @@ describe('faults of the original are absent', () => {
   })
 
   describe('access', () => {
-    it('7: a channel name with a space is one name, subscribed during a poll too', async () => {
+    it('7: a channel name with a space is one name, also if it is subscribed during a poll', async () => {
       const { server } = await redisServer({
         canSubscribe: (_: unknown, channel: string) => channel !== 'secret',
       })
@@ -260,7 +260,7 @@ describe('faults of the original are absent', () => {
       expect((await poll.answer).messages).toEqual([body])
     })
 
-    it('8: clients can neither have the control channel nor take it away', async () => {
+    it('8: clients can neither subscribe to the control channel nor unsubscribe it', async () => {
       const { server } = await redisServer()
       const mallory = await signIn(server, { transport: 'websocket' })
       expect(await mallory.subscribe('broadcaster')).toMatchObject({ __type: 'subscribeError' })
@@ -273,7 +273,7 @@ describe('faults of the original are absent', () => {
       expect((await poll.answer).messages).toMatchObject([{ body: 'coordinated' }])
     })
 
-    it('9, 10: a missing channel is none, and none is taken from the frame before', async () => {
+    it('9, 10: a frame without a channel is refused, and does not use the channel of the frame before', async () => {
       const asked: string[] = []
       const { server } = await redisServer({
         canSubscribe: (_: unknown, channel: string) => asked.push(channel) > 0,
@@ -290,7 +290,7 @@ describe('faults of the original are absent', () => {
   })
 
   describe('counting', () => {
-    it('11: connections are counted down again, those of long-poll too', async () => {
+    it('11: connections that have ended are not counted, also those of long-poll', async () => {
       const { server } = await redisServer({ timeout: 500 })
       await session(server)
       const alice = (await signIn(server, { transport: 'websocket' })) as WebSocketPeer
@@ -300,7 +300,7 @@ describe('faults of the original are absent', () => {
       await until('nobody', async () => (await count()) === 0)
     })
 
-    it('11: a crash leaves nothing counted', async () => {
+    it('11: the connections of a crashed node are not counted', async () => {
       const { redis, server } = await redisServer()
       const doomed = tidy(await startNodeProcess({ redis: redis.url }))
       await signIn(doomed, { transport: 'websocket' })
@@ -310,7 +310,7 @@ describe('faults of the original are absent', () => {
       await until('nobody', async () => (await count()) === 0)
     })
 
-    it('12: statistics count clients, not polls', async () => {
+    it('12: stats() counts clients, not polls', async () => {
       const { server } = await redisServer()
       const channel = channelName()
       const alice = await session(server, channel)
@@ -320,7 +320,7 @@ describe('faults of the original are absent', () => {
   })
 
   describe('HTTP', () => {
-    it('15: health is found below the mount path, and does not lie while Redis is away', async () => {
+    it('15: health is below the mount path, and is 503 while Redis is unavailable', async () => {
       const { redis, server } = await redisServer()
       const health = async () => (await fetch(`${server.url}/health`)).status
       expect(await health()).toBe(200)
@@ -330,7 +330,7 @@ describe('faults of the original are absent', () => {
       expect(status).toBe(503)
     })
 
-    it('13, 14: answers have the type and the status that they are', async () => {
+    it('13, 14: answers have the correct content type and status', async () => {
       const { server } = await redisServer()
       const headers = { Origin: server.origin }
       const { headers: answered } = await post(server.url, { __type: 'auth' }, { headers })

@@ -11,9 +11,9 @@ const redis = tidy(await startRedis())
 const publisher = tidy(publisherTo(redis.url))
 const met = new Set<Difference>()
 
-describe("the original's clients hear what they always heard", () => {
+describe('clients of the original get the recorded answers', () => {
   afterAll(() => {
-    // Where a difference is declared that no recording shows, one of the two is out of date.
+    // If no recording has a declared difference, the declaration or the recording is out of date.
     expect(differences.filter((difference) => !met.has(difference))).toEqual([])
   })
 

@@ -11,12 +11,12 @@ import { differences, type Difference } from './differences.ts'
 import type { Line, Transcript } from './transcript.ts'
 
 export type ReplayOptions = {
-  /** Servers by the name they have in the transcript. */
+  /** The servers by their names in the transcript. */
   readonly servers: Readonly<Record<string, Subject>>
   readonly publisher: Pick<Publisher, 'publish' | 'publishAtOnce'>
 }
 
-/** Plays the clients of a recording, and expects what the server answered then. Returns the differences it met. */
+/** Plays the clients of a recording and expects the recorded answers. Returns the declared differences that it met. */
 export async function replay(transcript: Transcript, options: ReplayOptions): Promise<Set<Difference>> {
   const player = new Player(transcript, options)
   for (const lines of bursts(transcript.lines)) {
@@ -27,10 +27,10 @@ export async function replay(transcript: Transcript, options: ReplayOptions): Pr
   return player.met
 }
 
-/** Messages with no more between them than this, in ms, were published at once. */
+/** Messages that were published within this time, in ms, are one burst. */
 const BURST_MS = 50
 
-/** Each line by itself, but what was published at once together: it has to arrive within one poll time here too. */
+/** Groups the lines: the messages of a burst are one group, because they have to arrive within one `pollTime` here too. */
 function bursts(lines: readonly Line[]): Line[][] {
   const result: Line[][] = []
   for (const line of lines) {
@@ -50,10 +50,10 @@ class Player {
   readonly #options: ReplayOptions
   readonly #sockets = new Map<number, WebSocketPeer>()
   readonly #requests = new Map<number, Promise<Answer>>()
-  /** What the client of a connection or request said last, by which differences are found. */
+  /** The last text that the client of each connection or request sent. It identifies differences. */
   readonly #said = new Map<string, string>()
   readonly #tokens = new Map<string, string>()
-  /** One client at each server, who hears of nothing else. */
+  /** One more client at each server, which gets only the markers of `#arrived`. */
   readonly #witnesses: Peer[] = []
   #isArriving = false
   #lastLine = 0
@@ -85,14 +85,14 @@ class Player {
     }
   }
 
-  /** The recording left a poll the time to arrive before it went on, or a session the time to expire, and so do we. */
+  /** Pauses like the recording, which gave a poll the time to arrive, or a session the time to expire. */
   async #pauseBefore(line: Line): Promise<void> {
     const pause = line.t - this.#lastLine
     if (line.dir !== 'server>client' && (this.#requests.size > 0 || pause > 1000)) await sleep(pause)
     this.#lastLine = line.t
   }
 
-  /** What was published is with every server, so that whoever subscribes next does not get it. */
+  /** Resolves when every server has the published messages, so that a later subscription does not get them. */
   async #arrived(): Promise<void> {
     if (!this.#isArriving) return
     this.#isArriving = false
@@ -107,7 +107,7 @@ class Player {
     for (const witness of this.#witnesses) await witness.next()
   }
 
-  /** Nothing is left over that the recording does not have. */
+  /** Checks that no message has arrived that is not in the recording. */
   async end(): Promise<void> {
     for (const witness of this.#witnesses) await witness.close()
     expect(this.#requests.size, 'requests without an answer').toBe(0)
@@ -129,7 +129,7 @@ class Player {
     else if (event === 'close') peer.socket.close(line.code, line.reason)
     else if (event === 'tcp connection dropped') await peer.drop()
     else if (event === 'ping frame') peer.socket.ping(body)
-    else throw new Error(`Don't know how to play ${event}`)
+    else throw new Error(`The replay has no code for the event ${event}`)
   }
 
   async #serverFrame(line: Line): Promise<void> {
@@ -144,7 +144,7 @@ class Player {
       if (line.code === 1006) return
       const { code, reason } = await peer.closed
       expect(code).toBe(line.code)
-      // The words of 4400 are the parser's. What a client said when it closed may be said back to it, or not.
+      // The reason of 4400 is from the parser, so only its presence counts. A server may echo the close reason of a client or not.
       if (code === 4400) expect(reason).not.toBe('')
       else if (code >= 4000) expect(reason).toBe(line.reason ?? '')
     } else if (event === 'pong frame') {
@@ -169,7 +169,7 @@ class Player {
     expect(answer.messages).toEqual(expected.map((message) => this.#withToken(message, answer)))
   }
 
-  /** Takes the token that the server gave for the one in the recording, from here on. */
+  /** From now on, replaces the token of the recording by the one of the server. */
   #withToken(message: Wire, answer: Answer): Wire {
     const recorded = message['__token']
     if (typeof recorded !== 'string') return message

@@ -12,7 +12,7 @@ const root = join(packed, 'bundled')
 const vite: InlineConfig = { root, configFile: false, logLevel: 'error', cacheDir: join(root, '.vite') }
 const external = ['react', 'react/jsx-runtime', 'react-dom/server']
 
-describe('a bundle has one of each class and context, though one library imports them and another requires them', () => {
+describe('a bundle contains each class and context once, if one library imports the packages and another one requires them', () => {
   const bundlers: [string, (outDir: string) => Promise<unknown>][] = [
     ...(['browser', 'node'] as const).map((platform): (typeof bundlers)[0] => [
       `esbuild for platform ${platform}`,
@@ -61,7 +61,7 @@ describe('a bundle has one of each class and context, though one library imports
     expect(output).toBe('true idle\n')
   })
 
-  it('and so has a page of Vite’s development server', async () => {
+  it('by the development server of Vite', async () => {
     const server = tidy(await createServer({ ...vite, server: { port: 0, host: '127.0.0.1' } }))
     await server.listen()
     const browser = tidy(await launchChromium())
@@ -72,8 +72,8 @@ describe('a bundle has one of each class and context, though one library imports
   })
 })
 
-describe('what a bundle has of the packages', () => {
-  it('is nothing, if nothing is used', async () => {
+describe('the size of the packages in a bundle', () => {
+  it('is 0 if nothing is used', async () => {
     for (const name of ['protocol', 'client', 'react']) {
       for (const contents of [
         `import '@broadcaster/${name}'`,
@@ -85,7 +85,7 @@ describe('what a bundle has of the packages', () => {
     }
   })
 
-  it('is no more than the README says', async () => {
+  it('is at most as the README states', async () => {
     const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
     const size = async (name: string, others: string[]) => {
       const contents = `export * from '@broadcaster/${name}'`
@@ -99,11 +99,14 @@ describe('what a bundle has of the packages', () => {
   })
 })
 
-describe('the build for browsers', () => {
-  it.each(['dist/index.js', 'dist/cjs/index.js'])('of React says in %s that it is for them', (path) => {
-    const code = readFileSync(join(packed, 'node_modules/@broadcaster/react', path), 'utf8')
-    expect(code).toMatch(/^("use strict";\n)?'use client';\n/)
-  })
+describe('each build', () => {
+  it.each(['dist/index.js', 'dist/cjs/index.js'])(
+    'of the React package has the "use client" directive in %s',
+    (path) => {
+      const code = readFileSync(join(packed, 'node_modules/@broadcaster/react', path), 'utf8')
+      expect(code).toMatch(/^("use strict";\n)?'use client';\n/)
+    },
+  )
 })
 
 function bundle(options: BuildOptions) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { run } from './packed.ts'
 
 describe('Node', () => {
-  it('gives import and require() the same modules, so that there is one of each class and context', async () => {
+  it('gives import and require() the same modules, so that each class and context exists once', async () => {
     const { code, output } = await run('node', ['same.mjs'])
     expect(code, output).toBe(0)
     const { counts, ...result } = JSON.parse(output)
@@ -11,13 +11,13 @@ describe('Node', () => {
       expect(counts[name], name).toBeGreaterThan(1)
   })
 
-  it('runs an application in CommonJS with them', async () => {
+  it('runs a CommonJS application with the packages', async () => {
     const { code, output } = await run('node', ['talk.cjs'])
     expect(code, output).toBe(0)
     expect(JSON.parse(output)).toEqual({ body: 'hello', isCommonJs: false })
   })
 
-  it('runs it with the CommonJS builds where require() takes no ES modules', async () => {
+  it('runs it with the CommonJS builds if require() does not support ES modules', async () => {
     const { code, output } = await run('node', ['--no-experimental-require-module', 'talk.cjs'])
     expect(code, output).toBe(0)
     expect(JSON.parse(output)).toEqual({ body: 'hello', isCommonJs: true })

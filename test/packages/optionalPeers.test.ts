@@ -21,8 +21,8 @@ const repository = join(import.meta.dirname, '..', '..', 'node_modules')
 const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
 /**
- * An installation outside of the repository, with what `npm install express @broadcaster/server` brings, and with the
- * types that an Express application has: neither ioredis nor the types of `ws` can be found from there.
+ * An installation outside of the repository, like that of `npm install express @broadcaster/server` with the types of Express.
+ * Neither ioredis nor the types of `ws` can be resolved from it.
  */
 const alone = realpathSync(mkdtempSync(join(tmpdir(), 'broadcaster-alone-')))
 tidy({ stop: () => rmSync(alone, { recursive: true, force: true }) })
@@ -60,7 +60,7 @@ describe('without ioredis, which is an optional peer dependency', () => {
     ['require() of the CommonJS build', ['--no-experimental-require-module', 'require.cjs']],
   ]
 
-  it('it really is not there, nor are the types of ws', () => {
+  it('neither ioredis nor the types of ws can be resolved', () => {
     const { resolve } = createRequire(join(alone, 'require.cjs'))
     expect(() => resolve('ioredis')).toThrow()
     expect(readdirSync(join(alone, 'node_modules', '@types'))).not.toContain('ws')
@@ -72,7 +72,7 @@ describe('without ioredis, which is an optional peer dependency', () => {
     expect(JSON.parse(output)).toEqual({ isReady: true, logged: [] })
   })
 
-  it.each(ways)('a URL or options reject ready() with what to install, by %s', async (_, args) => {
+  it.each(ways)('with a URL or options, ready() rejects and says what to install, by %s', async (_, args) => {
     for (const redis of [['url', 'redis://127.0.0.1:1'], ['options']]) {
       const { code, output } = await run(alone, [...args, ...redis])
       expect(code, output).toBe(0)
@@ -85,7 +85,7 @@ describe('without ioredis, which is an optional peer dependency', () => {
     }
   })
 
-  it.each(ways)('an instance of ioredis from somewhere else starts, by %s', async (_, args) => {
+  it.each(ways)('an instance of another ioredis starts, by %s', async (_, args) => {
     const redis = tidy(await startRedis())
     for (const version of ['ioredis', 'ioredis5']) {
       const { code, output } = await run(alone, [...args, 'instance', redis.url, require.resolve(version)])

@@ -3,17 +3,17 @@ import { join, resolve } from 'node:path'
 import { tidy } from '../support/tidy.ts'
 import { within } from '../support/waiting.ts'
 
-/** Where the packed packages are, and the applications that use them. Not below `node_modules`: Jest transforms nothing there. */
+/** The directory of the packed packages and their applications. It is not in `node_modules`, where Jest transforms nothing. */
 export const packed = join(import.meta.dirname, '..', '.packed')
 
-/** Compiling and bundling take their time, beside others even more. */
+/** Compiling and bundling are slow, especially beside other tests. */
 const PATIENCE_MS = 150_000
 
 export type Ended = { readonly code: number | null; readonly output: string }
 
-/** Runs a program of Node in the application to its end; `output` is both streams. */
+/** Runs a program of Node in the application until it ends. `output` is stdout and stderr. */
 export async function run(app: string, args: readonly string[]): Promise<Ended> {
-  // No conditions or loaders of the process that runs the tests: these are users.
+  // The program must not inherit conditions or loaders of the process that runs the tests.
   const { NODE_OPTIONS: _, NODE_ENV: __, ...own } = process.env
   const child = spawn(process.execPath, args, {
     cwd: resolve(packed, app),

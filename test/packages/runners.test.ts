@@ -7,7 +7,7 @@ const { resolve } = createRequire(import.meta.url)
 const jest = resolve('jest/bin/jest')
 const vitest = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
 
-describe('Jest, with nothing set up', () => {
+describe('Jest, without configuration', () => {
   it.each([
     ['node', 'node.test.js', 3],
     ['jsdom', 'page.test.js', 3],
@@ -16,13 +16,13 @@ describe('Jest, with nothing set up', () => {
     const { code, output } = await run('jest', args)
     expect(output).toContain(`${count} passed, ${count} total`)
     expect(code, output).toBe(0)
-    // A timer or a socket that outlives its test.
+    // This would be a timer or a socket that is still open after its test.
     expect(output).not.toMatch(/did not exit|Cannot log after tests/)
   })
 })
 
 describe('Vitest', () => {
-  it('gives a test and a library that it uses the same modules', async () => {
+  it('gives a test and its library the same modules', async () => {
     const { code, output } = await run('vitest', [vitest, 'run', '--no-color'])
     expect(code, output).toBe(0)
     expect(output).toMatch(/Tests +1 passed/)

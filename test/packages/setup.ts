@@ -5,8 +5,8 @@ import { pack, tarballsIn } from '../support/pack.ts'
 import { packed } from './packed.ts'
 
 /**
- * Lays the packages out as `npm install` does, from their tarballs, with applications beside them. Everything else that
- * they need is found further up, in the repository's own `node_modules`: no registry is asked.
+ * Unpacks the tarballs of the packages like `npm install`, with the applications beside them. All other dependencies are resolved
+ * from the `node_modules` of the repository, without a registry.
  */
 export default async function setup(): Promise<() => void> {
   rmSync(packed, { recursive: true, force: true })

@@ -6,14 +6,14 @@ import { run } from './packed.ts'
 const { resolve } = createRequire(import.meta.url)
 const compiler = join(dirname(resolve('typescript/package.json')), 'bin', 'tsc')
 
-describe('TypeScript finds the types of all packages, and they fit each other', () => {
+describe('TypeScript resolves the types of all packages, and they are compatible', () => {
   it.each([
     ['node16', 'node16'],
     ['nodenext', 'nodenext'],
     ['preserve', 'bundler'],
   ])('in ES modules and CommonJS, as module %s with resolution %s', async (module, moduleResolution) => {
     const options = ['--module', module, '--moduleResolution', moduleResolution, '--target', 'es2022']
-    // Declarations of others are not ours to judge, but what is found in ours is: TypeScript skips neither then.
+    // Without `skipLibCheck`, TypeScript also checks the declarations of other packages. Only errors in ours count.
     const args = [
       compiler,
       '--ignoreConfig',

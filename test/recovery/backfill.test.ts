@@ -8,7 +8,7 @@ import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { within } from '../support/waiting.ts'
 
-/** Nothing expires while a loaded machine takes its time. */
+/** No message expires during a test, also on a loaded machine. */
 const LONG = { window: 600_000 }
 
 const come = (server: TestServer): Promise<Peer> =>
@@ -16,7 +16,7 @@ const come = (server: TestServer): Promise<Peer> =>
 
 const names = (count: number) => Array.from({ length: count }, () => channelName())
 
-/** A node that holds the channels, with so many messages in each; returns the places before all of them. */
+/** Fills the channels of a node with this number of messages each. Returns the positions before the first messages. */
 async function hold(holder: TestServer, channels: readonly string[], messages: number, bytes: number) {
   const witness = await come(holder)
   const places = new Map<string, string>()
@@ -31,7 +31,7 @@ async function hold(holder: TestServer, channels: readonly string[], messages: n
   return places
 }
 
-/** Subscribes from a place, and asks again where there was no time to get everything, as our client does. */
+/** Subscribes from a position. As our client does, it repeats the request if the time was too short for all messages. */
 async function recover(peer: Peer, channel: string, position: string | undefined) {
   for (;;) {
     const answer = await peer.subscribe(channel, { position })
@@ -39,7 +39,7 @@ async function recover(peer: Peer, channel: string, position: string | undefined
   }
 }
 
-/** What the nodes ask each other from now on. */
+/** Collects the recovery messages between the nodes from now on. */
 async function listen(url: string, channel = 'broadcaster') {
   const redis = connect(url)
   const messages: Record<string, unknown>[] = []
@@ -54,8 +54,8 @@ function connect(url: string): Redis {
   return redis
 }
 
-describe('what a node lacks', () => {
-  it('R3: comes from another node in pages, of many channels at once, within limits.backfillBytes and Redis’ output limit', async () => {
+describe('messages that a node does not have', () => {
+  it('R3: come from another node in pages, for many channels at once, within limits.backfillBytes and the output limit of Redis', async () => {
     const redis = tidy(await startRedis({ args: ['--client-output-buffer-limit', 'pubsub 300kb 0 0'] }))
     const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 100_000 } }
     const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
@@ -75,7 +75,7 @@ describe('what a node lacks', () => {
     expect(await subscribers(), 'the same connections').toEqual(before)
   })
 
-  it('R3: comes though one message is larger than a page, and larger than limits.backfillBytes', async () => {
+  it('R3: come also if one message is larger than a page and larger than limits.backfillBytes', async () => {
     const redis = tidy(await startRedis())
     const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 50_000 } }
     const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
@@ -87,7 +87,7 @@ describe('what a node lacks', () => {
     expect(answer['messages']).toHaveLength(3)
   })
 
-  it('is given to clients in turns: one that asks for very much does not hold up another one', async () => {
+  it('are recovered for clients in turns, so a client that needs very many does not delay another one', async () => {
     const redis = tidy(await startRedis())
     const options = { redis: redis.url, recovery: LONG, limits: { backfillBytes: 20_000 } }
     const [holder, late] = [tidy(await startServer(options)), tidy(await startServer(options))]
@@ -108,12 +108,12 @@ describe('what a node lacks', () => {
   })
 })
 
-describe('what nobody has', () => {
+describe('messages that no node has', () => {
   afterEach(() => void vi.useRealTimers())
 
   it.each([
-    ['a monitoring tool that listens to every channel by a pattern', 'psubscribe', () => '*'],
-    ['another application that listens to the channel', 'subscribe', (channel: string) => channel],
+    ['a monitoring tool that subscribes to all channels by a pattern', 'psubscribe', () => '*'],
+    ['another application that subscribes to the channel', 'subscribe', (channel: string) => channel],
   ] as const)('R5: is known when the nodes have answered, with %s', async (_, command, name) => {
     const redis = tidy(await startRedis())
     const [holder, late] = [
@@ -124,7 +124,7 @@ describe('what nobody has', () => {
     await connect(redis.url)[command](name(channel))
     const [witness, alice] = [await come(holder), await come(late)]
     const { position } = await witness.subscribe(channel)
-    // No question ends because its time is over.
+    // No question times out.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const earlier = earlierThan(position as string)
     expect(await alice.subscribe(channel, { position: earlier })).toMatchObject({
@@ -133,7 +133,7 @@ describe('what nobody has', () => {
     })
   })
 
-  it('R5: is asked for once, however many clients come for it from places of their own', async () => {
+  it('R5: are requested once for all clients with different positions', async () => {
     const redis = tidy(await startRedis())
     const [holder, late] = [
       tidy(await startServer({ redis: redis.url })),
@@ -154,7 +154,7 @@ describe('what nobody has', () => {
     expect(heard.of('where').length).toBeLessThan(10)
   })
 
-  it('is not asked for where Redis knows of no other node with the channel', async () => {
+  it('are not requested if Redis has no other subscriber of the channel', async () => {
     const redis = tidy(await startRedis())
     const [holder, other] = [
       tidy(await startServer({ redis: redis.url })),
@@ -175,7 +175,7 @@ describe('what nobody has', () => {
     await within(heardOf(heard, 'where'), 'the question about a channel that both have')
   })
 
-  it('R5: a node of another version, that does not know the question, is not waited for without end', async () => {
+  it('R5: cause a gap in bounded time if a node of another version does not know the question', async () => {
     const redis = tidy(await startRedis())
     const late = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -194,12 +194,12 @@ describe('what nobody has', () => {
 describe('a page of another node', () => {
   const whole = ['a', 'b', 'c', 'd']
   it.each([
-    ['is taken if it is whole', whole, 4, true],
-    ['without its first message is not taken', whole.with(0, ''), 4, false],
-    ['without one in the middle is not taken', whole.with(1, ''), 4, false],
-    ['without its last message is not taken', whole.with(3, ''), 4, false],
-    ['without one in the middle, that does not count it either, is not taken', whole.with(1, ''), 3, false],
-    ['with nothing in it is not taken', ['', '', '', ''], 4, false],
+    ['is accepted if it is complete', whole, 4, true],
+    ['is not accepted without its first message', whole.with(0, ''), 4, false],
+    ['is not accepted without a message in the middle', whole.with(1, ''), 4, false],
+    ['is not accepted without its last message', whole.with(3, ''), 4, false],
+    ['is not accepted without a message in the middle that it does not count', whole.with(1, ''), 3, false],
+    ['is not accepted if it is empty', ['', '', '', ''], 4, false],
   ] as const)('R5: %s', async (_, bodies, count, isTaken) => {
     const redis = tidy(await startRedis())
     const late = tidy(await startServer({ redis: redis.url }))
@@ -228,7 +228,7 @@ describe('a page of another node', () => {
 })
 
 describe('a deadline', () => {
-  it('holds while Redis makes no beacons, for a client that is ahead of the node', async () => {
+  it('applies to a client that is ahead of the node while Redis makes no beacons', async () => {
     const redis = tidy(await startRedis())
     await redis.cli('ACL', 'SETUSER', 'node', 'on', '>x', '~*', '&*', '+@all')
     const server = tidy(await startServer({ redis: redis.url.replace('//', '//node:x@') }))
@@ -246,7 +246,7 @@ describe('a deadline', () => {
   })
 })
 
-/** A place of the same run of Redis, some time before. */
+/** An earlier position of the same run of Redis. */
 function earlierThan(position: string, by = 0): string {
   const [beacon] = position.split('.')
   return `${(Number.parseInt(beacon!, 36) - 1024 * (1000 + by)).toString(36)}.0`

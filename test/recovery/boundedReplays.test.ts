@@ -9,7 +9,7 @@ import type { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const bufferedBytes = 100_000
 
-/** A server of which a test sees the sockets, and a client of it. */
+/** A server whose sockets the test can see, and a function that connects a client. */
 async function start() {
   const sockets: Socket[] = []
   const server = tidy(await startServer({ limits: { bufferedBytes } }))
@@ -21,7 +21,7 @@ async function start() {
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => `${i} ${'x'.repeat(1000)}`)
 
-/** The bodies of all that a client was sent of a channel, replayed or not, in order. */
+/** The bodies of all messages of a channel, replayed and live, in order. */
 function bodies(messages: readonly Wire[], channel: string): string[] {
   return messages
     .filter((message) => message['channel'] === channel)
@@ -32,7 +32,7 @@ function bodies(messages: readonly Wire[], channel: string): string[] {
     )
 }
 
-it('R3: what fits into bufferedBytes is replayed in subscribeOk', async () => {
+it('R3: a replay that fits into bufferedBytes is in subscribeOk', async () => {
   const { server, come } = await start()
   const channel = channelName()
   const alice = await come()
@@ -46,7 +46,7 @@ it('R3: what fits into bufferedBytes is replayed in subscribeOk', async () => {
   expect(bodies([answer], channel)).toEqual(published)
 })
 
-it('R3: a larger replay follows subscribeOk as messages, whole, and live messages come behind it', async () => {
+it('R3: a larger replay follows subscribeOk as messages, complete, and live messages come after it', async () => {
   const { server, come } = await start()
   const channel = channelName()
   const alice = await come()
@@ -62,7 +62,7 @@ it('R3: a larger replay follows subscribeOk as messages, whole, and live message
   await bob.hearsNothing()
 })
 
-it('R3: the replays of all channels that a client asks for at once are bounded together', async () => {
+it('R3: the replays of all channels that a client requests at once are bounded together', async () => {
   const { server, sockets, come } = await start()
   const names = Array.from({ length: 100 }, () => channelName())
   const alice = await come()
@@ -77,7 +77,7 @@ it('R3: the replays of all channels that a client asks for at once are bounded t
   const socket = sockets.at(-1)!
   let most = 0
   const { write } = socket
-  // Looked at after every write, so that no moment is missed.
+  // The buffer is measured after every write, so that no peak is missed.
   socket.write = function (this: Socket, ...args: Parameters<Socket['write']>) {
     const result = write.apply(this, args)
     most = Math.max(most, socket.writableLength)
@@ -85,7 +85,7 @@ it('R3: the replays of all channels that a client asks for at once are bounded t
   } as Socket['write']
   bob.stall()
   for (const [channel, position] of positions) await bob.send({ __type: 'subscribe', channel, position })
-  // Longer than all answers together take. 8 MB were missed.
+  // These requests take longer than all answers together. 8 MB were missed.
   for (let i = 0; i < 50; i++) await alice.unsubscribe('x')
   bob.resume()
   const heard: Wire[] = []

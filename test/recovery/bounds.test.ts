@@ -9,9 +9,9 @@ import { until } from '../support/waiting.ts'
 
 const redis = tidy(await startRedis())
 
-describe('what logs keep', () => {
+describe('the bounds of logs', () => {
   it.each(transports)(
-    'R5: a client that comes back over %s after the window is told expired, by a node that never held the channel too',
+    'R5: a client that comes back over %s after the window gets a gap with "expired", also from a node that never had the channel',
     async (transport) => {
       const options = { redis: redis.url, recovery: { window: 500 } }
       const [holder, other] = [tidy(await startServer(options)), tidy(await startServer(options))]
@@ -39,7 +39,7 @@ describe('what logs keep', () => {
     },
   )
 
-  it('maxTotalBytes: all channels together stay within it, and what was let go is told as overflow', async () => {
+  it('maxTotalBytes: all channels together stay within it, and dropped messages are a gap with "overflow"', async () => {
     const maxTotalBytes = 500_000
     const server = tidy(await startServer({ redis: redis.url, recovery: { maxTotalBytes } }))
     const channels = Array.from({ length: 20 }, () => channelName())
@@ -66,7 +66,7 @@ describe('what logs keep', () => {
     }
   })
 
-  it('a log outlives its last listener by the window, and then the channel is let go', async () => {
+  it('a log is kept for the window after its last subscriber has left, and then the channel is released', async () => {
     const server = tidy(await startServer({ redis: redis.url, timeout: 600, recovery: { window: 1500 } }))
     const channel = channelName()
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })

@@ -13,7 +13,7 @@ const health = async (server: TestServer) => (await fetch(`${server.url}/health`
 const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
 const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
 
-/** A node whose way to Redis can be broken, and one whose way stays. */
+/** A node whose connection to Redis can be broken, and one whose connection stays. */
 async function start(redis: TestRedis) {
   const link = tidy(await tcpProxy(redis.port))
   const broken = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}` }))
@@ -22,7 +22,7 @@ async function start(redis: TestRedis) {
 }
 
 describe.each(transports)('a node whose connection to Redis breaks, over %s', (mode) => {
-  it('R5: fills the hole from a node that stayed connected; nobody is told of a gap', async () => {
+  it('R5: recovers the missed messages from a node that stayed connected, and no client is told of a gap', async () => {
     const { link, broken, whole } = await start(tidy(await startRedis()))
     const channel = channelName()
     const alice = await Visitor.come(broken.url, channel, { mode })
@@ -42,7 +42,7 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s', (m
     expect(alice.positions, 'and positions are the same').toEqual(bob.positions)
   })
 
-  it('R5, M1: does so again and again, while messages keep coming', async () => {
+  it('R5, M1: recovers them each time, while messages are published', async () => {
     const redis = tidy(await startRedis())
     const { link, broken, whole } = await start(redis)
     const channel = channelName()
@@ -71,8 +71,8 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s', (m
   })
 })
 
-describe("the original's WebSocket clients on a node whose connection to Redis breaks", () => {
-  it('R5: stay connected and miss nothing where another node stayed connected', async () => {
+describe('WebSocket clients of the original on a node whose connection to Redis breaks', () => {
+  it('R5: stay connected and miss no message if another node stayed connected', async () => {
     const { link, broken, whole } = await start(tidy(await startRedis()))
     const channel = channelName()
     const alice = await signIn(broken, { transport: 'websocket' })
@@ -95,8 +95,8 @@ describe("the original's WebSocket clients on a node whose connection to Redis b
   })
 })
 
-describe.each(transports)('messages that no node saw, over %s', (mode) => {
-  it('R5: a node that is alone says broker when its subscriber connection was killed', async () => {
+describe.each(transports)('messages that no node received, over %s', (mode) => {
+  it('R5: are a gap with "broker" on a single node whose subscriber connection was killed', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -109,7 +109,7 @@ describe.each(transports)('messages that no node saw, over %s', (mode) => {
     expect(await alice.hears('2')).toEqual(['1', 'gap: broker', '2'])
   })
 
-  it('R5: every client hears of it when Redis was restarted, on every node, and goes on', async () => {
+  it('R5: are a gap for every client on every node after a restart of Redis, and the clients continue', async () => {
     const redis = tidy(await startRedis())
     const nodes = [
       tidy(await startServer({ redis: redis.url })),
@@ -132,10 +132,10 @@ describe.each(transports)('messages that no node saw, over %s', (mode) => {
   })
 })
 
-describe('positions over a restart of Redis that has lost its numbers', () => {
-  it('R8: never go back, and are the same on all nodes again, those included that begin then', async () => {
+describe('positions after Redis has restarted without its beacon', () => {
+  it('R8: never decrease, and are the same on all nodes, also on new ones', async () => {
     const redis = tidy(await startRedis())
-    // Beacons that are ahead of the clock: after the restart only the nodes can keep them from going back.
+    // The beacons are ahead of the clock. So after the restart, only the nodes can prevent that they decrease.
     await redis.cli('SET', 'bc:beacon', String((Date.now() + 43_200_000) * 1024))
     const old = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -154,7 +154,7 @@ describe('positions over a restart of Redis that has lost its numbers', () => {
     for (const server of [old, young]) await isHealthy(server)
     const bob = await come(young)
     await bob.subscribe(channel)
-    // Whatever the two nodes had to settle between them, they have settled it once both hear the same.
+    // The nodes have agreed on the beacon when both give the same position.
     const after = await until('the nodes to agree', async () => {
       await old.publish(channel, 'anyone there?')
       const heard = [await nextMessage(alice), await nextMessage(bob)]
@@ -184,7 +184,7 @@ describe('positions over a restart of Redis that has lost its numbers', () => {
     const channel = channelName()
     const alice = await Visitor.come(old.url, channel, { mode: 'websocket' })
     await redis.cli('DEL', 'bc:beacon')
-    // Begins with the numbers of the clock, which are half a day behind.
+    // The new node starts with a beacon from the clock, which is half a day behind.
     const young = tidy(await startServer({ redis: redis.url }))
     const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })
     for (const body of numbers(20)) await old.publish(channel, body)

@@ -17,7 +17,7 @@ const backends = [
   ['in process', { redis: false }],
 ] as const
 
-/** The original's, and ours. */
+/** The clients of the original, and ours. */
 const dialects = [
   ['a client of the original', {}],
   ['a client of ours', { __v: 1 }],
@@ -35,7 +35,7 @@ async function session(subject: Subject, auth: object, ...channels: string[]): P
   return peer
 }
 
-/** All at once, so that they come to the server in as few pieces as can be. */
+/** Publishes all bodies at once, so that they reach the server in as few reads as possible. */
 async function burst(subject: Subject, channel: string, bodies: readonly string[]): Promise<void> {
   await Promise.all(bodies.map((body) => subject.publish(channel, body)))
 }
@@ -62,7 +62,7 @@ describe('a burst larger than a log', () => {
   })
 
   it.each(dialects)(
-    'L4: ends the gathering of the waiting poll of %s before pushing anything out',
+    'L4: makes the waiting poll of %s answer before the log drops a message',
     async (_who, auth) => {
       const server = tidy(
         await startServer({ timeout: 120_000, pollTime: 60_000, recovery: { maxMessages: 10 } }),
@@ -73,7 +73,7 @@ describe('a burst larger than a log', () => {
       await server.publish(channel, '0')
       await noticed(alice)
       await burst(server, channel, ['1', '2', '3', '4', '5'])
-      // Long before the others that it gathers for could have come.
+      // The answer comes long before pollTime is over.
       const { messages } = await within(poll.answer, 'the answer')
       expect(bodiesOf(messages)).toEqual(numbers(6))
     },
@@ -83,7 +83,7 @@ describe('a burst larger than a log', () => {
     const server = tidy(await startServer(backend))
     const channel = channelName()
     const alice = await session(server, auth, channel)
-    // Before the first poll, and between two.
+    // The first burst comes before the first poll, and the second one between two polls.
     for (let round = 0; round < 2; round++) {
       await publishAndArrive(server, channel, numbers(1500))
       expect(await alice.bodies(channel, 1500)).toEqual(numbers(1500))
@@ -91,26 +91,23 @@ describe('a burst larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it.each(cases)(
-    'is answered again when the answer got lost: %s, %s',
-    async (_who, _where, backend, auth) => {
-      const server = tidy(await startServer(backend))
-      const channel = channelName()
-      const alice = await session(server, auth, channel)
-      await publishAndArrive(server, channel, numbers(1500))
-      const [lost, again] = [await alice.poll({ seq: 'same' }), await alice.poll({ seq: 'same' })]
-      expect(bodiesOf(lost.messages)).toEqual(numbers(1500))
-      await publishAndArrive(server, channel, numbers(1500))
-      expect(again.messages).toEqual(lost.messages)
-      const third = await alice.poll({ seq: 'same' })
-      expect(bodiesOf(third.messages)).toEqual([...numbers(1500), ...numbers(1500)])
-    },
-  )
+  it.each(cases)('is sent again after a lost answer: %s, %s', async (_who, _where, backend, auth) => {
+    const server = tidy(await startServer(backend))
+    const channel = channelName()
+    const alice = await session(server, auth, channel)
+    await publishAndArrive(server, channel, numbers(1500))
+    const [lost, again] = [await alice.poll({ seq: 'same' }), await alice.poll({ seq: 'same' })]
+    expect(bodiesOf(lost.messages)).toEqual(numbers(1500))
+    await publishAndArrive(server, channel, numbers(1500))
+    expect(again.messages).toEqual(lost.messages)
+    const third = await alice.poll({ seq: 'same' })
+    expect(bodiesOf(third.messages)).toEqual([...numbers(1500), ...numbers(1500)])
+  })
 
-  it.each(dialects)('reaches %s whose polls go to another node each', async (_who, auth) => {
+  it.each(dialects)('reaches %s whose polls go to another node each time', async (_who, auth) => {
     const cluster = tidy(await startNodes(2, { redis: redis.url }))
     const channel = channelName()
-    // Both hold the channel, one of them for nobody who polls.
+    // Both nodes have the channel, one of them for a client that does not poll.
     const [here, there] = await Promise.all(
       cluster.nodes.map((node) => signIn(node, { transport: 'websocket' })),
     )
@@ -124,12 +121,12 @@ describe('a burst larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it('R6: limits.undeliveredBytes: past it a client of the original is given what there is, and goes on', async () => {
+  it('R6: over limits.undeliveredBytes, a client of the original gets the remaining messages, and continues', async () => {
     const limits = { undeliveredBytes: 100_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
     const channel = channelName()
     const alice = await session(server, {}, channel)
-    // Each counts as its bytes and a hundred more.
+    // Each message counts as its bytes plus a hundred.
     await publishAndArrive(
       server,
       channel,
@@ -145,7 +142,7 @@ describe('a burst larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it('limits.undeliveredBytes: past it a client of ours is told of a gap, and given what there is', async () => {
+  it('over limits.undeliveredBytes, a client of ours is told of a gap and gets the remaining messages', async () => {
     const limits = { undeliveredBytes: 100_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
     const channel = channelName()
@@ -162,7 +159,7 @@ describe('a burst larger than a log', () => {
     expect(got).toEqual(numbers(300).slice(-got.length).map(Number))
   })
 
-  it('is let go when the session has it, or is no more', async () => {
+  it('is released when the session has received it or has ended', async () => {
     const server = tidy(
       await startServer({ redis: redis.url, timeout: 400, pollTime: 10, recovery: { maxMessages: 10 } }),
     )
@@ -171,7 +168,7 @@ describe('a burst larger than a log', () => {
     await publishAndArrive(server, channel, numbers(500))
     expect(await logMessages(server)).toBe(500)
     expect(await alice.bodies(channel, 500)).toEqual(numbers(500))
-    // The next poll says that they have arrived.
+    // The next poll confirms that the messages have arrived.
     await alice.poll()
     await server.publish(channel, 'one more')
     await until('the log to be within its bounds', async () => (await logMessages(server)) <= 10)
@@ -188,7 +185,7 @@ describe('a burst larger than a log', () => {
 describe('a message larger than a log', () => {
   const large = 'x'.repeat(1_200_000)
 
-  it.each(cases)('reaches %s once, %s, whenever it comes', async (_who, _where, backend, auth) => {
+  it.each(cases)('reaches %s once, %s, before a poll and during one', async (_who, _where, backend, auth) => {
     const server = tidy(
       await startServer({
         ...backend,
@@ -207,7 +204,7 @@ describe('a message larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it('reaches a long-poll client though it is larger than limits.undeliveredBytes', async () => {
+  it('reaches a long-poll client also if it is larger than limits.undeliveredBytes', async () => {
     const limits = { undeliveredBytes: 100_000, publishedBytes: 2_000_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxBytes: 50_000 } }))
     const channel = channelName()
@@ -218,7 +215,7 @@ describe('a message larger than a log', () => {
 })
 
 describe('limits.answerBytes', () => {
-  it.each(dialects)('L12: what is more comes with the next poll: %s', async (_who, auth) => {
+  it.each(dialects)('L12: bounds an answer, and the next poll gets the rest: %s', async (_who, auth) => {
     const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 10_700 } }))
     const [news, chat] = [channelName(), channelName()]
     const alice = await session(server, auth, news, chat)
@@ -229,15 +226,15 @@ describe('limits.answerBytes', () => {
     for (const body of bodies) await server.publish(Number(body) % 2 === 0 ? news : chat, body)
     await witness.take(100)
     expect((await alice.poll({ seq: 'first' })).messages).toHaveLength(10)
-    // Asked again, it is the same.
+    // A repeated poll gets the same answer.
     expect((await alice.poll({ seq: 'first' })).messages).toHaveLength(10)
-    // Without positions, the next `seq` says that they have arrived; this peer has told of none.
+    // Without positions, the next `seq` confirms that the messages have arrived. This peer sends no positions itself.
     const rest = '__v' in auth ? bodies : bodies.slice(10)
     expect(bodiesOf(await alice.take(rest.length))).toEqual(rest)
     await alice.hearsNothing()
   })
 
-  it('a single message may be larger', async () => {
+  it('does not apply to a single message', async () => {
     const server = tidy(await startServer({ redis: redis.url, limits: { answerBytes: 1000 } }))
     const channel = channelName()
     const alice = await session(server, {}, channel)

@@ -18,7 +18,7 @@ async function start() {
 }
 
 describe('close({ drain })', () => {
-  it('R5, M2: clients of both transports move to another node while messages keep coming, and miss nothing', async () => {
+  it('R5, M2: clients of both transports move to another node while messages are published, and miss no message', async () => {
     const { cluster, leaving, staying } = await start()
     const channel = channelName()
     const visitors = await Promise.all(
@@ -45,7 +45,7 @@ describe('close({ drain })', () => {
     for (const visitor of visitors) expect(await visitor.hears(String(count))).toEqual(numbers(count))
   })
 
-  it('moves WebSockets one after the other over that time, and stays as long again for the last of them', async () => {
+  it('moves WebSockets one after the other over this time, and waits for the same time again for the last ones', async () => {
     const { leaving } = await start()
     const closedAt: number[] = []
     const peers = (await Promise.all(
@@ -55,12 +55,12 @@ describe('close({ drain })', () => {
     await leaving.broadcaster.close({ drain: 1000 })
     const endedAt = performance.now()
     for (const { closed } of peers) expect((await closed).code).toBe(1012)
-    // Lower bounds: a loaded machine only makes it longer.
+    // These are lower bounds, because a loaded machine can only make it longer.
     expect(closedAt.at(-1)! - closedAt[0]!, 'from the first to the last').toBeGreaterThan(500)
     expect(endedAt - closedAt[0]!, 'from the first to the end').toBeGreaterThan(1500)
   })
 
-  it('R2: serves its logs to other nodes until the clients have moved, also what nobody else ever held', async () => {
+  it('R2: serves its logs to other nodes until the clients have moved, also of channels that no other node had', async () => {
     const { leaving, staying } = await start()
     const channel = channelName()
     const alice = (await signIn(leaving, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
@@ -69,7 +69,7 @@ describe('close({ drain })', () => {
     const { position } = await alice.next()
     const closing = leaving.broadcaster.close({ drain: 1000 })
     expect(await alice.closed).toEqual({ code: 1012, reason: 'Service restart' })
-    // From a connection that outlives the node.
+    // They are published over a connection that exists longer than the node.
     for (const body of ['2', '3']) await staying.publish(channel, body)
     const again = await signIn(staying, { transport: 'websocket', auth: { __v: 1 } })
     expect(await again.subscribe(channel, { position })).toMatchObject({
@@ -87,7 +87,7 @@ describe('close({ drain })', () => {
     const session = new LongPollPeer(leaving)
     await session.auth({ __v: 1 })
     const poll = await waitingPoll(session)
-    // Somebody has to be there for the node to wait for.
+    // The node waits for this client.
     await signIn(leaving, { transport: 'websocket' })
     const closing = leaving.broadcaster.close({ drain: 3000 })
     expect((await poll.answer).messages).toEqual([])

@@ -16,8 +16,8 @@ import { numbers, Visitor } from './visitor.ts'
 const cluster = tidy(await startNodes(2, { redis: tidy(await startRedis()).url }))
 const [nodeA, nodeB] = cluster.nodes as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]]
 
-describe('a client that comes back while its old connection looks alive', () => {
-  it('A1: the old WebSocket is closed with 4409 on its node, and the client hears everything once', async () => {
+describe('a client that reconnects while its old connection still looks open', () => {
+  it('A1: the old WebSocket is closed with 4409 on its node, and the client gets every message once', async () => {
     const channel = channelName()
     const proxy = tidy(await tcpProxy(Number(new URL(nodeA.origin).port)))
     const closes: number[] = []
@@ -34,7 +34,7 @@ describe('a client that comes back while its old connection looks alive', () => 
     })
     await cluster.publish(channel, '1')
     await alice.hears('1')
-    // Half-open: neither side is told, and what the node writes goes nowhere.
+    // The connection becomes half-open: neither side notices it, and the writes of the node are lost.
     proxy.stall()
     for (const body of numbers(10, 2)) await cluster.publish(channel, body)
     expect(await alice.hears('10')).toEqual(numbers(10))
@@ -47,14 +47,14 @@ describe('a client that comes back while its old connection looks alive', () => 
     expect(await alice.hears('11')).toEqual(numbers(11))
   })
 
-  it('A1: an older one that comes late finds that it was replaced', async () => {
+  it('A1: an older connection that arrives late is closed as replaced', async () => {
     const auth = { __v: 1, __client: channelName('client') }
     const newer = await signIn(nodeA, { transport: 'websocket', auth: { ...auth, __generation: 3 } })
     await until('the other node to know', () => isReplaced(nodeB, { ...auth, __generation: 2 }))
     expect(await newer.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('A1: the old session has expired, and its waiting poll is answered', async () => {
+  it('A1: the old session is ended, and its waiting poll is answered', async () => {
     const auth = { __v: 1, __client: channelName('client') }
     const old = new LongPollPeer(nodeA)
     await old.auth({ ...auth, __generation: 1 })
@@ -66,7 +66,7 @@ describe('a client that comes back while its old connection looks alive', () => 
     expect(await again.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('A1: a generation is remembered only while an older connection can live', async () => {
+  it('A1: the server keeps a generation only while an older connection can exist', async () => {
     const server = tidy(await startServer({ timeout: 300 }))
     const client = channelName('client')
     const signedIn = (auth: object) => signIn(server, { transport: 'websocket', auth: { __v: 1, ...auth } })
@@ -75,7 +75,7 @@ describe('a client that comes back while its old connection looks alive', () => 
     const older = { __v: 1, __client: client, __generation: 2 }
     expect(await isReplaced(server, older)).toBe(true)
     await until('the generation to be forgotten', async () => {
-      // The server looks for old ones when it hears of another.
+      // The server removes old generations when it gets a new one.
       await signedIn({ __client: channelName('client'), __generation: 2 })
       return !(await isReplaced(server, older))
     })

@@ -10,7 +10,7 @@ import { tidy } from '../support/tidy.ts'
 import { sleep, until } from '../support/waiting.ts'
 import { numbers, Visitor } from './visitor.ts'
 
-/** Two nodes, and a network in front of them that can lose what they say. */
+/** Two nodes, with a network in front of them that can lose their answers. */
 async function start() {
   const redis = tidy(await startRedis())
   const nodes = [tidy(await startServer({ redis: redis.url })), tidy(await startServer({ redis: redis.url }))]
@@ -24,7 +24,7 @@ async function start() {
     url: `http://${network.address}/broadcast`,
     publish: nodes[0]!.publish,
     pollWaits: () => until('a poll to wait', async () => (await waitingPolls()) === 1),
-    /** Runs `publish` and loses the answer that it makes the waiting poll get. */
+    /** Runs `publish` and loses the answer that the waiting poll gets. */
     async loseAnswer(publish: () => Promise<unknown>) {
       network.stall('down')
       await publish()
@@ -35,8 +35,8 @@ async function start() {
   }
 }
 
-describe('an answer that gets lost on its way', () => {
-  it('L6, L8, M2: is read again, from another node, by our client', async () => {
+describe('a lost answer', () => {
+  it('L6, L8, M2: to a poll of our client is sent again by another node', async () => {
     const { url, publish, pollWaits, loseAnswer } = await start()
     const channel = channelName()
     const alice = await Visitor.come(url, channel, { mode: 'longpoll' })
@@ -49,7 +49,7 @@ describe('an answer that gets lost on its way', () => {
     }
   })
 
-  it("L6, M2: is read again by the original's, which repeats its seq and knows nothing of positions", async () => {
+  it('L6, M2: to a poll of the original client, which repeats its seq and has no positions, is sent again', async () => {
     const { url, publish, pollWaits, loseAnswer } = await start()
     const channel = channelName()
     const session = new LongPollPeer({ url, publish })
@@ -67,7 +67,7 @@ describe('an answer that gets lost on its way', () => {
     }
   })
 
-  it('S3: of subscribe, is asked for again, and nothing is missed or doubled meanwhile', async () => {
+  it('S3: to subscribe makes the client subscribe again, and no message is missed or doubled', async () => {
     const { url, publish } = await start()
     const network = tidy(await tcpProxy(Number(new URL(url).port)))
     const channel = channelName()
@@ -90,18 +90,23 @@ describe('an answer that gets lost on its way', () => {
   })
 })
 
-describe('L5: a poll of the base that another node has overtaken', () => {
+describe('L5: a poll of the base, when its session polls on another node', () => {
   it.each([
-    ['a new poll, is answered with nothing', '1', 200, []],
-    ['the same poll, is not', '0', 503, [{ __type: 'serverError', reason: 'The poll was sent again' }]],
-  ])('by %s, even if its node hears of it late', async (_what, seq, status, messages) => {
+    ['an empty answer if that is a new poll', '1', 200, []],
+    [
+      '503 if that is the same poll',
+      '0',
+      503,
+      [{ __type: 'serverError', reason: 'The poll was sent again' }],
+    ],
+  ])('gets %s, also if its node learns of it late', async (_what, seq, status, messages) => {
     const redis = tidy(await startRedis())
     const link = tidy(await tcpProxy(redis.port))
     const pollTime = 500
     const slow = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}`, pollTime }))
     const other = tidy(await startServer({ redis: redis.url, pollTime }))
     const channel = channelName()
-    // The other node holds the channel, so that it has no questions when the session comes.
+    // The other node already has the channel, so it does not ask other nodes when the session comes.
     const bob = await signIn(other, { transport: 'websocket' })
     await bob.subscribe(channel)
     const alice = new LongPollPeer(slow)
@@ -116,7 +121,7 @@ describe('L5: a poll of the base that another node has overtaken', () => {
     link.stall('down')
     const next = await post(other.url, { __type: 'poll', seq, __token: alice.token })
     expect(next.messages).toEqual([{ __type: 'message', channel, body: 'hello' }])
-    // The older poll, which has waited as long, has tried to answer by then. It waits for what the other node says.
+    // By then, the older poll has tried to answer, because it has waited as long. It waits for the message of the other node.
     await sleep(200)
     link.resume()
     const { status: ended, messages: given } = await poll

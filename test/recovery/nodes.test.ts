@@ -10,13 +10,13 @@ import { tidy } from '../support/tidy.ts'
 import { numbers, Visitor } from './visitor.ts'
 
 describe.each(transports)('a node that is killed, over %s', (mode) => {
-  it('R2, R3, R5: its clients continue on another node that held the channel, and miss nothing', async () => {
+  it('R2, R3, R5: its clients continue on another node that has the channel, and miss no message', async () => {
     const redis = tidy(await startRedis())
     const killed = tidy(await startNodeProcess({ redis: redis.url }))
     const other = tidy(await startNodeProcess({ redis: redis.url }))
     const proxy = tidy(await roundRobin([killed.url, other.url]))
     const channel = channelName()
-    // The first connection goes to the first node. The other one holds the channel for somebody else.
+    // The first connection goes to the first node. The other node has the channel for another client.
     const alice = await Visitor.come(`${proxy.origin}/broadcast`, channel, { mode })
     const bob = await Visitor.come(other.url, channel, { mode: 'websocket' })
     for (const body of numbers(5)) await other.publish(channel, body)
@@ -30,8 +30,8 @@ describe.each(transports)('a node that is killed, over %s', (mode) => {
   })
 })
 
-describe('a node that was alone with a channel, and is killed', () => {
-  it('R5: leaves nobody who could say what was missed, and its clients are told', async () => {
+describe('a killed node that was the only one with a channel', () => {
+  it('R5: leaves no node that has the missed messages, and its clients are told of a gap', async () => {
     const redis = tidy(await startRedis())
     const killed = tidy(await startNodeProcess({ redis: redis.url }))
     const other = tidy(await startNodeProcess({ redis: redis.url }))
@@ -47,8 +47,8 @@ describe('a node that was alone with a channel, and is killed', () => {
   })
 })
 
-describe.each(transports)('a node that has never held a channel, over %s', (transport) => {
-  it('R3, R8: asks the one that has, and gives what was missed with the same positions', async () => {
+describe.each(transports)('a node that has never had a channel, over %s', (transport) => {
+  it('R3, R8: asks the node that has it, and replays the missed messages with the same positions', async () => {
     const redis = tidy(await startRedis())
     const [holder, late] = [
       tidy(await startServer({ redis: redis.url })),

@@ -16,7 +16,7 @@ const publisher = tidy(publisherTo(redis.url))
 
 describe('recovery: false', () => {
   it.each(transports)(
-    'V1: speaks the base only, over %s, to clients that know more too',
+    'V1: makes the server use only the base, over %s, also for clients with the additions',
     async (transport) => {
       const server = tidy(await startServer({ redis: redis.url, recovery: false }))
       const channel = channelName()
@@ -33,7 +33,7 @@ describe('recovery: false', () => {
     },
   )
 
-  it('V1: says so in authOk', async () => {
+  it('V1: makes authOk have no version', async () => {
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     for (const transport of transports) {
       const peer = await connect(server, { transport })
@@ -44,7 +44,7 @@ describe('recovery: false', () => {
   })
 
   it.each(readTranscripts().map((transcript) => ({ name: transcript.name, transcript })))(
-    "is what the original's clients heard: $name",
+    'gives the recorded answers of the original: $name',
     async ({ transcript }) => {
       const options = {
         redis: redis.url,
@@ -59,7 +59,7 @@ describe('recovery: false', () => {
     },
   )
 
-  it('our client works with it, and takes every reconnection for a gap, since nobody can say', async () => {
+  it('works with our client, which reports a gap after every reconnection, because it may have missed messages', async () => {
     const server = tidy(await startServer({ redis: redis.url, recovery: false }))
     const channel = channelName()
     const alice = await Visitor.come(server.url, channel, { mode: 'websocket' })

@@ -19,7 +19,7 @@ async function come(subject: Subject, channel: string): Promise<OriginalClient> 
   return client
 }
 
-/** It is back when it hears something again: until then what is published is missed. */
+/** Publishes until the client receives a message again. The messages before that are missed. */
 async function isBack(client: OriginalClient, publish: (body: string) => Promise<unknown>): Promise<void> {
   const before = client.heard.length
   await until('the client of the original to be back', async () => {
@@ -32,12 +32,12 @@ async function isBack(client: OriginalClient, publish: (body: string) => Promise
 const isHealthy = (server: TestServer, status = 200) =>
   until(`health ${status}`, async () => (await fetch(`${server.url}/health`)).status === status)
 
-describe("R6: the original's long-poll clients live through", () => {
-  it.each([1, 2])('a Redis that restarts, empty, with %i nodes', async (nodes) => {
+describe('R6: the long-poll clients of the original continue after', () => {
+  it.each([1, 2])('a Redis restart that loses all data, with %i nodes', async (nodes) => {
     const redis = tidy(await startRedis())
     const cluster = tidy(await startNodes(nodes, { redis: redis.url }))
     const channel = channelName()
-    // To a node that has never served it, a session that Redis has lost is like one that never was.
+    // A node that has never served the session can't tell it from one that never existed, when Redis has lost it.
     const client = await come(cluster.nodes[0]!, channel)
     await cluster.publish(channel, 'before')
     await client.hears('before')
@@ -49,9 +49,9 @@ describe("R6: the original's long-poll clients live through", () => {
   })
 
   it.each([
-    ['the connection to subscribe', ['CLIENT', 'KILL', 'TYPE', 'pubsub']],
-    ['all sessions, by FLUSHALL', ['FLUSHALL']],
-  ])('a Redis that drops %s', async (_what, command) => {
+    ['the subscriber connection', ['CLIENT', 'KILL', 'TYPE', 'pubsub']],
+    ['all sessions (FLUSHALL)', ['FLUSHALL']],
+  ])('Redis drops %s', async (_what, command) => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url, timeout: 5000 }))
     const channel = channelName()
@@ -63,7 +63,7 @@ describe("R6: the original's long-poll clients live through", () => {
     expect(client.failures).not.toContain(401)
   })
 
-  it('a network that breaks while messages are published which nobody saw', async () => {
+  it('a network failure during which messages are published that no node receives', async () => {
     const redis = tidy(await startRedis())
     const link = tidy(await tcpProxy(redis.port))
     const server = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}` }))
@@ -82,7 +82,7 @@ describe("R6: the original's long-poll clients live through", () => {
     expect(client.failures).not.toContain(401)
   })
 
-  it('kill -9 of the node that they are on', async () => {
+  it('kill -9 of their node', async () => {
     const redis = tidy(await startRedis())
     const doomed = tidy(await startNodeProcess({ redis: redis.url }))
     const other = tidy(await startServer({ redis: redis.url }))
@@ -98,7 +98,7 @@ describe("R6: the original's long-poll clients live through", () => {
   it.each([
     ['over Redis', true],
     ['in process', false],
-  ])('bursts and large messages, %s, and get all of it', async (_where, hasRedis) => {
+  ])('bursts and large messages, %s, and get all messages', async (_where, hasRedis) => {
     const redis = hasRedis ? tidy(await startRedis()) : null
     const server = tidy(
       await startServer({ redis: redis?.url ?? false, limits: { publishedBytes: 2_000_000 } }),
@@ -138,7 +138,7 @@ describe('R6: a session of the base that has missed messages', () => {
 
   const text = [{ __type: 'serverError', reason: 'Messages were missed' }]
 
-  it('is answered with 503, and so are its requests that were on their way; then with 401', async () => {
+  it('gets 503, also for its requests in flight, and then 401', async () => {
     const { alice, channel, answer } = await missed(tidy(await startRedis()))
     expect([answer.status, answer.messages]).toEqual([503, text])
     for (const message of [
@@ -153,7 +153,7 @@ describe('R6: a session of the base that has missed messages', () => {
     await until('the session to be no more', async () => (await alice.poll()).status === 401)
   })
 
-  it('is no session for auth: it makes a new one', async () => {
+  it('is not used by auth, which creates a new session', async () => {
     const { alice } = await missed(tidy(await startRedis()))
     const { token } = alice
     const { status, messages } = await alice.post({ __type: 'auth' })

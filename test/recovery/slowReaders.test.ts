@@ -11,7 +11,7 @@ import type { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const bufferedBytes = 100_000
 const messageBytes = 65_536
-/** More than the 4 to 10 MB that the system takes for a socket by itself. */
+/** More than the 4 to 10 MB that the system buffers for a socket. */
 const total = 300
 
 const redis = tidy(await startRedis())
@@ -28,8 +28,8 @@ async function start(recovery: { maxBytes: number } | false) {
   return { server, come, lagging }
 }
 
-describe('a WebSocket that reads more slowly than messages come', () => {
-  it('R5: is not written to until it reads, costs no memory of its own, holds up nobody, and misses nothing', async () => {
+describe('a WebSocket client that reads more slowly than messages arrive', () => {
+  it('R5: gets no writes until it reads, needs no buffer of its own, delays no other client, and misses no message', async () => {
     const { server, come, lagging } = await start({ maxBytes: 64 * 1024 * 1024 })
     const [channel, other] = [channelName(), channelName()]
     const [alice, bob] = [await come(), await come()]
@@ -61,7 +61,7 @@ describe('a WebSocket that reads more slowly than messages come', () => {
     expect(await bob.peer.next()).toMatchObject({ body: 'live' })
   })
 
-  it('S1, U1: is answered when it asks, and what it unsubscribes does not come', async () => {
+  it('S1, U1: gets answers to its requests, and no messages of channels that it unsubscribes', async () => {
     const { server, come, lagging } = await start({ maxBytes: 64 * 1024 * 1024 })
     const [channel, wanted] = [channelName(), channelName()]
     const alice = await come()
@@ -92,7 +92,7 @@ describe('a WebSocket that reads more slowly than messages come', () => {
     await alice.peer.hearsNothing()
   })
 
-  it('R6: is closed with 4410 where recovery is off: there is no log to go on from', async () => {
+  it('R6: is closed with 4410 if recovery is off, because there is no log from which it could continue', async () => {
     const { server, come } = await start(false)
     const channel = channelName()
     const [alice, bob] = [await come(), await come()]
@@ -111,7 +111,7 @@ describe('a WebSocket that reads more slowly than messages come', () => {
     expect(heard, 'what it got is the beginning, without a hole').toEqual(heard.map((_, i) => i))
   })
 
-  it('R6: is closed with 4410 where recovery is off and it subscribes to a channel without a log meanwhile', async () => {
+  it('R6: is closed with 4410 if recovery is off and it subscribes to a channel without a log meanwhile', async () => {
     const { server, come, lagging } = await start(false)
     const [logged, unlogged] = [channelName(), channelName()]
     const poller = (await signIn(server, { transport: 'longpoll' })) as LongPollPeer
@@ -132,7 +132,7 @@ describe('a WebSocket that reads more slowly than messages come', () => {
     expect(await bob.peer.subscribe(unlogged), 'others go on').toMatchObject({ __type: 'subscribeOk' })
   })
 
-  it('R5: does not wait for a quiet channel until everything of a busy one was sent', async () => {
+  it('R5: gets the messages of a quiet channel before all messages of a busy one', async () => {
     const { server, come, lagging } = await start({ maxBytes: 64 * 1024 * 1024 })
     const [busy, quiet] = [channelName(), channelName()]
     const alice = await come()

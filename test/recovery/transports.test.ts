@@ -14,8 +14,8 @@ import { numbers, Visitor } from './visitor.ts'
 const cluster = tidy(await startNodes(2, { redis: tidy(await startRedis()).url }))
 const [nodeA, nodeB] = cluster.nodes as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]]
 
-describe('changing the transport in mid-life', () => {
-  it('R2, R3: WebSocket on one node, long-poll on the other and back: every message once, in order', async () => {
+describe('a client that changes its transport', () => {
+  it('R2, R3: from WebSocket on one node to long-poll on another and back gets every message once, in order', async () => {
     const channel = channelName()
     const proxy = tidy(await tcpProxy(Number(new URL(nodeA.origin).port)))
     const page = fakePage()
@@ -58,7 +58,7 @@ describe('changing the transport in mid-life', () => {
     }
   })
 
-  it('A2, R2: the session that was left is ended, and what it had not fetched yet is replayed', async () => {
+  it('A2, R2: ends its old session, and gets the messages that it had not received there', async () => {
     const channel = channelName()
     const session = new LongPollPeer(nodeA)
     await session.auth({ __v: 1 })

@@ -3,12 +3,12 @@ import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { until, within } from '../support/waiting.ts'
 
-/** A client of one channel that writes down what it is told, gaps in their place. */
+/** A client of one channel that records messages and gaps in order. */
 export class Visitor {
   readonly client: BroadcasterClient
-  /** Bodies, and `gap: reason` where there was one. */
+  /** The bodies of messages, and `gap: reason` for each gap. */
   readonly heard: string[] = []
-  /** The position behind each of `heard`. */
+  /** The position after each item of `heard`. */
   readonly positions: (string | undefined)[] = []
   readonly #ready: Promise<void>
 
@@ -28,10 +28,10 @@ export class Visitor {
     return visitor
   }
 
-  /** Resolves with everything that was heard, once the last of it is `last`. */
+  /** Resolves with `heard` when its last item is `last`. */
   async hears(last: string): Promise<string[]> {
     await until(
-      `'${last}' to be heard; what was: ${this.heard.slice(-5).join(', ')}`,
+      `'${last}' to arrive after ${this.heard.slice(-5).join(', ')}`,
       () => this.heard.at(-1) === last,
     )
     return this.heard
@@ -43,7 +43,7 @@ export class Visitor {
   }
 }
 
-/** `'1'` to `'count'`, or from `first` on. */
+/** The numbers from `first` to `count`, as strings. */
 export function numbers(count: number, first = 1): string[] {
   return Array.from({ length: count - first + 1 }, (_, i) => String(first + i))
 }

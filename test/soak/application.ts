@@ -3,13 +3,13 @@ import type { AddressInfo, Socket } from 'node:net'
 import { broadcaster, type Broadcaster, type BroadcasterOptions } from '@broadcaster/server'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import session, { MemoryStore } from 'express-session'
-import { AS_GOOD_AS_NEVER_MS, canConnect, canSubscribe } from './moods.ts'
+import { NEVER_MS, canConnect, canSubscribe } from './callbacks.ts'
 import { neighbours, type Neighbour, type NeighbourName } from './neighbours.ts'
 import { Noticed } from './noticed.ts'
 
 export type ApplicationSetup = {
   readonly redis: string
-  /** Beside whom, each on a server of its own. */
+  /** The neighbours, each on its own server. */
   readonly neighbours: readonly NeighbourName[]
 }
 
@@ -19,23 +19,23 @@ export type Application = {
   readonly ports: readonly number[]
   readonly broadcasters: Readonly<Record<BroadcasterName, Broadcaster>>
   readonly noticed: Noticed
-  /** Open connections that are not of a healthy client. */
+  /** The open connections that are not of a healthy client. */
   strangers(): Stranger[]
-  /** What the application itself keeps, and nobody is to be blamed for. */
+  /** Clears the session store of the application, so that it does not count as memory of the kit. */
   forgetSessions(): void
 }
 
-/** Where it comes from, and what it last asked for. */
+/** A connection: the port of the client, and its last request. */
 export type Stranger = { readonly port: number; readonly asked: string }
 
-/** Healthy clients send it with every request, so that theirs can be told from what attackers leave behind. */
+/** Healthy clients send this header with every request, so that their connections can be told from those of attackers. */
 export const HEALTHY_HEADER = 'x-healthy'
 
 const SLOW_MS = 60
 const LATE_MS = 200
 const LARGE = 'large '.repeat(50_000)
 
-/** All that there may be around a broadcaster: several of them, sessions, parsers, slow middleware, and neighbours. */
+/** Starts an application with several broadcasters, sessions, parsers, slow middleware, and neighbours. */
 export async function startApplication({ redis, neighbours: names }: ApplicationSetup): Promise<Application> {
   const noticed = new Noticed()
   const broadcasters = makeBroadcasters(redis, noticed)
@@ -54,7 +54,7 @@ export async function startApplication({ redis, neighbours: names }: Application
   app.use(session({ secret: 'soak', resave: false, saveUninitialized: false, store: sessions }))
   const servers = names.map((name) => {
     const server = http.createServer({ connectionsCheckingInterval: 500 }, app)
-    // A request has to come soon and whole. Fewer headers than are sent: `ws` once fell over what was left out.
+    // Requests time out early. `maxHeadersCount` is less than some attackers send, because `ws` once crashed on dropped headers.
     Object.assign(server, {
       headersTimeout: 3000,
       requestTimeout: 5000,
@@ -73,7 +73,7 @@ export async function startApplication({ redis, neighbours: names }: Application
   const { routed, ...known } = broadcasters
   for (const { server, name } of servers) {
     for (const each of Object.values(known)) each.attach(server)
-    // Where that is not attached, the paths of all are known, and what is elsewhere is nobody's.
+    // On the server without `routed`, the paths of all broadcasters are known, and upgrades of other paths belong to no one.
     if (name !== 'none') routed.attach(server)
   }
   for (const { server, neighbour } of servers) neighbour.after?.(server, app)
@@ -98,7 +98,7 @@ function makeBroadcasters(redis: string, { logger }: Noticed): Record<Broadcaste
     canConnect,
     canSubscribe,
     logger,
-    // Short enough to wait for their end, longer than a busy machine stands still.
+    // A test can wait for the end of a poll, and a busy machine does not pause for so long.
     timeout: 8000,
     pollTime: 50,
     recovery: { window: 10_000 },
@@ -141,7 +141,7 @@ function makeBroadcasters(redis: string, { logger }: Noticed): Record<Broadcaste
   }
 }
 
-/** What an application is made of, other than broadcasters. */
+/** Adds the routes of the application other than the broadcasters. */
 function addRoutes(app: Express): void {
   app.use('/utf8', (req, _res, next) => {
     req.setEncoding('utf8')
@@ -152,11 +152,11 @@ function addRoutes(app: Express): void {
   app.use('/text', express.text({ type: () => true }))
   app.use('/wrapped', lateEnd)
   app.get('/hello', (_req, res) => void res.send('hello'))
-  app.get('/never', (_req, res) => void setTimeout(() => res.send('at last'), AS_GOOD_AS_NEVER_MS))
+  app.get('/never', (_req, res) => void setTimeout(() => res.send('at last'), NEVER_MS))
   app.get('/late', (_req, res) => void setTimeout(() => res.send('late'), LATE_MS))
   app.get('/large', (_req, res) => void res.send(LARGE))
   app.get('/throws', () => {
-    throw Object.assign(new Error('As the application meant it to'), { status: 418 })
+    throw Object.assign(new Error('An intended error of the application'), { status: 418 })
   })
   app.get('/login', (req, res) => {
     Object.assign(req.session, { user: 'mallory' })
@@ -181,7 +181,7 @@ function mount(app: Express, { live, memory, routed, small }: Application['broad
   app.use('/small', small)
 }
 
-/** As compression does it: what is written goes out later, from functions that were put in the place of the response's. */
+/** Like the compression middleware, this replaces methods of the response and ends it later. */
 const lateEnd: RequestHandler = (_req, res, next) => {
   const { end, writeHead } = res
   res.writeHead = ((...args: unknown[]) => {
@@ -195,11 +195,11 @@ const lateEnd: RequestHandler = (_req, res, next) => {
   next()
 }
 
-/** The last one: what comes here and was not the client's fault was somebody's here. */
+/** The last error handler. An error that arrives here and is not the client's is a fault of the server. */
 function errorHandler(noticed: Noticed): ErrorRequestHandler {
   return (error: { status?: number; type?: string }, req, res, next) => {
     const { status = 500, type = '' } = error
-    // The parsers say so of a body that somebody before them has begun to read.
+    // The body parsers cause such an error if middleware has already begun to read the body.
     if (status >= 500 && !type.startsWith('stream.')) noticed.fault(`${req.method} ${req.url} failed`, error)
     if (res.headersSent) next(error)
     else res.status(status).end()

@@ -9,9 +9,9 @@ import {
 
 export type Ask =
   | { readonly type: 'look' }
-  /** Collects garbage, and says what is left. */
+  /** Collects garbage and returns the memory in use. */
   | { readonly type: 'measure' }
-  /** Into the broadcaster that has no Redis. */
+  /** Publishes with the broadcaster that has no Redis. */
   | { readonly type: 'publish'; readonly channel: string; readonly body: string }
 
 export type Look = {
@@ -22,10 +22,10 @@ export type Look = {
   readonly logged: Readonly<Record<string, number>>
 }
 
-// A process that ends as any would: nothing here hears of an uncaught exception or an unhandled rejection.
+// This process has no listener for uncaught exceptions or unhandled rejections, so they end it as usual.
 const application = await startApplication(JSON.parse(process.argv[2]!) as ApplicationSetup)
 process.on('message', (ask: Ask) => void answer(ask))
-// Whoever started it is gone.
+// The process that started this one has ended.
 process.on('disconnect', () => process.exit())
 process.send!({ ports: application.ports })
 
@@ -46,7 +46,7 @@ async function publish(channel: string, body: string): Promise<void> {
     await memory.publish(channel, body)
     await small.publish(channel, body)
   } catch (error) {
-    // Some names can't be had. Anything else ends the process.
+    // Some names of channels are refused. Any other error ends the process.
     if ((error as { code?: unknown }).code !== 'invalidOption') throw error
   }
 }

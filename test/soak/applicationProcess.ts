@@ -4,7 +4,7 @@ import type { Memory } from '../support/memory.ts'
 import type { ApplicationSetup } from './application.ts'
 import type { Ask, Look } from './applicationMain.ts'
 
-/** The application, in a process of its own. */
+/** The application in its own process. */
 export class ApplicationProcess extends ChildProcess<Ask> {
   #ports: readonly number[] = []
 

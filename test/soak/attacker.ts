@@ -16,29 +16,29 @@ export type AttackCounts = {
 export type AttackersOptions = {
   readonly seed: number
   readonly ports: readonly number[]
-  /** How many connections at once. */
+  /** The number of connections at the same time. */
   readonly concurrency: number
   readonly only?: readonly AttackKind[]
   /** The number of the first attack. */
   readonly from?: number
-  /** Whether the server is behind: then nobody new attacks it. */
+  /** Whether the server is overloaded. Then no new attack starts. */
   readonly isBusy: () => boolean
 }
 
 const ANSWER_MS = 250
 const BUSY_MS = 50
-/** How long one who has sent everything listens for what still comes. */
+/** How long an attacker that has sent everything still reads. */
 const LINGER_MS = 100
 const MOST_VANISHED = 60
 const REMEMBERED = 60
 
-/** Many connections at a time, each with an attack of its own, for as long as they are let. */
+/** Many connections at the same time, each with its own attack. */
 export class Attackers {
   readonly #options: AttackersOptions
   readonly #tokens: string[] = []
   readonly #vanished: { socket: net.Socket; isOurs: boolean }[] = []
   readonly #recent: string[] = []
-  /** The numbers of the newest attacks by the ports that they came from. */
+  /** The number of the newest attack from each client port. */
   readonly #byPort = new Map<number, number>()
   readonly #attacks: Record<string, number> = {}
   readonly #endings: Record<string, number> = {}
@@ -62,23 +62,23 @@ export class Attackers {
     }
   }
 
-  /** The last ones, each with its number. */
+  /** The last attacks, each with its number. */
   get recent(): readonly string[] {
     return this.#recent
   }
 
-  /** The attack that came from this port last, if one did. */
+  /** The last attack from this port, or `null`. */
   from(port: number): string | null {
     const number = this.#byPort.get(port)
     const { seed, only } = this.#options
     return number === undefined ? null : `${number}: ${inWords(makeAttack(seed, number, only))}`
   }
 
-  /** Attacks until `isOver` says so. */
+  /** Attacks until `isOver` returns true. */
   async run(isOver: () => boolean): Promise<void> {
     const one = async () => {
       while (!isOver()) {
-        // More than a machine can do is refused in many ways, and tells nothing about what was asked.
+        // An overloaded server refuses requests for many reasons, so its answers would not test the attack.
         if (this.#options.isBusy()) await sleep(BUSY_MS)
         else await this.#attack(this.#next++)
       }
@@ -86,7 +86,7 @@ export class Attackers {
     await Promise.all(Array.from({ length: this.#options.concurrency }, one))
   }
 
-  /** All are gone, but for those that the server has to find out about by itself. */
+  /** Closes all connections except the vanished ones, which the server has to notice by itself. */
   leave(): void {
     for (const { socket, isOurs } of this.#vanished.splice(0)) if (!isOurs) socket.resetAndDestroy()
   }
@@ -100,7 +100,7 @@ export class Attackers {
     count(this.#attacks, attack.kind)
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     this.#connections += 1
-    // However it ends: that is what attacks are for.
+    // Attacks may end with any error.
     socket.on('error', () => {})
     socket.on('data', (data) => this.#hear(data.toString('latin1')))
     await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))

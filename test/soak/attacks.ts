@@ -4,10 +4,10 @@ import { auth, goodAuth, message, poll, subscribe } from './messages.ts'
 import { handshakeHeaders, mounts, others, plainRequest, request, routes, target } from './requests.ts'
 import { bytes, channelName, tokenPlaces } from './words.ts'
 
-/** What one connection does, one after the other. */
+/** A step of a connection. */
 export type Step =
   | { readonly do: 'send'; readonly bytes: Buffer }
-  /** For whatever comes, but not long. */
+  /** Waits for any data, for a short time. */
   | { readonly do: 'await an answer' }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'stop reading' }
@@ -18,19 +18,19 @@ export type Ending =
   /** A TCP reset. */
   | { readonly do: 'reset' }
   | { readonly do: 'destroy' }
-  /** A FIN, and then what still comes is read. */
+  /** Sends a FIN, and reads the remaining data. */
   | { readonly do: 'half-close' }
-  /** Neither read nor closed any more: what is left of a client that lost its network. */
+  /** Neither reads nor closes any more, like a client that has lost its network. */
   | { readonly do: 'vanish' }
 
 export type Attack = {
   readonly kind: AttackKind
   readonly steps: readonly Step[]
-  /** Whether it ends up with nobody but the kit and Node: then the server has to get rid of one who has vanished. */
+  /** Whether only the kit and Node handle the connection. Then the server has to end it if the client vanishes. */
   readonly isOurs: boolean
 }
 
-/** The kinds of attacks, and how often each is made. */
+/** The kinds of attacks with their weights. */
 const weights = {
   request: 8,
   pipeline: 5,
@@ -51,7 +51,7 @@ const weights = {
 export type AttackKind = keyof typeof weights
 export const attackKinds = Object.keys(weights) as AttackKind[]
 
-/** The attack of this number: the same for the same seed, whatever was before it. */
+/** The attack of this number. It depends only on the seed and the number. */
 export function makeAttack(seed: number, number: number, only?: readonly AttackKind[]): Attack {
   const random = new Random(seed * 2 ** 32 + number)
   const kind = only === undefined ? random.weighted(weights) : random.pick(only)
@@ -59,7 +59,7 @@ export function makeAttack(seed: number, number: number, only?: readonly AttackK
   const ending: Ending = {
     do: random.weighted({ reset: 5, destroy: 3, 'half-close': 3, vanish: kind === 'slow reader' ? 6 : 2 }),
   }
-  // Anywhere, not only when all was said.
+  // The connection can end after any step.
   const isEarly = random.chance(0.15)
   const shown = isEarly ? steps.slice(0, random.between(1, steps.length)) : steps
   return {
@@ -109,7 +109,7 @@ const makers: Record<AttackKind, (random: Random) => Step[]> = {
 
   'upgrade to others': (random) => {
     const path = random.chance(0.5) ? random.pick(others) : random.pick(routes)
-    // curl and Java ask with every first request of a connection, and nobody keeps others from asking with each.
+    // curl and Java offer HTTP/2 with the first request of a connection. Other clients may offer it with each request.
     const asked = random.chance(0.2) ? Array.from({ length: 12 }, () => h2c(random)) : [upgrade(random, path)]
     return [{ do: 'send', bytes: Buffer.concat(asked) }, ...(random.chance(0.5) ? [answer] : pause(random))]
   },
@@ -135,7 +135,7 @@ const makers: Record<AttackKind, (random: Random) => Step[]> = {
       headers: handshakeHeaders(random, true),
     })
     return [
-      // All in one packet, or as clients do it.
+      // All steps in one packet, or one after the other like ordinary clients.
       ...(random.chance(0.2)
         ? [{ do: 'send', bytes: Buffer.concat([open, first, ...later]) } as const]
         : [
@@ -183,7 +183,7 @@ const makers: Record<AttackKind, (random: Random) => Step[]> = {
     })
     return [
       ...session(random, mount),
-      // Two at once are pipelined; those of other connections come at once too.
+      // Two requests at once on this connection are pipelined. Other connections send at the same time.
       ...(random.chance(0.3)
         ? maybeTogether(random, requests)
         : requests.flatMap((sent): Step[] => [{ do: 'send', bytes: sent }, answer])),
@@ -278,7 +278,7 @@ const makers: Record<AttackKind, (random: Random) => Step[]> = {
   ],
 }
 
-/** A session of one's own, more often than not. */
+/** Makes a session in most cases. */
 function session(random: Random, mount: string): Step[] {
   if (random.chance(0.2)) return []
   const steps: Step[] = [
@@ -314,7 +314,7 @@ function maybeTogether(random: Random, parts: readonly Buffer[]): Step[] {
   return parts.flatMap((part): Step[] => [{ do: 'send', bytes: part }, ...pause(random)])
 }
 
-/** One packet, or several with time between them. */
+/** Sends one packet, or several with pauses. */
 function inPieces(random: Random, whole: Buffer): Step[] {
   if (random.chance(0.7) || whole.length < 2) return [{ do: 'send', bytes: whole }]
   const cut = random.between(1, whole.length - 1)

@@ -10,20 +10,20 @@ type Frame = {
   /** The three reserved bits. */
   readonly reserved?: number
   readonly isMasked?: boolean
-  /** What the header says of the length, where that is a lie. */
+  /** The length in the header, if it is wrong. */
   readonly length?: number
 }
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10]
-/** What the application takes at most. */
+/** The limit of the application. */
 const MAX_MESSAGE_BYTES = 64 * 1024
 
-/** One frame with a message, as a client sends it. */
+/** A client's frame with a message. */
 export function textFrame(text: string): Buffer {
   return encode({ opcode: TEXT, payload: Buffer.from(text) })
 }
 
-/** A frame or a few that belong together: right ones, and everything that a receiver has to refuse. */
+/** One or more frames that belong together: correct ones, and all kinds that a receiver has to refuse. */
 export function frames(random: Random): Buffer {
   const kind = random.weighted({
     text: 14,
@@ -73,7 +73,7 @@ function encode(frame: Frame): Buffer {
     eight.writeBigUInt64BE(BigInt(length))
     header.push(masked | 127, ...eight)
   }
-  // Masked with nothing, so that tokens can be put into what is masked already.
+  // The mask is zero, so that placeholders of tokens can be replaced in the masked frame.
   return Buffer.concat([Buffer.from(header), isMasked ? Buffer.alloc(4) : Buffer.alloc(0), payload])
 }
 
@@ -86,11 +86,11 @@ function fragments(random: Random, payload: Buffer, isInterleaved: boolean): Buf
     parts.push(encode({ opcode: i === 0 ? TEXT : CONTINUATION, payload: part, isLast: i === count - 1 }))
     if (isInterleaved) parts.push(encode({ opcode: PING, payload: Buffer.from(String(i)) }))
   }
-  // The end may be missing.
+  // The last fragment may be missing.
   return Buffer.concat(random.chance(0.8) ? parts : parts.slice(0, -1))
 }
 
-/** permessage-deflate: right, garbage, a bomb, and where nobody has agreed on it. */
+/** A frame with permessage-deflate: correct, garbage, a bomb, or without negotiation. */
 function compressed(random: Random, payload: Buffer): Buffer {
   const deflated = () => deflateRawSync(payload, { finishFlush: 2 }).subarray(0, -4)
   const data = random.pick([
@@ -103,7 +103,7 @@ function compressed(random: Random, payload: Buffer): Buffer {
   return encode({ opcode: TEXT, payload: data, reserved: 4, isLast: random.chance(0.9) })
 }
 
-/** With codes that may and may not be sent, reasons that are no UTF-8, and more behind it. */
+/** A close frame with a permitted or forbidden code, a reason that may not be UTF-8, and possibly more frames after it. */
 function close(random: Random): Buffer {
   const code = Buffer.alloc(2)
   code.writeUInt16BE(random.pick([1000, 1001, 1005, 1006, 1015, 0, 999, 3000, 4000, 4999, 5000, 65_535]))
@@ -122,14 +122,14 @@ function large(random: Random): Buffer {
   const bytesOver = random.pick([0, 1, 1000])
   return random.pick([
     () => encode({ opcode: TEXT, payload: Buffer.alloc(MAX_MESSAGE_BYTES + bytesOver, 'x') }),
-    // Nothing of it ever comes.
+    // The payload never arrives.
     () => encode({ opcode: TEXT, payload: Buffer.alloc(0), length: MAX_MESSAGE_BYTES }),
     () => encode({ opcode: BINARY, payload: Buffer.alloc(10), length: Number.MAX_SAFE_INTEGER }),
     () => Buffer.concat([encode({ opcode: TEXT, payload: Buffer.alloc(0), isLast: false }), empties()]),
   ])()
 }
 
-/** Pieces without anything in them, which cost the receiver all the same. */
+/** Empty fragments, which need work of the receiver. */
 function empties(): Buffer {
   const one = encode({ opcode: CONTINUATION, payload: Buffer.alloc(0), isLast: false })
   return Buffer.concat(Array.from({ length: 3000 }, () => one))

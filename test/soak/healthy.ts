@@ -4,21 +4,21 @@ import { ChannelRecord } from '../chaos/record.ts'
 import { within } from '../support/waiting.ts'
 import { HEALTHY_HEADER } from './application.ts'
 
-/** How long a healthy client waits for anything: attacks make a small machine slow, and that is no fault. */
+/** The time limit of a healthy client. It is long, because attacks may slow a small machine down. */
 const PATIENCE_MS = 60_000
 const headers = { [HEALTHY_HEADER]: '1' }
 
-/** One who does nothing wrong, and has to get every message of one channel. */
+/** A client that follows the rules. It has to get every message of one channel. */
 export type HealthyClient = {
   readonly record: ChannelRecord
   /** How often it had to connect again. */
   readonly reconnections: number
-  /** What it was told that it should not have been. */
+  /** Errors that it should not have received. */
   readonly complaints: readonly string[]
   stop(): Promise<void>
 }
 
-/** With our client. Resolves when it has the channel. */
+/** Connects with our client. Resolves when the channel is subscribed. */
 export async function healthyClient(
   url: string,
   mode: TransportName,
@@ -49,7 +49,7 @@ export async function healthyClient(
   }
 }
 
-/** The wire of the original in long-poll, which knows no gaps: everything has to come. */
+/** A long-poll client of the base. It has no gaps, so every message has to arrive. */
 export async function healthyBasePeer(url: string, channel: string): Promise<HealthyClient> {
   const record = new ChannelRecord(`base long-poll of ${new URL(url).pathname}`, channel)
   const complaints: string[] = []
@@ -84,13 +84,13 @@ export async function healthyBasePeer(url: string, channel: string): Promise<Hea
   }
 }
 
-/** Asks for an ordinary page again and again. */
+/** Requests an ordinary page repeatedly. */
 export class Visitor {
   readonly complaints: string[] = []
   answered = 0
   longestMs = 0
   #isOver = false
-  /** Since when the oldest one under way has waited. */
+  /** The start times of the requests in flight. */
   readonly #waitingSince = new Set<number>()
   readonly #done: Promise<unknown>
 
@@ -98,7 +98,7 @@ export class Visitor {
     this.#done = Promise.all(origins.map((origin) => this.#visit(`${origin}/hello`)))
   }
 
-  /** How long it has waited by now for what is under way. */
+  /** How long the oldest request in flight has waited. */
   get waitingMs(): number {
     const [oldest = Infinity] = this.#waitingSince
     return Math.max(0, performance.now() - oldest)
@@ -120,7 +120,7 @@ export class Visitor {
         this.answered += 1
       } catch (error) {
         this.complaints.push(`${url}: ${String(error)} ${String((error as Error).cause ?? '')}`)
-        // An application that is gone answers nobody any more.
+        // The application has ended.
         return
       } finally {
         this.#waitingSince.delete(from)

@@ -6,17 +6,17 @@ import { runSoak } from './run.ts'
 
 const help = `npm run soak -- [options]
 
-An application with several broadcasters and neighbours in a process of its own, healthy clients, and attackers: requests,
-frames, resets and half-open sockets made from a grammar. Ends with a table, and with an error when the process has ended,
-a healthy client has missed anything, or sockets, sessions, channels or memory have not come back.
+Runs an application with several broadcasters and neighbours in its own process, healthy clients, and attackers, which make
+requests, frames, resets and half-open sockets from a grammar. Ends with a table, and with an error if the process has ended, a
+healthy client has missed a message, or sockets, sessions, channels or memory were not released.
 
   --minutes 10
-  --seed N             the same attacks again
-  --from N             begins with the attack of this number
+  --seed N             repeat the attacks of this seed
+  --from N             begin with the attack of this number
   --only KIND          only attacks whose kind contains this; may be given again
                        ${attackKinds.join(', ')}
-  --concurrency 24     attackers at a time
-  --neighbours A,B     each on a server of its own: ${neighbourNames.join(', ')}
+  --concurrency 24     attackers at the same time
+  --neighbours A,B     each on its own server: ${neighbourNames.join(', ')}
 `
 
 const { values } = parseArgs({
@@ -54,6 +54,6 @@ if (report.breaches.length > 0) {
   console.log(`\n${report.evidence}\n`)
   for (const breach of report.breaches.slice(0, 20)) console.log(`  ! ${breach}`)
   const after = report.secondsToBreach === null ? '' : ` after ${report.secondsToBreach.toFixed(1)} s`
-  console.log(`\nNOT BORNE${after}, seed ${report.seed}.`)
-} else console.log('\nAll of it was borne.')
+  console.log(`\nFAILED${after}, seed ${report.seed}.`)
+} else console.log('\nThe application withstood all attacks.')
 process.exit(report.breaches.length === 0 ? 0 : 1)

@@ -1,10 +1,7 @@
 import type { Random } from '../simulation/random.ts'
-import { channelName, clientName, moods, position, tokenPlaces } from './words.ts'
+import { channelName, clientName, behaviors, position, tokenPlaces } from './words.ts'
 
-/**
- * Messages of our protocol as text: right ones, wrong ones, and what is no message at all. `token` is what a long-poll
- * client sends along.
- */
+/** Messages of our protocol as text: correct ones, wrong ones, and texts that are not messages. `token` is for long-poll. */
 export function message(random: Random, token?: string): string {
   const kind = random.weighted({
     auth: 2,
@@ -42,7 +39,7 @@ export function auth(random: Random): object {
     ...(random.chance(0.7) && { __v: random.weighted({ '1': 8, '0': 1, '2': 1 }) === '1' ? 1 : any(random) }),
     ...(random.chance(0.3) && { __client: clientName(random), __generation: random.between(0, 5) }),
     ...(random.chance(0.1) && { __previous: random.pick(tokenPlaces) }),
-    ...(random.chance(0.2) && { mood: random.pick(moods) }),
+    ...(random.chance(0.2) && { behavior: random.pick(behaviors) }),
     ...(random.chance(0.2) && { data: any(random) }),
   }
 }
@@ -95,7 +92,7 @@ function strange(random: Random): unknown {
   ])
 }
 
-/** Text, since what is written as an object here would set a prototype. */
+/** It is written as text, because the same object literal would set a prototype. */
 function reserved(random: Random, token: string | undefined): string {
   const rest = token === undefined ? '' : `,"__token":"${token}"`
   return random.pick([
@@ -108,7 +105,7 @@ function reserved(random: Random, token: string | undefined): string {
     `{"__type":"auth","__v":1e400,"__generation":-0,"__client":"\\ud800"${rest}}`,
     `{"__type":"auth","deep":${nested('{"a":', '1', '}', random.between(10, 12_000))}${rest}}`,
     `{"__type":"subscribe","channel":${nested('[', '', ']', random.between(10, 30_000))}${rest}}`,
-    `{"__type":"auth","mood":"context","deep":${nested('[', '', ']', random.between(10, 8000))}${rest}}`,
+    `{"__type":"auth","behavior":"context","deep":${nested('[', '', ']', random.between(10, 8000))}${rest}}`,
   ])
 }
 

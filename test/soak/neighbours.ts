@@ -4,13 +4,13 @@ import expressWs from 'express-ws'
 import { Server as SocketIoServer } from 'socket.io'
 import { WebSocketServer, type WebSocket } from 'ws'
 
-/** Others who take WebSockets of the same HTTP server, before us or after. */
+/** Other WebSocket servers on the same HTTP server, added before or after ours. */
 export type Neighbour = {
   readonly before?: (server: Server, app: Express) => void
   readonly after?: (server: Server, app: Express) => void
 }
 
-/** Those on one server get on with each other; the ones who take every upgrade have a server of their own. */
+/** The neighbours on one server are compatible. Those that take every upgrade have their own server. */
 export const neighbours = {
   'socket.io': { before: addSocketIo, after: addRaw },
   'express-ws': { after: addExpressWs },
@@ -32,7 +32,7 @@ function addSocketIo(server: Server): void {
   })
 }
 
-/** The way of the README of `ws`: what it does not know, nobody else is left to know. */
+/** Like the README of `ws`: it destroys the sockets of all unknown paths. */
 function addRaw(server: Server): void {
   const raw = new WebSocketServer({ noServer: true })
   server.on('upgrade', (request, socket, head) => {
@@ -45,7 +45,7 @@ function addRaw(server: Server): void {
 
 function addExpressWs(server: Server, app: Express): void {
   const { app: withWs, getWss } = expressWs(app, server)
-  // It hears of no errors before a route has the socket.
+  // express-ws adds no error listener before a route has the socket.
   getWss().on('connection', (socket) => socket.on('error', () => {}))
   withWs.ws('/theirs/:id', (socket) => echo(socket as unknown as WebSocket))
 }

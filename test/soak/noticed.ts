@@ -1,12 +1,12 @@
-import { Refusal } from './moods.ts'
+import { Refusal } from './callbacks.ts'
 
-/** What went wrong in the application's process without ending it. */
+/** Errors and warnings in the process of the application that did not end it. */
 export class Noticed {
-  /** What nobody but us is to blame for, with its stack. */
+  /** Faults of the kit, with their stacks. */
   readonly faults: string[] = []
-  /** Node's own: too many listeners, timeouts that overflow, ... */
+  /** Warnings of Node: too many listeners, timeouts that overflow, ... */
   readonly warnings: string[] = []
-  /** What was logged, and how often. */
+  /** The number of each log line. */
   readonly logged: Record<string, number> = {}
 
   readonly logger = {
@@ -35,7 +35,7 @@ export class Noticed {
   }
 }
 
-/** Thrown by Node or the language, and not by somebody who meant to. */
+/** Whether Node or the language threw the error, and not the application on purpose. */
 function isBug(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof Refusal) return false
   return (

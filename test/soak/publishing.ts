@@ -10,7 +10,7 @@ const NOISE_MS = 20
 const FLOOD_MS = 250
 const FLOOD = Array.from({ length: 20 }, () => 'f'.repeat(10_000))
 
-/** All that is published during a run: what the healthy hear, numbered, and what others publish. */
+/** The messages of a run: numbered ones for the healthy clients, and noise on other channels. */
 export class Publishing {
   readonly #redis: Redis
   readonly #application: ApplicationProcess
@@ -27,7 +27,7 @@ export class Publishing {
     this.#random = new Random(seed)
   }
 
-  /** The number of the healthy's last message. */
+  /** The number of the last message for the healthy clients. */
   get last(): number {
     return this.#last
   }
@@ -62,7 +62,7 @@ export class Publishing {
     this.#application.publish(channel, body)
   }
 
-  /** Anybody may publish anything to any channel, those of the nodes too. */
+  /** Publishes anything to any channel, also to those of the nodes. */
   #makeNoise(): void {
     this.noise += 1
     const random = this.#random
@@ -80,7 +80,7 @@ export class Publishing {
   }
 }
 
-/** What nodes say to each other, or nearly; nothing that a node would be right to do to a healthy client. */
+/** Messages like those between nodes, correct or not, but none that would affect a healthy client. */
 function control(random: Random): string {
   const name = channelName(random)
   return JSON.stringify({

@@ -7,22 +7,22 @@ import type { Publishing } from './publishing.ts'
 export type Report = AttackCounts & {
   readonly seed: number
   readonly seconds: number
-  /** Until something was amiss; `null` if nothing was before the end. */
+  /** The time until a failure that ended the run, or `null`. */
   readonly secondsToBreach: number | null
-  /** Of others than the healthy. */
+  /** The number of messages on other channels than that of the healthy clients. */
   readonly noise: number
   readonly published: number
-  /** To the healthy. */
+  /** The deliveries to healthy clients. */
   readonly deliveries: number
   readonly reconnections: number
   readonly pagesAnswered: number
   readonly longestPageMs: number
-  /** After the warm-up and in the end. */
+  /** The memory after the warm-up and at the end. */
   readonly memory: readonly Memory[]
   readonly logged: Readonly<Record<string, number>>
-  /** What was not borne, in words. */
+  /** The failures. */
   readonly breaches: readonly string[]
-  /** What to look at where there are some: the last attacks, and what the process has written. */
+  /** What helps to find the cause of failures: the last attacks, and the output of the process. */
   readonly evidence: string
 }
 
@@ -32,18 +32,18 @@ export type Outcome = {
   readonly secondsToBreach: number | null
   readonly attackers: Attackers
   readonly healthy: readonly HealthyClient[]
-  /** Whether the healthy have had the time to hear everything. */
+  /** Whether the healthy clients have had the time to receive everything. */
   readonly isWhole: boolean
   readonly visitor: Visitor
   readonly publishing: Publishing
   readonly memory: readonly Memory[]
   /** How much the heap may have grown, in bytes. */
   readonly margin: number
-  /** The last look at the application; `null` if it is gone. */
+  /** The last state of the application, or `null` if it has ended. */
   readonly look: Look | null
   readonly death: string | null
   readonly output: string
-  /** What has ended it early. */
+  /** The failure that ended the run early. */
   readonly breach: string | null
 }
 
@@ -99,10 +99,10 @@ export function table(title: string, report: Report): string {
     ...named('attack', report.attacks),
     ...named('ended by', report.endings),
     ...named('answered with', report.answers),
-    ['messages published beside', report.noise],
-    ['messages to the healthy', report.published],
-    ['deliveries to the healthy', report.deliveries],
-    ['reconnections of the healthy', report.reconnections],
+    ['messages on other channels', report.noise],
+    ['messages for healthy clients', report.published],
+    ['deliveries to healthy clients', report.deliveries],
+    ['reconnections of healthy clients', report.reconnections],
     ['pages answered meanwhile', report.pagesAnswered],
     ['longest wait for one', `${Math.round(report.longestPageMs)} ms`],
     ...(['heap', 'external', 'resident'] as const).map((kind): [string, string] => [

@@ -2,7 +2,7 @@ import type { Random } from '../simulation/random.ts'
 import { message } from './messages.ts'
 import { bytes, tokenPlaces } from './words.ts'
 
-/** Where the application has broadcasters: see `application.ts`. */
+/** The mount paths of the broadcasters in `application.ts`. */
 export const mounts = [
   '/live',
   '/memory',
@@ -15,7 +15,7 @@ export const mounts = [
   '/small',
 ] as const
 
-/** And what else it has. */
+/** The other routes of the application. */
 export const routes = [
   '/hello',
   '/never',
@@ -28,7 +28,7 @@ export const routes = [
   '/',
 ] as const
 
-/** Where WebSockets of others may be. */
+/** The paths of WebSockets of neighbours. */
 export const others = [
   '/raw',
   '/theirs/1',
@@ -43,7 +43,7 @@ type Parts = {
   readonly body?: Buffer
 }
 
-/** One request, mostly right in most of its parts. */
+/** A request. Most of its parts are correct in most cases. */
 export function request(random: Random, parts: Parts = {}): Buffer {
   const method = parts.method ?? methodName(random)
   const hasBody = parts.body !== undefined || !['GET', 'HEAD', 'OPTIONS'].includes(method)
@@ -59,7 +59,7 @@ export function request(random: Random, parts: Parts = {}): Buffer {
   return Buffer.concat([Buffer.from(head, 'latin1'), framed])
 }
 
-/** Without anything that could be wrong in it. */
+/** A correct request. */
 export function plainRequest(
   method: string,
   path: string,
@@ -122,7 +122,7 @@ export function target(random: Random): string {
   }
 }
 
-/** Header lines of a WebSocket handshake; `isGood` leaves out what makes a server refuse. */
+/** The header lines of a WebSocket handshake. With `isGood`, a server accepts them. */
 export function handshakeHeaders(random: Random, isGood = false): string[] {
   if (isGood) return [...goodHandshake, ...(random.chance(0.5) ? [pick(random, extensions)] : [])]
   const upgrade = pick(random, upgrades)
@@ -182,7 +182,7 @@ const extensions = [
   'Sec-WebSocket-Extensions: x-webkit-deflate-frame, constructor, __proto__; toString=1',
   `Sec-WebSocket-Extensions: ${'permessage-deflate,'.repeat(300)}`,
 ]
-// The last is what made the pattern that once parsed this header take for ever.
+// The last value once made the pattern for this header take exponential time.
 const protocols = ['a', 'a, b', 'a,a', '', ',', '"', `b${' '.repeat(5000)}x`]
 
 function methodName(random: Random): string {
@@ -253,7 +253,7 @@ function headerLines(random: Random): string[] {
     () => ['Transfer-Encoding: chunked', ' , identity'],
     () => ['X-Empty:', 'X-Same: 1', 'x-same: 2', '__proto__: x', 'constructor: y'],
     () => [`X-Huge: ${'z'.repeat(random.pick([4000, 12_000, 20_000]))}`],
-    // More than a server keeps (`maxHeadersCount`): those that matter may be among what it drops.
+    // More headers than a server keeps (`maxHeadersCount`). It may drop important ones.
     () => Array.from({ length: random.pick([60, 500, 2100]) }, (_, i) => `${i.toString(36)}:x`),
     () => ['No colon here'],
     () => [`Bad Name: x`, 'X-Control: a\x01b', 'X-Latin: \xe9'],
@@ -263,7 +263,7 @@ function headerLines(random: Random): string[] {
   ])()
 }
 
-/** The headers that say how long the body is, and the body: together they may be wrong in many ways. */
+/** The headers with the length of the body, and the body. They may not match. */
 function framedBody(random: Random, body: Buffer): [string[], Buffer] {
   const { length } = body
   const kind = random.weighted({

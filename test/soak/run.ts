@@ -4,7 +4,7 @@ import type { Memory } from '../support/memory.ts'
 import { ApplicationProcess } from './applicationProcess.ts'
 import { Attackers } from './attacker.ts'
 import type { AttackKind } from './attacks.ts'
-import { becomesCalm } from './calm.ts'
+import { becomesIdle } from './idle.ts'
 import { healthyBasePeer, healthyClient, Visitor, type HealthyClient } from './healthy.ts'
 import type { NeighbourName } from './neighbours.ts'
 import { HEALTHY_CHANNEL, Publishing } from './publishing.ts'
@@ -12,27 +12,27 @@ import { asReport, type Report } from './report.ts'
 
 export type SoakOptions = {
   readonly seed: number
-  /** How long it is attacked, after the warm-up. */
+  /** The duration of the attacks after the warm-up. */
   readonly seconds: number
-  /** Attacks of the same kind before memory is measured for the first time: what is made once has been made then. */
+  /** The duration of the warm-up with the same attacks. Memory that is allocated once is allocated in this time. */
   readonly warmUpSeconds: number
-  /** Connections of attackers at a time. */
+  /** The number of attackers' connections at the same time. */
   readonly concurrency: number
   readonly neighbours: readonly NeighbourName[]
-  /** Only these kinds. */
+  /** Makes only attacks of these kinds. */
   readonly only?: readonly AttackKind[]
-  /** The number of the first attack, to begin shortly before what has failed. */
+  /** The number of the first attack, to start shortly before a failure. */
   readonly from?: number
   readonly log?: (line: string) => void
 }
 
-/** What more there may be in the heap in the end: caches, and what the engine has compiled since. */
+/** How much larger the heap may be at the end, because of caches and compiled code. */
 const MARGIN_BYTES = 8 * 1024 * 1024
 const PATIENCE_MS = 60_000
-/** A page that takes longer shows that the server has more to do than it can. */
+/** If a page takes longer, the server is overloaded. */
 const BUSY_MS = 300
 
-/** Starts an application, attacks it, and says how it was borne. */
+/** Starts an application, attacks it, and reports whether it withstood the attacks. */
 export async function runSoak(options: SoakOptions): Promise<Report> {
   const redis = await startRedis()
   try {
@@ -55,7 +55,7 @@ class Soak {
   readonly #publishing: Publishing
   readonly #visitor: Visitor
   readonly #healthy: HealthyClient[] = []
-  /** After the warm-up, and in the end. */
+  /** The memory after the warm-up and at the end. */
   readonly #memory: Memory[] = []
 
   constructor(options: SoakOptions, redisUrl: string, application: ApplicationProcess) {
@@ -89,7 +89,7 @@ class Soak {
       secondsToBreach = elapsed()
     }
     const look = this.#application.death === null ? await this.#application.look() : null
-    // Those who have nobody to hear from any more are not asked what they have heard.
+    // If the application has ended, the healthy clients can't have all messages.
     const isWhole = this.#application.death === null && (breach === null || (await this.#hearsAll()))
     this.#publishing.close()
     await Promise.all([this.#visitor.stop(), ...this.#healthy.map((client) => client.stop())])
@@ -111,7 +111,7 @@ class Soak {
     })
   }
 
-  /** Each server has healthy clients, and so has each way in. */
+  /** Subscribes healthy clients on each server and each mount path. */
   async #subscribe(): Promise<void> {
     const [first] = this.#origins
     const clients = [
@@ -125,14 +125,14 @@ class Soak {
     this.#publishing.startStream()
   }
 
-  /** Until nothing is left of it, and measures memory then. */
+  /** Attacks for this time, waits until nothing is left of the attacks, and measures the memory. */
   async #attack(seconds: number): Promise<void> {
     const endsAt = performance.now() + seconds * 1000
     this.#publishing.startNoise()
     await this.#attackers.run(() => this.#application.death !== null || performance.now() > endsAt)
     this.#publishing.stopNoise()
     this.#attackers.leave()
-    await becomesCalm(this.#application, this.#healthy, this.#attackers)
+    await becomesIdle(this.#application, this.#healthy, this.#attackers)
     this.#memory.push(await this.#application.measure())
   }
 
@@ -140,7 +140,7 @@ class Soak {
     this.#publishing.stopStream()
     const { last } = this.#publishing
     await until(
-      `the healthy to have ${last} messages`,
+      `the healthy clients to have ${last} messages`,
       () => this.#healthy.every(({ record }) => record.last >= last),
       { ms: PATIENCE_MS },
     )

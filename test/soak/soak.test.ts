@@ -2,11 +2,11 @@ import { expect, it } from 'vitest'
 import { neighbourNames } from './neighbours.ts'
 import { runSoak } from './run.ts'
 
-// A short run of `npm run soak`. SOAK_SEED=n makes other attacks, or those of a run that failed.
+// A short run of `npm run soak`. `SOAK_SEED=n` makes other attacks, or repeats those of a failed run.
 const seed = Number(process.env['SOAK_SEED'] ?? 1)
 
 it(
-  'requests, frames, resets and half-open sockets end no process, hold up no healthy client, and leave nothing behind',
+  'requests, frames, resets and half-open sockets do not end the process, delay no healthy client, and leave nothing behind',
   { timeout: 300_000 },
   async () => {
     const report = await runSoak({

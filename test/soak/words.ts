@@ -1,13 +1,13 @@
 import type { Random } from '../simulation/random.ts'
 
-/** Stands for the token of a session that an attacker has: as long as one, so that lengths stay right. */
+/** Placeholders for the tokens of an attacker's sessions. They have the length of a token, so that lengths stay correct. */
 export const tokenPlaces = Array.from(
   { length: 8 },
   (_, index) => `ffffffff-ffff-4fff-8fff-fffffffffff${index}`,
 )
 
-/** What `canConnect` and `canSubscribe` of the application are told to do. */
-export const moods = ['slow', 'throw', 'reject', 'refuse', 'never', 'strange'] as const
+/** What `canConnect` and `canSubscribe` of the application do on request. */
+export const behaviors = ['slow', 'throw', 'reject', 'refuse', 'never', 'strange'] as const
 
 const oddNames = [
   '',
@@ -33,17 +33,17 @@ const oddNames = [
   '{a}b',
 ]
 
-/** A channel to ask for, or to publish to. */
+/** A channel to subscribe or to publish to. */
 export function channelName(random: Random): string {
-  const kind = random.weighted({ room: 6, flood: 1, mood: 2, odd: 2, new: 1 })
+  const kind = random.weighted({ room: 6, flood: 1, behavior: 2, odd: 2, new: 1 })
   if (kind === 'room') return `room-${random.between(0, 5)}`
   if (kind === 'flood') return 'flood'
-  if (kind === 'mood') return `${random.pick(moods)}:${random.between(0, 3)}`
+  if (kind === 'behavior') return `${random.pick(behaviors)}:${random.between(0, 3)}`
   if (kind === 'odd') return random.pick(oddNames)
   return `new-${random.between(0, 1_000_000)}`
 }
 
-/** A name that clients give themselves: few, so that they replace each other. */
+/** The name of a client. There are few, so that clients replace each other. */
 export function clientName(random: Random): string {
   return random.pick(['mallory', 'mallory-2', 'mallory-3', '__proto__', 'm'.repeat(64), 'm'.repeat(65), ''])
 }

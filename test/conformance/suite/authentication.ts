@@ -13,13 +13,13 @@ const clientName = () => `client-${process.pid}-${clients++}`
 
 export function authentication(subject: Subject): void {
   describe.each(transports)('Messages from the client: auth, over %s', (transport) => {
-    it('takes any data that the application accepts', async () => {
+    it('accepts any data that the application accepts', async () => {
       const alice = await connect(subject, { transport })
       const data = { user: 'alice', n: 1, list: [1, { deep: null }], type: 'x', channel: 'y', seq: 5 }
       expect(await alice.auth(data)).toMatchObject({ __type: 'authOk' })
     })
 
-    it('tells a client whom the application refuses', async () => {
+    it('sends authError to a client that the application refuses', async () => {
       const alice = await connect(subject, { transport })
       expect(await alice.auth({ [settings.refusedKey]: 'x' })).toEqual({
         __type: 'authError',
@@ -49,7 +49,7 @@ export function authentication(subject: Subject): void {
       }
     })
 
-    it('A2: ends the session that a new connection follows', async () => {
+    it('A2: ends the session that a new connection replaces', async () => {
       const old = new LongPollPeer(subject)
       await old.auth({ __v: 1 })
       const other = new LongPollPeer(subject)
@@ -59,7 +59,7 @@ export function authentication(subject: Subject): void {
       expect(await other.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     })
 
-    it('A2: does not mind the name of a session that is gone', async () => {
+    it('A2: ignores the token of a session that does not exist', async () => {
       const alice = await connect(subject, { transport })
       expect(await alice.auth({ __v: 1, __previous: 'long-gone' })).toMatchObject({ __type: 'authOk' })
     })
@@ -85,7 +85,7 @@ export function authentication(subject: Subject): void {
   })
 }
 
-/** A WebSocket is closed; a session is gone, which another node may learn of a moment later. */
+/** Checks that a WebSocket is closed, or that a session is gone. Another node may notice the latter a moment later. */
 async function expectEnded(peer: Peer, closed?: object): Promise<void> {
   if (peer instanceof WebSocketPeer) return expect(await peer.closed).toEqual(closed)
   const session = peer as LongPollPeer

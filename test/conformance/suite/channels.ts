@@ -7,7 +7,7 @@ import { transports, type Subject } from '../../support/subject.ts'
 import { WebSocketPeer } from '../../support/webSocketPeer.ts'
 import { settings } from '../settings.ts'
 
-/** Names that something between client and Redis could stumble over. */
+/** Names that could cause an error between client and Redis. */
 const oddNames = [
   ' ',
   'two words',
@@ -42,7 +42,7 @@ export function channels(subject: Subject): void {
       expect(await (await signIn()).subscribe(channel)).toEqual({ __type: 'subscribeOk', channel })
     })
 
-    it('S2: delivers what is published the instant subscribeOk arrives', async () => {
+    it('S2: delivers a message that is published as soon as subscribeOk arrives', async () => {
       const alice = await signIn()
       for (let round = 0; round < 15; round++) {
         const channel = channelName()
@@ -53,7 +53,7 @@ export function channels(subject: Subject): void {
       }
     })
 
-    it('S3: subscribes once, however often it is asked', async () => {
+    it('S3: subscribes once, also for repeated requests', async () => {
       const channel = channelName()
       const alice = await signIn()
       for (let i = 0; i < 3; i++) {
@@ -67,7 +67,7 @@ export function channels(subject: Subject): void {
       await alice.hearsNothing()
     })
 
-    it('S3: keeps what was not delivered yet when it is asked again', async () => {
+    it('S3: keeps undelivered messages when subscribe is repeated', async () => {
       const channel = channelName()
       const alice = await signIn()
       await alice.subscribe(channel)
@@ -96,7 +96,7 @@ export function channels(subject: Subject): void {
       await alice.hearsNothing()
     })
 
-    it('S4: refuses a name that is too long, counting bytes', async () => {
+    it('S4: refuses a name that is too long in bytes', async () => {
       const alice = await signIn()
       const longest = channelName().padEnd(settings.channelBytes, 'x')
       expect(await alice.subscribe(longest)).toEqual({ __type: 'subscribeOk', channel: longest })
@@ -106,7 +106,7 @@ export function channels(subject: Subject): void {
       }
     })
 
-    it('S4: refuses a name that UTF-8 can not carry', async () => {
+    it('S4: refuses a name that UTF-8 can not encode', async () => {
       const alice = await signIn()
       const name = channelName()
       for (const half of ['\ud83d', '\ude00']) {
@@ -119,7 +119,7 @@ export function channels(subject: Subject): void {
       await alice.hearsNothing()
     })
 
-    it('S4: refuses one channel too many, until another is unsubscribed', async () => {
+    it('S4: refuses a channel over the limit, until another one is unsubscribed', async () => {
       const alice = await signIn()
       const some = Array.from({ length: settings.channelsPerConnection }, () => channelName())
       for (const channel of some)
@@ -140,7 +140,7 @@ export function channels(subject: Subject): void {
         const alice = await signIn()
         const reason = 'Channel refused'
         expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeError', channel, reason })
-        // A server that is its own publisher may refuse it too, but nothing else may go wrong.
+        // If the server itself publishes, it may refuse this too. No other error may happen.
         await subject.publish(channel, 'not for alice').catch((error: { code?: unknown }) => {
           if (error.code !== 'invalidOption') throw error
         })
@@ -148,7 +148,7 @@ export function channels(subject: Subject): void {
       },
     )
 
-    it('S5: leaves the control channel alone when a client unsubscribes it', async () => {
+    it('S5: does not unsubscribe from the control channel when a client unsubscribes it', async () => {
       const channel = channelName()
       const alice = await signIn()
       const polling = new LongPollPeer(subject)
@@ -160,7 +160,7 @@ export function channels(subject: Subject): void {
       expect((await poll.answer).messages).toMatchObject([{ body: 'coordinated' }])
     })
 
-    it('S6: never cuts a channel at a space', async () => {
+    it('S6: does not cut a channel at a space', async () => {
       const alice = await signIn()
       const word = channelName()
       for (const name of [settings.refusedChannel, word]) {
@@ -173,10 +173,10 @@ export function channels(subject: Subject): void {
       }
     })
 
-    it.each(oddNames)('takes %j for a name like any other', async (channel) => {
+    it.each(oddNames)('accepts the name %j like any other', async (channel) => {
       const alice = await signIn()
       expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeOk', channel })
-      // Bodies that no other test's are: the name can't be fresh here.
+      // The bodies are unique, because the name of the channel can't be unique here.
       const body = channelName('body')
       await subject.publish(channel, body)
       expect(await alice.next()).toEqual({ __type: 'message', channel, body })
@@ -185,7 +185,7 @@ export function channels(subject: Subject): void {
       await alice.hearsNothing()
     })
 
-    it('takes the empty name for a name', async () => {
+    it('accepts the empty name', async () => {
       const alice = await signIn()
       expect(await alice.subscribe('')).toEqual({ __type: 'subscribeOk', channel: '' })
       await subject.publish('', 'hello')
@@ -193,7 +193,7 @@ export function channels(subject: Subject): void {
       expect(await alice.unsubscribe('')).toEqual({ __type: 'unsubscribeOk', channel: '' })
     })
 
-    it('knows no patterns', async () => {
+    it('has no patterns', async () => {
       const alice = await signIn()
       const channel = channelName()
       for (const pattern of ['*', `${channel}*`, `${channel.slice(0, -1)}?`]) await alice.subscribe(pattern)
@@ -210,17 +210,20 @@ export function channels(subject: Subject): void {
       expect(await alice.unsubscribe(channel)).toEqual({ __type: 'unsubscribeOk', channel })
     })
 
-    it.each([{}, { channel: null }, { channel: 5 }])('U1: expects a channel, not %j', async (fields) => {
-      const alice = await signIn()
-      await alice.send({ __type: 'unsubscribe', ...fields })
-      expect(await alice.next()).toEqual({
-        __type: 'unsubscribeError',
-        channel: '',
-        reason: 'Channel expected',
-      })
-    })
+    it.each([{}, { channel: null }, { channel: 5 }])(
+      'U1: refuses unsubscribe with %j, without a channel',
+      async (fields) => {
+        const alice = await signIn()
+        await alice.send({ __type: 'unsubscribe', ...fields })
+        expect(await alice.next()).toEqual({
+          __type: 'unsubscribeError',
+          channel: '',
+          reason: 'Channel expected',
+        })
+      },
+    )
 
-    it('U2: sends nothing more of a channel once it is unsubscribed, and all of it once it is back', async () => {
+    it('U2: sends no message of a channel after it is unsubscribed, and all messages after it is subscribed again', async () => {
       const channel = channelName()
       const alice = await signIn()
       await alice.subscribe(channel)
@@ -234,7 +237,7 @@ export function channels(subject: Subject): void {
   })
 
   describe('Messages from the client: unsubscribe', () => {
-    it('U2: sends nothing of a channel behind its unsubscribeOk, in the middle of a burst', async () => {
+    it('U2: sends no message of a channel after its unsubscribeOk, in the middle of a burst', async () => {
       const channel = channelName()
       const alice = await WebSocketPeer.connect(subject)
       await alice.auth()
@@ -251,7 +254,7 @@ export function channels(subject: Subject): void {
   })
 
   describe('Messages from the client: ping', () => {
-    it('P1: is answered with pong where the additions are spoken', async () => {
+    it('P1: is answered with pong if the client has the additions', async () => {
       const alice = await WebSocketPeer.connect(subject)
       await alice.auth({ __v: 1 })
       await alice.send({ __type: 'ping' })

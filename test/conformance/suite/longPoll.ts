@@ -19,7 +19,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
   }
 
   describe('Transports: long-poll', () => {
-    it('L1: makes a session of auth, and every session has a token of its own', async () => {
+    it('L1: creates a session for each auth, with its own token', async () => {
       const first = await post(subject.url, { __type: 'auth', user: 'alice' })
       const second = await post(subject.url, { __type: 'auth', user: 'alice' })
       for (const { status, messages, headers } of [first, second]) {
@@ -31,7 +31,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
     })
 
     it.each(['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'x/y; charset=utf-16'])(
-      'L1: does not mind the content type %s',
+      'L1: ignores the content type %s',
       async (type) => {
         const { status, messages } = await post(
           subject.url,
@@ -78,7 +78,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(messages).toEqual(authExpected)
     })
 
-    it('L2: answers a body that is no object with 401 on a living session too, which lives on', async () => {
+    it('L2: answers a body that is not an object with 401 also for an existing session, which continues', async () => {
       const channel = channelName()
       const alice = await signIn()
       await alice.subscribe(channel)
@@ -110,10 +110,10 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     })
 
-    it('L9: forgets a session that makes no requests', otherSettings(kind), async () => {
-      const forgetful = tidy(await kind.startWith!({ timeout: 500 }))
-      const alice = await signIn(forgetful)
-      // One second and a half is its life; time is what this rule is about.
+    it('L9: ends a session that makes no requests', otherSettings(kind), async () => {
+      const short = tidy(await kind.startWith!({ timeout: 500 }))
+      const alice = await signIn(short)
+      // A session expires after 1.5 seconds. The rule is about time, so the test has to wait.
       await sleep(3000)
       const { status, messages } = await alice.post({ __type: 'subscribe', channel: 'a' })
       expect(status).toBe(401)
@@ -121,16 +121,16 @@ export function longPoll(subject: Subject, kind: Kind): void {
     })
 
     it('L9: keeps a session that polls, with all its channels', otherSettings(kind), async () => {
-      const forgetful = tidy(await kind.startWith!({ timeout: 1000 }))
+      const short = tidy(await kind.startWith!({ timeout: 1000 }))
       const channel = channelName()
-      const alice = await signIn(forgetful)
+      const alice = await signIn(short)
       await alice.subscribe(channel)
       for (let poll = 0; poll < 4; poll++) expect((await alice.poll()).messages).toEqual([])
-      await forgetful.publish(channel, 'still here')
+      await short.publish(channel, 'still here')
       expect(await alice.next()).toMatchObject({ channel, body: 'still here' })
     })
 
-    it.each(['PUT', 'DELETE', 'PATCH'])('L10: does not know the method %s', async (method) => {
+    it.each(['PUT', 'DELETE', 'PATCH'])('L10: refuses the method %s', async (method) => {
       const { status } = await post(subject.url, { __type: 'auth' }, { method })
       expect(status).toBe(405)
     })
@@ -147,7 +147,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(status).toBe(413)
     })
 
-    it('L10: does nothing for a foreign origin but answer 403', async () => {
+    it('L10: answers a foreign origin with 403 and does not execute its request', async () => {
       const channel = channelName()
       const alice = await signIn()
       const headers = { Origin: foreign }
@@ -171,7 +171,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(answer.headers.get('vary')).toMatch(/\borigin\b/i)
     })
 
-    it('L11: lets its own origin read the answer, a refusal too', async () => {
+    it('L11: lets its own origin read the answer, also a refusal', async () => {
       const headers = { Origin: own(subject) }
       for (const message of [{ __type: 'auth' }, { __type: 'poll' }]) {
         const answer = await post(subject.url, message, { headers })
@@ -180,7 +180,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       }
     })
 
-    it('L11: lets no foreign origin read or preflight', async () => {
+    it('L11: does not let a foreign origin read an answer or preflight', async () => {
       const headers = { Origin: foreign, 'Access-Control-Request-Method': 'POST' }
       const preflight = await fetch(subject.url, { method: 'OPTIONS', headers })
       expect(preflight.headers.get('access-control-allow-origin')).toBeNull()

@@ -29,7 +29,7 @@ export function messages(subject: Subject): void {
       return peer
     }
 
-    it('M1: delivers a channel in the order in which Redis had it', async () => {
+    it('M1: delivers the messages of a channel in the order of Redis', async () => {
       const channel = channelName()
       const alice = await signedIn(channel)
       const sent = Array.from({ length: 300 }, (_, i) => String(i))
@@ -40,7 +40,7 @@ export function messages(subject: Subject): void {
       await publishing
     })
 
-    it('M2: delivers every message once, to everybody who subscribed and to nobody else', async () => {
+    it('M2: delivers every message once, to every subscriber and to no other client', async () => {
       const [first, second] = [channelName(), channelName()]
       const alice = await signedIn(first)
       const bob = await signedIn(second)
@@ -56,7 +56,7 @@ export function messages(subject: Subject): void {
       for (const peer of [alice, bob, both]) await peer.hearsNothing()
     })
 
-    it('M2: does not mistake equal messages for one', async () => {
+    it('M2: delivers equal messages separately', async () => {
       const channel = channelName()
       const alice = await signedIn(channel)
       for (let i = 0; i < 3; i++) await subject.publish(channel, 'the same')
@@ -64,14 +64,14 @@ export function messages(subject: Subject): void {
       await alice.hearsNothing()
     })
 
-    it('delivers any text as it is', async () => {
+    it('delivers any text unchanged', async () => {
       const channel = channelName()
       const alice = await signedIn(channel)
       for (const body of oddBodies) await subject.publish(channel, body)
       expect(await alice.bodies(channel, oddBodies.length)).toEqual(oddBodies)
     })
 
-    it('delivers a large text whole', async () => {
+    it('delivers a large text completely', async () => {
       const channel = channelName()
       const alice = await signedIn(channel)
       const body = 'large \u{1F600} '.repeat(20_000)
@@ -80,7 +80,7 @@ export function messages(subject: Subject): void {
       expect(message['body'] === body).toBe(true)
     })
 
-    it('goes on with the others when a client of the channel leaves', async () => {
+    it('continues to deliver to other clients when a client of the channel leaves', async () => {
       const channel = channelName()
       const [alice, bob, carol] = [await signedIn(channel), await signedIn(channel), await signedIn(channel)]
       await subject.publish(channel, '1')

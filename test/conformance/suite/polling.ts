@@ -17,7 +17,7 @@ export function polling(subject: Subject, kind: Kind): void {
   const bodies = ({ messages }: Answer) => messages.map(({ body }) => body)
 
   describe('Transports: polls', () => {
-    it('L4: answers a poll with nothing when nothing comes', otherSettings(kind), async () => {
+    it('L4: answers a poll with an empty array when no message arrives', otherSettings(kind), async () => {
       const short = tidy(await kind.startWith!({ timeout: 1500, pollTime: 500 }))
       const alice = await signIn(short, channelName())
       const start = performance.now()
@@ -27,7 +27,7 @@ export function polling(subject: Subject, kind: Kind): void {
     })
 
     it(
-      'L4: answers together what comes within pollTime of the first message',
+      'L4: answers with all messages that arrive within pollTime after the first one',
       otherSettings(kind),
       async () => {
         const patient = tidy(await kind.startWith!({ pollTime: 3000 }))
@@ -46,7 +46,7 @@ export function polling(subject: Subject, kind: Kind): void {
       },
     )
 
-    it('L4: answers at once with what has waited for pollTime already', otherSettings(kind), async () => {
+    it('L4: answers at once if a message has already waited for pollTime', otherSettings(kind), async () => {
       const slow = tidy(await kind.startWith!({ timeout: 60_000, pollTime: 1500 }))
       const [old, fresh] = [channelName(), channelName()]
       const [alice, bob] = [await signIn(slow, old), await signIn(slow, fresh)]
@@ -62,7 +62,7 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(answered, 'the fresh one waits for others').toEqual(['1', '2', '3'])
     })
 
-    it('L5: ends a poll when a newer one comes', async () => {
+    it('L5: ends a poll when a newer one arrives', async () => {
       const channel = channelName()
       const alice = await signIn(subject, channel)
       const polls = [1, 2, 3, 4, 5].map(() => alice.poll())
@@ -78,7 +78,7 @@ export function polling(subject: Subject, kind: Kind): void {
       await alice.hearsNothing()
     })
 
-    it('L5: subscribes in a poll that is waiting', async () => {
+    it('L5: delivers a channel that is subscribed during a waiting poll to that poll', async () => {
       const channel = channelName()
       const alice = await signIn(subject)
       const poll = await waitingPoll(alice)
@@ -87,7 +87,7 @@ export function polling(subject: Subject, kind: Kind): void {
       expect((await poll.answer).messages).toEqual([{ __type: 'message', channel, body: 'hello' }])
     })
 
-    it('L5: unsubscribes in a poll that is waiting', async () => {
+    it('L5: does not deliver a channel that is unsubscribed during a waiting poll to that poll', async () => {
       const [kept, left] = [channelName(), channelName()]
       const alice = await signIn(subject, kept, left)
       const poll = await waitingPoll(alice)
@@ -122,7 +122,7 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(bodies(await alice.poll(read))).toEqual(['hello'])
     })
 
-    it('L6: takes any text for a seq', async () => {
+    it('L6: accepts any text as seq', async () => {
       const channel = channelName()
       const alice = await signIn(subject, channel)
       for (const seq of ['with a space', '\u{1F600}', '__proto__', 'x'.repeat(1000)]) {
@@ -131,7 +131,7 @@ export function polling(subject: Subject, kind: Kind): void {
       }
     })
 
-    it('L7: loses nothing to a client that went away while it waited', async () => {
+    it('L7: loses no message when a client aborts a waiting poll', async () => {
       const channel = channelName()
       const alice = await signIn(subject, channel)
       const poll = await waitingPoll(alice)
@@ -143,7 +143,7 @@ export function polling(subject: Subject, kind: Kind): void {
     })
 
     it(
-      'L7: loses nothing to a client that went away while messages gathered',
+      'L7: loses no message when a client aborts a poll that gathers messages',
       otherSettings(kind),
       async () => {
         const patient = tidy(await kind.startWith!({ pollTime: 2000 }))
@@ -158,7 +158,7 @@ export function polling(subject: Subject, kind: Kind): void {
       },
     )
 
-    it('L8: answers from the positions that a poll names', async () => {
+    it('L8: answers from the positions that a poll sends', async () => {
       const [channel, other] = [channelName(), channelName()]
       const alice = new LongPollPeer(subject)
       await alice.auth({ __v: 1 })
@@ -176,7 +176,7 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(bodies(await alice.poll({ seq: '4', positions: afterAll }))).toEqual(['elsewhere'])
     })
 
-    it('keeps what comes between subscribing and the first poll, and between polls', async () => {
+    it('keeps messages that arrive before the first poll and between polls', async () => {
       const channel = channelName()
       const alice = await signIn(subject, channel)
       for (let round = 0; round < 5; round++) {

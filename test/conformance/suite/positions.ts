@@ -8,13 +8,13 @@ import { transports, type Subject } from '../../support/subject.ts'
 import { sleep } from '../../support/waiting.ts'
 import { settings } from '../settings.ts'
 
-/** Coming back with a position, as every subject and transport must know it. */
+/** Recovery from a position, for every subject and transport. */
 export function positions(subject: Subject): void {
   describe.each(transports)('Positions and recovery, over %s', (transport) => {
     const come = (auth: object = {}): Promise<Peer> =>
       signIn(subject, { transport, auth: { __v: 1, ...auth } })
 
-    it('R1: gives every message, and every subscription, a position', async () => {
+    it('R1: gives every message and every subscription a position', async () => {
       const channel = channelName()
       const alice = await come()
       const answer = await alice.subscribe(channel)
@@ -27,7 +27,7 @@ export function positions(subject: Subject): void {
       for (const position of all) expect(position.length).toBeLessThanOrEqual(64)
     })
 
-    it.each(transports)('R2, R3: continues over %s behind the last position', async (next) => {
+    it.each(transports)('R2, R3: continues over %s after the last position', async (next) => {
       const channel = channelName()
       const alice = await come()
       await alice.subscribe(channel)
@@ -50,7 +50,7 @@ export function positions(subject: Subject): void {
       await again.hearsNothing()
     })
 
-    it('R3: continues from where the channel was subscribed, when nothing had come', async () => {
+    it('R3: continues from the position of the subscription if no message has arrived', async () => {
       const channel = channelName()
       const alice = await come()
       const { position } = await alice.subscribe(channel)
@@ -61,7 +61,7 @@ export function positions(subject: Subject): void {
       expect(answer).toMatchObject({ recovered: true, messages: [['1', expect.any(String)]] })
     })
 
-    it('R3: replays nothing twice, also when the client comes back again and again', async () => {
+    it('R3: replays no message twice, also when the client reconnects repeatedly', async () => {
       const channel = channelName()
       let alice = await come()
       let { position } = await alice.subscribe(channel)
@@ -81,7 +81,7 @@ export function positions(subject: Subject): void {
       expect(heard).toEqual([0, 1, 2, 3, 4].flatMap((round) => [`${round} while away`, `${round} live`]))
     })
 
-    it('R3: says so when nothing was missed', async () => {
+    it('R3: answers that the channel is recovered if no message was missed', async () => {
       const channel = channelName()
       const alice = await come()
       await alice.subscribe(channel)
@@ -95,7 +95,7 @@ export function positions(subject: Subject): void {
       await again.hearsNothing()
     })
 
-    it('R2: asks the application again before anything is replayed', async () => {
+    it('R2: asks the application again before it replays a message', async () => {
       const alice = await come()
       const { position } = await alice.subscribe(channelName())
       const channel = settings.refusedChannel
@@ -106,11 +106,11 @@ export function positions(subject: Subject): void {
       })
     })
 
-    it('R3: says overflow, and replays nothing, when the log has no longer all of it', async () => {
+    it('R3: answers "overflow" and replays nothing if the log no longer has all missed messages', async () => {
       const channel = channelName()
       const alice = await come()
       const { position } = await alice.subscribe(channel)
-      // A session that lives on would keep what it lacks (L12).
+      // While a session exists, the log keeps its undelivered messages (L12).
       await alice.unsubscribe(channel)
       await alice.close()
       const witness = await signIn(subject, { transport: 'websocket' })
@@ -128,7 +128,7 @@ export function positions(subject: Subject): void {
     })
 
     it.each(['', 'no position', '0', '-1', '\u{1F600}', 'x'.repeat(65), '{"a":1}'])(
-      'R7: says expired to %j, which is no position',
+      'R7: answers "expired" to %j, which is not a position',
       async (position) => {
         const channel = channelName()
         const alice = await come()
@@ -143,7 +143,7 @@ export function positions(subject: Subject): void {
       },
     )
 
-    it('R8: gives a message the same position everywhere', async () => {
+    it('R8: gives a message the same position on all nodes', async () => {
       const channel = channelName()
       const peers: Peer[] = []
       for (let i = 0; i < 4; i++) peers.push(await come())
@@ -154,7 +154,7 @@ export function positions(subject: Subject): void {
       for (const positionsSeen of seen) expect(positionsSeen).toEqual(seen[0])
     })
 
-    it('R5: leaves nothing out between a replay and what is live, while messages keep coming', async () => {
+    it('R5: leaves out no message between a replay and live messages while messages are published', async () => {
       const channel = channelName()
       const total = 400
       let alice = await come()
@@ -162,7 +162,7 @@ export function positions(subject: Subject): void {
       const heard: string[] = []
       const publishing = (async () => {
         for (let published = 0; published < total; published++) {
-          // Not so far ahead that the log overflows, which would be a fair reason for a gap.
+          // This keeps the log from overflowing, which would be a correct reason for a gap.
           while (published - heard.length > 200) await sleep(1)
           await subject.publish(channel, String(published))
         }

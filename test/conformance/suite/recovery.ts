@@ -10,11 +10,11 @@ import { WebSocketPeer } from '../../support/webSocketPeer.ts'
 import { otherSettings, type Kind } from '../subjects.ts'
 import { replayOf } from './positions.ts'
 
-/** What only shows with a short window or a small log. */
+/** Rules that can only be tested with a short window or a small log. */
 export function recovery(_: Subject, kind: Kind): void {
   describe('Positions and recovery', otherSettings(kind), () => {
     it.each(transports)(
-      'R9: takes a position over %s for good, however long nothing came',
+      'R9: accepts a position over %s after any time without messages',
       async (transport) => {
         const subject = tidy(await kind.startWith!({ recovery: { window: 300 } }))
         const channel = channelName()
@@ -26,7 +26,7 @@ export function recovery(_: Subject, kind: Kind): void {
         const { position } = await alice.next()
         await witness.next()
         if (transport === 'longpoll') void keepPolling(witness)
-        // Several windows, in which the message itself is long forgotten.
+        // After several windows, the message itself has expired.
         await sleep(2000)
         await alice.close()
         const again = await come()
@@ -36,7 +36,7 @@ export function recovery(_: Subject, kind: Kind): void {
       },
     )
 
-    it('R5: says expired once what was missed is older than the window', async () => {
+    it('R5: reports a gap with "expired" when missed messages are older than the window', async () => {
       const subject = tidy(await kind.startWith!({ recovery: { window: 300 } }))
       const channel = channelName()
       const come = () => signIn(subject, { transport: 'websocket', auth: { __v: 1 } })
@@ -58,7 +58,7 @@ export function recovery(_: Subject, kind: Kind): void {
       expect(replayOf(answer!)).toEqual([])
     })
 
-    it('R4, R5: tells a reader who is too slow where messages are missing, and holds up nobody else', async () => {
+    it('R4, R5: tells a reader that is too slow where messages are missing, and delays no other client', async () => {
       const { alice, channel, total } = await overflow({ __v: 1 })
       const heard: number[] = []
       const gaps: { readonly after: number; readonly gap: Wire }[] = []
@@ -82,7 +82,7 @@ export function recovery(_: Subject, kind: Kind): void {
       }
     })
 
-    it('R6: ends the long-poll session of a client of the base that has missed something, without refusing it', async () => {
+    it('R6: ends the long-poll session of a client of the base that has missed messages, without refusing it', async () => {
       const subject = tidy(await kind.startWith!({ recovery: { window: 300 } }))
       const channel = channelName()
       const alice = (await signIn(subject, { transport: 'longpoll' })) as LongPollPeer
@@ -101,7 +101,7 @@ export function recovery(_: Subject, kind: Kind): void {
       expect(messages).toEqual([{ __type: 'authOk', __token: expect.any(String) }])
     })
 
-    it('R6: closes the WebSocket of a client of the base that is too slow, since it could not be told', async () => {
+    it('R6: closes the WebSocket of a client of the base that is too slow, because it can not be told of a gap', async () => {
       const { alice } = await overflow({})
       const heard: number[] = []
       await expect(
@@ -114,7 +114,7 @@ export function recovery(_: Subject, kind: Kind): void {
     })
   })
 
-  /** A client that did not read while far more was published than socket buffers and the log can hold. */
+  /** A client that does not read while more is published than socket buffers and the log can hold. */
   async function overflow(auth: object) {
     const subject = tidy(
       await kind.startWith!({
@@ -128,7 +128,7 @@ export function recovery(_: Subject, kind: Kind): void {
     const bob = (await signIn(subject, { transport: 'websocket' })) as WebSocketPeer
     for (const peer of [alice, bob]) await peer.subscribe(channel)
     alice.stall()
-    // More than the 4 to 10 MB that the system takes for a socket by itself.
+    // More than the 4 to 10 MB that the system buffers for a socket.
     const padding = 'x'.repeat(65_536)
     for (let i = 0; i < total; i++) {
       await subject.publish(channel, `${i} ${padding}`)

@@ -5,7 +5,7 @@ import { transports, type Subject } from '../../support/subject.ts'
 
 export function versions(subject: Subject): void {
   describe.each(transports)('Versions, over %s', (transport) => {
-    it('V1: tells a client of the base nothing that the base does not know', async () => {
+    it('V1: sends a client of the base only what the base defines', async () => {
       const channel = channelName()
       const alice = await connect(subject, { transport })
       expect(await alice.auth()).toEqual(
@@ -17,12 +17,12 @@ export function versions(subject: Subject): void {
       expect(await alice.unsubscribe(channel)).toEqual({ __type: 'unsubscribeOk', channel })
     })
 
-    it('V1: tells a client that says it knows the additions that the server does too', async () => {
+    it('V1: answers a client with the additions that the server has them too', async () => {
       const alice = await connect(subject, { transport })
       expect(await alice.auth({ __v: 1 })).toMatchObject({ __type: 'authOk', __v: 1 })
     })
 
-    it('V1: tells each of two clients of a channel what it knows, whoever asks first', async () => {
+    it('V1: gives a client with the additions and one of the base on a channel each its own form, in both orders', async () => {
       const channel = channelName()
       const base = await signIn(subject, { transport })
       const versioned = await signIn(subject, { transport, auth: { __v: 1 } })
@@ -37,7 +37,7 @@ export function versions(subject: Subject): void {
     })
 
     it.each([0, 2, '1', null, true])(
-      'V1: answers __v %j with a version it knows, or with the base',
+      'V1: answers __v %j with a version that it supports, or with the base',
       async (v) => {
         const alice = await connect(subject, { transport })
         const { __type, __v } = await alice.auth({ __v: v })
@@ -46,12 +46,12 @@ export function versions(subject: Subject): void {
       },
     )
 
-    it('V2: keeps reserved keys from the application', async () => {
+    it('V2: does not pass reserved keys to the application', async () => {
       const alice = await connect(subject, { transport })
       expect(await alice.auth({ __future: 'x', user: 'alice' })).toMatchObject({ __type: 'authOk' })
     })
 
-    it('V3: ignores fields it does not know', async () => {
+    it('V3: ignores unknown fields', async () => {
       const channel = channelName()
       const alice = await signIn(subject, { transport })
       const answer = await alice.subscribe(channel, {
@@ -62,7 +62,7 @@ export function versions(subject: Subject): void {
       expect(answer).toEqual({ __type: 'subscribeOk', channel })
     })
 
-    it('V4: reads JSON however it is written', async () => {
+    it('V4: reads JSON in any notation', async () => {
       const channel = channelName()
       const alice = await connect(subject, { transport })
       await alice.send(' {\n"us\\u0065r":"\\ud83d\\ude00", "__typ\\u0065" :\t"\\u0061uth"}\r\n')

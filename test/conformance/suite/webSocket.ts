@@ -6,7 +6,7 @@ import { refusedHandshake, WebSocketPeer } from '../../support/webSocketPeer.ts'
 import { settings } from '../settings.ts'
 import { otherSettings, type Kind } from '../subjects.ts'
 
-/** JSON objects, or `null`, that are no request a client may make. */
+/** JSON objects and `null` that are not requests of a client. */
 const unknownRequests = [
   '{}',
   'null',
@@ -19,7 +19,7 @@ const unknownRequests = [
   '{"type":"subscribe","channel":"a"}',
 ]
 
-/** What is no JSON, or no object. */
+/** Frames that are not JSON, or not an object. */
 const badFrames = [
   'not json',
   '',
@@ -77,7 +77,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(await alice.closed).toEqual({ code: 4400, reason: expect.stringMatching(/./) })
     })
 
-    it('W3: cuts the reason to what fits a close frame', async () => {
+    it('W3: cuts the reason so that it fits into a close frame', async () => {
       const alice = await connect()
       await alice.send('\u{1F600}'.repeat(1000))
       const { code, reason } = await alice.closed
@@ -86,7 +86,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
     })
 
     it.each([...unknownRequests, '{"__type":"auth"}', '{"__type":"poll","seq":"0"}'])(
-      'W4: answers %s with unknown, and the connection stays',
+      'W4: answers %s with unknown, and the connection stays open',
       async (frame) => {
         const channel = channelName()
         const alice = await signIn()
@@ -98,7 +98,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       },
     )
 
-    it('W5: takes nothing over from the frame before', async () => {
+    it('W5: does not use fields of the frame before', async () => {
       const [first, second] = [channelName(), channelName()]
       const alice = await signIn()
       await alice.subscribe(first)
@@ -113,7 +113,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(await alice.next()).toMatchObject({ channel: first, body: 'for alice' })
     })
 
-    it('W6: lets subscribe and unsubscribe wait for auth', async () => {
+    it('W6: makes subscribe and unsubscribe wait for auth', async () => {
       const [first, second] = [channelName(), channelName()]
       const alice = await connect()
       await Promise.all([
@@ -135,7 +135,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(await alice.next()).toMatchObject({ channel: second, body: 'for alice' })
     })
 
-    it('W6: does nothing for a client whose auth was refused, whatever it sent with it', async () => {
+    it('W6: executes no request of a client whose auth is refused', async () => {
       const alice = await connect()
       await Promise.all([
         alice.send({ __type: 'auth', [settings.refusedKey]: 1 }),
@@ -146,7 +146,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       await expect(alice.next(), 'nothing else comes').rejects.toThrow('4401')
     })
 
-    it('W7: answers requests about one channel in their order', async () => {
+    it('W7: answers requests about one channel in order', async () => {
       const channel = channelName()
       const alice = await signIn()
       const requests = ['subscribe', 'unsubscribe', 'subscribe', 'subscribe', 'unsubscribe', 'subscribe']
@@ -158,7 +158,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       await alice.hearsNothing()
     })
 
-    it('W8: closes with 4408 when no auth comes in time', otherSettings(kind), async () => {
+    it('W8: closes with 4408 when auth does not arrive in time', otherSettings(kind), async () => {
       const impatient = tidy(await kind.startWith!({ limits: { authTimeout: 200 } }))
       const alice = await WebSocketPeer.connect(impatient)
       expect(await alice.closed).toEqual({ code: 4408, reason: 'Auth timeout' })
@@ -184,7 +184,7 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(refusal.status).toBe(403)
     })
 
-    it('W10: lets its own origin in', async () => {
+    it('W10: accepts its own origin', async () => {
       const alice = await WebSocketPeer.connect(subject, { origin: new URL(subject.url).origin })
       expect(await alice.auth()).toEqual({ __type: 'authOk' })
     })

@@ -2,35 +2,35 @@ import { sleep } from '../support/waiting.ts'
 
 type Context = Record<string, unknown>
 
-/** An application that says no, in one way or another: no fault of ours. */
+/** An intended error of the application, which is not a fault of the kit. */
 export class Refusal extends Error {}
 
 const SLOW_MS = 80
 /**
- * Longer than any attacker waits. Not for ever: behind an answer that never comes Node stops reading a connection once there
- * are enough others that wait for it, does not see its end then, and keeps it.
+ * Longer than any attacker waits. It is not infinite, because of a fault of Node: if enough requests wait after one without an
+ * answer, Node stops reading the connection, does not notice its end, and keeps it for ever.
  */
-export const AS_GOOD_AS_NEVER_MS = 7000
+export const NEVER_MS = 7000
 
-/** `canConnect` of an application in the mood that the client asks for. */
-export function canConnect({ mood }: Record<string, unknown>): boolean | Context | Promise<boolean> {
-  switch (mood) {
+/** `canConnect` of the application. The client chooses its behavior. */
+export function canConnect({ behavior }: Record<string, unknown>): boolean | Context | Promise<boolean> {
+  switch (behavior) {
     case 'strange':
       return { user: 'mallory', list: [undefined, () => 1], at: new Date(0) }
     case 'context':
       return { user: 'mallory' }
     default:
-      return answer(mood)
+      return answer(behavior)
   }
 }
 
-/** `canSubscribe`: here the channel's name says how. */
+/** `canSubscribe` of the application. The name of the channel chooses its behavior. */
 export function canSubscribe(_auth: Record<string, unknown>, channel: string): boolean | Promise<boolean> {
   return answer(channel.slice(0, Math.max(0, channel.indexOf(':'))))
 }
 
-function answer(mood: unknown): boolean | Promise<boolean> {
-  switch (mood) {
+function answer(behavior: unknown): boolean | Promise<boolean> {
+  switch (behavior) {
     case 'slow':
       return sleep(SLOW_MS).then(() => true)
     case 'throw':
@@ -40,7 +40,7 @@ function answer(mood: unknown): boolean | Promise<boolean> {
     case 'refuse':
       return false
     case 'never':
-      return sleep(AS_GOOD_AS_NEVER_MS).then(() => true)
+      return sleep(NEVER_MS).then(() => true)
     case 'strange':
       return 'yes' as unknown as boolean
     default:

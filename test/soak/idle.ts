@@ -5,25 +5,25 @@ import type { Attackers } from './attacker.ts'
 import type { HealthyClient } from './healthy.ts'
 import { HEALTHY_CHANNEL } from './publishing.ts'
 
-/** For sessions to expire, channels to be let go, and dead sockets to be noticed, on a busy machine. */
+/** The time limit for the server to expire sessions, release channels and notice dead sockets on a busy machine. */
 const PATIENCE_MS = 60_000
 
-/** Resolves when nobody is there any more but the healthy, and nothing is held but for them. */
-export async function becomesCalm(
+/** Resolves when only healthy clients are connected, and the server holds nothing for other clients. */
+export async function becomesIdle(
   application: ApplicationProcess,
   healthy: readonly HealthyClient[],
   attackers: Attackers,
 ): Promise<void> {
   let left: string[] = []
-  const isCalm = async () => {
+  const isIdle = async () => {
     const look = await application.look()
     left = [...busyBroadcasters(look, healthy), ...openSockets(look, attackers)]
     return left.length === 0
   }
   try {
-    await until('all but the healthy to be gone', isCalm, { ms: PATIENCE_MS, everyMs: 200 })
+    await until('all clients but the healthy ones to be gone', isIdle, { ms: PATIENCE_MS, everyMs: 200 })
   } catch (error) {
-    throw new Error(`${(error as Error).message}. There are:\n${left.join('\n')}`, { cause: error })
+    throw new Error(`${(error as Error).message}. Still there:\n${left.join('\n')}`, { cause: error })
   }
 }
 
@@ -40,7 +40,7 @@ function busyBroadcasters({ stats }: Look, healthy: readonly HealthyClient[]): s
 
 function openSockets({ strangers }: Look, attackers: Attackers): string[] {
   return strangers.flatMap(({ port, asked }) => {
-    // One that has asked for nothing yet may be of a healthy client.
+    // A socket without a request may be of a healthy client, so only sockets of known attacks count.
     const from = attackers.from(port)
     return from === null ? [] : [`a socket that asked for ${asked}, of attack ${from}`]
   })
