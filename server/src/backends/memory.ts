@@ -15,7 +15,7 @@ export class MemoryBackend implements Backend {
   readonly #channels = new Set<string>()
   #receiver: BackendReceiver | null = null
   #beacon = 0
-  /** Clients may come back after a restart of the process: to them this is another broker. */
+  /** After a restart of the process, this is another broker, so positions of returning clients are of another run. */
   readonly #run = randomInt(1024)
 
   constructor(options: { controlChannel: string; timeoutMs: number }) {
@@ -45,7 +45,7 @@ export class MemoryBackend implements Backend {
     if (this.#receiver === null) throw closed()
     if (!this.#channels.has(channel)) return 0
     const text = typeof body === 'string' ? throughUtf8(body) : body.toString()
-    // Not from within the caller's call: that may be a handler of ours.
+    // The message must not arrive within the caller's call, which may be in a handler of ours.
     queueMicrotask(() => this.#receiver?.message(channel, text))
     return 1
   }

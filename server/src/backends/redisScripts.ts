@@ -5,7 +5,7 @@ type RedisScript = (keys: readonly string[], ...args: (string | number)[]) => Pr
 
 export type RedisScripts<Name extends string> = Readonly<Record<Name, RedisScript>>
 
-/** Lua scripts as functions. A script that was cut off is run a second time, unless `unrepeatable` has its name. */
+/** Lua scripts as functions. If the connection breaks before the reply, a script is run again, unless `unrepeatable` has its name. */
 export function redisScripts<Name extends string>(
   redis: Commands,
   scripts: Readonly<Record<Name, string>>,

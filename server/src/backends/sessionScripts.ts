@@ -1,11 +1,11 @@
 /**
  * A session is one hash, so that all of it expires together:
  *
- * - `identity`: what stays the same for its life
- * - `owner`: the part of it that every request needs. Older versions did not write it
- * - `poller`, `answer`: its last poll, and what that was answered with
- * - `hasMissed`: there if that answer said that messages were missed
- * - `nameBytes`: bytes of the names of its channels
+ * - `identity`: the part that never changes
+ * - `owner`: the part of `identity` that every request needs. Older versions did not write it
+ * - `poller`, `answer`: the last poll, and its answer
+ * - `hasMissed`: exists if that answer reported missed messages
+ * - `nameBytes`: the number of bytes of the names of its channels
  * - a field for each channel, with its position, or {@link RESERVED} while the broker is asked for the channel
  *
  * A sorted set contains the ids of all sessions by their time of expiry. It is the list of sessions; unlike a counter, it
@@ -51,7 +51,7 @@ end`
 
 /** KEYS are the session, and outside a Cluster also the set of sessions, unless a script says otherwise. */
 export const scripts = {
-  /** ARGV: identity, owner, sessions at most, life, id. On a Cluster, `noteNew` has counted them. */
+  /** ARGV: identity, owner, the maximum number of sessions, life, id. In a Cluster, `noteNew` has counted the sessions. */
   create: `
 if KEYS[2] then${COUNT}
   if living >= tonumber(ARGV[3]) then return 0 end
@@ -72,7 +72,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ${note}
 return { value, hasMissed, 1 }`,
 
-  /** ARGV: poller, a life that is enough, life, id. */
+  /** ARGV: poller, `enoughMs`, life, id. */
   beginPoll: `
 local session = redis.call('HGETALL', KEYS[1])
 if #session == 0 then return false end
@@ -82,7 +82,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 ${note}
 return { session, 1 }`,
 
-  /** ARGV: poller, answer, whether it says that messages were missed, then the field and the position of each channel. */
+  /** ARGV: poller, answer, whether it reports missed messages, then the field and the position of each channel. */
   commitAnswer: `
 if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'answer', ARGV[2])
@@ -93,7 +93,7 @@ for i = 4, #ARGV, 2 do
 end
 return 1`,
 
-  /** ARGV: the channel's field, channels at most, bytes of names at most. */
+  /** ARGV: the channel's field, the maximum number of channels, the maximum number of bytes of names. */
   reserve: `
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'reserved' end
@@ -112,7 +112,7 @@ return 'reserved'`,
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= '${RESERVED}' then return end
 ${REMOVE}`,
 
-  /** ARGV: the channel's field, position, whether it replaces another, poller, life, id. */
+  /** ARGV: the channel's field, position, whether it replaces the stored position, poller, life, id. */
   subscribe: `
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
 local known = redis.call('HGET', KEYS[1], ARGV[1])
@@ -140,20 +140,20 @@ redis.call('DEL', KEYS[1])
 if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[1]) end
 return poller`,
 
-  /** KEYS: set of sessions. ARGV: life, id. */
+  /** KEYS: the set of sessions. ARGV: life, id. */
   note: NOTE,
 
-  /** KEYS: set of sessions. ARGV: sessions at most, life, id. */
+  /** KEYS: the set of sessions. ARGV: the maximum number of sessions, life, id. */
   noteNew: `do${COUNT}
   if living >= tonumber(ARGV[1]) then return 0 end
 end
 ${NOTE}
 return 1`,
 
-  /** KEYS: set of sessions. */
+  /** KEYS: the set of sessions. */
   count: `${COUNT}
 return living`,
 }
 
-/** A script whose reply was lost is run again, but not these: their second reply would be different. */
+/** A script is run again if its reply was lost, except these scripts, whose second reply would be different. */
 export const UNREPEATABLE: ReadonlySet<string> = new Set<keyof typeof scripts>(['end'])

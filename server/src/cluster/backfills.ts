@@ -8,19 +8,19 @@ import type { Page, PageQueries } from './pages.ts'
 import { Turns } from './turns.ts'
 import type { Whereabouts, WhereaboutsQuestions } from './whereabouts.ts'
 
-/** The most bytes in one page: what both nodes can handle without a noticeable pause. */
+/** The maximum size of a page. Both nodes can handle this without a noticeable pause. */
 const MAX_PAGE_BYTES = 256 * 1024
-/** As many pages may be in flight at least, so that one client does not wait for another one's. */
+/** At least this number of pages may be in flight, so that a client does not wait for the page of another one. */
 const MIN_PAGES = 8
-/** Pages in flight for one client: its channels are extended one after the other, and not all at once. */
+/** The maximum number of pages in flight for one client. So its channels are extended one after the other, not all at once. */
 const PAGES_PER_OWNER = 4
-/** How long it is remembered how far back the other nodes reach. */
+/** How long the answers of the other nodes, how far back their logs reach, are stored, in ms. */
 const REFUSAL_MS = 1000
 
 /**
- * - `covered`: the log has everything after the place
- * - `refused`: no other node has it
- * - `late`: another node has it, and it has not come in time. What has come stays, for the next one who asks.
+ * - `covered`: the log has every message after the position
+ * - `refused`: no other node has the missing messages
+ * - `late`: another node has them, but not all have arrived in time. Those that have arrived stay in the log.
  * - `changed`: the log was replaced or trimmed meanwhile
  */
 export type Outcome = 'covered' | 'refused' | 'late' | 'changed'
@@ -31,27 +31,27 @@ interface Waiter {
   readonly settle: (outcome: Outcome) => void
 }
 
-/** One log that is being extended backwards. */
+/** The state of a log that is being extended backwards. */
 interface Backfill {
   readonly channel: Channel
   readonly log: ChannelLog
-  /** Keeps the log from throwing away its beginning, to which the next page has to fit. */
+  /** Retains the beginning of the log, because the next page must be adjacent to it. */
   readonly reader: Reader
   readonly waiters: Set<Waiter>
-  /** The nodes that can be asked for pages. */
+  /** The nodes that have missing messages. */
   readonly sources: Set<Whereabouts>
-  /** Whether more nodes may say that they can be asked. */
+  /** Whether further nodes may still answer. */
   isAsking: boolean
   isFetching: boolean
   pageBytes: number
 }
 
 /**
- * Extends logs backwards with what other nodes have. All nodes are asked once how far back they reach, which answers every client of
- * the channel; then one of them is asked for pages, the newest first, the next one when the last one has come. Every page
- * extends the log, so a client is served as soon as its place is covered, and nothing is held beside the log.
+ * Extends logs backwards with the messages of other nodes. All nodes are asked once how far back their logs reach, for all clients of
+ * the channel. Then one of them is asked for one page after the other, the newest first. Every page extends the log. So a client
+ * is served as soon as its position is covered, and no messages are stored outside the log.
  *
- * The bytes of all pages that are asked for are bounded. The clients that wait have turns.
+ * The bytes of all requested pages are bounded. Waiting clients take turns.
  */
 export class Backfills {
   readonly #questions: WhereaboutsQuestions
@@ -59,12 +59,12 @@ export class Backfills {
   readonly #maxInFlight: number
   readonly #maxPageBytes: number
   readonly #running = new Map<ChannelLog, Backfill>()
-  /** How far back other nodes reached when they were asked last. */
+  /** How far back the logs of other nodes reached at the last question. */
   readonly #reaches = new WeakMap<ChannelLog, { readonly start: Position | null; readonly askedAt: number }>()
   readonly #turns = new Turns<object, Backfill>()
-  /** Whose turn it is, until there is room for its page. */
+  /** The next task, which waits until there is room for its page. */
   #next: { readonly task: Backfill; readonly owner: object } | undefined
-  /** How many pages are in flight for each client that has any. */
+  /** The number of pages in flight for each client. Clients without pages are not in the map. */
   readonly #pagesOf = new Map<object, number>()
   #inFlight = 0
 
@@ -75,7 +75,7 @@ export class Backfills {
     this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
   }
 
-  /** Extends the channel's log back to `since`, if other nodes have what it lacks. `owner` is the client that needs it. */
+  /** Extends the channel's log back to `since`, if other nodes have the missing messages. `owner` is the client that needs them. */
   async reach(channel: Channel, since: Position, owner: object, deadline: Deadline): Promise<Outcome> {
     const log = channel.log!
     if (!isSameRun(since.beacon, log.start.beacon) || this.#isKnownRefusal(log, since)) return 'refused'
@@ -95,7 +95,7 @@ export class Backfills {
     this.#look(backfill, { waiters: [waiter] })
     await deadline.wait(promise)
     if (!backfill.waiters.delete(waiter)) return outcome
-    // Nobody goes on for a client whose time is over.
+    // The deadline of this client is over, so the backfill does not continue for it.
     this.#look(backfill, { waiters: [] })
     return sourcesFor(backfill, waiter).length > 0 ? 'late' : 'refused'
   }
@@ -136,7 +136,7 @@ export class Backfills {
     return backfill
   }
 
-  /** Settles those of `waiters` that can be, and has the next page fetched for the others. */
+  /** Settles the waiters whose outcome is known, and queues the next page for the others. */
   #look(
     backfill: Backfill,
     { waiters = [...backfill.waiters], isNext = false }: { waiters?: Waiter[]; isNext?: boolean } = {},
@@ -171,7 +171,7 @@ export class Backfills {
       .filter((waiter) => sourcesFor(backfill, waiter).length > 0)
       .map(({ since }) => since)
       .sort(comparePositions)
-    // While it waited for room it may have ended, or have been queued again.
+    // While the task waited for room, the backfill may have ended or have been queued again.
     if (this.#running.get(log) !== backfill || backfill.isFetching || after === undefined) return
     const sources = sourcesFor(backfill, { since: after })
     const source = sources[Math.floor(Math.random() * sources.length)]!
@@ -188,14 +188,14 @@ export class Backfills {
     if (answer !== null && 'needs' in answer && answer.needs > bytes) backfill.pageBytes = answer.needs
     else if (answer === null || 'needs' in answer) backfill.sources.delete(source)
     else this.#extend(backfill, source, before, answer)
-    // What has begun goes on: so a client gets its channels one after the other, and not all of them at the end.
+    // The backfill that has begun continues first. So a client gets its channels one after the other, and not all at the end.
     this.#look(backfill, { isNext: true })
     this.#fetchNext()
   }
 
   #extend(backfill: Backfill, source: Whereabouts, before: Position, { start, entries }: Page): void {
     const { channel, log } = backfill
-    // What the page has to fit to was thrown away: there would be a hole.
+    // The log has dropped the entries to which the page is adjacent, so there would be a hole.
     if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')
     if (comparePositions(start, log.start) >= 0) {
       backfill.sources.delete(source)
@@ -215,14 +215,14 @@ export class Backfills {
   }
 }
 
-/** Nothing was published after `last`, up to `at`: a log that begins there reaches back to it. */
+/** Extends a log that begins at or before `at` back to `last`, because no message was published between `last` and `at`. */
 export function reachBackTo(channel: Channel, log: ChannelLog, at: Position, last: Position): void {
   const isAdjacent = isSameRun(log.start.beacon, at.beacon) && comparePositions(log.start, at) <= 0
   if (channel.log !== log || !isAdjacent || comparePositions(last, log.start) >= 0) return
   log.prepend([], last, reasonFor(channel))
 }
 
-/** Why what lies before the new start is not there. */
+/** The reason why messages before the new start of the log are missing. */
 function reasonFor({ state }: Channel): GapReason {
   return state === 'filling' ? 'broker' : 'node'
 }

@@ -7,22 +7,22 @@ import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
 /**
- * A node that needs a beacon, no matter from which node, sends one at once as long as all nodes together send no more than one
- * in this time. Beyond that it waits for its turn, and a beacon of another node ends the wait. So the number of beacons does
- * not grow with the number of nodes.
+ * The minimum time between two beacons of all nodes together, in ms, after a burst. A node that needs a beacon of any node sends one
+ * at once within this rate. Otherwise it waits, and a beacon of another node ends the wait. So the number of beacons does not grow
+ * with the number of nodes.
  */
 const SPACING_MS = 10
-/** As many beacons may come at once before nodes wait. */
+/** The number of beacons that may come at once before nodes wait. */
 const BURST = 10
 /**
- * How far a beacon may be ahead of our clock and of the broker's. The broker makes none that is a day ahead (see its script);
- * nobody ignores one that it has made.
+ * How far a beacon may be ahead of our clock and of the broker's. The broker makes no beacon that is a day ahead (see its script),
+ * so no node ignores a beacon that the broker has made.
  */
 const MAX_AHEAD_MS = 2 * 86_400_000
 
 /**
- * The numbers from which all nodes count messages alike. A beacon is a message like any other, so in every node's order
- * it stands at the same place.
+ * The beacons from which all nodes count messages alike. A beacon is a message, so it has the same place in the order of messages
+ * on every node.
  */
 export class Beacons {
   readonly #backend: Backend
@@ -30,17 +30,20 @@ export class Beacons {
   #current = 0
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
-  /** When the beacons so far would have been sent if they were `SPACING_MS` apart. */
+  /** The time at which the last beacon would have been sent if all beacons were `SPACING_MS` apart. */
   #spacedMs = 0
-  /** Own beacons that were sent and have not come yet. */
-  #underWay = 0
+  /** The number of own beacons in flight. */
+  #inFlight = 0
   /** Runs while a beacon is needed and another node may send it first. */
   #needed: NodeJS.Timeout | undefined
-  /** Those whose beacon could not be sent: the next one is for all of them. */
+  /** The callers of `fresh` whose beacon could not be sent. The next beacon is for all of them. */
   #unsent: (() => void)[] = []
-  /** The broker is there, and makes no beacons. */
+  /** Whether the broker is connected and refuses to make beacons. */
   #isRefused = false
-  /** The broker makes numbers below the current one again: that was never its own, or of a clock that was days off. */
+  /**
+   * Whether the broker makes numbers below the current one. Then the current one was not made by the broker, or with a clock that
+   * was wrong by days.
+   */
   #isDisowned = false
   /** How far the broker's clock is ahead of ours. */
   #brokerAheadMs = 0
@@ -56,22 +59,22 @@ export class Beacons {
     this.#onRefused = onRefused
   }
 
-  /** Whether the broker has said that it can't: then there is nothing to wait for. */
+  /** Whether the broker refuses to make beacons. Then it is useless to wait for one. */
   get isRefused(): boolean {
     return this.#isRefused
   }
 
-  /** The last one that was seen. */
+  /** The current beacon. */
   get current(): number {
     return this.#current
   }
 
-  /** Where nodes have no common order, a number of our own does. */
+  /** Makes a beacon locally. This is enough if nodes have no common order. */
   makeOwn(): void {
     this.#current = makeBeacon(Math.max(timeOfBeacon(this.#current) + 1, Date.now()), this.#ownRun)
   }
 
-  /** A beacon has come. Returns whether it is ahead of all before it, and from now on the current one. */
+  /** Handles a received beacon. Returns whether it is ahead of all earlier ones, and the current one from now on. */
   advance(n: number): boolean {
     if (!this.#isBelievable(n)) {
       this.#doubt(n)
@@ -80,30 +83,30 @@ export class Beacons {
     if (!this.#isAhead(n)) return false
     this.#current = n
     this.#isDisowned = false
-    if (this.#underWay > 0) this.#underWay -= 1
+    if (this.#inFlight > 0) this.#inFlight -= 1
     else this.#note()
     clearTimeout(this.#needed)
     this.#needed = undefined
     return true
   }
 
-  /** Tells those who waited for the current beacon, after everything else has taken notice of it. */
+  /** Resolves the waits for the current beacon. Must be called when all other parts have processed the beacon. */
   reached(): void {
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) {
-      // One of a run that is over never comes.
+      // A beacon of an earlier run never arrives.
       if (isSameRun(waiter.n, this.#current) && waiter.n > this.#current) this.#waiters.push(waiter)
       else waiter.resolve()
     }
   }
 
-  /** Has a beacon come soon, from any node. */
+  /** Makes sure that a beacon of any node arrives soon. */
   need(): void {
     if (this.#needed !== undefined || this.#isClosed) return
     const waitMs = this.#spacedMs - BURST * SPACING_MS - uptimeMs()
     if (waitMs <= 0) return void this.fresh()
-    // At random, so that not all nodes that wait send one.
+    // The delay is random, so that not all waiting nodes send a beacon.
     this.#needed = setTimeout(
       () => {
         this.#needed = undefined
@@ -113,10 +116,10 @@ export class Beacons {
     )
   }
 
-  /** Resolves when everything that was published before this call has come in. Never rejects. */
+  /** Resolves when everything that was published before this call has been received. Never rejects. */
   fresh(): Promise<void> {
     if (!this.#backend.isOrdered) return Promise.resolve()
-    // One for all who ask in the same turn. Later ones need a later beacon.
+    // All calls of one turn of the event loop share a beacon. Later calls need a later beacon.
     this.#next ??= new Promise((resolve) => {
       setImmediate(() => {
         this.#next = null
@@ -137,7 +140,7 @@ export class Beacons {
     this.#spacedMs = Math.max(this.#spacedMs, uptimeMs()) + SPACING_MS
   }
 
-  /** Of another run than the current one: then nothing of that comes any more. */
+  /** Whether the beacon becomes the current one: it is ahead of it, is of another run, or the current one is disowned. */
   #isAhead(n: number): boolean {
     return n > this.#current || !isSameRun(n, this.#current) || this.#isDisowned
   }
@@ -148,12 +151,11 @@ export class Beacons {
 
   #doubt(n: number): void {
     if (!this.#hasWarned) {
-      const text =
-        'A beacon that can not be right was ignored: somebody else publishes on the control channel'
+      const text = 'An implausible beacon was ignored: another program publishes on the control channel'
       this.#logger.warn({ beacon: n }, text)
     }
     this.#hasWarned = true
-    // It may be our clock that is wrong: the broker tells what its own says.
+    // Our own clock may be wrong. The answer to this request contains the broker's time.
     void this.fresh()
   }
 
@@ -161,7 +163,7 @@ export class Beacons {
     if (this.#isClosed) return resolve()
     const before = this.#current
     this.#note()
-    this.#underWay += 1
+    this.#inFlight += 1
     this.#backend.beacon(before).then(
       ({ n, nowMs }) => {
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
@@ -170,15 +172,15 @@ export class Beacons {
         this.#isRefused = false
         if (this.#isClosed) return resolve()
         const isOver = !isSameRun(n, this.#current) && !isSameRun(before, this.#current)
-        // It may have come already, and have been ignored for what is known only now.
+        // The beacon may have arrived already and have been ignored, because the broker's time was not known then.
         const isIgnored = this.#isAhead(n) && !wasAwaited
-        // Or the broker ended when it had just sent it, and another run has begun since.
+        // Or the broker stopped just after it had sent the beacon, and another run has begun since.
         if (isOver || isIgnored) this.#send(resolve)
         else if (this.#isAhead(n)) this.#waiters.push({ n, resolve })
         else resolve()
       },
       (error: unknown) => {
-        this.#underWay = Math.max(0, this.#underWay - 1)
+        this.#inFlight = Math.max(0, this.#inFlight - 1)
         this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.#onRefused()

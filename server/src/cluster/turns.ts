@@ -3,7 +3,7 @@
  * delays an owner with one task by no more than one task.
  */
 export class Turns<Owner, Task> {
-  /** In the order of the turns. No owner is here without a task. */
+  /** The tasks of each owner, in the order of the turns. Every owner has at least one. */
   readonly #tasks = new Map<Owner, Set<Task>>()
   readonly #owners = new Map<Task, Set<Owner>>()
 
@@ -11,7 +11,7 @@ export class Turns<Owner, Task> {
     return this.#owners.has(task)
   }
 
-  /** A task that waits already gets one more owner. With `isNext` it is the next one of its owner. */
+  /** Adds a task. If it is already waiting, it gets one more owner. With `isNext`, it is the next task of its owner. */
   add(task: Task, owner: Owner, isNext = false): void {
     const tasks = this.#tasks.get(owner) ?? new Set()
     const owners = this.#owners.get(task) ?? new Set()
@@ -19,13 +19,13 @@ export class Turns<Owner, Task> {
     this.#owners.set(task, owners.add(owner))
   }
 
-  /** Takes the next task out, of those owners who may have one. */
+  /** Removes and returns the next task, of the owners for which `mayHave` returns true. */
   take(mayHave: (owner: Owner) => boolean = () => true): { task: Task; owner: Owner } | undefined {
     for (const [owner, tasks] of this.#tasks) {
       if (!mayHave(owner)) continue
       const [task] = tasks
       this.remove(task!)
-      // This owner's next turn comes after that of all others.
+      // The next turn of this owner comes after those of all other owners.
       if (this.#tasks.delete(owner)) this.#tasks.set(owner, tasks)
       return { task: task!, owner }
     }

@@ -1,13 +1,13 @@
 import { reasons, type ServerMessage } from '@broadcaster/protocol'
 import { withoutInput, type Refusal } from '../clients/refusals.ts'
 
-/** What a request is answered with: a status, and the JSON text of an array of messages. */
+/** The answer to a request: a status, and an array of messages as JSON text. */
 export interface Answer {
   readonly status: number
   readonly body: string
-  /** Of a session that this answer has opened. */
+  /** The token of the session that was created. */
   readonly token?: string
-  /** What the client did not get. */
+  /** The refusal to be counted and logged, if the request was refused. */
   readonly refusal?: Refusal
 }
 
@@ -20,42 +20,42 @@ export function empty(): Answer {
 }
 
 /**
- * A client of the base that has sent a poll again may get the answer of either: were one of them `[]`, it would go on to the
- * next `seq`, and thereby say that it has got what the other one brought.
+ * A client of the base that has sent a poll again may receive either of the two answers. With an empty answer it would continue
+ * with the next `seq`, and thereby confirm the messages of the other answer, which it has not received.
  */
 export function repeated(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.pollRepeated })
 }
 
-/** For a node that takes no more. */
+/** The node accepts no more clients. */
 export function nodeUnavailable(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
 }
 
 /**
- * For a client of the base that has missed messages, which can't be told. It authenticates anew and subscribes again. Not
- * 401: to clients of the original that is a refusal of their credentials, after which they do not come back.
+ * A client of the base has missed messages, and can not be told of a gap. After this answer, it authenticates and subscribes
+ * again. The status is not 401, because clients of the original treat that as a refusal of their credentials and stop.
  */
 export function missed(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.messagesMissed })
 }
 
-/** No session, or none any more. */
+/** There is no such session, or it has ended. */
 export function expired(): Answer {
   return answer(401, { __type: 'authError', reason: reasons.authExpected })
 }
 
-/** Not a message at all. */
+/** The body is not a message. */
 export function badBody(reason: string): Answer {
   return { ...expired(), refusal: { kind: 'frame', reason: withoutInput(reason) } }
 }
 
-/** The client does not get in. */
+/** The client is refused. */
 export function authRefused(reason: string = reasons.unauthorized): Answer {
   return { ...answer(401, { __type: 'authError', reason }), refusal: { kind: 'auth', reason } }
 }
 
-/** No such channel for this client. */
+/** The channel is refused to this client. */
 export function channelRefused(channel: string, reason: string = reasons.channelRefused): Answer {
   const reply = answer(200, { __type: 'subscribeError', channel, reason })
   return { ...reply, refusal: { kind: 'channel', reason, channel } }
@@ -66,12 +66,12 @@ export function tooManyRequests(): Answer {
   return answer(429, { __type: 'serverError', reason: reasons.tooManyRequests })
 }
 
-/** More new channels than the client may ask for in this time. */
+/** The client has subscribed to too many new channels in a short time. */
 export function tooFast(channel: string): Answer {
   return answer(503, { __type: 'serverError', channel, reason: reasons.tooManyNewChannels })
 }
 
-/** The channel was taken away while the request for it was under way: whoever still wants it asks again. */
+/** The channel was revoked while its subscribe was running. A client that still wants the channel subscribes again. */
 export function overtaken(channel: string): Answer {
   return answer(503, { __type: 'serverError', channel, reason: reasons.overtaken })
 }

@@ -1,4 +1,4 @@
-/** Whether the client of a request has gone before its answer: the part of an `AbortSignal` that is needed, at a tenth of its cost. */
+/** Tells whether the client of a request has disconnected before the answer. Like `AbortSignal`, at a tenth of its cost. */
 export interface Abort {
   readonly aborted: boolean
   onabort: ((...args: never[]) => void) | null

@@ -1,7 +1,7 @@
 import type { Channel } from '../channels/channel.ts'
 import type { Entry } from '../channels/log.ts'
 
-/** The entries of one channel that an answer may hold, oldest first. There is at least one. */
+/** The entries of one channel that an answer may contain, oldest first. There is at least one. */
 export interface Run {
   readonly channel: Channel
   readonly entries: readonly Entry[]
@@ -12,12 +12,12 @@ export interface Gathered {
   readonly entry: Entry
 }
 
-/** What a message counts against the size of an answer. */
+/** The size with which a message counts for the limit of an answer. */
 export function answeredBytes(channel: Channel, entry: Entry): number {
   return entry.bytes + channel.nameJson.length
 }
 
-/** The first messages of several channels in the order of their arrival: one at least, and no more than `maxBytes`. */
+/** The first messages of several channels in the order of their arrival: at least one, and at most `maxBytes`. */
 export function gather(runs: readonly Run[], maxBytes: number): Gathered[] {
   // The channel with the oldest message is the last one.
   const queue = runs.map((run) => new Source(run)).sort((a, b) => b.order - a.order)
@@ -33,7 +33,7 @@ export function gather(runs: readonly Run[], maxBytes: number): Gathered[] {
   return gathered
 }
 
-/** One channel, as far as it has been gathered. */
+/** The remaining entries of one channel. */
 class Source {
   readonly channel: Channel
   readonly #entries: readonly Entry[]
@@ -50,12 +50,12 @@ class Source {
     return this.#entries[this.#index]!
   }
 
-  /** When its next message arrived. One from another node has no order: it stays behind what is before it in its channel. */
+  /** The order of the next message. A message from another node has none. It comes after the earlier messages of its channel. */
   get order(): number {
     return this.#order
   }
 
-  /** Goes on to the next message; false if there is none. */
+  /** Advances to the next message. Returns false if there is none. */
   advance(): boolean {
     this.#index += 1
     if (this.#index === this.#entries.length) return false

@@ -44,19 +44,19 @@ export interface LongPollHost {
   readonly logger: Logger
   readonly timeoutMs: number
   readonly pollTimeMs: number
-  /** How long Redis may take to confirm, in ms. */
+  /** The maximum time for a confirmation of Redis, in ms. */
   readonly brokerTimeoutMs: number
-  /** The additions of the protocol are on. */
+  /** Whether the additions of the protocol are enabled. */
   readonly recovery: boolean
-  /** A session was made: connections that it replaces end. */
+  /** A session was created. Connections that it replaces must end. */
   authenticated(auth: Auth): void
   /** Whether a newer connection of this client has ended this session. */
   isFenced(client: string | null, generation: number): boolean
-  /** Whether polls should not wait long, so that clients find another node. */
+  /** Whether the node is draining. Polls do not wait long then, so that clients move to another node. */
   isDraining(): boolean
 }
 
-/** The long-poll transport: what each request does with its session. */
+/** The long-poll transport. Handles each request of a session. */
 export class LongPoll {
   readonly #host: LongPollHost
   readonly #undelivered = new Undelivered()
@@ -86,12 +86,12 @@ export class LongPoll {
     })
   }
 
-  /** How many polls wait on this node. */
+  /** The number of polls that wait on this node. */
   get waiting(): number {
     return this.#polls.size
   }
 
-  /** Serves one request, which has begun at that moment. */
+  /** Handles a request. `begun` is the moment at which it began. */
   async handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     const id = token === undefined ? null : sessionId(token)
@@ -116,9 +116,9 @@ export class LongPoll {
       }
     } catch (error) {
       if (error instanceof ChannelRefused) return channelRefused(error.channel)
-      // A poll of a session from another node: its client tries again, here or at a node with room.
+      // The session comes from another node. Its client polls again, on this node or on one with room.
       if (error instanceof NodeFull) return nodeUnavailable()
-      // Nothing was done that the client may not ask for again. With Redis away or unable it is no news, and logged already.
+      // The client can repeat the request. If Redis is unavailable or refuses commands, this is already logged.
       const { hub } = this.#host
       const isNews = hub.isListening && hub.trouble === null
       const log = isNews ? this.#host.logger.error : this.#host.logger.debug
@@ -129,12 +129,12 @@ export class LongPoll {
     }
   }
 
-  /** The client has a connection of that generation: a poll of an older one waits no longer. */
+  /** The client has a connection of this generation. Ends a poll of an older one. */
   fence(client: string, generation: number): void {
     this.#polls.fence(client, generation)
   }
 
-  /** Ends a session, on whatever node its poll waits. */
+  /** Ends a session, and its poll on any node. */
   async endSession(id: string): Promise<void> {
     const poller = await this.#host.sessions.end(id)
     await this.#channels.tellPoller(poller, { type: 'endSession', session: id })
@@ -152,7 +152,7 @@ export class LongPoll {
     }
   }
 
-  /** To be called now and then: lets go of what is kept for sessions that have expired. */
+  /** Releases what is retained for expired sessions. Must be called periodically. */
   sweep(): void {
     this.#undelivered.sweep()
   }
@@ -184,7 +184,7 @@ export class LongPoll {
     const isCutOff = (): boolean => revocations.hasDisconnected(begun, access.context)
     if (isCutOff()) {
       await sessions.end(id)
-      // The client asks anew, with a request that is not of before.
+      // The client was revoked while `canConnect` was running. It has to send a new request.
       return nodeUnavailable()
     }
     lookAgain(this.#host, async () => {
@@ -216,7 +216,7 @@ export class LongPoll {
     return answer(200, { __type: type, channel: '', reason: reasons.channelExpected })
   }
 
-  /** The session, which lives on since a request has come, or what a request is answered with that has none. */
+  /** Prolongs the session for a request. Returns the session, or the answer if it can not be used. */
   async #touch(id: string): Promise<SessionOwner | Answer> {
     const session = await this.#host.sessions.touch(id)
     return this.#ends.answerFor(id, session) ?? session!

@@ -14,37 +14,37 @@ import { uptimeMs } from '../time/uptime.ts'
 /** What a poll needs of the server. */
 export interface PollHost {
   readonly hub: Hub
-  /** Bytes of messages in one answer; the rest comes with the next. */
+  /** The maximum number of bytes of messages in one answer. The next poll gets the rest. */
   readonly maxAnswerBytes: number
   readonly texts: SharedTexts
-  /** Until when Redis has to confirm. */
+  /** The deadline for a confirmation of Redis. */
   deadline(): Deadline
 }
 
-/** From where a channel is read. */
+/** A channel of a poll, and the position from which it is read. */
 interface Cursor {
   readonly channel: LoggedChannel
   readonly from: Position
-  /** Why what the client lacks before `from` can't be had, if it lacks something. */
+  /** Why messages before `from` are missing; `null` if none are. */
   readonly gap: GapReason | null
 }
 
-/** One poll that waits: cursors in the logs of its channels, and whether there is anything behind them. */
+/** A waiting poll. It has a cursor in the log of each channel of the session, and waits for messages after the cursors. */
 export class Poll implements LogReader {
   readonly id: string
   readonly seq: string
-  /** It was ended by a poll with the same `seq`: the same question, asked again. */
+  /** Whether a poll with the same `seq` has ended it, that is, the same poll sent again. */
   isRepeated = false
-  /** Up to where the answer goes, for the channels that it has messages of. */
+  /** The position after the answer, for each channel of which it contains messages. */
   readonly delivered = Object.create(null) as Record<string, string>
-  /** Of the session, which a newer connection of the client ends. */
+  /** The generation of the session. A newer connection of the client ends the session. */
   generation = 0
   /** The channels of the session that the broker refuses. */
   readonly refusals = new Set<string>()
   readonly #host: PollHost
   readonly #reader: () => SessionReader
   readonly #cursors = new Map<string, Cursor>()
-  /** For each channel that it has or is looking up, the lookup that counts: the channel may be taken and given meanwhile. */
+  /** The current lookup of each channel. The channel may be lost and subscribed again while an older lookup is running. */
   readonly #lookups = new Map<string, object>()
   /** The channels that the session has lost since the poll began. */
   readonly #lost = new Set<string>()
@@ -53,7 +53,7 @@ export class Poll implements LogReader {
   #onNews: (() => void) | null = null
   #onEnd: (() => void) | null = null
 
-  /** `reader` keeps for the session what it lacks; it is asked for when the session is known to live. */
+  /** @param reader Returns the reader that retains messages for the session. It is called when the session is known to exist. */
   constructor(host: PollHost, id: string, seq: string, reader: () => SessionReader) {
     this.#host = host
     this.id = id
@@ -61,14 +61,15 @@ export class Poll implements LogReader {
     this.#reader = reader
   }
 
-  /** Reads the channel from `since` on; `null` is a position that could not be read. */
+  /** Reads the channel from the position `since`. `null` is a position that could not be parsed. */
   async watch(name: string, since: Position | null): Promise<void> {
     if (this.#lost.has(name)) return
     const lookup = {}
     this.#lookups.set(name, lookup)
     const isCurrent = (): boolean => this.#lookups.get(name) === lookup
     const { hub } = this.#host
-    // Otherwise another node kept the channel for the session. What is missing here may still have been there.
+    // Whether this node has retained messages for the session. If not, another node has, and it may still have the messages
+    // that have overflowed here.
     let wasKeptHere = false
     const keep = (channel: Channel, from: Position): void => {
       const reader = this.#reader()
@@ -83,7 +84,7 @@ export class Poll implements LogReader {
     if (found === null) return this.#refuse(name)
     const { channel, from, gap } = found
     if (this.#isStopped || !isCurrent()) {
-      // The session has lost the channel meanwhile, and perhaps got it again.
+      // The session has lost the channel meanwhile. It may have subscribed again, so that a newer lookup uses the channel.
       if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)
       return
     }
@@ -92,12 +93,12 @@ export class Poll implements LogReader {
     this.wake(channel)
   }
 
-  /** The session has got a channel. */
+  /** The session has subscribed to a channel. */
   gained(name: string, position: string): void {
-    // What the poll has, or is about to have, is not older: the client may have told where it is.
+    // The poll already has a cursor or a lookup. It is not older, because the client may have sent its position.
     if (this.#lookups.has(name)) return
     this.#lost.delete(name)
-    // If it can't be had now, the next poll has it from the session.
+    // If this fails, the next poll gets the channel from the session.
     this.watch(name, parsePosition(position)).catch(() => {})
   }
 
@@ -115,7 +116,7 @@ export class Poll implements LogReader {
     const cursor = this.#cursors.get(name)
     if (cursor === undefined) return
     if (this.#onNews !== null && dueAt(cursor) !== Infinity) this.#onNews()
-    // Gathering on would lose what there is.
+    // If the poll continued to gather, the log could drop messages.
     else if (this.#onEnd !== null && cursor.channel.log.isUrgent(cursor.from)) this.#onEnd()
   }
 
@@ -123,15 +124,15 @@ export class Poll implements LogReader {
     this.#refuse(name)
   }
 
-  /** No more waiting. */
+  /** Ends the wait. */
   end(): void {
     this.#isEnded = true
     this.#onEnd?.()
   }
 
   /**
-   * Waits until there is something to answer with, at most `longestMs`. A message waits for others for `gatherMs`, counted
-   * from when it came, whether a poll was there then or not.
+   * Waits until there is something to answer with, at most `longestMs`. A message waits for others for `gatherMs` after its
+   * arrival, whether a poll was waiting then or not.
    */
   async news(longestMs: number, gatherMs: number): Promise<void> {
     const dueMs = this.#dueMs(gatherMs)
@@ -154,7 +155,7 @@ export class Poll implements LogReader {
     this.#onEnd = null
   }
 
-  /** Resolves when the poll has been ended, after `longestMs` at the latest. It reads no more. */
+  /** Stops reading. Resolves when the poll is ended, after `longestMs` at the latest. */
   async ended(longestMs: number): Promise<void> {
     this.stop()
     if (this.#isEnded) return
@@ -168,12 +169,12 @@ export class Poll implements LogReader {
     this.#onEnd = null
   }
 
-  /** Whether messages are missing for another reason than that this node had no room to keep them for the session. */
+  /** Whether messages are missing for another reason than an overflow of this node. */
   get hasGap(): boolean {
     return [...this.#cursors.values()].some((cursor) => (gapOf(cursor) ?? 'overflow') !== 'overflow')
   }
 
-  /** What is behind its cursors, as the text of an answer: all of it, or as much as an answer may hold. */
+  /** The answer with the messages after the cursors: all of them, or as many as fit into an answer. */
   answer(withPositions: boolean): Answer {
     const { maxAnswerBytes } = this.#host
     const gaps: string[] = []
@@ -181,13 +182,13 @@ export class Poll implements LogReader {
     for (const [name, cursor] of this.#cursors) {
       const { channel } = cursor
       const { log } = channel
-      // While a hole is being filled, the order would be wrong: the next poll has it.
+      // While a hole is being filled, the messages would be in the wrong order. The next poll gets them.
       if (channel.state !== 'live') continue
       const gap = gapOf(cursor)
       const from = log.covers(cursor.from) ? cursor.from : log.start
       if (gap !== null) {
         const position = formatPosition(from)
-        // A client that can't be told goes on from there all the same.
+        // A client that can not be told of the gap also continues from this position.
         if (withPositions) gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
         else this.delivered[name] = position
       }
@@ -199,7 +200,7 @@ export class Poll implements LogReader {
     return { status: 200, body: `[${[...gaps, ...messages].join(',')}]` }
   }
 
-  /** The usual case, and the one in which many polls have the same answer. */
+  /** The messages of a single channel. This is the common case, in which many polls have the same answer. */
   #one({ channel, entries }: Run, withPositions: boolean): string[] {
     let bytes = 0
     const over = entries.findIndex(
@@ -210,7 +211,7 @@ export class Poll implements LogReader {
     return [this.#host.texts.of(channel, given, withPositions)]
   }
 
-  /** The messages of several channels, in the order in which they came. */
+  /** The messages of several channels, in the order of their arrival. */
   #merged(runs: readonly Run[], withPositions: boolean): string[] {
     const given = gather(runs, this.#host.maxAnswerBytes)
     const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
@@ -218,7 +219,7 @@ export class Poll implements LogReader {
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 
-  /** Reads no more. */
+  /** Stops reading from the channels. */
   stop(): void {
     this.#isStopped = true
     for (const { channel } of this.#cursors.values()) this.#host.hub.unwatch(this, channel)
@@ -230,22 +231,25 @@ export class Poll implements LogReader {
     this.end()
   }
 
-  /** In how many ms what there is has to be answered; `Infinity` while there is nothing. */
+  /** The time until the poll has to be answered, in ms; `Infinity` while there is nothing to answer with. */
   #dueMs(gatherMs: number): number {
     let earliest = Infinity
     for (const cursor of this.#cursors.values()) earliest = Math.min(earliest, dueAt(cursor))
     if (earliest === Infinity) return Infinity
-    // The age of a message from another node is what that node says: none waits longer than a new one.
+    // The age of a message from another node comes from that node, so it may be wrong. No message waits longer than a new one.
     return Math.min(Math.max(0, earliest + gatherMs - uptimeMs()), gatherMs)
   }
 }
 
-/** Since when what is behind the cursor waits to be answered; `-Infinity` for what can't wait, `Infinity` for nothing. */
+/**
+ * The time since which the first message after the cursor waits; `-Infinity` if the answer can not wait, `Infinity` if there is
+ * nothing to answer with.
+ */
 function dueAt(cursor: Cursor): number {
   const { channel, from } = cursor
   if (channel.state !== 'live') return Infinity
   const { log } = channel
-  // Nothing is gained by waiting with a gap, and something lost by waiting with what may be dropped.
+  // A gap need not wait, and messages that the log may soon drop must not wait.
   if (gapOf(cursor) !== null || log.isUrgent(from)) return -Infinity
   return log.firstAfter(from)?.at ?? Infinity
 }

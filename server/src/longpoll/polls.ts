@@ -13,9 +13,9 @@ import { sessionLife, type Session, type SessionLife } from '../backends/session
 import { SharedTexts } from './sharedTexts.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
-/** A client that is sent back to a draining node again and again must not do so in a busy loop. */
+/** How long a poll waits on a draining node, in ms. A client whose polls still reach this node must not poll in a busy loop. */
 const DRAINING_WAIT_MS = 1000
-/** How long another node may take to tell that the session's next poll is there. */
+/** The maximum time for the message of another node that the session's next poll is there, in ms. */
 const OVERTAKEN_MS = 2000
 
 type Places = ReadonlyMap<string, Position | null>
@@ -29,9 +29,9 @@ export class Polls {
   readonly #ends: SessionEnds
   readonly #life: SessionLife
   readonly #pollHost: PollHost
-  /** By session. */
+  /** The poll of each session. */
   readonly #polls = new Map<string, Poll>()
-  /** The newest poll of each client that gave itself a name. */
+  /** The newest poll of each client that has sent a name. */
   readonly #newest = new Map<string, Poll>()
   #lastPoll = 0
 
@@ -74,7 +74,7 @@ export class Polls {
     }
   }
 
-  /** Another poll of the session has come, on another node; or one is to be answered for another reason. */
+  /** Ends a poll, because another poll of the session has arrived on another node, or for another reason. */
   end(message: ControlMessageOf<'endPoll'>): void {
     const poll = this.#pollOf(message)
     if (poll === null) return
@@ -89,31 +89,31 @@ export class Polls {
     else this.#pollOf(message)?.gained(channel, position)
   }
 
-  /** The poll is no longer the session's: it is answered with nothing. */
+  /** The poll is no longer that of the session. It gets an empty answer. */
   drop(session: string): void {
     const poll = this.#polls.get(session)
     this.#polls.delete(session)
     poll?.end()
   }
 
-  /** The client has a connection of that generation: a poll of an older one waits no longer. */
+  /** The client has a connection of this generation. Ends a poll of an older one. */
   fence(client: string, generation: number): void {
     const poll = this.#newest.get(client)
     if (poll !== undefined && poll.generation < generation) poll.end()
   }
 
-  /** Answers all of them now. */
+  /** Answers all polls now. */
   endAll(): void {
     for (const poll of this.#polls.values()) poll.end()
   }
 
-  /** The very poll that is meant: a later one of the session has begun with what the message says. */
+  /** The poll that the message is about. A later poll of the session has begun with the change already. */
   #pollOf({ session, poll: pollId }: AboutPoll): Poll | null {
     const poll = this.#polls.get(session)
     return poll?.id === pollId ? poll : null
   }
 
-  /** From now on changes of the session's channels reach this poll; what changed before is in the session. */
+  /** Begins a poll. From now on it gets changes of the session's channels. Earlier changes are in the stored session. */
   #begin(id: string, seq: string): Poll {
     const older = this.#polls.get(id)
     if (older !== undefined) {
@@ -126,19 +126,19 @@ export class Polls {
     return poll
   }
 
-  /** Ends what the poll takes the place of: polls of older sessions of the client, and the session's own on another node. */
+  /** Ends the polls that this poll replaces: those of older sessions of the client, and the session's own on another node. */
   async #takeOver(id: string, poll: Poll, { client, generation, poller }: Session): Promise<void> {
     poll.generation = generation
     if (client !== null) {
-      // Its fence may still be on its way.
+      // The fence of this session may not have arrived yet.
       this.fence(client, generation)
       this.#newest.set(client, poll)
     }
-    // On this node it has been ended already.
+    // A poll on this node has already been ended.
     if (nodeOf(poller) !== this.#host.control.node) await this.#channels.endPoll(id, poller, poll.seq)
   }
 
-  /** Waits until there is something to say of the channels. */
+  /** Reads the channels, and waits until there is something to answer with. */
   async #wait(id: string, poll: Poll, places: Places): Promise<void> {
     const { timeoutMs, pollTimeMs, isDraining } = this.#host
     this.#undelivered.reader(id, this.#life.pollingMs).keepOnly(places)
@@ -148,7 +148,7 @@ export class Polls {
 
   // -- with the additions
 
-  /** The client says with every poll what it has, so that nothing is remembered of an answer. */
+  /** Every poll contains the positions of the client, so answers are not stored. */
   async #versionedAnswer(
     id: string,
     poll: Poll,
@@ -164,7 +164,7 @@ export class Polls {
     return poll.refusals.size > 0 ? this.#withdraw(id, poll) : poll.answer(true)
   }
 
-  /** The broker refuses channels that the session has had until now. */
+  /** Removes channels that the broker refuses from the session, and tells the client. */
   async #withdraw(id: string, { refusals }: Poll): Promise<Answer> {
     const channels = [...refusals]
     await Promise.all(channels.map((channel) => this.#host.sessions.unsubscribe(id, channel)))
@@ -174,7 +174,7 @@ export class Polls {
 
   // -- for the original's clients
 
-  /** The client says nothing of positions: its session remembers what it was given. */
+  /** The client sends no positions, so its session stores the last answer. */
   async #baseAnswer(
     id: string,
     poll: Poll,
@@ -186,20 +186,21 @@ export class Polls {
     this.#undelivered.reader(id, this.#life.pollingMs).isOfBase = true
     await this.#wait(id, poll, places)
     if (this.#polls.get(id) !== poll || abort.aborted) return overtaken(poll)
-    // It can be told neither of a gap nor of a channel that the broker refuses. (The latter it hears when it subscribes again.)
+    // The client can be told neither of a gap nor of a refused channel. (It gets the refusal when it subscribes again.)
     if (poll.hasGap || poll.refusals.size > 0) {
       return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(id, poll)
     }
     const reply = poll.answer(false)
     const positions = poll.delivered
-    // Nothing is an answer too: it may replace one to the same `seq`, which got lost and held more than this node has yet.
+    // An empty answer is stored only if there is an earlier one. That may be a lost answer to the same `seq`, with messages that
+    // this node does not have yet.
     if (Object.keys(positions).length === 0 && session.answer === null) return reply
     const begun = Object.fromEntries([...places].map(([channel, place]) => [channel, asText(place)]))
     const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq: poll.seq, positions }, begun)
     return isOurs ? reply : this.#overtakenElsewhere(id, poll)
   }
 
-  /** The session has another poll, of which the node where it waits has told or is about to tell. */
+  /** The session has another poll. Its node has told this node or will soon do so. */
   async #overtakenElsewhere(id: string, poll: Poll): Promise<Answer> {
     if (this.#polls.get(id) === poll) await poll.ended(OVERTAKEN_MS)
     return this.#polls.get(id) === poll ? repeated() : overtaken(poll)

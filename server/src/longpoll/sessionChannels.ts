@@ -19,7 +19,7 @@ import {
 import { isUtf8 } from '../input/text.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
-/** How sessions get channels and lose them, and how the node hears of it where a session's poll waits. */
+/** Adds channels to sessions and removes them, and informs the node where the session's poll waits. */
 export class SessionChannels {
   readonly #host: LongPollHost
   readonly #undelivered: Undelivered
@@ -40,7 +40,7 @@ export class SessionChannels {
       const refusal = await access.refusal(channel, session.auth, session.context)
       const isTooLate = isTaken()
       if (refusal !== null && !isTooLate) return channelRefused(channel, refusal)
-      // A client that has gone asks again, or wants something else by now.
+      // A client that has disconnected repeats the request, or sends another one.
       if (abort.aborted) return empty()
       if (!isTooLate) {
         const added = await this.#addChannel(id, session, message)
@@ -55,13 +55,13 @@ export class SessionChannels {
         }
         await this.#take(id, channel)
       }
-      // Taken away meanwhile: `canSubscribe` may have answered before. It is asked again, once.
+      // The channel was revoked meanwhile, maybe after `canSubscribe` had answered. So it is asked again, once.
       if (isLast) break
     }
     return channelRefused(channel)
   }
 
-  /** Nothing is asked of the broker for a channel that the session can't have. */
+  /** Adds a channel to the session. The limits are checked before the broker is asked to subscribe. */
   async #addChannel(id: string, session: SessionIdentity, message: Subscribe): Promise<Added> {
     const { hub, sessions, newNames, limits } = this.#host
     const { channel } = message
@@ -72,7 +72,7 @@ export class SessionChannels {
     try {
       return await this.#join(id, session, message)
     } catch (error) {
-      // The limits count what is reserved. It is gone with the session if it can't be given up now.
+      // A reserved channel counts for the limits. If this release fails, the reservation ends with the session.
       await sessions.release(id, channel).catch((cause: unknown) => {
         this.#host.logger.debug({ err: cause }, 'The room for a channel could not be given up')
       })
@@ -88,7 +88,7 @@ export class SessionChannels {
     const since = isResuming ? parsePosition(position) : null
     const reader = this.#undelivered.reader(id, this.#life.idleMs)
     const begin = (held: Channel, head: Position): void => {
-      // Where it was subscribed already, it may lack what came before.
+      // If the session had the channel already, it may still need the messages before the head.
       if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
     }
     const place = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
@@ -104,7 +104,7 @@ export class SessionChannels {
     const added = { ...reply, isKept: !reply.isNew }
     if (!isVersioned) return { ...added, answer: answer(200, { __type: 'subscribeOk', channel }) }
     const gap = isResuming && since === null ? 'expired' : place.gap
-    // Where it was subscribed already, be it while this request was at work, its place has not moved.
+    // If the session had the channel already, also if it got it while this request was running, its position is unchanged.
     const name = JSON.stringify(channel)
     const ok = subscribedText(name, reply.position, place.missed, isResuming ? { gap } : null)
     return { ...added, answer: { status: 200, body: `[${ok}]` } }
@@ -116,9 +116,9 @@ export class SessionChannels {
     return notAdded(expired())
   }
 
-  /** Returns whether there is such a session. */
+  /** Removes a channel from the session. Returns whether the session exists. */
   async remove(id: string, channel: string): Promise<boolean> {
-    // Nobody has it; to Redis it would be another channel's name.
+    // No session has such a channel. Redis would take the name for that of another channel.
     if (!isUtf8(channel)) return true
     const reply = await this.#host.sessions.unsubscribe(id, channel)
     if (reply === null) return false
@@ -127,20 +127,20 @@ export class SessionChannels {
     return true
   }
 
-  /** Takes the channel from all sessions whose context matches. Their clients learn of it at the next poll. */
+  /** Takes the channel from all sessions whose context matches. Their clients are told at the next poll. */
   async revoke(match: Match, channel: string): Promise<void> {
     for await (const [id, session] of this.#host.sessions.all()) {
       if (isMatch(match, session.context)) await this.#take(id, channel)
     }
   }
 
-  /** Its client learns of it at the next poll. */
+  /** The client is told at the next poll. */
   async #take(id: string, channel: string): Promise<void> {
     const reply = await this.#host.sessions.unsubscribe(id, channel)
     if (reply?.wasSubscribed) await this.endPoll(id, reply.poller, null)
   }
 
-  /** `seq` is that of the poll that ends it, if one does. */
+  /** `seq` is the `seq` of the poll that replaces it, or `null`. */
   async endPoll(id: string, poller: string | null, seq: string | null): Promise<void> {
     if (poller !== null) await this.tellPoller(poller, { type: 'endPoll', session: id, poll: poller, seq })
   }
@@ -156,7 +156,7 @@ export class SessionChannels {
     }
   }
 
-  /** Tells the node where the session's poll waits, or has waited. */
+  /** Sends a message to the node where the session's poll waits or has waited. */
   async tellPoller(poller: string | null, message: ControlMessage): Promise<void> {
     const node = nodeOf(poller)
     if (node === null) return
@@ -171,23 +171,24 @@ export class SessionChannels {
 }
 
 /**
- * Whoever looked through the store for what is revoked may have come a moment before what was made there just now, and what
- * he has said of it may be on its way to this node still: it has come in when everything of before has.
+ * Checks again for a revocation, after something was added to the store. The node of a revocation searches the store. It may have
+ * done so just before the addition, and its message to this node may still be in flight. When everything that was published
+ * before has been received, that message has been received too.
  */
 export function lookAgain({ hub, logger }: LongPollHost, look: () => Promise<void>): void {
   void hub
     .caughtUp()
     .then(look)
-    .catch((error: unknown) => logger.error({ err: error }, 'What was revoked could not be taken away'))
+    .catch((error: unknown) => logger.error({ err: error }, 'A revocation could not be applied to a session'))
 }
 
-/** What became of a request for a channel; without a poll, the session has not got it. */
+/** The result of adding a channel. If it has no poll, the channel was not added. */
 interface Added {
   readonly answer: Answer
   readonly poller: string | null
   readonly position: string | null
   readonly isNew: boolean
-  /** It is of no concern to this request if the channel has been taken away meanwhile. */
+  /** Whether a revocation meanwhile does not affect this request. */
   readonly isKept: boolean
 }
 

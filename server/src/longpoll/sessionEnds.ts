@@ -4,15 +4,15 @@ import type { Poll } from './poll.ts'
 import { sessionLife, type Known, type SessionOwner } from '../backends/sessions.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
-/** How long other requests of a session that has missed messages may still be on their way. */
+/** How long other requests of a session that has missed messages may still be in flight, in ms. */
 const LAST_REQUESTS_MS = 2000
 
-/** What requests are answered with whose session has ended. */
+/** Ends sessions, and makes the answers to requests whose session has ended. */
 export class SessionEnds {
   readonly #host: LongPollHost
   readonly #undelivered: Undelivered
   readonly #idleMs: number
-  /** Sessions that are about to be ended. */
+  /** The sessions that will be ended soon. */
   readonly #ending = new Set<string>()
 
   constructor(host: LongPollHost, undelivered: Undelivered) {
@@ -21,11 +21,11 @@ export class SessionEnds {
     this.#idleMs = sessionLife(host.timeoutMs).idleMs
   }
 
-  /** `null` for a session that lives. */
+  /** Returns `null` if the session can be used. */
   answerFor(id: string, session: Known<SessionOwner> | null): Answer | null {
     if (session === null) return this.#goneAnswer(id)
     if (session.hasMissed) {
-      // The node that should end it may be gone.
+      // The node that is responsible for ending it may be gone.
       this.#endSoon(id)
       return missed()
     }
@@ -37,8 +37,8 @@ export class SessionEnds {
   }
 
   /**
-   * Ends the session of a client of the base, which has missed messages or a channel. Its other requests are answered
-   * alike for a while. Returns whether `poll` was still the session's poll.
+   * Ends the session of a client of the base that has missed messages or a channel. For a while, its other requests get the same
+   * answer. Returns whether `poll` was still the session's poll.
    */
   async miss(id: string, { id: poller, seq }: Poll): Promise<boolean> {
     const last = { seq, positions: {}, isLast: true } as const
@@ -54,15 +54,15 @@ export class SessionEnds {
     const { sessions, logger } = this.#host
     const end = (): void => {
       this.#ending.delete(id)
-      // If Redis is away, it expires by itself, or the next request ends it.
+      // If Redis is unavailable, the session expires by itself, or the next request ends it.
       sessions.end(id).catch((error: unknown) => logger.debug({ err: error }, 'A session could not be ended'))
     }
     setTimeout(end, LAST_REQUESTS_MS).unref()
   }
 
   #goneAnswer(id: string): Answer {
-    // A session is known for longer than half of its idle life only if it lives: the store has lost it, as Redis may when it
-    // restarts. That is no refusal.
+    // According to this node, the session should still exist for a long time. So the store has lost it, for instance because
+    // Redis has restarted. This is not a refusal.
     const isLost = this.#undelivered.shouldLive(id, this.#idleMs / 2)
     this.#undelivered.end(id)
     return isLost ? missed() : expired()

@@ -2,11 +2,11 @@ import { reasons, type Poll, type ServerMessage } from '@broadcaster/protocol'
 import { comparePositions, formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import type { Session } from '../backends/sessions.ts'
 
-/** From where each channel of the session is to be read. `null`: a position that can't be read. */
+/** The position from which each channel of the session is read; `null` if the position can not be parsed. */
 export function startingPlaces(session: Session, message: Poll): Map<string, Position | null> {
   const places = new Map<string, Position | null>()
   const told = session.version > 0 ? message.positions : undefined
-  // Another `seq` than the last answer's says that it has arrived.
+  // A poll with another `seq` confirms that the last answer has arrived.
   const arrived =
     session.answer !== null && session.answer.seq !== message.seq ? session.answer.positions : {}
   for (const [channel, stored] of session.channels) {
@@ -16,13 +16,13 @@ export function startingPlaces(session: Session, message: Poll): Map<string, Pos
     }
     const begun = parsePosition(stored)
     const reached = Object.hasOwn(arrived, channel) ? parsePosition(arrived[channel]!) : null
-    // It may have been unsubscribed and subscribed again since that answer.
+    // The channel may have been unsubscribed and subscribed again since that answer, so the later position counts.
     places.set(channel, begun && reached && comparePositions(reached, begun) > 0 ? reached : begun)
   }
   return places
 }
 
-/** Channels that the client thinks it has, and that were taken from it. */
+/** The messages for channels of which the client sends a position, and which the session no longer has. */
 export function revokedChannels(session: Session, { positions }: Poll): ServerMessage[] {
   if (session.version === 0 || positions === undefined) return []
   return Object.keys(positions)
@@ -34,7 +34,7 @@ export function asText(place: Position | null): string {
   return place === null ? '' : formatPosition(place)
 }
 
-/** The node of a poll's id. */
+/** The node from the id of a poll. */
 export function nodeOf(poller: string | null): string | null {
   return poller === null ? null : poller.slice(0, poller.indexOf('/'))
 }

@@ -2,7 +2,7 @@ import type { Channel } from '../channels/channel.ts'
 import { entryText } from '../channels/frames.ts'
 import type { Entry } from '../channels/log.ts'
 
-/** Entries that follow each other in one channel, as the text of an answer. */
+/** The text of consecutive entries of one channel. */
 interface Run {
   readonly first: Entry
   readonly last: Entry
@@ -11,14 +11,13 @@ interface Run {
 }
 
 /**
- * The polls of one channel wait for the same messages, and most of them are answered in the same turn of the event loop:
- * the text is made once for all of them. Nothing is kept beyond the turn, since such a text may be large and no limit
- * counts it.
+ * The polls of one channel wait for the same messages, and most of them are answered in the same turn of the event loop. So the
+ * text is made once for all of them. It is not kept after the turn, because it may be large and counts for no limit.
  */
 export class SharedTexts {
   readonly #runs = new Map<Channel, Run>()
 
-  /** The text of entries that follow each other; there is at least one. */
+  /** The text of consecutive entries. There is at least one. */
   of(channel: Channel, entries: readonly Entry[], withPositions: boolean): string {
     const [first, last] = [entries[0]!, entries.at(-1)!]
     const run = this.#runs.get(channel)

@@ -6,7 +6,7 @@ import type { Hub } from '../hub/hub.ts'
 import type { Link } from './link.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** The connection that a backlog is sent to. */
+/** The connection to which a backlog is sent. */
 export interface BacklogReader {
   readonly isClosed: boolean
   /** Sends one message. Returns whether there is room for more. */
@@ -15,14 +15,14 @@ export interface BacklogReader {
 }
 
 /**
- * What a slow reader has not been sent yet. There is no queue of messages: for each channel it holds the position up to which
- * the client was sent everything, and the rest is read from the channel's log when the client has room for it.
+ * The messages that a slow reader has not been sent yet. There is no queue of messages. For each channel, the backlog stores the
+ * position up to which the client was sent all messages. The rest is read from the channel's log when the buffer has room.
  */
 export class Backlog {
   readonly #hub: Hub
   readonly #reader: BacklogReader
   readonly #positions = new Map<LoggedChannel, Position>()
-  /** What had left for the client when it was last seen to read, in bytes; and when that was. */
+  /** The value of `sentBytes` when the client was last known to read, and the time of that. */
   #sentBytes = -1
   #readAt = 0
 
@@ -31,7 +31,7 @@ export class Backlog {
     this.#reader = reader
   }
 
-  /** Up to where the client was sent the channel; `null` if the channel is not in here. */
+  /** The position up to which the client was sent the channel; `null` if the channel is not in the backlog. */
   positionIn(channel: Channel): Position | null {
     return (hasLog(channel) && this.#positions.get(channel)) || null
   }
@@ -45,8 +45,8 @@ export class Backlog {
   }
 
   /**
-   * Sends what there is, up to the limit of the client's buffer. `done`: the client has everything. `full`: go on when the
-   * buffer is empty. `waiting`: go on when a channel is live again, which the hub tells.
+   * Sends messages, up to the limit of the client's buffer. `done`: all messages are sent. `full`: continue when the buffer is
+   * empty. `waiting`: continue when a channel is live again, which the hub reports.
    */
   send(): 'done' | 'full' | 'waiting' {
     let result: 'done' | 'waiting' = 'done'
@@ -57,7 +57,7 @@ export class Backlog {
     return result
   }
 
-  /** Whether there is something for the client to read, and it has read none of it for so long. */
+  /** Whether data waits for the client, and it has not read any of it for this time. */
   isStuck(link: Link, ms: number): boolean {
     const now = uptimeMs()
     if (link.bufferedBytes > 0 && link.sentBytes === this.#sentBytes) return now - this.#readAt >= ms
@@ -74,12 +74,12 @@ export class Backlog {
     if (this.#reader.isClosed) return false
     for (const entry of log.after(isGap ? log.start : position)) {
       if (this.#reader.send(channel, entry)) continue
-      // To the end of the line: a channel that is always busy must not keep the others from their turn.
+      // The channel moves to the end of the order, so that a busy channel does not block the others.
       this.#positions.delete(channel)
       this.#positions.set(channel, positionOf(entry))
       return false
     }
-    // This flushes the fan-out, which must not send again what was read from the log here.
+    // `headOf` flushes the fan-out while the client still lags, so the fan-out does not send these messages again.
     this.#positions.set(channel, this.#hub.headOf(channel))
     return true
   }

@@ -1,16 +1,17 @@
-/** A client, as the budget sees it. */
+/** A client of the budget. */
 export interface Buffering {
-  /** Bytes that wait for the client to read, and of its requests that wait for an answer. */
+  /** The number of bytes that wait for the client to read them, and of its requests that wait for an answer. */
   readonly queuedBytes: number
 }
 
-/** After how much of the budget was queued anew it is counted what waits. */
+/** The number of times that the waiting bytes are counted while the whole budget is being queued. */
 const STEPS = 16
 
 /**
- * How many bytes may wait for one client: `limits.bufferedBytes`, or less while `limits.totalBufferedBytes` wait for all clients
- * together. Those for whom most waits are then over their limit first. What waits is counted now and then, never for a message:
- * so the sum goes over the limit by a sixteenth of it at most, and by one write a client.
+ * The limit of the bytes that may wait for one client: `limits.bufferedBytes`, or less while `limits.totalBufferedBytes` wait for
+ * all clients together. The clients with the most waiting bytes exceed the lowered limit first. The bytes of all clients are
+ * counted only from time to time, because counting them for each message would be too slow. So the total can exceed its limit by
+ * a sixteenth, plus one write for each client.
  */
 export class BufferBudget {
   readonly #perClient: number
@@ -26,23 +27,23 @@ export class BufferBudget {
     this.#limit = this.#perClient
   }
 
-  /** How many bytes may wait for one client now. */
+  /** The maximum number of bytes that may wait for one client now. */
   get limit(): number {
     return this.#limit
   }
 
-  /** More waits for all clients together than may, or did when it was counted. */
+  /** Whether the limit is lowered, because too many bytes waited for all clients at the last count. */
   get isShort(): boolean {
     return this.#limit < this.#perClient
   }
 
-  /** More waits for a client. */
+  /** More bytes wait for a client. */
   add(bytes: number): void {
     this.#added += bytes
     if (this.#added > this.#total / STEPS) this.measure()
   }
 
-  /** Counts what waits for all clients, and sets the limit by it. */
+  /** Counts the bytes that wait for all clients, sets the limit, and returns the sum. */
   measure(): number {
     const sizes: number[] = []
     let sum = 0
@@ -57,7 +58,7 @@ export class BufferBudget {
   }
 }
 
-/** The limit with which the sizes, each cut to it, have that sum. */
+/** Returns the limit for which the sizes, each cut to the limit, have this sum. */
 function cutTo(sum: number, sizes: number[]): number {
   sizes.sort((a, b) => a - b)
   let rest = sum

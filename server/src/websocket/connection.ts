@@ -32,17 +32,17 @@ export interface ConnectionHost {
   readonly limits: Limits
   readonly budget: BufferBudget
   readonly logger: Logger
-  /** How long Redis may take to confirm, in ms. */
+  /** The maximum time for a confirmation of Redis, in ms. */
   readonly brokerTimeoutMs: number
-  /** The additions of the protocol are on. */
+  /** Whether the additions of the protocol are enabled. */
   readonly recovery: boolean
-  /** The connection is authenticated: from now on it counts. */
+  /** The connection is authenticated. From now on it counts as a client. */
   authenticated(auth: Auth, connection: Connection): void
   closed(connection: Connection): void
   refused(refusal: Refusal, link: Pick<Link, 'address'>): void
 }
 
-/** Shared, so that a connection has a pointer and no object. */
+/** All connections share these objects, to save memory. */
 const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
   { positions: false, compressed: false },
   { positions: true, compressed: false },
@@ -50,10 +50,10 @@ const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
   { positions: true, compressed: true },
 ]
 
-/** One WebSocket client, from its first frame to its end: authenticates it, and answers what it asks for. */
+/** A WebSocket client from its first frame to its end. Authenticates the client and answers its requests. */
 export class Connection implements Requested, SubscribingClient, Buffering {
   auth: Record<string, unknown> = {}
-  /** What `canConnect` has said of the client. */
+  /** The context that `canConnect` returned. */
   context: unknown = undefined
   client: string | null = null
   generation = 0
@@ -65,7 +65,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
   /** `null` until the client is authenticated. */
   #subscriptions: Subscriptions | null = null
   #authTimer: NodeJS.Timeout | null
-  /** Asks the application, with the request that opened the connection: let go as soon as it has had it. */
+  /** Calls `canConnect` with the request that opened the connection. It is released then, so that the request is, too. */
   #authenticate: Authenticate | null
 
   constructor(host: ConnectionHost, link: Link, authenticate: Authenticate) {
@@ -99,7 +99,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     return this.#link.bufferedBytes + this.#requests.waitingBytes
   }
 
-  /** A frame has come. */
+  /** A frame has arrived. */
   receive(text: string): void {
     if (this.#state === 'closed') return
     switch (this.#requests.receive(text)) {
@@ -137,7 +137,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
           this.send({ __type: 'unsubscribeOk', channel: message.channel })
         })
       case 'ping':
-        // The base has no answer to it.
+        // The base has no answer to a ping.
         if (subscriptions.format.positions) this.send({ __type: 'pong' })
         return
       default:
@@ -150,14 +150,14 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.send({ __type: 'serverError', channel, reason: reasons.serverError })
   }
 
-  /** Ends the connection from this side. */
+  /** Closes the connection. */
   close(name: CloseName, reason: string = closeCodes[name].reason): void {
     if (this.#state === 'closed') return
     this.#link.close(closeCodes[name].code, cutReason(reason))
     this.ended()
   }
 
-  /** The connection has ended, from whichever side. */
+  /** The connection has ended. A second call does nothing. */
   ended(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -167,7 +167,10 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.#host.closed(this)
   }
 
-  /** The server cuts off those whose context matches, and who this is nobody knows yet: it comes back with a new request. */
+  /**
+   * Clients were disconnected by their context. The context of a client that has not authenticated is not known, so it has to
+   * reconnect with a new request.
+   */
   endUnknown(): void {
     if (this.#state === 'new') this.close('restart')
   }
@@ -177,7 +180,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.#subscriptions?.revoke(name, reasons.unsubscribedByServer)
   }
 
-  /** To be called now and then: looks whether the client reads. */
+  /** Checks whether the client reads. Must be called periodically. */
   sweep(): void {
     this.#subscriptions?.sweep()
   }
@@ -188,7 +191,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     if (this.#state !== 'closed') this.answer(messageFrame(message))
   }
 
-  /** Over the buffer's limit, the client is not read from until it has read. */
+  /** Writes an answer. If the client has too many unread answers, the server does not read from it until it has read them. */
   answer(frame: Buffer): void {
     this.#link.write(frame)
     if (this.#link.bufferedBytes > 0) this.#host.budget.add(frame.length)
@@ -197,7 +200,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
 
   waitForDrain(): void {
     this.#link.onDrained(() => {
-      // Requests come before the backlog, which may never end: the client may want to unsubscribe.
+      // Requests have precedence over the backlog, which may never end. The client may want to unsubscribe.
       this.#requests.drained()
       this.#subscriptions?.catchUp()
     })
@@ -216,7 +219,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     const answer = await authenticate(data)
     if (this.isClosed) return
     if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
-    // Not asked again here: the request, with what middleware has read for it, is of before.
+    // `canConnect` is not called again, because the request and the data of middleware are from before the revocation.
     if (revocations.hasDisconnected(begun, answer.context)) return this.close('restart')
     this.#stopAuthTimer()
     this.auth = answer.auth
@@ -242,7 +245,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.close(name, reason)
   }
 
-  /** Something went wrong that is neither the client's fault nor the broker's. */
+  /** Handles an error that is caused neither by the client nor by the broker. */
   #fail(error: unknown): void {
     this.#host.logger.error({ err: error }, 'Authenticating a client failed')
     this.close('serverError')

@@ -55,7 +55,7 @@ export class Connections {
     if (client !== null && this.#newest.get(client) === connection) this.#newest.delete(client)
   }
 
-  /** The client has a new connection, which replaces its older one. */
+  /** Registers the new connection of a client. It replaces the older one. */
   register(client: string, connection: Connection): void {
     this.replace(client, connection.generation)
     this.#newest.set(client, connection)

@@ -2,8 +2,8 @@ import type { InflateRaw, ZlibOptions } from 'node:zlib'
 import type { PerMessageDeflateOptions } from '../input/webSocketOptions.ts'
 
 /**
- * Settings of `ws` for its own compression, which ours takes the place of. A frame that all share can't depend on what each was
- * sent before.
+ * Options of `ws` for its own compression, which our compression replaces. Both directions are without context takeover, because a
+ * frame that all clients share can not depend on earlier frames of one client.
  */
 export function withoutContext(
   option: boolean | PerMessageDeflateOptions | undefined,
@@ -12,7 +12,7 @@ export function withoutContext(
   const options = option === true ? {} : option
   return {
     ...options,
-    // What every stream takes, and the types of zlib leave out.
+    // Every stream accepts `construct`, but the types of zlib lack it.
     zlibInflateOptions: { ...options.zlibInflateOptions, construct: stopWhenTooLarge } as ZlibOptions,
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,
@@ -20,14 +20,14 @@ export function withoutContext(
 }
 
 /**
- * `ws` 7 has an inflater begin anew when it has made too much of a frame. That goes on with the rest of the frame, which it can't
- * make anything of without what was before; so clients were told 1007, after which they come back with the same frame, and not
- * 1009 (https://github.com/websockets/ws/pull/2285). It ends instead.
+ * Closes the inflater when a frame inflates to more than the limit. `ws` 7 resets the inflater instead, and the inflater continues
+ * with the rest of the frame, which is invalid without its beginning. So the close code would be 1007, after which clients
+ * reconnect and send the same frame again, and not 1009 (https://github.com/websockets/ws/pull/2285).
  */
 function stopWhenTooLarge(this: InflateRaw, done: () => void): void {
   const { reset } = this
   this.reset = () => {
-    // Between two messages there is somebody who listens.
+    // `ws` also resets the inflater between two messages. Only then it has a listener.
     if (this.listenerCount('data') > 0) reset.call(this)
     else this.close()
   }

@@ -2,37 +2,37 @@ import type { BufferBudget } from './bufferBudget.ts'
 import type { Link } from './link.ts'
 import type { Limits } from '../limits.ts'
 
-/** What may have left the network before a client that is not read any more feels it, in bytes. */
-const UNDER_WAY_BYTES = 64 * 1024
+/** The number of bytes that may still arrive after the server has stopped reading. */
+const IN_FLIGHT_BYTES = 64 * 1024
 
-/** Who answers what a client asks for. */
+/** Handles the requests of a client. */
 export interface Requested {
-  /** Requests have to wait, since nobody knows yet who asks. */
+  /** Whether the client is being authenticated. Requests wait for that. */
   readonly isAuthenticating: boolean
   readonly isClosed: boolean
-  /** A frame's turn has come. */
+  /** Handles a frame. */
   take(frame: string): void
-  /** A request about the channel has thrown: a fault of the server's own. */
+  /** A request for the channel has thrown, because of a bug in the server. */
   failed(channel: string, error: unknown): void
 }
 
 /**
- * What one client asks for. It is read from for as long as it has neither asked for much that is not done yet nor left much
- * unread of what it was answered; what had come by then waits, in order.
+ * The requests of one client, with backpressure. The server stops reading from a client that has too many pending requests or too
+ * many unread answers. Frames that still arrive wait, in order.
  */
 export class Requests {
   readonly #link: Link
   readonly #limits: Limits
   readonly #budget: BufferBudget
   readonly #requested: Requested
-  /** Frames that came when the client had enough to wait for; `null` while it is read from. */
+  /** The waiting frames; `null` while the server reads from the client. */
   #waiting: { readonly frames: string[]; next: number; bytes: number } | null = null
-  /** The work at hand for each channel, so that answers about one come in order. */
+  /** The last pending request of each channel. The requests of a channel run one after the other, so the answers are in order. */
   #queues: Map<string, Promise<void>> | null = null
   #pending = 0
-  /** Of the names in these. */
+  /** The number of bytes of the channel names in pending requests. */
   #pendingBytes = 0
-  /** Of answers, counted from when there was room in the buffer. */
+  /** The number of bytes of answers since the buffer was last known to have room. */
   #answerBytes = 0
 
   constructor(link: Link, limits: Limits, budget: BufferBudget, requested: Requested) {
@@ -42,14 +42,14 @@ export class Requests {
     this.#requested = requested
   }
 
-  /** Bytes of frames that wait. */
+  /** The number of bytes of waiting frames. */
   get waitingBytes(): number {
     return this.#waiting?.bytes ?? 0
   }
 
   /**
-   * A frame has come. `tooMuch`: more waits now than may, though the client is not read from. `tooMuchForAll`: more than may
-   * while so much waits of all clients.
+   * Handles a frame, or makes it wait. `tooMuch`: too many bytes wait, although the server does not read from the client.
+   * `tooMuchForAll`: too many bytes wait, because the limit is lowered while much waits for all clients.
    */
   receive(frame: string): 'taken' | 'tooMuch' | 'tooMuchForAll' {
     if (this.#waiting === null) {
@@ -64,18 +64,18 @@ export class Requests {
     this.#waiting.bytes += frame.length
     this.#budget.add(frame.length)
     const { bufferedBytes, messageBytes } = this.#limits
-    // More than that only comes where little has become much, as compressed frames do.
-    if (this.#waiting.bytes > Math.max(bufferedBytes, UNDER_WAY_BYTES + messageBytes)) return 'tooMuch'
+    // More bytes than this can only arrive in compressed frames, which become larger when they are inflated.
+    if (this.#waiting.bytes > Math.max(bufferedBytes, IN_FLIGHT_BYTES + messageBytes)) return 'tooMuch'
     return this.#budget.isShort && this.#waiting.bytes > this.#budget.limit ? 'tooMuchForAll' : 'taken'
   }
 
-  /** Something that frames may have waited for is over. */
+  /** Handles waiting frames, as far as it is possible now. */
   goOn(): void {
     while (this.#waiting !== null && !this.#requested.isClosed && !this.#isEnough) {
       const { frames, next } = this.#waiting
       const frame = frames[next]
       if (frame === undefined) return this.end()
-      // A list of thousands would be moved for every one of them.
+      // `shift` would move thousands of frames for each frame.
       frames[next] = ''
       this.#waiting.next += 1
       this.#waiting.bytes -= frame.length
@@ -83,14 +83,14 @@ export class Requests {
     }
   }
 
-  /** Nothing waits any more: what still comes is what the client says to its end. */
+  /** Drops the waiting frames and reads on, so that the end of the connection is noticed. */
   end(): void {
     if (this.#waiting === null) return
     this.#waiting = null
     this.#link.resume()
   }
 
-  /** Requests about one channel one after the other, those about others meanwhile. */
+  /** Runs the requests for one channel one after the other. Requests for different channels run at the same time. */
   inOrder(channel: string, request: () => Promise<void>): void {
     this.#pending += 1
     this.#pendingBytes += channel.length
@@ -112,17 +112,17 @@ export class Requests {
     this.#queues.set(channel, queue)
   }
 
-  /** An answer was written: whether the client should have read some of them before it asks for more. */
+  /** An answer was written. Returns whether the client has to read answers before the server reads more requests. */
   answered(bytes: number): boolean {
     this.#answerBytes += bytes
     if (this.#answerBytes <= this.#limits.bufferedBytes) return false
     if (this.#link.bufferedBytes > this.#limits.bufferedBytes) return true
-    // It has read the others.
+    // The client has read the other answers.
     this.#answerBytes = this.#link.bufferedBytes
     return false
   }
 
-  /** The client has read all of it. */
+  /** The client has read all answers. */
   drained(): void {
     this.#answerBytes = 0
     this.goOn()

@@ -24,24 +24,24 @@ export interface SubscribingClient {
   readonly context: unknown
   close(name: CloseName, reason?: string): void
   send(message: ServerMessage): void
-  /** Sends an answer, which counts for how much the client may ask. */
+  /** Sends an answer. Unread answers limit how many requests are read. */
   answer(frame: Buffer): void
-  /** Calls {@link Subscriptions.catchUp} when everything that was written has left. */
+  /** Calls {@link Subscriptions.catchUp} when all written bytes have left the process. */
   waitForDrain(): void
 }
 
-/** The channels of one WebSocket client, and how it gets their messages: from the hub, or from the logs while it is slow. */
+/** The channels of one WebSocket client. It gets their messages from the hub, or from the logs while it is a slow reader. */
 export class Subscriptions implements Subscriber, BacklogReader {
   batch: Channel | Channel[] | null = null
   readonly format: FrameFormat
   readonly #host: ConnectionHost
   readonly #link: Link
   readonly #client: SubscribingClient
-  /** `null` while Redis has not confirmed it yet. */
+  /** The value is `null` until Redis has confirmed the subscription. */
   readonly #channels = new Map<string, Channel | null>()
-  /** Bytes of their names. */
+  /** The number of bytes of the names of these channels. */
   #nameBytes = 0
-  /** `null` unless the client reads more slowly than messages come. */
+  /** `null` unless the client reads more slowly than messages arrive. */
   #backlog: Backlog | null = null
 
   constructor(host: ConnectionHost, link: Link, client: SubscribingClient, format: FrameFormat) {
@@ -55,14 +55,14 @@ export class Subscriptions implements Subscriber, BacklogReader {
     return this.#client.isClosed
   }
 
-  /** The client is served from the logs, and not by the hub. */
+  /** Whether the client gets its messages from the logs, not from the hub. */
   get isLagging(): boolean {
     return this.#backlog !== null
   }
 
   /** The connection has ended. */
   end(): void {
-    // Those that are not confirmed end themselves when they see that the connection is closed.
+    // A subscription that is not confirmed yet ends itself when it detects that the connection is closed.
     for (const name of this.#channels.keys()) this.#host.hub.unsubscribe(this, name)
     this.#channels.clear()
     this.#backlog = null
@@ -76,7 +76,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     for (const isLast of [false, true]) {
       const begun = revocations.now
       if (!(await this.#trySubscribe(message, begun))) return
-      // Taken away while it was under way: `canSubscribe` may have answered before. It is asked again, once.
+      // The channel was revoked while the request was running, maybe after `canSubscribe` had answered. So it is asked again, once.
       if (isLast) return this.#refuse(message.channel, reasons.channelRefused)
     }
   }
@@ -87,11 +87,11 @@ export class Subscriptions implements Subscriber, BacklogReader {
     this.#drop(name)
     if (!channel || this.#backlog === null) return
     this.#backlog.remove(channel)
-    // It may have been the one that the backlog was waiting for.
+    // The backlog may have been waiting for this channel.
     this.#client.waitForDrain()
   }
 
-  /** The server takes the channel away. One that is not confirmed yet is asked for again. */
+  /** The server takes the channel away. A request that is not confirmed yet detects this itself, and asks the application again. */
   revoke(name: string, reason: string): void {
     if (!this.#channels.get(name)) return
     this.unsubscribe(name)
@@ -110,12 +110,12 @@ export class Subscriptions implements Subscriber, BacklogReader {
   }
 
   refused({ name }: Channel): void {
-    // A client of the base learns of it when it comes back and asks for the channel.
+    // A client of the base can not be told. It gets the refusal when it reconnects and subscribes.
     if (this.format.positions) this.revoke(name, reasons.channelRefused)
     else this.#client.close('gap')
   }
 
-  /** Sends what the client lacks from the logs, up to the limit of the buffer. */
+  /** Sends the missing messages from the logs, up to the limit of the buffer. */
   catchUp(): void {
     if (this.#backlog === null) return
     if (this.#link.bufferedBytes > 0) return this.#client.waitForDrain()
@@ -132,8 +132,8 @@ export class Subscriptions implements Subscriber, BacklogReader {
   }
 
   /**
-   * To be called now and then. A client that is over its limit, which may have been lowered, is served from the logs. One that
-   * reads nothing for too long is closed.
+   * Must be called periodically. If the buffer is over its limit, which may have been lowered, the client is served from the
+   * logs. If it reads nothing for too long, its connection is closed.
    */
   sweep(): void {
     if (this.#backlog === null) {
@@ -145,15 +145,15 @@ export class Subscriptions implements Subscriber, BacklogReader {
     }
   }
 
-  /** The client reads more slowly than messages come: from here on it is served from the logs. */
+  /** The client reads more slowly than messages arrive. From now on it is served from the logs. */
   #lag(): void {
-    // What is pending goes to it too, and may be what makes it lag.
+    // The pending messages are delivered to it first. This may already make it lag.
     this.#host.hub.flush()
     if (this.isLagging || this.isClosed) return
     const backlog = new Backlog(this.#host.hub, this)
     for (const channel of this.#channels.values()) {
       if (channel === null) continue
-      // Without a log there is nothing to continue from.
+      // Without a log, it can not continue.
       if (!hasLog(channel)) return this.#client.close('gap')
       backlog.add(channel, this.#host.hub.headOf(channel))
     }
@@ -161,11 +161,11 @@ export class Subscriptions implements Subscriber, BacklogReader {
     this.#client.waitForDrain()
   }
 
-  /** Writes, and returns whether more waits for the client now than may. */
+  /** Writes frames. Returns whether the buffer is over its limit now. */
   #put(frames: Buffer): boolean {
     this.#link.write(frames)
     const { bufferedBytes } = this.#link
-    // As nearly always: the system has taken all of it.
+    // The common case: the kernel has taken all bytes.
     if (bufferedBytes === 0) return false
     this.#host.budget.add(frames.length)
     return bufferedBytes > this.#host.budget.limit
@@ -177,7 +177,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
 
   // -- how a subscription begins
 
-  /** Returns whether the channel has been taken away meanwhile: then nothing was answered. */
+  /** Returns whether the channel was revoked meanwhile. In this case, the request has not been answered. */
   async #trySubscribe({ channel: name, position }: Subscribe, begun: Moment): Promise<boolean> {
     const { hub, access, limits, newNames, brokerTimeoutMs, revocations } = this.#host
     const { auth, context } = this.#client
@@ -191,7 +191,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     }
     const held = this.#channels.get(name)
     if (held) {
-      // A lagging client has not been sent everything up to the head.
+      // A lagging client has not received all messages up to the head.
       const head = this.#backlog?.positionIn(held) ?? hub.headOf(held)
       this.#confirm({ channel: held, head, missed: [], gap: null }, false)
       return false
@@ -204,7 +204,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     }
     const isResuming = this.format.positions && position !== undefined
     const since = isResuming ? parsePosition(position) : null
-    // Counts for `channelsPerConnection` while Redis confirms.
+    // The channel counts for `channelsPerConnection` before Redis has confirmed it.
     this.#channels.set(name, null)
     this.#nameBytes += nameBytes
     let isTooLate = false
@@ -242,7 +242,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     }
   }
 
-  /** A replay for which the buffer has no room is sent as a slow reader gets it: from the log, in parts, behind the answer. */
+  /** If the buffer has no room for a replay, the client becomes a slow reader, and gets the replay after the answer, in parts. */
   #withRoom(result: SubscribeResult, since: Position | null): SubscribeResult {
     if (since === null || this.#hasRoomFor(result.missed)) return result
     this.#lag()
@@ -257,7 +257,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   #confirm({ channel, head, missed, gap }: SubscribeResult, isResuming: boolean): void {
     if (this.isClosed) return
     if (this.#backlog !== null) {
-      // As in `#lag`: without a log there is nothing to continue from.
+      // As in `#lag`, it can not continue without a log.
       if (!hasLog(channel)) return this.#client.close('gap')
       this.#backlog.add(channel, head)
     }

@@ -2,17 +2,18 @@ import type { Connection } from './connection.ts'
 import type { Link } from './link.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** How long a client that has just come is left in peace. Ours sends `auth` as soon as its connection is open. */
+/** A newer connection is not dropped in this time, in ms. Our client sends `auth` as soon as its connection is open. */
 const GRACE_MS = 1000
 
 /**
- * The WebSockets that have not authenticated, up to a limit, until they are gone. Whoever wants to keep others out opens as
- * many as there may be and says nothing. So a newcomer gets the place of the oldest one that has said nothing for a second.
- * One whose authentication is under way keeps its place: many honest clients that come at once must not drive each other out.
+ * The WebSockets that have not authenticated, up to a limit, until their sockets are gone. An attacker could open the maximum number
+ * and send nothing, to keep other clients out. So a new connection replaces the oldest one that has sent nothing for a second. A
+ * connection that is being authenticated keeps its place, because many honest clients that connect at once must not drop each
+ * other.
  */
 export class Unauthenticated {
   readonly #max: number
-  /** In the order in which they came. */
+  /** In the order of their arrival. */
   readonly #entries = new Map<Connection, { readonly link: Link; readonly since: number }>()
 
   constructor(max: number) {
@@ -23,15 +24,15 @@ export class Unauthenticated {
     this.#entries.set(connection, { link, since: uptimeMs() })
   }
 
-  /** It has authenticated, or is gone. */
+  /** The connection has authenticated or is gone. */
   delete(connection: Connection): void {
     this.#entries.delete(connection)
   }
 
   /**
-   * Whether there is room for one more, which may have to be made.
+   * Returns whether there is room for one more connection. If there is none, ends an old connection to make room.
    *
-   * @param dropped Is told of a connection that had to go.
+   * @param dropped Called with the connection that was ended.
    */
   makeRoom(dropped: (link: Link) => void): boolean {
     if (this.#entries.size < this.#max) return true
@@ -41,7 +42,7 @@ export class Unauthenticated {
       if (connection.isAuthenticating) continue
       this.#entries.delete(connection)
       connection.close('authTimeout')
-      // It counts until it is gone, so it has to be gone now.
+      // A connection counts until its socket is gone, so it is ended at once.
       link.terminate()
       dropped(link)
       return true

@@ -124,7 +124,7 @@ class WebSocketLink implements Link {
   isHeard = true
   readonly isCompressing: boolean
   readonly address: Address
-  /** When the client's bucket for requests is full again. */
+  /** The time at which the client's token bucket for requests is full again. */
   fullAt = 0
   readonly #ws: WebSocket
   readonly #socket: Socket
