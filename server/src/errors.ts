@@ -1,3 +1,5 @@
+import type { Logger } from './logger.ts'
+
 /** The kind of error, for callers that branch on it. */
 export type ErrorCode =
   /** An option has an invalid value. */
@@ -58,6 +60,24 @@ export function unconfirmed(): BroadcasterError {
 /** The error for a call after `close()`. */
 export function closed(): BroadcasterError {
   return new BroadcasterError('closed', 'The broadcaster has been closed')
+}
+
+/** Whether the broker has caused the error, or the end of the broadcaster. */
+export function isOfBroker(error: unknown): error is BroadcasterError {
+  return error instanceof BroadcasterError && error.code !== 'invalidOption'
+}
+
+/** Whether our own code has a bug: the error is none of those that the code expects. */
+function isBug(error: unknown): boolean {
+  return !(isOfBroker(error) || error instanceof ChannelRefused || error instanceof NodeFull)
+}
+
+/**
+ * Logs why background work failed. If the broker is the cause, the level is `debug`, because the backend has already
+ * logged the outage.
+ */
+export function logFailure(logger: Logger, error: unknown, text: string): void {
+  logger[isBug(error) ? 'error' : 'debug']({ err: error }, text)
 }
 
 /** Whether the broker is connected and refused the command. */

@@ -10,7 +10,7 @@ import { Unauthenticated } from './websocket/unauthenticated.ts'
 import { ControlChannels } from './cluster/controlChannels.ts'
 import { plainCodec, type ControlCodec } from './control/codec.ts'
 import type { ControlMessageOf, Revocation } from './control/control.ts'
-import { BroadcasterError } from './errors.ts'
+import { BroadcasterError, logFailure } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
 import type { RefusalKind } from './clients/refusals.ts'
@@ -357,7 +357,7 @@ export class Node {
 
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
   #inBackground(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#options.logger.debug({ err: error }, 'A cleanup in Redis failed'))
+    work.catch((error: unknown) => logFailure(this.#options.logger, error, 'A cleanup in Redis failed'))
   }
 
   #report(): void {

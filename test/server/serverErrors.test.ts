@@ -1,5 +1,10 @@
+import { parseClientMessage } from '@broadcaster/protocol'
 import { expect, it } from 'vitest'
+import { RedisBackend } from '../../server/src/backends/redis.ts'
+import { plainCodec } from '../../server/src/control/codec.ts'
+import { BroadcasterError } from '../../server/src/errors.ts'
 import { MemoryBackend } from '../../server/src/backends/memory.ts'
+import { ClientAbort } from '../../server/src/longpoll/clientAbort.ts'
 import { Node } from '../../server/src/node.ts'
 import { resolveOptions } from '../../server/src/options.ts'
 import type { Authenticate } from '../../server/src/clients/access.ts'
@@ -46,17 +51,24 @@ class BreakableLink implements Link {
   }
 }
 
-async function start() {
+async function start(breakBackend: (backend: MemoryBackend) => void = () => {}) {
   const logs = collectLogs()
   const options = resolveOptions({ redis: false, logger: logs.logger })
   const { controlChannel, timeout: timeoutMs } = options
-  const node = new Node(options, new MemoryBackend({ controlChannel, timeoutMs }))
+  const backend = new MemoryBackend({ controlChannel, timeoutMs })
+  breakBackend(backend)
+  const node = new Node(options, backend)
   await node.start()
   tidy({ close: () => node.close(0) })
   const link = new BreakableLink()
   const authenticate: Authenticate = async (auth) => ({ isAllowed: true, auth, context: undefined })
   const connection = node.connect(link, authenticate)
-  return { node, link, connection, logs }
+  const send = async (request: object) => {
+    const parsed = parseClientMessage(JSON.stringify(request))
+    const { status, body } = await node.handle(parsed, authenticate, new ClientAbort(), node.revocations.now)
+    return { status, messages: JSON.parse(body) as Wire[] }
+  }
+  return { node, link, connection, logs, send }
 }
 
 it('S1: a bug while a channel is subscribed is logged, and the client gets a serverError', async () => {
@@ -93,4 +105,52 @@ it('S1: an unavailable Redis is not logged as a bug of the server', async () => 
   const answer = await alice.subscribe(channel)
   expect(answer).toEqual({ __type: 'serverError', channel, reason: 'Broker unavailable' })
   expect(server.logs.loud('A request of a client failed')).toEqual([])
+})
+
+it('L10, S1: a bug while a long-poll request is handled is logged, and answered with 500 and a serverError', async () => {
+  const { send, logs } = await start(({ sessions }) => {
+    sessions.reserve = async () => {
+      throw new TypeError('A bug in the code')
+    }
+    sessions.unsubscribe = () => Promise.reject(new BroadcasterError('brokerUnavailable', 'Redis is away'))
+  })
+  const { messages } = await send({ __type: 'auth' })
+  const { __token } = messages[0]!
+  const channel = channelName()
+  expect(await send({ __type: 'subscribe', __token, channel })).toEqual({
+    status: 500,
+    messages: [{ __type: 'serverError', channel, reason: 'Server error' }],
+  })
+  expect(logs.loud()).toEqual([expect.stringContaining('A bug in the code')])
+  expect(await send({ __type: 'unsubscribe', __token, channel }), 'only the broker is unavailable').toEqual({
+    status: 503,
+    messages: [{ __type: 'serverError', channel, reason: 'Broker unavailable' }],
+  })
+})
+
+it('a bug while channels are subscribed at the broker is logged as an error, and the subscribe is repeated', async () => {
+  const { node, logs } = await start((backend) => {
+    const { subscribe } = backend
+    backend.subscribe = (channels) => {
+      backend.subscribe = subscribe
+      throw new TypeError(`A bug in the code, with ${channels.length} channels`)
+    }
+  })
+  expect((await node.stats()).node.isListening).toBe(true)
+  expect(logs.loud()).toEqual([expect.stringContaining('A bug in the code')])
+})
+
+it('a bug in the Redis backend is not an error of Redis', async () => {
+  const redis = tidy(await startRedis())
+  const { logger } = collectLogs()
+  const {
+    controlChannel,
+    controlNamespace,
+    timeout: timeoutMs,
+  } = resolveOptions({ redis: redis.url, logger })
+  const target = { redis: redis.url, pubSub: redis.url, controlChannel, controlNamespace, timeoutMs }
+  const backend = tidy(new RedisBackend({ ...target, logger, codec: plainCodec }))
+  await backend.start({ message: () => {}, up: () => {}, down: () => {} })
+  expect(await backend.countHolders([channelName()])).toEqual([0])
+  await expect(backend.countHolders(null as never)).rejects.toThrow(TypeError)
 })

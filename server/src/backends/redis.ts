@@ -142,35 +142,32 @@ export class RedisBackend implements Backend {
   }
 
   async unsubscribe(channels: readonly string[]): Promise<void> {
-    await this.#subscriber.client.unsubscribe(...channels)
+    const { client } = this.#subscriber
+    try {
+      await client.unsubscribe(...channels)
+    } catch (error) {
+      throw failure(error)
+    }
   }
 
   async publish(channel: string, body: string | Buffer): Promise<number> {
     try {
       return await this.#publisher.commands.publish(channel, body)
     } catch (error) {
-      if (!isDenied(error)) throw failure(error)
+      if (!isDenied(error)) throw error
       const text = explainChannel(this.#troubles.get(this.#publisher)!.user, channel)
       throw new BroadcasterError('brokerRefused', text, { cause: error })
     }
   }
 
   async countHolders(channels: readonly string[]): Promise<readonly number[]> {
-    try {
-      // The reply contains names and counts alternately.
-      const reply = await this.#publisher.commands.pubsub('NUMSUB', ...channels)
-      return channels.map((_, i) => Number(reply[2 * i + 1]))
-    } catch (error) {
-      throw failure(error)
-    }
+    // The reply contains names and counts alternately.
+    const reply = await this.#publisher.commands.pubsub('NUMSUB', ...channels)
+    return channels.map((_, i) => Number(reply[2 * i + 1]))
   }
 
-  async beacon(floor: number): Promise<Beacon> {
-    try {
-      return await this.#beacons.make(floor)
-    } catch (error) {
-      throw failure(error)
-    }
+  beacon(floor: number): Promise<Beacon> {
+    return this.#beacons.make(floor)
   }
 
   async report(node: string, connections: number, ttlMs: number): Promise<void> {
@@ -186,12 +183,8 @@ export class RedisBackend implements Backend {
   }
 
   async connections(node: string): Promise<number> {
-    try {
-      const reports = await this.#reports(node)
-      return reports.reduce((sum, [, count]) => sum + Number(count ?? 0), 0)
-    } catch (error) {
-      throw failure(error)
-    }
+    const reports = await this.#reports(node)
+    return reports.reduce((sum, [, count]) => sum + Number(count ?? 0), 0)
   }
 
   async leave(node: string): Promise<void> {
@@ -199,12 +192,8 @@ export class RedisBackend implements Backend {
     await Promise.all([commands.del(this.#nodeKey(node)), commands.srem(this.#nodesKey, node)])
   }
 
-  async keepRevocation(text: string): Promise<void> {
-    try {
-      await this.#revocations.keep(text)
-    } catch (error) {
-      throw failure(error)
-    }
+  keepRevocation(text: string): Promise<void> {
+    return this.#revocations.keep(text)
   }
 
   keptRevocations(ms: number): Promise<readonly string[]> {

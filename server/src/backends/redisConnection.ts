@@ -5,7 +5,7 @@ import { Deadline } from '../time/deadline.ts'
 import { BroadcasterError, closed } from '../errors.ts'
 import type { RedisTarget } from '../options.ts'
 import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
-import { isReply } from './redisReplies.ts'
+import { failure, isReply } from './redisReplies.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The maximum time for the reply to a command. After that the command has failed. */
@@ -52,7 +52,7 @@ const CONNECTION_REFUSAL = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
  */
 const NOT_REPEATABLE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
 
-/** The commands of a connection. They wait while it is being replaced. */
+/** The commands of a connection. They wait while it is being replaced. They reject with a {@link failure}. */
 export type Commands = Pick<Redis, (typeof COMMANDS)[number]>
 
 export interface ConnectionEvents {
@@ -326,13 +326,13 @@ export function wasCutOff(error: unknown): boolean {
   return name === 'MaxRetriesPerRequestError' || name === 'AbortError' || message === 'Connection is closed.'
 }
 
-function explained(error: unknown): unknown {
+function explained(error: unknown): Error {
   const text = wasNotSent(error)
     ? NOT_CONNECTED
     : wasCutOff(error)
       ? 'The connection to Redis broke: it is unknown whether the command was executed'
       : null
-  return text === null ? error : new BroadcasterError('brokerUnavailable', text, { cause: error })
+  return text === null ? failure(error) : new BroadcasterError('brokerUnavailable', text, { cause: error })
 }
 
 function connection(

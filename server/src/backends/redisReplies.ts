@@ -16,9 +16,13 @@ const TROUBLE = /\b(MISCONF|OOM|READONLY|LOADING|MASTERDOWN|BUSY|NOREPLICAS|CLUS
 /** Inside a script, Redis up to 7.0 reports a missing permission with this text instead of NOPERM. */
 const IN_SCRIPT = /The user executing the script can't/
 
-/** Whether the error is a reply of Redis, in any version of ioredis. A broken connection is not a reply. */
+/**
+ * Whether the error is a reply of Redis, in any version of ioredis, or was made from one by {@link failure}. A broken
+ * connection is not a reply.
+ */
 export function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError'
+  const cause = error instanceof BroadcasterError ? error.cause : error
+  return cause instanceof Error && cause.name === 'ReplyError'
 }
 
 /** Whether Redis refuses the connection permanently. */
@@ -37,7 +41,12 @@ export function troubleOf(error: unknown): string | null {
   return isDenied(error) ? 'NOPERM' : (TROUBLE.exec(error.message)?.[1] ?? null)
 }
 
-/** Converts an error to the two codes that callers distinguish: Redis refused the command, or Redis is unavailable. */
-export function failure(error: unknown): BroadcasterError {
+/**
+ * Converts the error of a command to the two codes that callers distinguish: Redis refused the command, or Redis is
+ * unavailable. Wrap only calls of ioredis, so that a bug of our own code is not taken for a failure of Redis. ioredis
+ * throws a TypeError for wrong arguments, which is a bug, too.
+ */
+export function failure(error: unknown): Error {
+  if (error instanceof TypeError) return error
   return BroadcasterError.from(error, troubleOf(error) === null ? 'brokerUnavailable' : 'brokerRefused')
 }

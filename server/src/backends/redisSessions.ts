@@ -1,7 +1,6 @@
 import type { Position } from '@broadcaster/protocol'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 import type { Commands } from './redisConnection.ts'
-import { failure } from './redisReplies.ts'
 import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
 import {
   sessionLife,
@@ -120,11 +119,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async count(): Promise<number> {
-    try {
-      return (await this.#run.count([this.#setKey])) as number
-    } catch (error) {
-      throw failure(error)
-    }
+    return (await this.#run.count([this.#setKey])) as number
   }
 
   async *all(): AsyncIterable<readonly [string, SessionIdentity]> {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { KEPT_REVOCATIONS, type Backend } from '../backends/backend.ts'
 import type { ControlCodec } from '../control/codec.ts'
 import type { Revocation } from '../control/control.ts'
+import { logFailure } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { pause } from '../time/pause.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -71,7 +72,7 @@ export class MissedRevocations {
         const texts = await backend.keptRevocations(downMs + MARGIN_MS + uptimeMs() - began)
         return this.#apply(texts)
       } catch (error) {
-        logger.debug({ err: error }, 'Missed revocations could not be read; retrying')
+        logFailure(logger, error, 'Missed revocations could not be read; retrying')
         await pause(RETRY_MS)
       }
     }

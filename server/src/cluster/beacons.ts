@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Backend } from '../backends/backend.ts'
 import type { Logger } from '../logger.ts'
-import { isRefusal } from '../errors.ts'
+import { isRefusal, logFailure } from '../errors.ts'
 import { isSameRun, makeBeacon, timeOfBeacon } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -181,7 +181,7 @@ export class Beacons {
       },
       (error: unknown) => {
         this.#inFlight = Math.max(0, this.#inFlight - 1)
-        this.#logger.debug({ err: error }, 'No beacon could be sent; trying again')
+        logFailure(this.#logger, error, 'No beacon could be sent; trying again')
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.#onRefused()
         if (this.#unsent.push(resolve) === 1) setTimeout(() => this.#sendAgain(), RETRY_MS).unref()

@@ -1,7 +1,7 @@
 import type { Backend } from '../backends/backend.ts'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
-import { isRefusal } from '../errors.ts'
+import { isRefusal, logFailure } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Numbering } from './numbering.ts'
 import { pause } from '../time/pause.ts'
@@ -69,7 +69,7 @@ export class Membership {
     if (channels.length === 0 || !this.#isUp) return
     for (const names of inBatches(channels.map(({ name }) => name))) {
       this.#host.backend.unsubscribe(names).catch((error: unknown) => {
-        this.#host.logger.debug({ err: error }, 'Unsubscribing was interrupted')
+        logFailure(this.#host.logger, error, 'Unsubscribing was interrupted')
       })
     }
   }
@@ -132,7 +132,7 @@ export class Membership {
       } catch (error) {
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.stuck()
-        this.#host.logger.debug({ err: error }, 'Subscribing was interrupted')
+        logFailure(this.#host.logger, error, 'Subscribing was interrupted')
         await pause(RETRY_MS)
       }
     }

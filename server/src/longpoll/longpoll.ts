@@ -20,7 +20,7 @@ import {
 } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
 import type { ControlChannels } from '../cluster/controlChannels.ts'
-import { ChannelRefused, NodeFull } from '../errors.ts'
+import { ChannelRefused, isOfBroker, NodeFull } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Logger } from '../logger.ts'
 import { isMatch, type Match } from '../input/match.ts'
@@ -118,15 +118,21 @@ export class LongPoll {
       if (error instanceof ChannelRefused) return channelRefused(error.channel)
       // The session comes from another node. Its client polls again, on this node or on one with room.
       if (error instanceof NodeFull) return nodeUnavailable()
-      // The client can repeat the request. If Redis is unavailable or refuses commands, this is already logged.
-      const { hub } = this.#host
-      const isNews = hub.isListening && hub.trouble === null
-      const log = isNews ? this.#host.logger.error : this.#host.logger.debug
-      log.call(this.#host.logger, { err: error }, 'A long-poll request failed')
+      // The client can repeat the request.
       const isAboutChannel = message?.__type === 'subscribe' || message?.__type === 'unsubscribe'
-      const channel = isAboutChannel ? { channel: message.channel } : {}
-      return answer(503, { __type: 'serverError', ...channel, reason: reasons.brokerUnavailable })
+      return this.#failed(error, isAboutChannel ? { channel: message.channel } : {})
     }
+  }
+
+  #failed(error: unknown, channel: { channel?: string }): Answer {
+    const { hub, logger } = this.#host
+    const isBug = !isOfBroker(error)
+    // While the node knows that Redis is unavailable or in trouble, this has already been logged.
+    const isKnown = !isBug && (!hub.isListening || hub.trouble !== null)
+    logger[isKnown ? 'debug' : 'error']({ err: error }, 'A long-poll request failed')
+    return isBug
+      ? answer(500, { __type: 'serverError', ...channel, reason: reasons.serverError })
+      : answer(503, { __type: 'serverError', ...channel, reason: reasons.brokerUnavailable })
   }
 
   /** The client has a connection of this generation. Ends a poll of an older one. */

@@ -2,10 +2,11 @@ import type { GapReason } from '@broadcaster/protocol'
 import type { Answer } from './answers.ts'
 import type { Channel, LoggedChannel, LogReader } from '../channels/channel.ts'
 import type { Deadline } from '../time/deadline.ts'
-import { ChannelRefused } from '../errors.ts'
+import { ChannelRefused, logFailure } from '../errors.ts'
 import { entryText } from '../channels/frames.ts'
 import { answeredBytes, gather, type Run } from './gather.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { Logger } from '../logger.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import type { SharedTexts } from './sharedTexts.ts'
 import type { SessionReader } from '../channels/undelivered.ts'
@@ -14,6 +15,7 @@ import { uptimeMs } from '../time/uptime.ts'
 /** What a poll needs of the server. */
 export interface PollHost {
   readonly hub: Hub
+  readonly logger: Logger
   /** The maximum number of bytes of messages in one answer. The next poll gets the rest. */
   readonly maxAnswerBytes: number
   readonly texts: SharedTexts
@@ -99,7 +101,9 @@ export class Poll implements LogReader {
     if (this.#lookups.has(name)) return
     this.#lost.delete(name)
     // If this fails, the next poll gets the channel from the session.
-    this.watch(name, parsePosition(position)).catch(() => {})
+    this.watch(name, parsePosition(position)).catch((error: unknown) => {
+      logFailure(this.#host.logger, error, 'A poll could not get a channel')
+    })
   }
 
   /** The session has lost a channel. */

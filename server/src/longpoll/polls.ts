@@ -43,6 +43,7 @@ export class Polls {
     this.#life = sessionLife(host.timeoutMs)
     this.#pollHost = {
       hub: host.hub,
+      logger: host.logger,
       maxAnswerBytes: host.limits.answerBytes,
       texts: new SharedTexts(),
       deadline: () => new Deadline(host.brokerTimeoutMs),

@@ -4,7 +4,7 @@ import type { Channel } from '../channels/channel.ts'
 import type { ControlMessage } from '../control/control.ts'
 import type { Abort } from './clientAbort.ts'
 import { Deadline } from '../time/deadline.ts'
-import { NodeFull } from '../errors.ts'
+import { logFailure, NodeFull } from '../errors.ts'
 import { subscribedText } from '../channels/frames.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { isMatch, type Match } from '../input/match.ts'
@@ -74,7 +74,7 @@ export class SessionChannels {
     } catch (error) {
       // A reserved channel counts for the limits. If this release fails, the reservation ends with the session.
       await sessions.release(id, channel).catch((cause: unknown) => {
-        this.#host.logger.debug({ err: cause }, 'The room for a channel could not be given up')
+        logFailure(this.#host.logger, cause, 'The room for a channel could not be given up')
       })
       if (error instanceof NodeFull) return notAdded(channelRefused(channel, reasons.nodeFull))
       throw error

@@ -1,4 +1,5 @@
 import { expired, missed, type Answer } from './answers.ts'
+import { logFailure } from '../errors.ts'
 import type { LongPollHost } from './longpoll.ts'
 import type { Poll } from './poll.ts'
 import { sessionLife, type Known, type SessionOwner } from '../backends/sessions.ts'
@@ -55,7 +56,7 @@ export class SessionEnds {
     const end = (): void => {
       this.#ending.delete(id)
       // If Redis is unavailable, the session expires by itself, or the next request ends it.
-      sessions.end(id).catch((error: unknown) => logger.debug({ err: error }, 'A session could not be ended'))
+      sessions.end(id).catch((error: unknown) => logFailure(logger, error, 'A session could not be ended'))
     }
     setTimeout(end, LAST_REQUESTS_MS).unref()
   }

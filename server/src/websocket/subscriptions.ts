@@ -9,7 +9,7 @@ import { Backlog, type BacklogReader } from './backlog.ts'
 import { hasLog, type Channel, type Subscriber } from '../channels/channel.ts'
 import type { ConnectionHost } from './connection.ts'
 import { Deadline } from '../time/deadline.ts'
-import { BroadcasterError, ChannelRefused, NodeFull } from '../errors.ts'
+import { ChannelRefused, isOfBroker, NodeFull } from '../errors.ts'
 import { subscribedText, textFrame, type FrameFormat } from '../channels/frames.ts'
 import type { SubscribeResult } from '../hub/hub.ts'
 import type { Link } from './link.ts'
@@ -235,7 +235,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
       this.#drop(name)
       if (error instanceof ChannelRefused) this.#refuse(name, reasons.channelRefused)
       else if (error instanceof NodeFull) this.#refuse(name, reasons.nodeFull)
-      else if (error instanceof BroadcasterError) {
+      else if (isOfBroker(error)) {
         this.#client.send({ __type: 'serverError', channel: name, reason: reasons.brokerUnavailable })
       } else throw error
       return false
