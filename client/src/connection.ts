@@ -147,12 +147,13 @@ export class Connection {
   /** A transport is authenticated. It replaces the previous transport, if any. */
   #use(opened: Transport, hasAdditions: boolean): void {
     const previous = this.#transport
-    const { name, token } = opened
+    const { name, token, node } = opened
     void previous?.close()
     this.#stopTimers()
     this.#cancelAttempt = null
     this.#transport = opened
     this.#dialer.token = token
+    this.#dialer.node = node
     this.#choice.use(name)
     this.#connectedAt = Date.now()
     this.#subscriptions.attach({

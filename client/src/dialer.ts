@@ -21,6 +21,8 @@ export interface DialHandlers extends TransportHandlers {
 export class Dialer {
   /** The token of the last long-poll session. */
   token: string | undefined
+  /** The node of the last WebSocket, unless there was an attempt after it whose outcome is not known. */
+  node: string | undefined
   readonly #settings: Settings
   readonly #emitter: Emitter
   #clientName = ''
@@ -89,6 +91,8 @@ export class Dialer {
 
   #makeAuth(data: object): Auth {
     this.#clientName ||= randomName()
+    const { node } = this
+    this.node = undefined
     return {
       ...authData({ ...data }),
       __type: 'auth',
@@ -96,6 +100,7 @@ export class Dialer {
       __client: this.#clientName,
       __generation: ++this.#generation,
       ...(this.token !== undefined && { __previous: this.token }),
+      ...(node !== undefined && { __node: node }),
     }
   }
 }

@@ -1,4 +1,4 @@
-import { PROTOCOL_VERSION } from '@broadcaster/protocol'
+import { commonVersion } from '@broadcaster/protocol'
 import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
 import { backoffMs, readRetryAfter, TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { BroadcasterError } from './errors.ts'
@@ -53,7 +53,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
       if (!answer?.__token)
         throw new BroadcasterError('connection', 'The answer to auth has no session token')
       token = answer.__token
-      hasAdditions = answer.__v === PROTOCOL_VERSION
+      hasAdditions = commonVersion(answer.__v) > 0
     } catch (thrown) {
       const error = BroadcasterError.from(thrown)
       return end({ error, retry: error.code === 'unauthorized' ? 'never' : 'backoff' })

@@ -8,6 +8,8 @@ export interface Transport {
   readonly name: TransportName
   /** The token of the long-poll session. */
   readonly token?: string | undefined
+  /** The id of the server node that a WebSocket is connected to. */
+  readonly node?: string | undefined
   /** Sends a request. `onMessage` is called with the answer, or `onRequestFailed` is called instead. */
   send(request: Subscribe | Unsubscribe): void
   /** Checks now whether the connection still works. */

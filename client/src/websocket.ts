@@ -1,4 +1,4 @@
-import { closeCodes, PROTOCOL_VERSION } from '@broadcaster/protocol'
+import { closeCodes, commonVersion } from '@broadcaster/protocol'
 import type { ServerMessage } from '@broadcaster/protocol'
 import { TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { BroadcasterError } from './errors.ts'
@@ -30,6 +30,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   let isOpen = false
   let isOver = false
   let hasAdditions = false
+  let node: string | undefined
   /** True: the timer is the time limit for the next frame. False: it is the time until the next ping. */
   let isWaiting = true
   let timer: ReturnType<typeof setTimeout>
@@ -64,6 +65,9 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 
   const transport: Transport = {
     name: 'websocket',
+    get node() {
+      return node
+    },
     send: (request) => {
       if (!isOver) socket.send(JSON.stringify(request))
     },
@@ -105,7 +109,8 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
       if (message) handlers.onMessage(message)
     } else if (message?.__type === 'authOk') {
       isOpen = true
-      hasAdditions = message.__v === PROTOCOL_VERSION
+      hasAdditions = commonVersion(message.__v) > 0
+      node = message.__node
       pingLater()
       handlers.onOpen(transport, hasAdditions)
     } else if (message?.__type === 'authError') {

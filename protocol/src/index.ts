@@ -1,9 +1,9 @@
-export { readClientName, readGeneration } from './clientName.ts'
+export { readClientName, readFormerNode, readGeneration } from './clientName.ts'
 export { closeCodes, cutReason, shouldRetry } from './codes.ts'
 export type { CloseName } from './codes.ts'
 export { deferred } from './deferred.ts'
 export type { Deferred } from './deferred.ts'
-export { PROTOCOL_VERSION, reasons } from './messages.ts'
+export { commonVersion, PROTOCOL_VERSION, reasons } from './messages.ts'
 export type {
   Auth,
   AuthError,

@@ -3,7 +3,12 @@
  * server that has them turned on sends `__v` in its `authOk`. If one of them does not, all messages are exactly those of
  * the original protocol (PROTOCOL.md, "Versions").
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
+
+/** The version that two sides speak with each other, one of which knows version `v`. 0: only the original protocol. */
+export function commonVersion(v: unknown): number {
+  return typeof v === 'number' && v >= 1 ? Math.min(Math.floor(v), PROTOCOL_VERSION) : 0
+}
 
 /**
  * A position in the log of a channel, made by the server. It is opaque: a client keeps the newest position of each channel
@@ -35,6 +40,8 @@ export type Auth = {
   readonly __generation?: number
   /** The token of the long-poll session that this connection replaces. The server ends that session. */
   readonly __previous?: string
+  /** The `__node` of the WebSocket that this connection replaces, if that one was authenticated (version 2). */
+  readonly __node?: string
   /** All other keys belong to the application. */
   readonly [key: string]: unknown
 }
@@ -63,7 +70,13 @@ export type ClientMessage = Auth | Subscribe | Unsubscribe | Poll | Ping
 /** On long-poll, every message after `auth` has the token of the session. */
 export type WithToken<T> = T & { readonly __token: string }
 
-export type AuthOk = { readonly __type: 'authOk'; readonly __token?: string; readonly __v?: number }
+export type AuthOk = {
+  readonly __type: 'authOk'
+  readonly __token?: string
+  readonly __v?: number
+  /** The id of the node, on a WebSocket (version 2). */
+  readonly __node?: string
+}
 
 export type AuthError = { readonly __type: 'authError'; readonly reason: string }
 

@@ -1,4 +1,4 @@
-import { readClientName, readGeneration, type Auth, type Parsed } from '@broadcaster/protocol'
+import { readClientName, readFormerNode, readGeneration, type Auth, type Parsed } from '@broadcaster/protocol'
 import { Access, type Authenticate } from './clients/access.ts'
 import { Admission } from './clients/admission.ts'
 import { nodeUnavailable, type Answer } from './longpoll/answers.ts'
@@ -157,6 +157,7 @@ export class Node {
       isDraining: () => this.#isDraining,
     })
     this.#connectionHost = {
+      node: this.#control.node,
       hub: this.#hub,
       access: this.access,
       revocations: this.revocations,
@@ -323,7 +324,7 @@ export class Node {
         return connection.close('replaced')
       if (connection !== null) this.connections.register(client, connection)
       // The first connection of a client has no older connection to close.
-      if (generation > 1) this.#fence(client, generation)
+      if (generation > 1) this.#fence(client, generation, readFormerNode(auth))
     }
     const { __previous: previous } = auth
     if (typeof previous !== 'string') return
@@ -331,9 +332,16 @@ export class Node {
     this.#inBackground(this.#longPoll.endSession(sessionId(previous)))
   }
 
-  #fence(client: string, generation: number): void {
+  /** `formerNode`: the only node on which an older connection can be. `null`: it can be on any node. */
+  #fence(client: string, generation: number, formerNode: string | null): void {
     this.#fenced(client, generation)
-    this.#inBackground(this.#control.publishToAll({ type: 'fence', client, generation }))
+    if (formerNode === this.#control.node) return
+    const fence = { type: 'fence', client, generation } as const
+    this.#inBackground(
+      formerNode === null
+        ? this.#control.publishToAll(fence)
+        : this.#control.publishToNode(formerNode, fence),
+    )
   }
 
   #fenced(client: string, generation: number): void {

@@ -24,7 +24,7 @@ describe('connecting', () => {
     withoutWaiting()
     const { server, client, socket } = await connectWebSocket()
     expect(socket.auth).toMatchObject({
-      __v: 1,
+      __v: 2,
       __client: expect.stringMatching(/^[0-9a-f]{32}$/),
       __generation: 1,
     })
@@ -34,6 +34,27 @@ describe('connecting', () => {
     void client.disconnect()
     void client.connect()
     expect((await server.accept()).auth).toEqual({ ...socket.auth, __generation: 3 })
+  })
+
+  it('A5: sends the name of the node that it was on, unless another attempt came after it', async () => {
+    withoutWaiting()
+    const server = await scriptedServer()
+    const client = makeClient(server.url, { mode: 'websocket' })
+    void client.connect()
+    const first = await server.accept({ __v: 2, __node: 'node a' })
+    expect(first.auth).not.toHaveProperty('__node')
+    first.cut()
+    const second = await server.accept({ __v: 2, __node: 'node b' })
+    expect(second.auth).toMatchObject({ __node: 'node a' })
+    second.cut()
+    const unanswered = await server.socket()
+    expect(await unanswered.next('auth')).toMatchObject({ __node: 'node b' })
+    unanswered.cut()
+    const last = await server.accept({ __v: 1 })
+    expect(last.auth).not.toHaveProperty('__node')
+    last.cut()
+    // A node that speaks version 1 does not say its name.
+    expect((await server.accept()).auth).not.toHaveProperty('__node')
   })
 
   it('makes one connection for several calls of connect()', async () => {

@@ -15,7 +15,7 @@ import type { ScriptedRequest } from './scriptedServer.ts'
 describe('long-poll', () => {
   it('authenticates, subscribes and polls, with the token of the session in each request', async () => {
     const { server, client, auth } = await connectLongPoll({ auth: { token: 'x' } })
-    expect(auth).toMatchObject({ __type: 'auth', token: 'x', __v: 1, __generation: 1 })
+    expect(auth).toMatchObject({ __type: 'auth', token: 'x', __v: 2, __generation: 1 })
     expect(client.transport).toBe('longpoll')
     const poll = await server.request()
     expect(poll.message).toEqual({ __type: 'poll', seq: '0', positions: {}, __token: 'one' })

@@ -215,7 +215,7 @@ describe('a page of another node', () => {
     subscriber.on('message', (_channel, body) => {
       const { type, node, id } = JSON.parse(body) as { type: string; node: string; id: number }
       const last = `${beacon}.4`
-      if (type === 'where') say(node, { type: 'whereIs', id, channels: [[0, start, last]] })
+      if (type === 'where') say(node, { type: 'whereIs', id, channels: [[0, start, last, false]] })
       if (type !== 'getPage') return
       const entries = bodies.flatMap((text, i) => (text === '' ? [] : [[`${beacon}.${i + 1}`, text, 0]]))
       say(node, { type: 'page', id, start, count, needs: 0, entries })

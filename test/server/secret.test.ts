@@ -94,8 +94,11 @@ const forgeries: Forgery[] = [
   ],
   ['beacon', ({ beacon }) => ({ n: beacon + 3_600_000 * 1024 })],
   ['beacon', ({ beacon }) => ({ n: beacon + 1 })],
-  ['where', ({ channel, position }) => ({ id: 1, node: 'evil', channels: [[channel, position]] })],
-  ['whereIs', () => ({ id: 1, node: 'evil', channels: [[0, '0.0', '0.0']] }), true],
+  [
+    'where',
+    ({ channel, position }) => ({ id: 1, node: 'evil', onlyHolders: false, channels: [[channel, position]] }),
+  ],
+  ['whereIs', () => ({ id: 1, node: 'evil', channels: [[0, '0.0', '0.0', false]] }), true],
   [
     'getPage',
     ({ channel, position }) => ({

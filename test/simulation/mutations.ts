@@ -130,8 +130,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a node does not ask about a channel that only one other node has',
     file: 'server/src/cluster/whereabouts.ts',
-    find: 'filter((_, i) => (counts[i] ?? 0) > 1)',
-    replace: 'filter((_, i) => (counts[i] ?? 0) > 2)',
+    find: 'subject.others = counts[i]! - 1',
+    replace: 'subject.others = counts[i]! - 2',
     seed: 6,
   },
   {

@@ -6,7 +6,7 @@ if (clockMs !== undefined) {
   const rightNow = Date.now
   Date.now = () => rightNow() + clockMs
 }
-const server = await startServer(options, port === undefined ? {} : { port })
-process.stdout.write(`${server.url}\n`)
 // The process that started this one has ended.
 process.stdin.resume().on('end', () => process.exit())
+const server = await startServer(options, port === undefined ? {} : { port })
+process.stdout.write(`${server.url}\n`)

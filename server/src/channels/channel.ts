@@ -6,6 +6,8 @@ import { comparePositions, isSameRun, type Position } from './position.ts'
 /** A live subscriber of channels. The hub sees a WebSocket connection as one. */
 export interface Subscriber {
   readonly format: FrameFormat
+  /** The id of the node that the client was on before, if it has named it. */
+  readonly formerNode: string | null
   /**
    * Whether its buffer is over the limit. The hub does not write to a lagging subscriber, which catches up from the
    * logs by itself.

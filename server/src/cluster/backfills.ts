@@ -2,9 +2,9 @@ import { deferred, type GapReason } from '@broadcaster/protocol'
 import type { Channel, Reader } from '../channels/channel.ts'
 import type { ChannelLog } from '../channels/log.ts'
 import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
-import type { Deadline } from '../time/deadline.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import type { Page, PageQueries } from './pages.ts'
+import type { Seeker } from './recovery.ts'
 import { Turns } from './turns.ts'
 import type { Whereabouts, WhereaboutsQuestions } from './whereabouts.ts'
 
@@ -40,18 +40,21 @@ interface Backfill {
   readonly waiters: Set<Waiter>
   /** The nodes that have missing messages. */
   readonly sources: Set<Whereabouts>
-  /** Whether further nodes may still answer. */
-  isAsking: boolean
+  /** The nodes that did not send what they said they have. */
+  readonly failed: Set<string>
+  /** Whether the other nodes are being asked what they have, or some of them or all of them have answered. */
+  asked: 'asking' | 'some' | 'all'
   isFetching: boolean
   pageBytes: number
 }
 
 /**
- * Extends logs backwards with the messages of other nodes. All nodes are asked once how far back their logs reach, for all clients of
- * the channel. Then one of them is asked for one page after the other, the newest first. Every page extends the log. So a client
- * is served as soon as its position is covered, and no messages are stored outside the log.
+ * Extends logs backwards with the messages of other nodes. First the node that the client was on is asked how far back it reaches, or
+ * all nodes, once for all clients of the channel. Then one of them is asked for pages, the newest first, and the next page when
+ * the last one has arrived. Every page extends the log. So a client is served as soon as its position is covered, and no
+ * message is held outside the log.
  *
- * The bytes of all requested pages are bounded. Waiting clients take turns.
+ * The bytes of all requested pages are bounded. The clients that wait take turns.
  */
 export class Backfills {
   readonly #questions: WhereaboutsQuestions
@@ -75,11 +78,11 @@ export class Backfills {
     this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
   }
 
-  /** Extends the channel's log back to `since`, if other nodes have the missing messages. `owner` is the client that needs them. */
-  async reach(channel: Channel, since: Position, owner: object, deadline: Deadline): Promise<Outcome> {
+  /** Extends the channel's log back to `since`, if other nodes have the missing messages. */
+  async reach(channel: Channel, since: Position, { owner, node, deadline }: Seeker): Promise<Outcome> {
     const log = channel.log!
     if (!isSameRun(since.beacon, log.start.beacon) || this.#isKnownRefusal(log, since)) return 'refused'
-    const backfill = this.#running.get(log) ?? this.#begin(channel, log)
+    const backfill = this.#running.get(log) ?? this.#begin(channel, log, node)
     const { promise, resolve } = deferred()
     let outcome: Outcome = 'refused'
     const waiter: Waiter = {
@@ -106,34 +109,43 @@ export class Backfills {
     return !log.covers(since) && (known.start === null || comparePositions(since, known.start) < 0)
   }
 
-  #begin(channel: Channel, log: ChannelLog): Backfill {
+  #begin(channel: Channel, log: ChannelLog, node: string | null): Backfill {
     const backfill: Backfill = {
       channel,
       log,
       reader: { placeIn: () => log.start },
       waiters: new Set(),
       sources: new Set(),
-      isAsking: true,
+      failed: new Set(),
+      asked: 'some',
       isFetching: false,
       pageBytes: this.#maxPageBytes,
     }
     this.#running.set(log, backfill)
     channel.addReader(backfill.reader, log.start)
+    this.#ask(backfill, node ?? 'all')
+    return backfill
+  }
+
+  #ask(backfill: Backfill, first: string): void {
+    const { channel, log } = backfill
     const at = log.start
     let earliest: Position | null = null
-    const found = (source: Whereabouts): void => {
+    backfill.asked = 'asking'
+    const found = (source: Whereabouts): boolean => {
+      if (backfill.failed.has(source.node)) return false
       if (earliest === null || comparePositions(source.start, earliest) < 0) earliest = source.start
       backfill.sources.add(source)
       reachBackTo(channel, log, at, source.last)
       this.#look(backfill)
+      return [...backfill.waiters].every(({ since }) => comparePositions(source.start, since) <= 0)
     }
-    const done = (): void => {
-      this.#reaches.set(log, { start: earliest, askedAt: uptimeMs() })
-      backfill.isAsking = false
+    const done = (isFinal: boolean): void => {
+      if (isFinal) this.#reaches.set(log, { start: earliest, askedAt: uptimeMs() })
+      backfill.asked = isFinal ? 'all' : 'some'
       this.#look(backfill)
     }
-    this.#questions.ask([{ channel: channel.name, at, found, done }])
-    return backfill
+    this.#questions.ask([{ channel: channel.name, at, first, found, done }])
   }
 
   /** Settles the waiters whose outcome is known, and queues the next page for the others. */
@@ -147,7 +159,8 @@ export class Backfills {
     for (const waiter of waiters) {
       const canReach = sourcesFor(backfill, waiter).length > 0
       if (log.covers(waiter.since)) waiter.settle('covered')
-      else if (!canReach && !backfill.isAsking) waiter.settle('refused')
+      else if (!canReach && backfill.asked === 'all') waiter.settle('refused')
+      else if (!canReach && backfill.asked === 'some') this.#ask(backfill, 'all')
       else if (canReach && !backfill.isFetching) this.#turns.add(backfill, waiter.owner, isNext)
     }
     if (backfill.waiters.size === 0) this.#end(backfill, 'covered')
@@ -186,7 +199,7 @@ export class Backfills {
     this.#inFlight -= bytes
     backfill.isFetching = false
     if (answer !== null && 'needs' in answer && answer.needs > bytes) backfill.pageBytes = answer.needs
-    else if (answer === null || 'needs' in answer) backfill.sources.delete(source)
+    else if (answer === null || 'needs' in answer) drop(backfill, source)
     else this.#extend(backfill, source, before, answer)
     // The backfill that has begun continues first. So a client gets its channels one after the other, and not all at the end.
     this.#look(backfill, { isNext: true })
@@ -198,7 +211,7 @@ export class Backfills {
     // The log has dropped the entries to which the page is adjacent, so there would be a hole.
     if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')
     if (comparePositions(start, log.start) >= 0) {
-      backfill.sources.delete(source)
+      drop(backfill, source)
       return
     }
     const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
@@ -225,6 +238,12 @@ export function reachBackTo(channel: Channel, log: ChannelLog, at: Position, las
 /** The reason why messages before the new start of the log are missing. */
 function reasonFor({ state }: Channel): GapReason {
   return state === 'filling' ? 'broker' : 'node'
+}
+
+/** The node did not send what it said it has. */
+function drop({ sources, failed }: Backfill, source: Whereabouts): void {
+  sources.delete(source)
+  failed.add(source.node)
 }
 
 function sourcesFor({ sources }: Backfill, { since }: Pick<Waiter, 'since'>): Whereabouts[] {

@@ -9,7 +9,7 @@ import { comparePositions, isSameRun, type Position } from '../channels/position
 import type { ControlChannels } from './controlChannels.ts'
 import { PageAnswers, PageQueries, type EntriesAfter } from './pages.ts'
 import { Deadline } from '../time/deadline.ts'
-import { WhereaboutsQuestions } from './whereabouts.ts'
+import { WhereaboutsQuestions, type Inquiry, type Locate, type Whereabouts } from './whereabouts.ts'
 
 /** The maximum time for which live messages of a channel are held back while the hole before them is filled. */
 const FILL_TIMEOUT_MS = 5000
@@ -33,6 +33,8 @@ export interface Seeker {
   /** The client itself. Clients that wait for the same nodes take turns. */
   readonly owner: object
   readonly deadline: Deadline
+  /** The node that it was on before, if it has named it. */
+  readonly node: string | null
   /** Whether it is a long-poll session. Another node may have retained messages for it that this node has dropped. */
   readonly isSession: boolean
 }
@@ -50,6 +52,8 @@ export class Recovery {
   readonly #host: RecoveryHost
   readonly #questions: WhereaboutsQuestions
   readonly #backfills: Backfills
+  /** New logs, until other nodes have told what they know of the time before. */
+  readonly #asking = new WeakSet<ChannelLog>()
 
   constructor(host: RecoveryHost) {
     this.#host = host
@@ -76,14 +80,20 @@ export class Recovery {
    */
   #reachBack(channels: readonly Channel[]): void {
     if (!this.#host.backend.isOrdered) return
-    const inquiries = channels.map((channel) => {
+    const inquiries = channels.map((channel): Inquiry => {
       const log = channel.log!
       const at = log.start
+      this.#asking.add(log)
       return {
         channel: channel.name,
         at,
-        found: ({ last }: { last: Position }) => reachBackTo(channel, log, at, last),
-        done: () => {},
+        first: 'any',
+        found: ({ last, isAsking }: Whereabouts) => {
+          reachBackTo(channel, log, at, last)
+          // A node that has asked itself knows as much as all nodes together.
+          return !isAsking
+        },
+        done: () => void this.#asking.delete(log),
       }
     })
     this.#questions.ask(inquiries)
@@ -122,7 +132,7 @@ export class Recovery {
 
   /** Gets the messages that channels missed while the connection was broken, and delivers them. */
   #fill(channels: readonly Channel[]): void {
-    const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), isSession: false }
+    const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), node: null, isSession: false }
     for (const channel of channels) {
       const log = channel.log!
       void this.#reach(channel, channel.before!.head, seeker).then(() => {
@@ -151,15 +161,17 @@ export class Recovery {
     for (const waiter of channel.waiters) waiter.wake(channel)
   }
 
-  async #reach(channel: Channel, since: Position, { owner, deadline }: Seeker): Promise<Outcome> {
+  async #reach(channel: Channel, since: Position, seeker: Seeker): Promise<Outcome> {
     // If nodes have no common order, the positions of other nodes cannot be compared with ours.
     if (!this.#host.backend.isOrdered) return 'refused'
-    return this.#backfills.reach(channel, since, owner, deadline)
+    return this.#backfills.reach(channel, since, seeker)
   }
 
-  #locateHere(name: string, at: Position): { start: Position; last: Position } | null {
+  #locateHere(name: string, at: Position): ReturnType<Locate> {
+    const channel = this.#host.channels.get(name)
+    if (channel === undefined || channel.state === 'joining') return undefined
     const log = this.#logOf(name, at)
-    return log && { start: log.start, last: log.lastUpTo(at) }
+    return log && { start: log.start, last: log.lastUpTo(at), isAsking: this.#asking.has(log) }
   }
 
   #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {

@@ -9,10 +9,14 @@ import type { Backend } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
 
-/** How long to wait for the answers of the other nodes. A living node answers in a few ms. */
+/** How long to wait for the answers of all nodes. A living node answers in a few ms. */
 const TIMEOUT_MS = 2000
+/** How long to wait for one node. After that all nodes are asked. */
+const NODE_TIMEOUT_MS = 200
 /** The maximum number of channels in one question, and in one command that counts their holders. */
 const CHANNELS_PER_QUESTION = 500
+/** How many nodes are asked one after the other, at random, before all of them are asked. */
+const MAX_TRIES = 4
 
 /** What another node has of a channel. */
 export interface Whereabouts {
@@ -21,6 +25,8 @@ export interface Whereabouts {
   readonly start: Position
   /** No message was published after this position, up to the position of the inquiry. */
   readonly last: Position
+  /** Whether the node itself waits for other nodes to tell it what they have. */
+  readonly isAsking: boolean
 }
 
 /** A question about one channel. */
@@ -31,33 +37,62 @@ export interface Inquiry {
    * published after it.
    */
   readonly at: Position
-  /** Called for each node that knows the channel. */
-  found(whereabouts: Whereabouts): void
-  /** Called once, when no further answer can come. */
-  done(): void
-}
-
-/** Returns what this node has of a channel; `null` if it does not know the channel. */
-export type Locate = (channel: string, at: Position) => Omit<Whereabouts, 'node'> | null
-
-interface Question {
-  readonly inquiries: readonly Inquiry[]
-  readonly answered: Set<string>
-  /** The number of nodes that may answer; `null` until Redis has told it. */
-  others: number | null
-  readonly end: () => void
+  /** The id of the node to ask first; `any`: some nodes at random; `all`: all of them at once. */
+  readonly first: string | 'any' | 'all'
+  /** Called for each node that knows the channel. Returns whether no other node needs to be asked. */
+  found(whereabouts: Whereabouts): boolean
+  /** Called once, when no further answer can come. `isFinal`: all nodes that hold the channel have been asked. */
+  done(isFinal: boolean): void
 }
 
 /**
- * Asks all nodes what they have of channels. Redis knows how many nodes hold a channel, so no question is sent about a
- * channel that only this node holds. Every node answers, even if it knows none of the channels, so this node knows which
- * answer is the last one.
+ * What this node has of a channel; `null` if it knows nothing; `undefined` if Redis has not confirmed that the node holds the
+ * channel.
+ */
+export type Locate = (channel: string, at: Position) => Omit<Whereabouts, 'node'> | null | undefined
+
+/** One channel that is asked about, for all inquiries that ask the same. */
+interface Subject {
+  readonly channel: string
+  readonly at: Position
+  readonly inquiries: Inquiry[]
+  /** The number of other nodes that hold the channel, as Redis said last. */
+  others: number
+  readonly tried: Set<string>
+  /** Of a question to all holders: how many have answered. */
+  answered: number
+  /** Whether a client waits for the answer. */
+  isAwaited: boolean
+  isOpen: boolean
+}
+
+/** One node by its id, the nodes that hold one of the channels, or all nodes. */
+type Target = { readonly node: string } | 'holders' | 'everyone'
+
+interface Question {
+  readonly target: Target
+  readonly subjects: readonly Subject[]
+  readonly timer: NodeJS.Timeout
+  readonly ended: () => void
+  /** The nodes that have answered. */
+  readonly answered: Set<string>
+  /** The number of nodes that may answer; `null` until Redis has told it. */
+  others: number | null
+}
+
+/**
+ * Asks other nodes what they have of channels. Redis knows how many nodes hold a channel, so no question is sent about a
+ * channel that only this node holds. If one node is likely to know the answer, only that one is asked first. So the traffic
+ * does not grow with the number of nodes. Otherwise all nodes are asked. If a client waits, every node answers, even if it
+ * holds none of the channels, so this node knows which answer is the last one. Otherwise only nodes that hold one of them answer.
  */
 export class WhereaboutsQuestions {
   readonly #control: ControlChannels
   readonly #backend: Backend
   readonly #locate: Locate
   readonly #questions = new Map<number, Question>()
+  /** The nodes that were heard of. */
+  readonly #nodes = new Set<string>()
   #next: Inquiry[] = []
   #lastId = 0
 
@@ -71,81 +106,193 @@ export class WhereaboutsQuestions {
     })
   }
 
-  /** All inquiries of one turn of the event loop are sent together. */
+  /** All inquiries of one turn of the event loop are sent together, and equal ones only once. */
   ask(inquiries: readonly Inquiry[]): void {
-    if (this.#next.length === 0) setImmediate(() => this.#askAll())
+    if (this.#next.length === 0) setImmediate(() => this.#askNext())
     for (const inquiry of inquiries) this.#next.push(inquiry)
   }
 
-  #askAll(): void {
-    const inquiries = this.#next
+  #askNext(): void {
+    const subjects = subjectsOf(this.#next)
     this.#next = []
-    for (let i = 0; i < inquiries.length; i += CHANNELS_PER_QUESTION) {
-      void this.#askHolders(inquiries.slice(i, i + CHANNELS_PER_QUESTION))
+    for (let i = 0; i < subjects.length; i += CHANNELS_PER_QUESTION) {
+      const batch = subjects.slice(i, i + CHANNELS_PER_QUESTION)
+      this.#count(batch).then(
+        () => this.#route(batch),
+        () => {
+          // Redis is unavailable: no node would receive a question.
+          for (const subject of batch) end(subject, true)
+        },
+      )
     }
   }
 
-  async #askHolders(inquiries: readonly Inquiry[]): Promise<void> {
-    // If Redis is unavailable, no node would receive the question.
-    const counts = await this.#backend.countHolders(inquiries.map(({ channel }) => channel)).catch(() => [])
-    const held = inquiries.filter((_, i) => (counts[i] ?? 0) > 1)
-    inquiries.forEach((inquiry, i) => {
-      if ((counts[i] ?? 0) <= 1) inquiry.done()
+  /** Counts the other nodes that hold the channels, and ends the subjects from which no further answer can come. */
+  async #count(subjects: readonly Subject[]): Promise<void> {
+    const counts = await this.#backend.countHolders(subjects.map(({ channel }) => channel))
+    subjects.forEach((subject, i) => {
+      subject.others = counts[i]! - 1
+      if (subject.answered >= subject.others) end(subject, true)
     })
-    if (held.length > 0) this.#publish(held)
   }
 
-  #publish(inquiries: readonly Inquiry[]): void {
-    const id = ++this.#lastId
-    const end = (): void => {
-      clearTimeout(timer)
-      if (!this.#questions.delete(id)) return
-      for (const inquiry of inquiries) inquiry.done()
+  /** Asks the node that comes next for each open subject, or all nodes. */
+  #route(subjects: readonly Subject[]): void {
+    const byNode = new Map<string | null, Subject[]>()
+    for (const subject of subjects) {
+      if (!subject.isOpen) continue
+      const node = this.#nextNode(subject)
+      byNode.set(node, [...(byNode.get(node) ?? []), subject])
     }
-    const timer = setTimeout(end, TIMEOUT_MS)
-    const question: Question = { inquiries, answered: new Set(), others: null, end }
-    this.#questions.set(id, question)
-    const channels = inquiries.map(({ channel, at }) => [channel, formatPosition(at)] as const)
-    Promise.all([
-      this.#control.publishToAll({ type: 'where', id, node: this.#control.node, channels }),
-      this.#control.countNodes(),
-    ]).then(([receivers, nodes]) => {
-      // PUBLISH also counts subscriptions by pattern, which are not nodes. The number of nodes also counts a node that
-      // subscribed after the question was sent.
-      question.others = Math.min(receivers, nodes) - 1
-      endIfAnswered(question)
-    }, end)
+    for (const [node, group] of byNode) {
+      if (node !== null) this.#askNode(node, group)
+      else for (const target of ['holders', 'everyone'] as const) this.#askAll(target, group)
+    }
   }
 
-  #answer({ id, node, channels }: ControlMessageOf<'where'>): void {
+  #nextNode({ inquiries, tried, others, isAwaited }: Subject): string | null {
+    const named = inquiries.find(({ first }) => first !== 'any' && first !== 'all')
+    if (named !== undefined && named.first !== this.#control.node) {
+      return tried.has(named.first) ? null : named.first
+    }
+    // The more nodes hold the channel, the sooner one is found at random. Otherwise it takes fewer messages to ask all.
+    const isWorthTrying = tried.size < MAX_TRIES && others * MAX_TRIES >= this.#nodes.size
+    if (!isWorthTrying || isAwaited) return null
+    const untried = [...this.#nodes].filter((node) => !tried.has(node))
+    return untried[Math.floor(Math.random() * untried.length)] ?? null
+  }
+
+  #askNode(node: string, subjects: readonly Subject[]): void {
+    const id = this.#begin({ node }, subjects, NODE_TIMEOUT_MS, () => this.#route(subjects))
+    for (const subject of subjects) subject.tried.add(node)
+    this.#control.publishToNode(node, this.#encode(id)).then(
+      (receivers) => {
+        if (receivers > 0) return
+        this.#nodes.delete(node)
+        this.#end(id)
+      },
+      () => this.#end(id),
+    )
+  }
+
+  #askAll(target: 'holders' | 'everyone', group: readonly Subject[]): void {
+    const subjects = group.filter(({ isAwaited }) => isAwaited === (target === 'everyone'))
+    if (subjects.length === 0) return
+    const id = this.#begin(target, subjects, TIMEOUT_MS, () => {
+      for (const subject of subjects) end(subject, true)
+    })
+    Promise.all([this.#control.publishToAll(this.#encode(id)), this.#control.countNodes()]).then(
+      ([receivers, nodes]) => {
+        // PUBLISH also counts subscriptions by pattern, which are not nodes. The number of nodes also counts a node that
+        // subscribed after the question was sent.
+        const question = this.#questions.get(id)
+        if (question !== undefined) question.others = Math.min(receivers, nodes) - 1
+        this.#endIfAnswered(id)
+      },
+      () => this.#end(id),
+    )
+  }
+
+  /** `ended` is called once, when the question is answered or its time is over. */
+  #begin(target: Target, subjects: readonly Subject[], timeoutMs: number, ended: () => void): number {
+    const id = ++this.#lastId
+    const timer = setTimeout(() => this.#end(id), timeoutMs)
+    this.#questions.set(id, { target, subjects, timer, ended, answered: new Set(), others: null })
+    return id
+  }
+
+  #end(id: number): void {
+    const question = this.#questions.get(id)
+    if (question === undefined) return
+    clearTimeout(question.timer)
+    this.#questions.delete(id)
+    question.ended()
+  }
+
+  #encode(id: number): ControlMessageOf<'where'> {
+    const { target, subjects } = this.#questions.get(id)!
+    const channels = subjects.map(({ channel, at }) => [channel, formatPosition(at)] as const)
+    return { type: 'where', id, node: this.#control.node, onlyHolders: target === 'holders', channels }
+  }
+
+  #answer({ id, node, onlyHolders, channels }: ControlMessageOf<'where'>): void {
     if (node === this.#control.node) return
-    const known: [number, string, string][] = []
+    this.#nodes.add(node)
+    const held: [index: number, start: string, last: string, isAsking: boolean][] = []
     channels.forEach(([channel, text], index) => {
       const at = parsePosition(text)
       const found = at && this.#locate(channel, at)
-      if (found) known.push([index, formatPosition(found.start), formatPosition(found.last)])
+      if (found) held.push([index, formatPosition(found.start), formatPosition(found.last), found.isAsking])
+      else if (found === null) held.push([index, '', '', false])
     })
-    const answer = { type: 'whereIs', id, node: this.#control.node, channels: known } as const
-    // If it cannot be sent, the timeout of the other node ends its question.
+    if (onlyHolders && held.length === 0) return
+    // If the answer cannot be sent, the timeout of the other node ends its question.
+    const answer = { type: 'whereIs', id, node: this.#control.node, channels: held } as const
     this.#control.publishToNode(node, answer).catch(() => {})
   }
 
   #receive({ id, node, channels }: ControlMessageOf<'whereIs'>): void {
+    this.#nodes.add(node)
     const question = this.#questions.get(id)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
-    for (const [index, startText, lastText] of channels) {
-      const inquiry = question.inquiries[index]
+    const subjects = channels.flatMap(([index, startText, lastText, isAsking]) => {
+      const subject = question.subjects[index]
+      if (subject?.isOpen !== true) return []
+      if (question.target === 'holders') subject.answered += 1
       const start = parsePosition(startText)
       const last = parsePosition(lastText)
-      if (inquiry === undefined || start === null || last === null) continue
-      const isSensible = isSameRun(last.beacon, inquiry.at.beacon) && isSameRun(start.beacon, last.beacon)
-      if (isSensible && comparePositions(last, inquiry.at) <= 0) inquiry.found({ node, start, last })
-    }
-    endIfAnswered(question)
+      if (start !== null && last !== null) found(subject, { node, start, last, isAsking })
+      return subject
+    })
+    if (typeof question.target === 'object') return this.#end(id)
+    // Redis also counts subscribers of a channel that are not nodes. They never answer.
+    for (const subject of subjects) if (subject.answered >= subject.others) end(subject, true)
+    this.#endIfAnswered(id)
+  }
+
+  #endIfAnswered(id: number): void {
+    const question = this.#questions.get(id)
+    if (question === undefined) return
+    const { answered, others, subjects } = question
+    const isComplete = others !== null && answered.size >= others
+    if (isComplete || subjects.every(({ isOpen }) => !isOpen)) this.#end(id)
   }
 }
 
-function endIfAnswered({ answered, others, end }: Question): void {
-  if (others !== null && answered.size >= others) end()
+function subjectsOf(inquiries: readonly Inquiry[]): Subject[] {
+  const subjects = new Map<string, Subject>()
+  for (const inquiry of inquiries) {
+    const { channel, at } = inquiry
+    const key = `${formatPosition(at)} ${channel}`
+    const known = subjects.get(key) ?? {
+      channel,
+      at,
+      inquiries: [],
+      others: 0,
+      tried: new Set(),
+      answered: 0,
+      isAwaited: false,
+      isOpen: true,
+    }
+    subjects.set(key, known)
+    known.inquiries.push(inquiry)
+    known.isAwaited ||= inquiry.first !== 'any'
+  }
+  return [...subjects.values()]
+}
+
+function found(subject: Subject, whereabouts: Whereabouts): void {
+  const { at, inquiries } = subject
+  const { start, last } = whereabouts
+  const isSensible = isSameRun(last.beacon, at.beacon) && isSameRun(start.beacon, last.beacon)
+  if (!isSensible || comparePositions(last, at) > 0) return
+  const isEnough = inquiries.map((inquiry) => inquiry.found(whereabouts)).every(Boolean)
+  if (isEnough) end(subject, false)
+}
+
+function end(subject: Subject, isFinal: boolean): void {
+  if (!subject.isOpen) return
+  subject.isOpen = false
+  for (const inquiry of subject.inquiries) inquiry.done(isFinal)
 }

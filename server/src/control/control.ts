@@ -15,25 +15,26 @@ export type ControlMessage =
   /** From this message on, every node counts messages from 0 under the beacon number `n`. */
   | { readonly type: 'beacon'; readonly n: number }
   /**
-   * A request to all nodes: how far back do your logs of these channels reach, and what was the last message up to
-   * `at`?
+   * A request to all nodes, or to one: how far back do your logs of these channels reach, and what was the last message up to
+   * `at`? With `onlyHolders`, a node that holds none of the channels does not answer.
    */
   | {
       readonly type: 'where'
       readonly id: number
       readonly node: string
+      readonly onlyHolders: boolean
       readonly channels: readonly (readonly [channel: string, at: string])[]
     }
   /**
-   * The answer to `where`, sent by every node to the requesting node. `channels` only contains the channels that the
-   * node knows, by their index in the request. The log has every message after `start`, and no message was published
-   * after `last` up to `at`.
+   * The answer to `where`, sent to the requesting node. `channels` only contains the channels that the node holds, by their
+   * index in the request. The log has every message after `start`, and no message was published after `last` up to `at`.
+   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself still waits for answers about it.
    */
   | {
       readonly type: 'whereIs'
       readonly id: number
       readonly node: string
-      readonly channels: readonly (readonly [index: number, start: string, last: string])[]
+      readonly channels: readonly (readonly [index: number, start: string, last: string, isAsking: boolean])[]
     }
   /**
    * A request to one node: the newest messages of the channel after `after` (exclusive) up to `before` (inclusive),
@@ -120,7 +121,11 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every(isString)
 const isPlace = (value: unknown): boolean =>
-  Array.isArray(value) && isCount(value[0]) && isString(value[1]) && isString(value[2])
+  Array.isArray(value) &&
+  isCount(value[0]) &&
+  isString(value[1]) &&
+  isString(value[2]) &&
+  typeof value[3] === 'boolean'
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
@@ -129,8 +134,12 @@ const isObject = (value: unknown): boolean =>
 
 const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
   beacon: ({ n }) => isCount(n),
-  where: ({ id, node, channels }) =>
-    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPair),
+  where: ({ id, node, onlyHolders, channels }) =>
+    isCount(id) &&
+    isString(node) &&
+    typeof onlyHolders === 'boolean' &&
+    Array.isArray(channels) &&
+    channels.every(isPair),
   whereIs: ({ id, node, channels }) =>
     isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPlace),
   getPage: ({ id, node, channel, after, before, bytes }) =>

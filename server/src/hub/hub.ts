@@ -137,13 +137,18 @@ export class Hub {
     deadline: Deadline,
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
-    return this.#at(name, since, { owner: subscriber, deadline, isSession: false }, (channel, gap) => {
-      // `headOf` must come first: it flushes the pending messages, which are only for the earlier subscribers.
-      const head = this.headOf(channel)
-      channel.subscribers.add(subscriber)
-      const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
-      confirm({ channel, head, missed, gap })
-    })
+    return this.#at(
+      name,
+      since,
+      { owner: subscriber, node: subscriber.formerNode, deadline, isSession: false },
+      (channel, gap) => {
+        // `headOf` must come first: it flushes the pending messages, which are only for the earlier subscribers.
+        const head = this.headOf(channel)
+        channel.subscribers.add(subscriber)
+        const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
+        confirm({ channel, head, missed, gap })
+      },
+    )
   }
 
   unsubscribe(subscriber: Subscriber, name: string): void {
@@ -175,7 +180,7 @@ export class Hub {
       begin(channel, from)
       return { channel, from, gap }
     }
-    return this.#at(name, since, { owner: waiter, deadline, isSession: true }, act)
+    return this.#at(name, since, { owner: waiter, node: null, deadline, isSession: true }, act)
   }
 
   unwatch(waiter: LogReader, channel: Channel): void {
@@ -197,7 +202,7 @@ export class Hub {
     begin: (channel: Channel, head: Position) => void,
     maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
-    return this.#at(name, since, { owner, deadline, isSession: false }, (live, gap) => {
+    return this.#at(name, since, { owner, node: null, deadline, isSession: false }, (live, gap) => {
       const channel = this.#withLog(live)
       const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
       const last = missed.at(-1)

@@ -1,5 +1,5 @@
 import {
-  PROTOCOL_VERSION,
+  commonVersion,
   readClientName,
   readGeneration,
   reasons,
@@ -177,11 +177,11 @@ export class LongPoll {
     const access = await authenticate(data)
     if (!access.isAllowed) return authRefused()
     const token = randomUUID()
-    const isVersioned = recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
+    const version = recovery ? commonVersion(auth.__v) : 0
     const identity = {
       auth: access.auth,
       context: access.context,
-      version: isVersioned ? PROTOCOL_VERSION : 0,
+      version,
       client: readClientName(auth),
       generation: readGeneration(auth),
     }
@@ -198,7 +198,7 @@ export class LongPoll {
     })
     this.#host.authenticated(auth)
     const ok = { __type: 'authOk', __token: token } as const
-    return { ...answer(200, isVersioned ? { ...ok, __v: PROTOCOL_VERSION } : ok), token }
+    return { ...answer(200, version > 0 ? { ...ok, __v: version } : ok), token }
   }
 
   async #subscribe(id: string, message: Subscribe, abort: Abort): Promise<Answer> {

@@ -1,9 +1,10 @@
 import {
   closeCodes,
+  commonVersion,
   cutReason,
   parseClientMessage,
-  PROTOCOL_VERSION,
   readClientName,
+  readFormerNode,
   readGeneration,
   reasons,
   type Auth,
@@ -25,6 +26,8 @@ import { Subscriptions, type SubscribingClient } from './subscriptions.ts'
 
 /** What a connection needs of the server. */
 export interface ConnectionHost {
+  /** The id of this node. */
+  readonly node: string
   readonly hub: Hub
   readonly access: Access
   readonly revocations: Revocations
@@ -57,6 +60,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
   context: unknown = undefined
   client: string | null = null
   generation = 0
+  formerNode: string | null = null
 
   readonly #host: ConnectionHost
   readonly #link: Link
@@ -226,11 +230,12 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.context = answer.context
     this.client = readClientName(auth)
     this.generation = readGeneration(auth)
-    const hasPositions = this.#host.recovery && typeof auth.__v === 'number' && auth.__v >= PROTOCOL_VERSION
-    const format = formats[(hasPositions ? 1 : 0) + (this.#link.isCompressing ? 2 : 0)]!
+    this.formerNode = readFormerNode(auth)
+    const version = this.#host.recovery ? commonVersion(auth.__v) : 0
+    const format = formats[(version > 0 ? 1 : 0) + (this.#link.isCompressing ? 2 : 0)]!
     this.#subscriptions = new Subscriptions(this.#host, this.#link, this, format)
     this.#state = 'open'
-    this.send(hasPositions ? { __type: 'authOk', __v: PROTOCOL_VERSION } : { __type: 'authOk' })
+    this.send(authOk(version, this.#host.node))
     this.#host.authenticated(auth, this)
     this.#requests.goOn()
   }
@@ -255,4 +260,10 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     if (this.#authTimer !== null) clearTimeout(this.#authTimer)
     this.#authTimer = null
   }
+}
+
+function authOk(version: number, node: string): ServerMessage {
+  const message = { __type: 'authOk' } as const
+  if (version === 0) return message
+  return version === 1 ? { ...message, __v: 1 } : { ...message, __v: version, __node: node }
 }

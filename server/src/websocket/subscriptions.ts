@@ -22,6 +22,7 @@ export interface SubscribingClient {
   readonly isClosed: boolean
   readonly auth: Record<string, unknown>
   readonly context: unknown
+  readonly formerNode: string | null
   close(name: CloseName, reason?: string): void
   send(message: ServerMessage): void
   /** Sends an answer. Unread answers limit how many requests are read. */
@@ -49,6 +50,10 @@ export class Subscriptions implements Subscriber, BacklogReader {
     this.#link = link
     this.#client = client
     this.format = format
+  }
+
+  get formerNode(): string | null {
+    return this.#client.formerNode
   }
 
   get isClosed(): boolean {
