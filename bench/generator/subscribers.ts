@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { eachOf } from './group.ts'
 
-/** Clients that come back at the same time. More would wait for this process and not for the nodes. */
+/** The number of clients that reconnect at the same time. With more, this process would be the bottleneck, not the nodes. */
 const RECONNECTING_AT_ONCE = 100
 
 type Answer = { readonly __type: string; readonly channel?: string; readonly position?: string }
 
 export type SteadySubscriptions = {
-  /** A client of its own for each of them. */
+  /** The ports of the nodes. There is one client for each. */
   readonly ports: readonly number[]
   /** Subscriptions per second of each client. */
   readonly rate: number
@@ -44,7 +44,7 @@ export async function subscribeSteadily({
       const begin = performance.now()
       const answers: Promise<void>[] = []
       for (let i = 0; i < count; i++) {
-        // Clients are not in step, as they are not in a real cluster.
+        // The clients subscribe at different times, as in a real cluster.
         const dueMs = ((i + c / clients.length) / rate) * 1000
         await sleep(Math.max(0, begin + dueMs - performance.now()))
         const asked = performance.now()
@@ -59,7 +59,7 @@ export async function subscribeSteadily({
   return { subscriptions: times.length, ...percentiles(times), gaps }
 }
 
-/** Named clients, each with a channel of its own, on all nodes alike. */
+/** Clients with names, each with its own channel, spread over all nodes. */
 export class StormingClients {
   readonly #ports: readonly number[]
   readonly #clients: Client[] = []
@@ -76,7 +76,7 @@ export class StormingClients {
     })
   }
 
-  /** Each client comes back on the next node. */
+  /** Reconnects each client to the next node. */
   async reconnect(): Promise<Subscribed> {
     const times: number[] = []
     const old = [...this.#clients]

@@ -23,7 +23,7 @@ export const emptyListSentence: Record<ChannelStatus, string> = {
 export const gapSentence: Record<GapReason, string> = {
   expired: 'Messages were missed here: away for too long.',
   overflow: 'Messages were missed here: too many to keep.',
-  broker: 'Messages were missed here: Redis was away.',
+  broker: 'Messages were missed here: Redis was unavailable.',
   node: 'Messages were missed here: no server has them any more.',
 }
 

@@ -124,7 +124,7 @@ async function calm(server: ChildProcess<Ask>, before: Answer, breaches: string[
       after.memory.heap + after.memory.external <= before.memory.heap + before.memory.external + MARGIN_BYTES
     )
   }
-  await until('the memory to be back', isBack, { ms: CALM_MS, everyMs: 2000 }).catch((error: Error) =>
+  await until('the memory to be as before', isBack, { ms: CALM_MS, everyMs: 2000 }).catch((error: Error) =>
     breaches.push(`${error.message}: ${mib(before.memory.heap)} -> ${mib(after.memory.heap)}`),
   )
   return after

@@ -85,7 +85,7 @@ describe('connecting', () => {
 
   it.each([
     ['throws', () => Promise.reject(new Error('no session'))],
-    ['returns no object', () => 'token' as never],
+    ['returns a string', () => 'token' as never],
   ])('tries again when the auth function %s, and emits an error event', async (_what, fail) => {
     withoutWaiting()
     const server = await scriptedServer()

@@ -25,13 +25,13 @@ describe('options', () => {
     ],
     ['auth that is an array', ['/', { auth: wrong([]) }], 'auth should be an object or a function'],
     ['a timeout of 0', ['/', { timeout: 0 }], 'timeout should be milliseconds above 0, got 0'],
-    ['a timeout that no timer can run', ['/', { timeout: 2 ** 31 }], 'timeout should be milliseconds'],
-    ['a ping interval that is no number', ['/', { pingInterval: wrong('1s') }], 'pingInterval should be'],
+    ['a timeout that is too long for timers', ['/', { timeout: 2 ** 31 }], 'timeout should be milliseconds'],
+    ['a ping interval that is text', ['/', { pingInterval: wrong('1s') }], 'pingInterval should be'],
     ['a negative maxAttempts', ['/', { maxAttempts: -1 }], 'maxAttempts should be a whole number from 0'],
-    ['half an attempt', ['/', { maxAttempts: 0.5 }], 'maxAttempts should be a whole number from 0'],
+    ['a fractional maxAttempts', ['/', { maxAttempts: 0.5 }], 'maxAttempts should be a whole number from 0'],
     ['headers that are a string', ['/', { headers: wrong('a: b') }], 'headers should be an object'],
-    ['a WebSocket that is no class', ['/', { WebSocket: wrong({}) }], 'WebSocket should be a function'],
-    ['a fetch that is no function', ['/', { fetch: wrong(1) }], 'fetch should be a function'],
+    ['a WebSocket that is not a class', ['/', { WebSocket: wrong({}) }], 'WebSocket should be a function'],
+    ['a fetch that is not a function', ['/', { fetch: wrong(1) }], 'fetch should be a function'],
   ]
   it.each(refused)(
     'the constructor refuses %s, and the error says what was expected',

@@ -297,7 +297,7 @@ describe('this kit does not have the faults of the original', () => {
       const count = async () => (await server.broadcaster.stats()).connections
       expect(await count()).toBe(2)
       await alice.drop()
-      await until('nobody', async () => (await count()) === 0)
+      await until('no connection to be counted', async () => (await count()) === 0)
     })
 
     it('11: the connections of a crashed node are not counted', async () => {
@@ -307,7 +307,7 @@ describe('this kit does not have the faults of the original', () => {
       const count = async () => (await server.broadcaster.stats()).connections
       await until('the client of the other node', async () => (await count()) === 1)
       await doomed.stop('SIGKILL')
-      await until('nobody', async () => (await count()) === 0)
+      await until('no connection to be counted', async () => (await count()) === 0)
     })
 
     it('12: stats() counts clients, not polls', async () => {
@@ -325,7 +325,7 @@ describe('this kit does not have the faults of the original', () => {
       const health = async () => (await fetch(`${server.url}/health`)).status
       expect(await health()).toBe(200)
       await redis.stop()
-      await until('health to say so', async () => (await health()) === 503)
+      await until('health to report it', async () => (await health()) === 503)
       const { status } = await within(post(server.url, { __type: 'auth' }), 'an answer in bounded time')
       expect(status).toBe(503)
     })

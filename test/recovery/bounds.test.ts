@@ -79,7 +79,7 @@ describe('the bounds of logs', () => {
       messages: [['meanwhile', expect.any(String)]],
     })
     await again.close()
-    await until('the channel to be let go', async () => {
+    await until('the channel to be released', async () => {
       const { node } = await server.broadcaster.stats()
       return node.channels === 0
     })

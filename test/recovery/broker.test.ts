@@ -170,7 +170,7 @@ describe('positions after Redis has restarted without its beacon', () => {
     for (const position of before) {
       const late = await come(young)
       const answer = await late.subscribe(channel, { position })
-      expect(answer, 'what lies before the restart is not pretended to be known').toMatchObject({
+      expect(answer, 'the log does not reach back before the restart').toMatchObject({
         recovered: false,
       })
       await late.close()

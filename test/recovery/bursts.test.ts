@@ -175,7 +175,7 @@ describe('a burst larger than a log', () => {
 
     await session(server, { __v: 1 }, other)
     await publishAndArrive(server, other, numbers(500))
-    await until('the session to be no more', async () => {
+    await until('the session to be gone', async () => {
       await server.publish(other, 'one more')
       return (await logMessages(server)) <= 20
     })

@@ -97,7 +97,7 @@ describe('close({ drain })', () => {
     expect(status).toBe(503)
     expect(messages).toMatchObject([{ __type: 'serverError' }])
     const late = await session.poll()
-    expect(late.status, 'a poll that comes yet is served, and sent on').toBe(200)
+    expect(late.status, 'a later poll is answered, and its connection is closed').toBe(200)
     expect(late.headers.get('connection')).toBe('close')
     await closing
   })

@@ -74,7 +74,7 @@ describe('a client that reconnects while its old connection still looks open', (
     await newer.close()
     const older = { __v: 1, __client: client, __generation: 2 }
     expect(await isReplaced(server, older)).toBe(true)
-    await until('the generation to be forgotten', async () => {
+    await until('the generation to be removed', async () => {
       // The server removes old generations when it gets a new one.
       await signedIn({ __client: channelName('client'), __generation: 2 })
       return !(await isReplaced(server, older))

@@ -22,7 +22,7 @@ async function come(subject: Subject, channel: string): Promise<OriginalClient> 
 /** Publishes until the client receives a message again. The messages before that are missed. */
 async function isBack(client: OriginalClient, publish: (body: string) => Promise<unknown>): Promise<void> {
   const before = client.heard.length
-  await until('the client of the original to be back', async () => {
+  await until('the client of the original to have recovered', async () => {
     if (client.stopped !== null) throw new Error(`The client has stopped: ${client.stopped}`)
     await publish('back').catch(() => {})
     return client.heard.length > before
@@ -150,7 +150,7 @@ describe('R6: a session of the base that has missed messages', () => {
       const { status, messages } = await alice.post(message)
       expect([status, messages]).toEqual([503, text])
     }
-    await until('the session to be no more', async () => (await alice.poll()).status === 401)
+    await until('the session to be gone', async () => (await alice.poll()).status === 401)
   })
 
   it('is not used by auth, which creates a new session', async () => {

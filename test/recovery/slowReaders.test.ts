@@ -40,11 +40,11 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     for (let i = 0; i < total; i++) {
       const name = i % 10 === 0 ? other : channel
       await server.publish(name, `${i} ${padding}`)
-      expect(numberOf(await bob.peer.next()), 'the others go on').toBe(i)
+      expect(numberOf(await bob.peer.next()), 'the others continue').toBe(i)
       mostBuffered = Math.max(mostBuffered, alice.socket.writableLength)
     }
     expect(await lagging()).toBe(1)
-    expect(mostBuffered, 'the limit, and what went over it').toBeGreaterThan(bufferedBytes)
+    expect(mostBuffered, 'the limit, plus the write that exceeded it').toBeGreaterThan(bufferedBytes)
     expect(mostBuffered).toBeLessThan(bufferedBytes + 2 * messageBytes)
 
     alice.peer.resume()
@@ -55,7 +55,7 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
       const published = Array.from({ length: total }, (_, i) => i)
       expect(heard).toEqual(published.filter((i) => (i % 10 === 0) === (name === other)))
     }
-    await until('nobody to be lagging', async () => (await lagging()) === 0)
+    await until('no client to be lagging', async () => (await lagging()) === 0)
     await server.publish(channel, 'live')
     expect(await alice.peer.next()).toMatchObject({ __type: 'message', body: 'live' })
     expect(await bob.peer.next()).toMatchObject({ body: 'live' })
@@ -69,13 +69,13 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     alice.peer.stall()
     const padding = 'x'.repeat(messageBytes)
     let count = 0
-    await until('her to be lagging', async () => {
+    await until('alice to be lagging', async () => {
       for (let i = 0; i < 20; i++) await server.publish(channel, `${count++} ${padding}`)
       return (await lagging()) === 1
     })
     await server.publish(wanted, 'after all')
     await alice.peer.send({ __type: 'unsubscribe', channel })
-    await until('the channel to be left', async () => {
+    await until('the channel to be unsubscribed', async () => {
       const { localSubscriptions } = await server.broadcaster.stats()
       return !(channel in localSubscriptions)
     })
@@ -100,7 +100,7 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     alice.peer.stall()
     const padding = 'x'.repeat(messageBytes)
     let count = 0
-    await until('her to be closed', async () => {
+    await until('alice to be closed', async () => {
       await server.publish(channel, `${count} ${padding}`)
       expect(numberOf(await bob.peer.next())).toBe(count++)
       return (await server.broadcaster.stats()).node.webSockets === 1
@@ -108,7 +108,7 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     alice.peer.resume()
     expect(await alice.peer.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
     const heard = alice.peer.pending.map(numberOf)
-    expect(heard, 'what it got is the beginning, without a hole').toEqual(heard.map((_, i) => i))
+    expect(heard, 'it received the beginning, without a hole').toEqual(heard.map((_, i) => i))
   })
 
   it('R6: is closed with 4410 if recovery is off and it subscribes to a channel without a log meanwhile', async () => {
@@ -120,16 +120,18 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     for (const { peer } of [alice, bob]) await peer.subscribe(logged)
     alice.peer.stall()
     const padding = 'x'.repeat(messageBytes)
-    await until('her to be lagging', async () => {
+    await until('alice to be lagging', async () => {
       await server.publish(logged, padding)
       await bob.peer.next()
       return (await lagging()) === 1
     })
     await alice.peer.send({ __type: 'subscribe', channel: unlogged })
-    await until('her to be closed', async () => (await server.broadcaster.stats()).node.webSockets === 1)
+    await until('alice to be closed', async () => (await server.broadcaster.stats()).node.webSockets === 1)
     alice.peer.resume()
     expect(await alice.peer.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
-    expect(await bob.peer.subscribe(unlogged), 'others go on').toMatchObject({ __type: 'subscribeOk' })
+    expect(await bob.peer.subscribe(unlogged), 'other clients continue').toMatchObject({
+      __type: 'subscribeOk',
+    })
   })
 
   it('R5: gets the messages of a quiet channel before all messages of a busy one', async () => {
@@ -141,7 +143,7 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     const padding = 'x'.repeat(messageBytes)
     for (let i = 0; i < total; i++) await server.publish(busy, `${i} ${padding}`)
     await server.publish(quiet, 'heard')
-    await until('her to be lagging', async () => (await lagging()) === 1)
+    await until('alice to be lagging', async () => (await lagging()) === 1)
     alice.peer.resume()
     const messages = await alice.peer.take(total + 1)
     const names = messages.map(({ channel }) => channel)

@@ -156,8 +156,8 @@ describe('limits.connectionsPerAddress', () => {
         throw new Error('no idea')
       },
     ],
-    ['answers no string', () => 5 as unknown as string],
-    ['answers an empty string', () => ''],
+    ['returns a number', () => 5 as unknown as string],
+    ['returns an empty string', () => ''],
     ['is async', (async () => 'alice') as unknown as () => string],
   ])('takes req.ip where addressOf %s, and says so once', async (_, addressOf) => {
     const server = await start({ addressOf })

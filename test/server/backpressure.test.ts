@@ -63,7 +63,7 @@ describe('a client that sends requests and does not read', () => {
       await send({ __type: 'unsubscribe', channel })
       await send({ __type: 'subscribe', channel, position })
     }
-    await until('her to be read', () => alice.socket.bytesRead >= bytesRead + bytesSent)
+    await until('the server to read from alice', () => alice.socket.bytesRead >= bytesRead + bytesSent)
     await meanwhile()
     // The client has requested 80 MB.
     expect(alice.socket.writableLength).toBeLessThan(bufferedBytes + 1_000_000)
@@ -91,7 +91,7 @@ describe('a client that sends requests and does not read', () => {
     alice.peer.stall()
     for (let i = 0; i < many; i++)
       await alice.peer.send({ __type: 'unsubscribe', channel: `${i} ${longName}` })
-    await until('her not to be read from', () => alice.socket.isPaused())
+    await until('the server to stop reading from alice', () => alice.socket.isPaused())
     await meanwhile()
     expect(alice.socket.isPaused()).toBe(true)
     // The client has requested 40 MB.
@@ -111,7 +111,7 @@ describe('a client that sends requests and does not read', () => {
     alice.peer.stall()
     for (let i = 0; i < 2 * many; i++) await alice.peer.send({ __type: 'unsubscribe', channel: longName })
     const webSockets = async () => (await server.broadcaster.stats()).node.webSockets
-    await until('her to be closed', async () => (await webSockets()) === 1)
+    await until('alice to be closed', async () => (await webSockets()) === 1)
     expect(alice.socket.writableLength).toBeLessThan(bufferedBytes + 3 * longName.length)
     alice.peer.resume()
     expect(await alice.peer.closed).toEqual({ code: 4429, reason: 'Too many requests' })
@@ -128,7 +128,7 @@ describe('requests that wait for the application', () => {
     await until('the application to be asked', () => asked() === 1)
     for (let i = 0; i < many; i++)
       await alice.peer.send({ __type: 'unsubscribe', channel: `${i} ${longName}` })
-    await until('her not to be read from', () => alice.socket.isPaused())
+    await until('the server to stop reading from alice', () => alice.socket.isPaused())
     await meanwhile()
     // The client has sent 40 MB.
     expect(alice.socket.bytesRead).toBeLessThan(3 * longName.length)
@@ -147,7 +147,7 @@ describe('requests that wait for the application', () => {
     await alice.peer.auth()
     const names = Array.from({ length: 50 }, () => channelName())
     for (const channel of names) await alice.peer.send({ __type: 'subscribe', channel })
-    await until('her not to be read from', () => alice.socket.isPaused())
+    await until('the server to stop reading from alice', () => alice.socket.isPaused())
     await meanwhile()
     expect(asked()).toBe(4)
     goOn()
@@ -162,7 +162,7 @@ describe('requests that wait for the application', () => {
     const alice = await come()
     await alice.peer.auth()
     for (let i = 0; i < 20; i++) await alice.peer.send({ __type: 'subscribe', channel: `${i} ${longName}` })
-    await until('her not to be read from', () => alice.socket.isPaused())
+    await until('the server to stop reading from alice', () => alice.socket.isPaused())
     await meanwhile()
     expect(asked()).toBe(1)
     goOn()
@@ -175,7 +175,7 @@ describe('requests that wait for the application', () => {
     const alice = await come()
     await alice.peer.auth()
     for (let i = 0; i < 10; i++) await alice.peer.send({ __type: 'subscribe', channel: channelName() })
-    await until('her not to be read from', () => alice.socket.isPaused())
+    await until('the server to stop reading from alice', () => alice.socket.isPaused())
     await server.broadcaster.disconnect('everyone')
     expect((await alice.peer.closed).code).toBe(4403)
     await until('the socket to be gone', () => alice.socket.destroyed)

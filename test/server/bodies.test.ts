@@ -73,7 +73,7 @@ describe('the body of a request', () => {
       },
     ],
     [
-      'paused, by somebody who has to think',
+      'paused, by middleware that takes time',
       (req, _res, next) => {
         req.pause()
         setTimeout(next, 20)
@@ -91,7 +91,7 @@ describe('the body of a request', () => {
       },
     ],
     [
-      'as a stream, by somebody who leaves it in req.body',
+      'as a stream, by middleware that puts it into req.body',
       async (req, _res, next) => {
         let text = ''
         for await (const part of req) text += String(part)

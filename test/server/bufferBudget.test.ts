@@ -41,11 +41,11 @@ describe('limits.totalBufferedBytes', () => {
     const total = 200
     for (let i = 0; i < total; i++) {
       await server.publish(channel, `${i} ${padding}`)
-      expect(await bob.peer.next(), 'the others go on').toMatchObject({ __type: 'message' })
+      expect(await bob.peer.next(), 'the others continue').toMatchObject({ __type: 'message' })
       most = Math.max(most, buffered())
     }
     expect(await nodeStats(server)).toMatchObject({ lagging: slow.length, queuedBytes: buffered() })
-    expect(most, 'the limit, a step of it, and one message for each').toBeLessThan(
+    expect(most, 'the limit, plus a sixteenth, plus a message for each client').toBeLessThan(
       totalBufferedBytes * (1 + 1 / 16) + (slow.length + 1) * (messageBytes + KIB),
     )
     for (const { peer } of slow) peer.resume()
@@ -53,7 +53,7 @@ describe('limits.totalBufferedBytes', () => {
       const bodies = await peer.bodies(channel, total)
       expect(bodies.map((body) => Number.parseInt(body, 10))).toEqual(bodies.map((_, i) => i))
     }
-    await until('nobody to be lagging', async () => (await nodeStats(server)).lagging === 0)
+    await until('no client to be lagging', async () => (await nodeStats(server)).lagging === 0)
     expect((await nodeStats(server)).queuedBytes).toBe(0)
   })
 
@@ -70,11 +70,11 @@ describe('limits.totalBufferedBytes', () => {
       return peer
     }
     await ask()
-    await until('her request to wait', async () => (await nodeStats(server)).queuedBytes > bytes / 2)
+    await until('the request of alice to wait', async () => (await nodeStats(server)).queuedBytes > bytes / 2)
     const carol = await ask()
     expect(await carol.closed).toEqual({ code: 1013, reason: 'Try again later' })
     const { peer } = await come()
-    expect(await peer.subscribe(channelName()), 'others stay').toMatchObject({ __type: 'subscribeOk' })
+    expect(await peer.subscribe(channelName()), 'other clients stay').toMatchObject({ __type: 'subscribeOk' })
   })
 })
 
@@ -92,11 +92,11 @@ describe('limits.laggingTimeout', () => {
       await server.publish(channel, `${count++} ${padding}`)
       await bob.peer.next()
     }
-    await until('her to be lagging', async () => {
+    await until('alice to be lagging', async () => {
       await publish()
       return (await nodeStats(server)).lagging === 1
     })
-    await until('her to be closed', async () => (await nodeStats(server)).webSockets === 1)
+    await until('alice to be closed', async () => (await nodeStats(server)).webSockets === 1)
     alice.peer.resume()
     expect(await alice.peer.closed).toEqual({ code: 1013, reason: 'Nothing was read for too long' })
     const heard = alice.peer.pending

@@ -53,7 +53,7 @@ describe.each(transports)('a subscribe that is refused over %s joins no channel'
         channel: second,
         reason: 'Channel names too long together',
       })
-      expect(await alice.subscribe(first), 'one that it has').toMatchObject({ __type: 'subscribeOk' })
+      expect(await alice.subscribe(first), 'a channel that it has').toMatchObject({ __type: 'subscribeOk' })
     }
     await hasJoinedOnly(redis, server, [first])
     // The second unsubscribe must not give bytes back again.
@@ -104,7 +104,9 @@ describe.each(transports)('limits.channels over %s', (transport) => {
         channel: fourth,
         reason: 'Node has too many channels',
       })
-      expect(await bob.subscribe(first), 'one that the node has').toMatchObject({ __type: 'subscribeOk' })
+      expect(await bob.subscribe(first), 'a channel that the node has').toMatchObject({
+        __type: 'subscribeOk',
+      })
       await alice.unsubscribe(second)
       await until('room', async () => (await bob.subscribe(fourth)).__type === 'subscribeOk')
       expect((await joined(redis)).sort()).toEqual([first, third, fourth].sort())

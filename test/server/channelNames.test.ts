@@ -79,7 +79,7 @@ describe.each(subjects)('any text can be a channel, %s', (_, start) => {
       expect(Object.entries(localSubscriptions).sort()).toEqual(expected)
       const sent = JSON.parse(JSON.stringify(localSubscriptions)) as object
       expect(Object.entries(sent).sort()).toEqual(expected)
-      expect(localSubscriptions['isPrototypeOf'], 'one that nobody has').toBeUndefined()
+      expect(localSubscriptions['isPrototypeOf'], 'a channel that no node has').toBeUndefined()
     })
 
     it('auth data and context can have such keys', async () => {

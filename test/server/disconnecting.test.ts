@@ -78,7 +78,9 @@ describe('unsubscribe()', () => {
       expect(await alice.next()).toMatchObject({ channel: kept, body: 'for both' })
       expect(await bob.next()).toMatchObject({ channel: taken })
       expect(await bob.next()).toMatchObject({ channel: kept })
-      expect(await alice.subscribe(taken), 'she may ask again').toMatchObject({ __type: 'subscribeOk' })
+      expect(await alice.subscribe(taken), 'the client can try again').toMatchObject({
+        __type: 'subscribeOk',
+      })
     },
   )
 })

@@ -17,7 +17,7 @@ function untilAlone({ httpServer }: TestServer): Promise<unknown> {
     new Promise<number>((resolve, reject) =>
       httpServer.getConnections((error, open) => (error ? reject(error) : resolve(open))),
     )
-  return until('the server to have let go of the connection', async () => (await count()) === 0)
+  return until('the server to release the connection', async () => (await count()) === 0)
 }
 
 /** A server with a route that does not answer, and with middleware before ours that does not call `next`, until the test does. */

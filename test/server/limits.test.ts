@@ -106,7 +106,10 @@ describe('limits', () => {
     const alice = await WebSocketPeer.connect(server)
     await alice.auth()
     const bob = await WebSocketPeer.connect(server)
-    expect((await refusedHandshake(server)).status, 'one that has not authenticated counts too').toBe(503)
+    expect(
+      (await refusedHandshake(server)).status,
+      'a connection that has not authenticated counts too',
+    ).toBe(503)
     await alice.close()
     await until('room', async () => {
       try {

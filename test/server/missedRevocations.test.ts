@@ -55,7 +55,7 @@ describe.each(faults)(
   (_, begin, end) => {
     it.each([
       ['without a secret', {}],
-      ['with a secret', { secret: 'what no publisher knows' }],
+      ['with a secret', { secret: 'a secret of the nodes' }],
     ])('cuts off its own when it is back, %s', async (__, options) => {
       const { proxy, prompt, late } = await setUp(options)
       const [alice, bob] = [await come(late, 'alice'), await come(late, 'bob')]

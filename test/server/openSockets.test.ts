@@ -33,7 +33,9 @@ async function pass(server: TestServer, what: string, ask: () => boolean, meanwh
     await living.unsubscribe('x')
     return ask()
   })
-  expect(await living.subscribe(channelName()), 'who answers stays').toMatchObject({ __type: 'subscribeOk' })
+  expect(await living.subscribe(channelName()), 'a client that answers stays').toMatchObject({
+    __type: 'subscribeOk',
+  })
 }
 
 /** Replaces intervals by fake ones, which the test advances. Everything else is real. */
@@ -78,7 +80,7 @@ describe('sockets of clients', () => {
       ms: 25_000,
     })
     answers[0]!()
-    expect((await refusedHandshake(server)).status, 'it was not counted out twice').toBe(503)
+    expect((await refusedHandshake(server)).status, 'it was not counted down twice').toBe(503)
     await alice!.close()
     await until('room', () => WebSocketPeer.connect(server).catch(() => undefined))
   })
@@ -136,19 +138,19 @@ describe('sockets of clients', () => {
       for (let i = 0; i < 200; i++) {
         await alice.send({ __type: 'unsubscribe', channel: `${i} ${'x'.repeat(200_000)}` })
       }
-      await until('her not to be read from', () => socket.isPaused())
+      await until('the server to stop reading from alice', () => socket.isPaused())
       let taken = 0
       alice.socket.on('message', () => ++taken % 5 === 0 && alice.stall())
       const sent = () => socket.bytesWritten - socket.writableLength
       for (let i = 0; i < 3; i++) {
         const before = sent()
-        await until('her to have taken some of it', () => {
+        await until('alice to have read a part', () => {
           alice.resume()
           return sent() > before
         })
         vi.advanceTimersByTime(30_000)
       }
-      expect(taken, 'there was more to read all the time').toBeLessThan(200)
+      expect(taken, 'data was waiting all the time').toBeLessThan(200)
       await until('the rest', () => {
         alice.resume()
         return taken === 200

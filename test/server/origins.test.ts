@@ -165,7 +165,7 @@ describe('origins', () => {
     poll.catch(() => {})
     await until('the function to be asked', () => asked > before)
     abort.abort()
-    await until('the server to see it go', () => connectionsOf(server).then((count) => count === 0))
+    await until('the server to notice the end', () => connectionsOf(server).then((count) => count === 0))
     open()
     gate = null
     await noticed(alice)

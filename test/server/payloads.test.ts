@@ -23,12 +23,12 @@ const bodies: [what: string, body: unknown, hex: string, text: string][] = [
   ['a DataView', new DataView(hello.buffer, 3, 2), '6c6c', 'll'],
   ['a Uint16Array', new Uint16Array(Uint8Array.from([0x68, 0x69]).buffer), '6869', 'hi'],
   ['a Float64Array', new Float64Array([0]), '0000000000000000', '\0'.repeat(8)],
-  ['bytes that are no UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x62]), '61ffc362', 'a\uFFFD\uFFFDb'],
+  ['bytes that are not UTF-8', Buffer.from([0x61, 0xff, 0xc3, 0x62]), '61ffc362', 'a\uFFFD\uFFFDb'],
   ['bytes that begin with a BOM', Buffer.from('\uFEFFx'), 'efbbbf78', '\uFEFFx'],
-  ['no bytes', Buffer.alloc(0), '', ''],
+  ['an empty Buffer', Buffer.alloc(0), '', ''],
   ['text', 'h\u00e9llo', '68c3a96c6c6f', 'h\u00e9llo'],
-  ['text with half a character', 'a\uD83Db', '61efbfbd62', 'a\uFFFDb'],
-  ['JSON with half a character', ['\uD83D'], '5b225c7564383364225d', '["\\ud83d"]'],
+  ['text with a lone surrogate', 'a\uD83Db', '61efbfbd62', 'a\uFFFDb'],
+  ['JSON with a lone surrogate', ['\uD83D'], '5b225c7564383364225d', '["\\ud83d"]'],
   ['bytes within JSON', { raw: Buffer.from('x') }, '', '{"raw":{"type":"Buffer","data":[120]}}'],
 ]
 
@@ -52,7 +52,7 @@ describe('publish() of', () => {
           expect(await alice.next()).toEqual({ __type: 'message', channel, body: text })
         }
       }
-      await until('what others on Redis hear', () => raw.length === transports.length)
+      await until('the messages of the other subscriber', () => raw.length === transports.length)
       expect(raw[0]).toBe(hex === '' ? Buffer.from(text).toString('hex') : hex)
     },
   )

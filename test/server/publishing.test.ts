@@ -36,7 +36,7 @@ describe('publish()', () => {
     ['a number', 42, '42'],
     ['a boolean', false, 'false'],
     ['null', null, 'null'],
-    ['no text at all', '', ''],
+    ['an empty string', '', ''],
   ])('sends %s', async (_, body, expected) => {
     const server = tidy(await startServer())
     const channel = channelName()

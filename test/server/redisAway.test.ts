@@ -98,7 +98,7 @@ describe('a Redis that stops and starts again', () => {
 
     await redis.start()
     await isHealthy(server)
-    expect(await alice.next(), 'what was published meanwhile, nobody knows').toMatchObject({
+    expect(await alice.next(), 'no node has the messages of that time').toMatchObject({
       __type: 'gap',
       channel,
       reason: 'broker',
@@ -140,7 +140,7 @@ describe('a Redis that stops and starts again', () => {
     await isUnhealthy(server)
     await redis.start()
     expect(await alice.closed).toEqual({ code: 4410, reason: 'Messages were missed' })
-    expect(await idle.subscribe(channelName()), 'who had no channel missed nothing').toMatchObject({
+    expect(await idle.subscribe(channelName()), 'a client without a channel misses nothing').toMatchObject({
       __type: 'subscribeOk',
     })
   })

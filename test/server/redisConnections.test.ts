@@ -240,7 +240,7 @@ describe('a connection for commands that was just lost', () => {
       ])
       expect(answers[1]).toMatchObject({ __type: 'subscribeOk' })
       expect(answers[2]).toMatchObject({ __type: 'unsubscribeOk' })
-      expect(answers[4], 'it is no outage').toEqual({ __type: '200' })
+      expect(answers[4], 'it is not an outage').toEqual({ __type: '200' })
     }
     expect(server.logs.loud()).toEqual([])
   })

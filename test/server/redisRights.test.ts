@@ -127,7 +127,7 @@ describe('the minimal ACL rule of the README', () => {
       expect(error, right).toMatchObject({ name: 'BroadcasterError', code: 'brokerRefused' })
       const line = `ACL SETUSER broadcaster ${right} (`
       expect((error as Error).message).toContain(line)
-      expect(server.logs.loud(line), 'told once').toHaveLength(1)
+      expect(server.logs.loud(line), 'it is told once').toHaveLength(1)
       expect(await health(server.url)).toMatchObject({ status: 503, body: { reason: 'Redis says NOPERM' } })
       await server.close()
     }
@@ -172,7 +172,7 @@ describe('a missing right', () => {
     await redis.cli('ACL', 'SETUSER', 'broadcaster', '-set')
     await until('health 503', async () => (await health(server.url)).status === 503)
     await redis.cli('PUBLISH', channel, 'still here')
-    expect(await alice.next(), 'live channels go on').toMatchObject({ body: 'still here' })
+    expect(await alice.next(), 'live channels continue').toMatchObject({ body: 'still here' })
     const line = 'ACL SETUSER broadcaster +set ('
     await server.logs.waitFor(line)
     const refused = channelName('news')

@@ -182,7 +182,7 @@ describe('a refusal', () => {
     }
     await flood()
     expect(linesOf(server, 'channel')).toHaveLength(10)
-    expect(linesOf(server, 'frame'), 'one kind does not take the room of another').toHaveLength(1)
+    expect(linesOf(server, 'frame'), 'each kind has its own limit').toHaveLength(1)
     clock.advance(60_000)
     await flood()
     const lines = linesOf(server, 'channel')

@@ -29,7 +29,7 @@ describe('limits.requestsPerSecond', () => {
     expect(alice.pending).toEqual([])
     clock.advance(1000)
     const bob = await WebSocketPeer.connect(server)
-    expect(await bob.auth(), 'everybody has a bucket of his own').toMatchObject({ __type: 'authOk' })
+    expect(await bob.auth(), 'each client has its own bucket').toMatchObject({ __type: 'authOk' })
     clock.advance(1000)
     for (let i = 0; i < 6; i++) await bob.send({ __type: 'unknown' })
     expect(await bob.take(6)).toHaveLength(6)

@@ -101,7 +101,7 @@ describe('A4: a client that is disconnected while its canConnect waits', () => {
     await receivedByAll(cluster)
     callback.off()
     expect(await refused).toMatchObject({ status: 503, messages: [{ __type: 'serverError' }] })
-    expect((await ban.stats()).connections, 'nor is one left').toBe(0)
+    expect((await ban.stats()).connections, 'and no session is left').toBe(0)
     expect((await alice.post({ __type: 'auth', user: 'alice' })).status).toBe(401)
   })
 
@@ -274,7 +274,7 @@ describe('a node that receives a revocation late', () => {
     proxy.stall()
     await prompt.broadcaster.disconnect({ user: 'alice' })
     callback.off()
-    expect(await answer, 'nobody here knows better yet').toMatchObject({ status: 200 })
+    expect(await answer, 'this node does not know otherwise yet').toMatchObject({ status: 200 })
     proxy.resume()
     await until('the session to be gone', async () => (await redis.cli('KEYS', 'bc:session:*')) === '')
   })
@@ -298,7 +298,7 @@ describe('a node that receives a revocation late', () => {
     isAllowed = false
     await prompt.broadcaster.unsubscribe({ user: 'alice' }, channel)
     callback.off()
-    expect(await answer, 'nobody here knows better yet').toMatchObject({ __type: 'subscribeOk' })
+    expect(await answer, 'this node does not know otherwise yet').toMatchObject({ __type: 'subscribeOk' })
     proxy.resume()
     expect(await alice.next()).toMatchObject({ __type: 'unsubscribed', channel })
     await late.publish(channel, 'not for alice')

@@ -22,7 +22,7 @@ describe('disconnect() and unsubscribe()', () => {
     const channel = channelName()
     const { position } = await alice.subscribe(channel)
     const [, firstExpiry] = (await redis.cli('ZRANGE', 'bc:sessions', '0', '-1', 'WITHSCORES')).split('\n')
-    await until('its first life to be over', async () => {
+    await until('the first life of the session to be over', async () => {
       await alice.subscribe(channel, { position })
       return (await now(redis)) > Number(firstExpiry)
     })
@@ -76,7 +76,7 @@ describe('the set of sessions in Redis', () => {
     await alice.auth()
     expect(Number(await redis.cli('ZCARD', 'bc:sessions')), 'a little at a time').toBe(151)
     await alice.subscribe(channelName())
-    await until('all that are gone to be gone', async () => {
+    await until('all expired entries to be removed', async () => {
       await alice.subscribe(channelName())
       return (await redis.cli('ZCARD', 'bc:sessions')) === '1'
     })

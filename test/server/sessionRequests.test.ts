@@ -94,7 +94,7 @@ describe.each(['memory', 'Redis'] as const)('limits.connections: sessions in %s'
         messages: [{ __type: 'serverError', reason: 'Node is full or draining' }],
       })
     }
-    expect((await server.broadcaster.stats()).connections, 'nothing was made').toBe(2)
+    expect((await server.broadcaster.stats()).connections, 'nothing was created').toBe(2)
     await server.broadcaster.disconnect({ user: 'alice' })
     expect((await new LongPollPeer(server).post({ __type: 'auth' })).status).toBe(200)
     expect((await new LongPollPeer(server).post({ __type: 'auth' })).status).toBe(503)

@@ -77,7 +77,7 @@ describe.each(pairs)('two applications, separated by %s', (_, first, second) => 
     const [here, there] = [await start(second), await start(second)]
     const bob = (await user5(there, 'websocket', 'bob')) as WebSocketPeer
     await here.broadcaster.disconnect({ user: 5 })
-    expect(await within(bob.closed, 'bob to be cut off')).toMatchObject({ code: 4403 })
+    expect(await within(bob.closed, 'bob to be disconnected')).toMatchObject({ code: 4403 })
   })
 })
 
@@ -93,7 +93,7 @@ describe('the control channel', () => {
     ['broadcaster by default', {}, 'broadcaster'],
     ['another one in another database', { redis: '/4' }, 'bc:control:4'],
     ['another one in another namespace', { controlNamespace: 'shop:' }, 'shop:control:0'],
-    ['what it is set to', { redis: '/4', controlChannel: 'mine' }, 'mine'],
+    ['the value of the option', { redis: '/4', controlChannel: 'mine' }, 'mine'],
   ])('is %s', async (_, options, expected) => {
     expect(await channelsOf(options)).toEqual([expected])
   })

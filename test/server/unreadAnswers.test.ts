@@ -74,7 +74,7 @@ describe('a long-poll answer that is not read', () => {
     await until('the first answer', async () => (await server.broadcaster.stats()).node.waitingPolls === 0)
     for (const { token } of sessions.slice(1)) pollUnread(server, token)
     await within(first.closed, 'the oldest to be dropped')
-    await until('what is left to be counted', async () => (await unreadBytes()) > 0)
+    await until('the remaining connections to be counted', async () => (await unreadBytes()) > 0)
     expect(await unreadBytes()).toBeLessThanOrEqual(2 * SIZE)
   })
 })

@@ -67,7 +67,7 @@ it('fresh() waits for a beacon of this run', async () => {
   await within(fresh, 'the wait to end')
 })
 
-/** So many beacons of other nodes that this node has to wait before it sends its own. */
+/** Receives so many beacons of other nodes that this node has to wait before it sends one itself. */
 function arriveInARow(arrive: (n: number) => void): number {
   let newest = old
   for (let i = 0; i < 20; i++) arrive((newest += 1024))
@@ -76,7 +76,7 @@ function arriveInARow(arrive: (n: number) => void): number {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-it('a beacon that is needed is sent at once as long as few are sent', async () => {
+it('need() sends a beacon at once if few beacons are sent', async () => {
   const { broker, beacons, arrive } = start()
   arrive(old)
   beacons.need()
@@ -84,27 +84,27 @@ it('a beacon that is needed is sent at once as long as few are sent', async () =
   expect(broker.asked).toHaveLength(1)
 })
 
-it('a node that needs a beacon while others send many takes the next one of theirs, and sends none', async () => {
+it('need() waits for the next beacon of another node, and sends none, if many beacons are sent', async () => {
   const { broker, beacons, arrive } = start()
   const newest = arriveInARow(arrive)
   beacons.need()
   arrive(newest + 1024)
-  // Longer than it would have waited: 110 ms and as much as 10 more.
+  // This is longer than it would have waited (at most 120 ms).
   await pause(300)
   expect(broker.asked).toHaveLength(0)
 })
 
-it('a node that needs a beacon while others send many sends its own when none comes any more', async () => {
+it('need() sends a beacon after a wait if many beacons were sent and no further one arrives', async () => {
   const { broker, beacons, arrive } = start()
   const newest = arriveInARow(arrive)
   beacons.need()
-  // This one is older than the newest, so nobody counts from it.
+  // This beacon is older than the newest one, so no node counts from it.
   arrive(newest - 1024)
   await until('its own beacon', () => broker.asked.length > 0)
   expect(newest).toBe(beacons.current)
 })
 
-it('everything up to now takes a beacon of its own, no matter how many others send', async () => {
+it('fresh() always sends a beacon, also if other nodes send many', async () => {
   const { broker, beacons, arrive } = start()
   const newest = arriveInARow(arrive)
   void beacons.fresh()

@@ -41,7 +41,7 @@ async function main(names: string[]): Promise<number> {
     console.error(`No such step: ${unknown.join(', ')}. There are ${known.join(', ')}.`)
     return 1
   }
-  // CI has time, and nobody there to run a test again that timed out beside other steps.
+  // CI runs the steps one after the other, because nobody is there to repeat a test that timed out beside other steps.
   const chosen = (process.env['CI'] ? [lanes.flat()] : lanes)
     .map((lane) => lane.filter(({ name }) => names.length === 0 || names.includes(name)))
     .filter((lane) => lane.length > 0)

@@ -14,7 +14,7 @@ import type { Names } from './redisRights.ts'
  *
  * Numbers are ahead of the clock only by the amount that a clock was set back, and by 1 ms for each beacon above a
  * thousand per second. A wrong time zone is a mistake of less than a day. A number that is further ahead comes from
- * somebody else, or from a clock that was wrong by days. It would stay ahead permanently. So the script ignores such a
+ * another program, or from a clock that was wrong by days. It would stay ahead permanently. So the script ignores such a
  * key or floor, and nodes recognize this by the number that they get.
  */
 const NEXT = `

@@ -74,7 +74,7 @@ export class SessionChannels {
     } catch (error) {
       // A reserved channel counts for the limits. If this release fails, the reservation ends with the session.
       await sessions.release(id, channel).catch((cause: unknown) => {
-        logFailure(this.#host.logger, cause, 'The room for a channel could not be given up')
+        logFailure(this.#host.logger, cause, 'The reservation of a channel could not be released')
       })
       if (error instanceof NodeFull) return notAdded(channelRefused(channel, reasons.nodeFull))
       throw error

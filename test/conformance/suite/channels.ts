@@ -127,7 +127,7 @@ export function channels(subject: Subject): void {
       const channel = channelName()
       const reason = 'Too many channels'
       expect(await alice.subscribe(channel)).toEqual({ __type: 'subscribeError', channel, reason })
-      expect(await alice.subscribe(some[0]!), 'again is not one more').toMatchObject({
+      expect(await alice.subscribe(some[0]!), 'a repeated subscribe does not count again').toMatchObject({
         __type: 'subscribeOk',
       })
       await alice.unsubscribe(some[0]!)

@@ -59,7 +59,7 @@ export function polling(subject: Subject, kind: Kind): void {
         answered.push(...(messages as string[]))
       })
       await within(Promise.all(polls), 'both answers')
-      expect(answered, 'the fresh one waits for others').toEqual(['1', '2', '3'])
+      expect(answered, 'the new message waits for others').toEqual(['1', '2', '3'])
     })
 
     it('L5: ends a poll when a newer one arrives', async () => {

@@ -23,7 +23,7 @@ export function positions(subject: Subject): void {
       await subject.publish(channel, '2')
       const messages = await alice.take(2)
       const all = [answer, ...messages].map(({ position }) => position as string)
-      expect(new Set(all).size, 'no two places have the same position').toBe(3)
+      expect(new Set(all).size, 'each message has its own position').toBe(3)
       for (const position of all) expect(position.length).toBeLessThanOrEqual(64)
     })
 

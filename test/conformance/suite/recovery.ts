@@ -51,7 +51,7 @@ export function recovery(_: Subject, kind: Kind): void {
         const answer = await again.subscribe(channel, { position })
         await again.close()
         if (answer['recovered'] === false) return answer
-        expect(replayOf(answer), 'either all of it or a gap').toEqual(['missed'])
+        expect(replayOf(answer), 'either all messages or a gap').toEqual(['missed'])
         return undefined
       })
       expect(answer).toMatchObject({ reason: 'expired' })
