@@ -63,7 +63,7 @@ export interface BroadcasterOptions<C extends object = Context> {
    *
    * @default the same origin only
    */
-  checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>)
+  checkOrigin?: readonly (string | RegExp)[] | ((req: Request) => boolean | Promise<boolean>) | undefined
   /**
    * The address under which `limits.connectionsPerAddress` counts the client, for example
    * `(req) => req.get('cf-connecting-ip') ?? null`. With `null` the client is not counted, and its requests have no limit
@@ -72,19 +72,19 @@ export interface BroadcasterOptions<C extends object = Context> {
    *
    * @default `req.ip`, which follows Express' `trust proxy`
    */
-  addressOf?: (req: Request) => string | null
+  addressOf?: ((req: Request) => string | null) | undefined
   /**
    * The Redis server; `false` for one process without Redis.
    *
    * @default 'redis://localhost:6379'
    */
-  redis?: RedisTarget | false
+  redis?: RedisTarget | false | undefined
   /**
    * The Redis server for pub/sub only, if it is another one. `redis` must be set too.
    *
    * @default the value of `redis`
    */
-  pubSub?: RedisTarget
+  pubSub?: RedisTarget | undefined
   /**
    * The channel over which the nodes of one application coordinate. Clients can never subscribe to it. Applications
    * that share a Redis need different control channels. The default is different if they differ in `controlNamespace`
@@ -92,14 +92,14 @@ export interface BroadcasterOptions<C extends object = Context> {
    *
    * @default 'broadcaster'; with another namespace or database than the default, a name that contains both
    */
-  controlChannel?: string
+  controlChannel?: string | undefined
   /**
    * The prefix of every key that this kit writes, and of the nodes' own channels. Clients cannot subscribe to a channel
    * that begins with it.
    *
    * @default 'bc:'
    */
-  controlNamespace?: string
+  controlNamespace?: string | undefined
   /**
    * Signs the messages that nodes send to each other through Redis. Others who can publish there can then not send
    * messages as a node: they cannot disconnect clients, or forge messages that clients missed. It must be the same on
@@ -109,39 +109,39 @@ export interface BroadcasterOptions<C extends object = Context> {
    *
    * @default none: everybody who can publish on the control channel is trusted
    */
-  secret?: string | readonly string[]
+  secret?: string | readonly string[] | undefined
   /**
    * The maximum time that a long-poll waits, and the life of an idle session.
    *
    * @default 30_000
    */
-  timeout?: number
+  timeout?: number | undefined
   /**
    * How long a poll gathers more messages after its first one. A longer time means fewer requests and more latency. 0
    * answers at once.
    *
    * @default 500
    */
-  pollTime?: number
+  pollTime?: number | undefined
   /**
    * How much of each channel is kept for clients that come back. `false` disables recovery, and the wire protocol is
    * that of the original.
    */
-  recovery?: Partial<RecoveryOptions> | false
+  recovery?: Partial<RecoveryOptions> | false | undefined
   /** The maximum that clients may use. `Infinity` disables a limit. */
-  limits?: Partial<Limits>
+  limits?: Partial<Limits> | undefined
   /**
    * Options of the WebSocket server of `ws`: `perMessageDeflate` and `handleProtocols`. Its other options have other
    * names here: `maxPayload` is `limits.messageBytes`. With `perMessageDeflate`, a message above its `threshold` (1,024
    * bytes) is compressed once for all recipients, without context takeover.
    */
-  webSocket?: WebSocketOptions
+  webSocket?: WebSocketOptions | undefined
   /**
    * A logger with the signature of pino.
    *
    * @default warnings and errors to `console`
    */
-  logger?: Logger
+  logger?: Logger | undefined
   /**
    * The level at which refusals are logged: a refused origin, authentication, channel or frame, or an exceeded limit.
    * The lines have the fields `kind`, `reason`, `address` and, if there is one, `channel` or `origin`. They never
@@ -150,7 +150,7 @@ export interface BroadcasterOptions<C extends object = Context> {
    *
    * @default 'warn' for origins, 'info' for everything else
    */
-  refusalLevel?: RefusalLevel
+  refusalLevel?: RefusalLevel | undefined
 }
 
 export interface RecoveryOptions {

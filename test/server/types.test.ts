@@ -32,6 +32,15 @@ describe('types', () => {
     expectTypeOf<Broadcaster['unsubscribe']>().parameter(0).toEqualTypeOf<object | 'everyone'>()
   })
 
+  it('accept undefined for the default, as environment variables give it', () => {
+    expectTypeOf<{ redis: string | undefined; secret: string | undefined }>().toExtend<BroadcasterOptions>()
+    expectTypeOf<{
+      timeout: undefined
+      limits: undefined
+      logger: undefined
+    }>().toExtend<BroadcasterOptions>()
+  })
+
   it('refuse invalid options', () => {
     // @ts-expect-error it is limits.messageBytes
     expectTypeOf<{ webSocket: { maxPayload: number } }>().toExtend<BroadcasterOptions>()
