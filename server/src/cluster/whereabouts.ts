@@ -236,7 +236,7 @@ export class WhereaboutsQuestions {
     const question = this.#questions.get(id)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
-    const subjects = channels.flatMap(([index, startText, lastText, isAsking]) => {
+    const subjects = channels.flatMap(([index, startText, lastText, isAsking = false]) => {
       const subject = question.subjects[index]
       if (subject?.isOpen !== true) return []
       if (question.target === 'holders') subject.answered += 1

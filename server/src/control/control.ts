@@ -16,19 +16,20 @@ export type ControlMessage =
   | { readonly type: 'beacon'; readonly n: number }
   /**
    * A request to all nodes, or to one: how far back do your logs of these channels reach, and what was the last message up to
-   * `at`? With `onlyHolders`, a node that holds none of the channels does not answer.
+   * `at`? With `onlyHolders`, a node that holds none of the channels does not answer. Older nodes omit it.
    */
   | {
       readonly type: 'where'
       readonly id: number
       readonly node: string
-      readonly onlyHolders: boolean
+      readonly onlyHolders?: boolean
       readonly channels: readonly (readonly [channel: string, at: string])[]
     }
   /**
    * The answer to `where`, sent to the requesting node. `channels` only contains the channels that the node holds, by their
    * index in the request. The log has every message after `start`, and no message was published after `last` up to `at`.
-   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself still waits for answers about it.
+   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself still waits for answers about it. Older
+   * nodes omit it.
    */
   | {
       readonly type: 'whereIs'
@@ -117,6 +118,7 @@ export function parseControl(text: string): ControlMessage | null {
 
 const isString = (value: unknown): value is string => typeof value === 'string'
 const isOptionalString = (value: unknown): boolean => value === undefined || isString(value)
+const isOptionalBoolean = (value: unknown): boolean => value === undefined || typeof value === 'boolean'
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every(isString)
@@ -125,7 +127,7 @@ const isPlace = (value: unknown): boolean =>
   isCount(value[0]) &&
   isString(value[1]) &&
   isString(value[2]) &&
-  typeof value[3] === 'boolean'
+  isOptionalBoolean(value[3])
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
@@ -137,7 +139,7 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
   where: ({ id, node, onlyHolders, channels }) =>
     isCount(id) &&
     isString(node) &&
-    typeof onlyHolders === 'boolean' &&
+    isOptionalBoolean(onlyHolders) &&
     Array.isArray(channels) &&
     channels.every(isPair),
   whereIs: ({ id, node, channels }) =>
