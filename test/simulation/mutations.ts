@@ -216,8 +216,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a new subscriber gets messages that were waiting for the flush before it subscribed',
     file: 'server/src/hub/hub.ts',
-    find: 'const head = this.headOf(channel)\n      channel.subscribers.add(subscriber)',
-    replace: 'channel.subscribers.add(subscriber)\n      const head = this.headOf(channel)',
+    find: 'const head = this.headOf(channel)\n        channel.subscribers.add(subscriber)',
+    replace: 'channel.subscribers.add(subscriber)\n        const head = this.headOf(channel)',
     seed: 98,
   },
   {

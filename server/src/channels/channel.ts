@@ -62,7 +62,7 @@ export class Channel {
   /** The name as JSON, encoded once. */
   readonly nameJson: string
   readonly subscribers = new Set<Subscriber>()
-  readonly waiters = new Set<LogReader>()
+  readonly logReaders = new Set<LogReader>()
   readonly readers = new Set<Reader>()
   state: ChannelState = 'joining'
   /** The broker has refused it. Then the channel is removed, and a new subscribe creates a new one. */
@@ -79,7 +79,7 @@ export class Channel {
   references = 0
   /** When the last subscriber or request left, in ms since the process started. */
   idleSince = 0
-  /** Resolves when the channel is live, or when its state has changed so that waiters must check it again. */
+  /** Resolves when the channel is live, or when its state has changed so that requests must check it again. */
   settled: Promise<void>
   /** The position of the newest message: the current beacon, and the count since that beacon. */
   #beacon = 0
@@ -109,19 +109,19 @@ export class Channel {
   get isIdle(): boolean {
     return (
       this.subscribers.size === 0 &&
-      this.waiters.size === 0 &&
+      this.logReaders.size === 0 &&
       this.readers.size === 0 &&
       this.references === 0
     )
   }
 
   /** Assigns the next number to a received message. */
-  count(beacon: number, json: string, at: number, order: number): Entry {
+  count(beacon: number, json: string, at: number, arrival: number): Entry {
     if (this.#beacon !== beacon) {
       this.#beacon = beacon
       this.#count = 0
     }
-    return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, order }
+    return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, arrival }
   }
 
   /**
@@ -204,7 +204,7 @@ export class Channel {
   refuse(): void {
     this.isRefused = true
     this.wake()
-    for (const listener of [...this.subscribers, ...this.waiters]) listener.refused(this)
+    for (const listener of [...this.subscribers, ...this.logReaders]) listener.refused(this)
   }
 
   /** Makes everybody who waits for {@link settled} check the state again. */

@@ -31,7 +31,7 @@ export class FanOut {
       // A lagging subscriber detects the gap when it reads on from the log.
       if (!subscriber.isLagging) subscriber.gap(channel, position, 'overflow')
     }
-    for (const waiter of channel.waiters) waiter.wake(channel)
+    for (const reader of channel.logReaders) reader.wake(channel)
   }
 
   flush(): void {
@@ -42,7 +42,7 @@ export class FanOut {
     else deliverMany(dirty)
     for (const channel of dirty) {
       channel.delivered()
-      for (const waiter of channel.waiters) waiter.wake(channel)
+      for (const reader of channel.logReaders) reader.wake(channel)
     }
   }
 }
@@ -111,9 +111,9 @@ class MergedFrames {
 function merge(channels: readonly Channel[], format: FrameFormat): Buffer {
   const frames = channels.flatMap((channel) => {
     const shared = channel.frames(format)
-    return channel.pending.map((entry, i) => ({ order: entry.order, frame: shared[i]! }))
+    return channel.pending.map((entry, i) => ({ arrival: entry.arrival, frame: shared[i]! }))
   })
-  // The sort is stable: entries from another node all have order 0, and keep their own order.
-  frames.sort((a, b) => a.order - b.order)
+  // The sort is stable: entries from another node all have arrival 0, and keep their own order.
+  frames.sort((a, b) => a.arrival - b.arrival)
   return Buffer.concat(frames.map(({ frame }) => frame))
 }

@@ -10,7 +10,7 @@ export interface Entry extends Position {
   /** When this node received it, in ms since the process started. */
   readonly at: number
   /** The order of arrival over all channels of this node; 0 for an entry from another node. */
-  readonly order: number
+  readonly arrival: number
 }
 
 export interface LogLimits {
@@ -38,7 +38,7 @@ export function entryBytes(json: string): number {
 }
 
 /** Replaces a dropped entry, so that the log does not keep its text in memory. */
-const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, at: 0, order: 0 }
+const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, at: 0, arrival: 0 }
 
 /**
  * The last messages of one channel, without a hole: it contains every message after `start` up to `head`, all of one

@@ -79,7 +79,8 @@ export class PageQueries {
     for (const [position, body, ageMs] of sent) {
       const place = parsePosition(position)
       const json = JSON.stringify(body)
-      if (place !== null) entries.push({ ...place, json, bytes: entryBytes(json), at: now - ageMs, order: 0 })
+      if (place !== null)
+        entries.push({ ...place, json, bytes: entryBytes(json), at: now - ageMs, arrival: 0 })
     }
     const isWhole = entries.length === count && isContiguous(start, entries, query.before)
     query.resolve(isWhole ? { start, entries } : null)

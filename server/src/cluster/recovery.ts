@@ -158,7 +158,7 @@ export class Recovery {
     for (const entry of log.after(isFilled ? before.head : log.start)) this.#host.fanOut.add(channel, entry)
     this.#host.fanOut.flush()
     for (const subscriber of channel.subscribers) if (subscriber.isLagging) subscriber.catchUp()
-    for (const waiter of channel.waiters) waiter.wake(channel)
+    for (const reader of channel.logReaders) reader.wake(channel)
   }
 
   async #reach(channel: Channel, since: Position, seeker: Seeker): Promise<Outcome> {

@@ -12,8 +12,8 @@ export function channelStats(channels: Iterable<Channel>): ChannelStats {
   // The object has no prototype, so that `__proto__` is an ordinary key.
   const localSubscriptions = Object.create(null) as Record<string, number>
   const sum = { channels: 0, logMessages: 0, logBytes: 0 }
-  for (const { name, logMessages, logBytes, subscribers, waiters } of channels) {
-    const count = subscribers.size + waiters.size
+  for (const { name, logMessages, logBytes, subscribers, logReaders } of channels) {
+    const count = subscribers.size + logReaders.size
     if (count > 0) localSubscriptions[name] = count
     sum.channels += 1
     sum.logMessages += logMessages

@@ -167,7 +167,7 @@ export class Hub {
    * @throws {BroadcasterError} `brokerUnavailable`; `ChannelRefused`; `NodeFull`
    */
   async watch(
-    waiter: LogReader,
+    reader: LogReader,
     name: string,
     since: Position | null,
     deadline: Deadline,
@@ -175,16 +175,16 @@ export class Hub {
   ): Promise<{ channel: LoggedChannel; from: Position; gap: GapReason | null }> {
     const act = (live: Channel, gap: GapReason | null) => {
       const channel = this.#withLog(live)
-      channel.waiters.add(waiter)
+      channel.logReaders.add(reader)
       const from = this.#cursorAfter(channel, since, gap)
       begin(channel, from)
       return { channel, from, gap }
     }
-    return this.#at(name, since, { owner: waiter, node: null, deadline, isSession: true }, act)
+    return this.#at(name, since, { owner: reader, node: null, deadline, isSession: true }, act)
   }
 
-  unwatch(waiter: LogReader, channel: Channel): void {
-    if (channel.waiters.delete(waiter)) channel.idleSince = uptimeMs()
+  unwatch(reader: LogReader, channel: Channel): void {
+    if (channel.logReaders.delete(reader)) channel.idleSince = uptimeMs()
   }
 
   /**

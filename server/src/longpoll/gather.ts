@@ -20,7 +20,7 @@ export function answeredBytes(channel: Channel, entry: Entry): number {
 /** The first messages of several channels in the order of their arrival: at least one, and at most `maxBytes`. */
 export function gather(runs: readonly Run[], maxBytes: number): Gathered[] {
   // The channel with the oldest message is the last one.
-  const queue = runs.map((run) => new Source(run)).sort((a, b) => b.order - a.order)
+  const queue = runs.map((run) => new Source(run)).sort((a, b) => b.arrival - a.arrival)
   const gathered: Gathered[] = []
   let bytes = 0
   for (let source = queue.pop(); source !== undefined; source = queue.pop()) {
@@ -38,12 +38,12 @@ class Source {
   readonly channel: Channel
   readonly #entries: readonly Entry[]
   #index = 0
-  #order: number
+  #arrival: number
 
   constructor({ channel, entries }: Run) {
     this.channel = channel
     this.#entries = entries
-    this.#order = entries[0]!.order
+    this.#arrival = entries[0]!.arrival
   }
 
   get entry(): Entry {
@@ -51,15 +51,15 @@ class Source {
   }
 
   /** The order of the next message. A message from another node has none. It comes after the earlier messages of its channel. */
-  get order(): number {
-    return this.#order
+  get arrival(): number {
+    return this.#arrival
   }
 
   /** Advances to the next message. Returns false if there is none. */
   advance(): boolean {
     this.#index += 1
     if (this.#index === this.#entries.length) return false
-    this.#order = Math.max(this.#order, this.entry.order)
+    this.#arrival = Math.max(this.#arrival, this.entry.arrival)
     return true
   }
 }
@@ -69,7 +69,7 @@ function insert(queue: Source[], source: Source): void {
   let high = queue.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (queue[middle]!.order >= source.order) low = middle + 1
+    if (queue[middle]!.arrival >= source.arrival) low = middle + 1
     else high = middle
   }
   queue.splice(low, 0, source)
