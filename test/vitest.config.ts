@@ -2,7 +2,7 @@ import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 import { SlowFirst } from './support/slowFirst.ts'
 
-// Workspaces run from each other's source: nothing has to be built before a test.
+// The workspaces use the sources of each other, so no build is needed before a test.
 const source = '@broadcaster/source'
 
 const react = {
@@ -15,14 +15,14 @@ const react = {
 export default defineConfig({
   root: import.meta.dirname,
   cacheDir: 'node_modules/.vite',
-  // Node's, also for the DOM tests: they talk to a real server in the same process, with the real `ws`.
+  // These are the conditions of Node, also for the DOM tests. They use a real server in the same process, with the real `ws`.
   resolve: { conditions: [source, ...defaultServerConditions] },
   ssr: {
     resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
   },
   test: {
-    // Most tests wait most of the time, so there are more workers than cores; many more would starve each other. CI has
-    // time, and an unknown machine.
+    // Most tests wait most of the time, so there are more workers than cores. With too many, tests would time out. CI uses fewer,
+    // because its machine is not known.
     maxWorkers: process.env['CI'] ? 2 : 3,
     sequence: { sequencer: SlowFirst },
     projects: [
@@ -56,7 +56,7 @@ export default defineConfig({
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // One Chromium at a time, and not beside the other tests: both are hungry.
+          // There is one Chromium at a time, and not beside other tests, because both need much CPU time.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
@@ -70,7 +70,7 @@ export default defineConfig({
           globalSetup: 'packages/setup.ts',
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          // Compilers and bundlers are hungry too.
+          // Compilers and bundlers need much CPU time, too.
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

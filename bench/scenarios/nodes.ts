@@ -9,11 +9,11 @@ type NodesCase = {
   kind: Kind
   nodes: number
   seconds: number
-  /** Only in a storm. */
+  /** Used only in a storm. */
   clients: number
 }
 
-/** Subscriptions per second on each node, of one client: below `limits.newChannelsPerSecond`. */
+/** Subscriptions per second of the client on each node. This is below `limits.newChannelsPerSecond`. */
 const RATE = 60
 
 const casesOf = (counts: readonly number[], seconds: number, clients: number): NodesCase[] =>
@@ -30,8 +30,8 @@ const casesOf = (counts: readonly number[], seconds: number, clients: number): N
 export const nodes: Scenario<NodesCase> = {
   name: 'nodes',
   about:
-    'What nodes tell each other through Redis. On each node a client subscribes to 60 channels a second that no node holds, or ' +
-    'that all of them begin to hold; or 5,000 clients with a channel each all come back on another node.',
+    'The messages between nodes through Redis. On each node, a client subscribes to 60 channels a second: to channels that no ' +
+    'node has, or to the same channels on all nodes. In a storm, 5,000 clients with a channel each reconnect to another node.',
   peers: ['broadcaster'],
   columns: ['redisBytesPerSubscribe', 'publishesPerSubscribe', 'p50', 'p99', 'gaps'],
   cases: {
@@ -70,7 +70,7 @@ async function figuresOf(redis: Redis, work: () => Promise<Subscribed>): Promise
   }
 }
 
-/** What Redis has sent, and how many messages were published: those of scripts included. */
+/** The number of bytes that Redis has sent, and of messages that were published, also by scripts. */
 async function usageOf(redis: Redis): Promise<{ bytes: number; publishes: number }> {
   const [stats, commands] = await Promise.all([redis.info('stats'), redis.info('commandstats')])
   const numberIn = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0)

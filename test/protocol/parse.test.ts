@@ -11,7 +11,7 @@ const message = (fields: object, token?: string): Parsed =>
   ({ kind: 'message', message: fields, token }) as Parsed
 const unknown: Parsed = { kind: 'unknown', token: undefined }
 
-describe('parsing what a client sent', () => {
+describe('parsing a message of a client', () => {
   it.each<[text: string, parsed: Parsed]>([
     ['{"__type":"auth"}', message({ __type: 'auth' })],
     ['{"__type":"auth","user":"x","__v":1}', message({ __type: 'auth', user: 'x', __v: 1 })],
@@ -75,11 +75,11 @@ describe('parsing what a client sent', () => {
     '{"__proto__":{"__type":"ping"}}',
     '{"type":"ping"}',
     '{"__Type":"ping"}',
-  ])('does not know %s', (text) => {
+  ])('reports %s as an unknown message', (text) => {
     expect(parseClientMessage(text)).toEqual(unknown)
   })
 
-  it.each(['subscribe', 'unsubscribe'] as const)('misses the channel of %s', (type) => {
+  it.each(['subscribe', 'unsubscribe'] as const)('reports that %s has no channel', (type) => {
     for (const channel of [undefined, null, 5, true, ['a'], { a: 1 }]) {
       const text = JSON.stringify({ __type: type, channel, __token: 't' })
       expect(parseClientMessage(text)).toEqual({ kind: 'noChannel', type, token: 't' })
@@ -106,12 +106,12 @@ describe('parsing what a client sent', () => {
     expect(parseClientMessage(text)).toEqual({ kind: 'bad', reason: expect.stringMatching(/./) })
   })
 
-  it('says what it got where an object was expected', () => {
+  it('says what it got if it is not an object', () => {
     expect(readClientMessage([])).toEqual({ kind: 'bad', reason: 'Expected a JSON object, got array' })
     expect(readClientMessage('x')).toEqual({ kind: 'bad', reason: 'Expected a JSON object, got string' })
   })
 
-  it('keeps nothing of one message for the next', () => {
+  it('does not use fields of the message before', () => {
     parseClientMessage('{"__type":"subscribe","channel":"a","__token":"t"}')
     expect(parseClientMessage('{}')).toEqual(unknown)
     expect(parseClientMessage('{"__type":"subscribe"}')).toMatchObject({
@@ -120,7 +120,7 @@ describe('parsing what a client sent', () => {
     })
   })
 
-  it('does not let a key named __proto__ change what a message is', () => {
+  it('treats a key named __proto__ as an ordinary key', () => {
     const text = '{"__type":"poll","positions":{"__proto__":"p","constructor":"q"}}'
     const parsed = parseClientMessage(text) as { message: { positions: object } }
     expect(Object.entries(parsed.message.positions)).toEqual([
@@ -133,7 +133,7 @@ describe('parsing what a client sent', () => {
 })
 
 describe('auth data', () => {
-  it('is everything but the reserved keys', () => {
+  it('is the message without the reserved keys', () => {
     const auth = { __type: 'auth', __v: 1, __client: 'c', __anything: true, _one: 1, user: { __inner: 2 } }
     expect(authData(auth)).toEqual({ _one: 1, user: { __inner: 2 } })
   })

@@ -6,11 +6,11 @@ export const root = join(import.meta.dirname, '..', '..')
 export interface Counts {
   readonly passed: number
   readonly failed: number
-  /** A line for each skipped test: which one, and what it needs. */
+  /** A line for each skipped test, with what it needs. */
   readonly skipped?: readonly string[]
 }
 
-/** Where the output of commands goes: to the terminal at once, or into `text`, for steps that run beside others. */
+/** The output of commands. It goes to the terminal at once, or to `text` for steps that run beside others. */
 export class Output {
   readonly isLive: boolean
   text = ''
@@ -25,7 +25,7 @@ export class Output {
   }
 }
 
-/** Runs a command to its end; it counts as one passed or one failed. */
+/** Runs a command until it ends. It counts as one passed or one failed step. */
 export function command(
   output: Output,
   file: string,
@@ -33,7 +33,7 @@ export function command(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Counts> {
   return new Promise((resolve) => {
-    // Vitest's workers are to see Node as it is, not with the options that run this file.
+    // The workers of Vitest must not inherit the options with which Node runs this file.
     const { NODE_OPTIONS: _, ...own } = process.env
     const stdio = output.isLive ? 'inherit' : 'pipe'
     const child = spawn(file, args, { cwd: root, env: { ...own, ...env }, stdio: ['ignore', stdio, stdio] })

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { findChromium } from '../support/chromium.ts'
 import { findNginx } from '../support/nginx.ts'
 
-/** A real Redis, a real browser and a real proxy. On a bare Debian or Ubuntu, where this is root, it installs them. */
+/** Checks that Redis, a browser and nginx are installed. As root on Debian or Ubuntu, installs what is missing. */
 export function getWhatTestsNeed(): boolean {
   const missing = () => [
     ...(spawnSync('redis-server', ['--version']).error ? ['redis-server'] : []),
@@ -24,6 +24,6 @@ export function getWhatTestsNeed(): boolean {
   const still = missing()
   if (still.length === 0) return true
   console.error(`The tests need ${still.join(' and ')}. Debian, Ubuntu: sudo apt-get install ${still.join(' ')}
-macOS: brew install redis nginx, and Chrome or Chromium. CHROMIUM_PATH may say where the browser is.`)
+macOS: brew install redis nginx, and Chrome or Chromium. CHROMIUM_PATH can be the path of the browser.`)
   return false
 }

@@ -5,7 +5,7 @@ import { pack } from '../support/pack.ts'
 import { command, sum, type Counts, type Output } from './command.ts'
 import { vitest } from './vitest.ts'
 
-/** Builds and packs every package, looks at the result as a user's tools will, and uses it in applications. */
+/** Builds and packs every package, checks the result with the tools of users, and uses it in applications. */
 export async function packages(output: Output): Promise<Counts> {
   const dir = await mkdtemp(join(tmpdir(), 'broadcaster-pack-'))
   try {

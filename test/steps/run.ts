@@ -4,8 +4,8 @@ import { packages } from './packages.ts'
 import { vitest } from './vitest.ts'
 
 /**
- * `npm test`: everything. Steps by name run only those: `npm test -- lint tests`. The end lists every skipped test with what it
- * needs; the last line counts steps and tests: `N passed, N failed`.
+ * `npm test` runs all steps, and `npm test -- lint tests` only the named ones. The end of the output lists every skipped test with
+ * what it needs. The last line has the number of steps and tests: `N passed, N failed`.
  */
 
 interface Step {
@@ -14,8 +14,8 @@ interface Step {
 }
 
 /**
- * Steps of one lane run one after the other, lanes run side by side: most tests wait for something most of the time. The last
- * lane is shown as it goes, the others step by step.
+ * The steps of one lane run one after the other, and the lanes run at the same time, because most tests wait most of the time. The
+ * output of the last lane is shown at once, and that of the others after each step.
  */
 const lanes: readonly (readonly Step[])[] = [
   [

@@ -35,7 +35,7 @@ export async function vitest(
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(
       await readFile(report, 'utf8'),
     ) as Report
-    // A file that does not even load has no tests, but it has failed.
+    // A file that fails to load has no tests, but it counts as failed.
     const broken = testResults.filter(
       (file) => file.status === 'failed' && file.assertionResults.length === 0,
     )
@@ -49,7 +49,7 @@ export async function vitest(
   }
 }
 
-/** A line for each skipped test of a file: which one, and what it needs. */
+/** A line for each skipped test of a file, with what it needs. */
 function skippedIn({ name, assertionResults }: TestFile): string[] {
   return assertionResults
     .filter(({ status }) => status !== 'passed' && status !== 'failed')

@@ -90,7 +90,7 @@ export class Polls {
     else this.#pollOf(message)?.gained(channel, position)
   }
 
-  /** The poll is no longer that of the session. It gets an empty answer. */
+  /** Ends the poll, which is no longer that of the session. */
   drop(session: string): void {
     const poll = this.#polls.get(session)
     this.#polls.delete(session)

@@ -134,13 +134,13 @@ export class SessionChannels {
     }
   }
 
-  /** The client is told at the next poll. */
+  /** Takes the channel from a session. Its client is told at the next poll. */
   async #take(id: string, channel: string): Promise<void> {
     const reply = await this.#host.sessions.unsubscribe(id, channel)
     if (reply?.wasSubscribed) await this.endPoll(id, reply.poller, null)
   }
 
-  /** `seq` is the `seq` of the poll that replaces it, or `null`. */
+  /** Ends the poll of a session. `seq` is the `seq` of the poll that replaces it, or `null`. */
   async endPoll(id: string, poller: string | null, seq: string | null): Promise<void> {
     if (poller !== null) await this.tellPoller(poller, { type: 'endPoll', session: id, poll: poller, seq })
   }
