@@ -14,9 +14,13 @@ const [old, next] = [makeBeacon(now, 1), makeBeacon(now - 3_600_000, 2)]
 /** A broker that answers when the test says so, and whose beacons are lost. */
 class ManualBroker extends MemoryBackend {
   readonly asked: ((n: number) => void)[] = []
+  /** The nodes that receive each beacon, this one included. */
+  receivers = 2
 
   override beacon(): Promise<Beacon> {
-    return new Promise((resolve) => this.asked.push((n) => resolve({ n, nowMs: now })))
+    return new Promise((resolve) =>
+      this.asked.push((n) => resolve({ n, nowMs: now, receivers: this.receivers })),
+    )
   }
 }
 
@@ -110,4 +114,62 @@ it('fresh() always sends a beacon, also if other nodes send many', async () => {
   void beacons.fresh()
   arrive(newest + 1024)
   await until('its own beacon', () => broker.asked.length === 1)
+})
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** A node that has sent many beacons, and knows that nobody else received the last one. */
+async function alone() {
+  const started = start()
+  const { broker, beacons, answer, arrive } = started
+  broker.receivers = 1
+  const newest = arriveInARow(arrive) + 1024
+  void beacons.fresh()
+  await answer(1, newest)
+  arrive(newest)
+  return { ...started, newest }
+}
+
+it('a node that is alone sends a beacon at once, however many it has sent', async () => {
+  const { broker, beacons } = await alone()
+  beacons.need()
+  await turn()
+  expect(broker.asked).toHaveLength(2)
+})
+
+it('a node that is alone has one beacon in flight for everything that needs one', async () => {
+  const { broker, beacons, answer, arrive, newest } = await alone()
+  beacons.need()
+  await turn()
+  beacons.need()
+  await turn()
+  expect(broker.asked, 'the one in flight is for both').toHaveLength(2)
+  await answer(2, newest + 1024)
+  arrive(newest + 1024)
+  beacons.need()
+  await turn()
+  expect(broker.asked).toHaveLength(3)
+})
+
+it('a node that is alone sends another beacon if the one in flight was lost with the connection', async () => {
+  const { broker, beacons } = await alone()
+  beacons.need()
+  await turn()
+  beacons.interrupt()
+  beacons.need()
+  await turn()
+  expect(broker.asked).toHaveLength(3)
+})
+
+it('a node knows that it was alone at a beacon until it hears of another node', async () => {
+  const { beacons, answer, broker, arrive, newest } = await alone()
+  expect(beacons.wasAloneAt(newest)).toBe(true)
+  expect(beacons.wasAloneAt(newest - 1024), 'whoever was there before is gone').toBe(true)
+  expect(beacons.wasAloneAt(newest + 1024)).toBe(false)
+  arrive(newest + 1024)
+  expect(beacons.wasAloneAt(newest), 'a beacon of another node').toBe(false)
+  broker.receivers = 2
+  void beacons.fresh()
+  await answer(2, newest + 2048)
+  expect(beacons.wasAloneAt(newest + 2048)).toBe(false)
 })

@@ -131,7 +131,7 @@ export class Broker {
     this.#beacon = n
     const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', n }))
     this.#world.trace?.add('broker', `beacon ${n} (floor ${floor}) to ${receivers}`)
-    return { n, nowMs: now }
+    return { n, nowMs: now, receivers }
   }
 
   /** The server dies. After a while, it starts again or its replica takes over. */

@@ -13,10 +13,13 @@ export interface BackendReceiver {
   down(error: Error): void
 }
 
-/** The number of a new beacon, and the time of the broker's clock when it was made. */
+/** A new beacon. */
 export interface Beacon {
   readonly n: number
+  /** The time of the broker's clock when it was made. */
   readonly nowMs: number
+  /** How many subscribers of the control channel received it: every node, and possibly other programs. */
+  readonly receivers: number
 }
 
 /**

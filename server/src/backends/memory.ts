@@ -58,8 +58,8 @@ export class MemoryBackend implements Backend {
     const nowMs = Date.now()
     const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, nowMs)
     this.#beacon = makeBeacon(ms, this.#run)
-    await this.publish(this.#controlChannel, encodeControl({ type: 'beacon', n: this.#beacon }))
-    return { n: this.#beacon, nowMs }
+    const text = encodeControl({ type: 'beacon', n: this.#beacon })
+    return { n: this.#beacon, nowMs, receivers: await this.publish(this.#controlChannel, text) }
   }
 
   async report(): Promise<void> {}

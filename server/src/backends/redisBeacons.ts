@@ -6,6 +6,7 @@ import type { Beacon } from './backend.ts'
 import { runSaltOf } from './controlChannel.ts'
 import type { Commands } from './redisConnection.ts'
 import type { Names } from './redisRights.ts'
+import { redisScripts, type RedisScripts } from './redisScripts.ts'
 
 /**
  * The common part of both scripts. A beacon number is a time in ms, followed by ten bits that identify this run of
@@ -36,23 +37,22 @@ local number = string.format('%.0f', ms * 1024 + run)`
  */
 const MAKE = `${NEXT}
 redis.call('SET', KEYS[1], number)
-redis.call('PUBLISH', ARGV[2], ARGV[4] .. number .. ARGV[5])
-return { number, string.format('%.0f', now) }`
+local receivers = redis.call('PUBLISH', ARGV[2], ARGV[4] .. number .. ARGV[5])
+return { number, string.format('%.0f', now), receivers }`
 
 /**
  * Publishes a beacon that a node has proposed and signed, because Redis must not know the secret. The script accepts
  * the proposal if it is at least the next number, is of this run, and is not implausibly far ahead of the clock.
- * Otherwise it returns the next number.
+ * Otherwise it returns the next number, and -1 in place of the number of receivers.
  */
 const TAKE = `${NEXT}
 local proposed = tonumber(ARGV[4])
 local proposedMs = math.floor(proposed / 1024)
 if proposedMs < ms or proposedMs > now + 86400000 or proposed % 1024 ~= run then
-  return { number, string.format('%.0f', now), 0 }
+  return { number, string.format('%.0f', now), -1 }
 end
 redis.call('SET', KEYS[1], ARGV[4])
-redis.call('PUBLISH', ARGV[2], ARGV[5])
-return { ARGV[4], string.format('%.0f', now), 1 }`
+return { ARGV[4], string.format('%.0f', now), redis.call('PUBLISH', ARGV[2], ARGV[5]) }`
 
 /**
  * How far a proposal is ahead of the clock. It is about the latency to Redis, so that most proposals are accepted at
@@ -62,9 +62,15 @@ const AHEAD_MS = 20
 /** The maximum number of proposals. Retries are needed while other nodes propose at the same time. */
 const MAX_TRIES = 20
 
+const scripts = { make: MAKE, take: TAKE }
+/** A beacon whose reply was lost is not made again here: the caller decides that. */
+const unrepeatable = new Set(Object.keys(scripts))
+
+type Reply = [number: string, nowMs: string, receivers: number]
+
 /** Makes beacons with a script in Redis. */
 export class RedisBeacons {
-  readonly #commands: Commands
+  readonly #scripts: RedisScripts<keyof typeof scripts>
   readonly #names: Names
   readonly #codec: ControlCodec
   readonly #salt: number
@@ -75,7 +81,7 @@ export class RedisBeacons {
   #aheadMs = 0
 
   constructor(commands: Commands, names: Names, codec: ControlCodec) {
-    this.#commands = commands
+    this.#scripts = redisScripts(commands, scripts, unrepeatable)
     this.#names = names
     this.#codec = codec
     this.#salt = runSaltOf(names.controlChannel, names.namespace)
@@ -83,19 +89,19 @@ export class RedisBeacons {
 
   async make(floor: number): Promise<Beacon> {
     if (this.#codec.isSigned) return this.#propose(floor)
-    const [n, nowMs] = await this.#run(MAKE, floor, ...beaconTemplate)
-    return { n: Number(n), nowMs: Number(nowMs) }
+    const [n, nowMs, receivers] = await this.#run('make', floor, ...beaconTemplate)
+    return { n: Number(n), nowMs: Number(nowMs), receivers }
   }
 
   async #propose(floor: number): Promise<Beacon> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const n = this.#proposal(tries)
       const text = this.#codec.encode(this.#names.controlChannel, { type: 'beacon', n })
-      const [next, nowMs, isTaken] = await this.#run(TAKE, floor, String(n), text)
+      const [next, nowMs, receivers] = await this.#run('take', floor, String(n), text)
       this.#next = Number(next)
       this.#aheadMs = Number(nowMs) - Date.now()
       this.#codec.brokerTime(Number(nowMs))
-      if (isTaken === 1) return { n, nowMs: Number(nowMs) }
+      if (receivers >= 0) return { n, nowMs: Number(nowMs), receivers }
     }
     throw new BroadcasterError('brokerUnavailable', 'Other nodes made a beacon before each of ours')
   }
@@ -106,9 +112,9 @@ export class RedisBeacons {
     return makeBeacon(leastMs + Math.floor(Math.random() * 2 ** Math.min(tries, 10)), this.#next)
   }
 
-  #run(script: string, floor: number, ...args: string[]): Promise<[string, string, number?]> {
+  async #run(script: keyof typeof scripts, floor: number, ...args: string[]): Promise<Reply> {
     const { namespace, controlChannel } = this.#names
     const all = [floor, controlChannel, this.#salt, ...args]
-    return this.#commands.eval(script, 1, `${namespace}beacon`, ...all) as Promise<[string, string, number?]>
+    return (await this.#scripts[script]([`${namespace}beacon`], ...all)) as Reply
   }
 }

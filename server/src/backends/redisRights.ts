@@ -31,6 +31,7 @@ export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => 
   const key = `${namespace}probe:${randomUUID()}`
   return [
     ['eval', 'return 1', 1, key],
+    ['evalsha', '0'.repeat(40), 1, key],
     ['time'],
     ['get', key],
     ['set', key, '', 'PX', 1],

@@ -45,6 +45,8 @@ export class Beacons {
    * was wrong by days.
    */
   #isDisowned = false
+  /** The last own beacon, if no other node received it; otherwise 0. */
+  #aloneAt = 0
   /** How far the broker's clock is ahead of ours. */
   #brokerAheadMs = 0
   #hasWarned = false
@@ -69,6 +71,11 @@ export class Beacons {
     return this.#current
   }
 
+  /** Whether it is known that there was no other node at this beacon, or later. */
+  wasAloneAt(beacon: number): boolean {
+    return isSameRun(beacon, this.#aloneAt) && beacon <= this.#aloneAt
+  }
+
   /** Makes a beacon locally. This is enough if nodes have no common order. */
   makeOwn(): void {
     this.#current = makeBeacon(Math.max(timeOfBeacon(this.#current) + 1, Date.now()), this.#ownRun)
@@ -84,7 +91,11 @@ export class Beacons {
     this.#current = n
     this.#isDisowned = false
     if (this.#inFlight > 0) this.#inFlight -= 1
-    else this.#note()
+    else {
+      // It is a beacon of another node.
+      this.#aloneAt = 0
+      this.#note()
+    }
     clearTimeout(this.#needed)
     this.#needed = undefined
     return true
@@ -104,8 +115,11 @@ export class Beacons {
   /** Makes sure that a beacon of any node arrives soon. */
   need(): void {
     if (this.#needed !== undefined || this.#isClosed) return
-    const waitMs = this.#spacedMs - BURST * SPACING_MS - uptimeMs()
-    if (waitMs <= 0) return void this.fresh()
+    const isAlone = this.#aloneAt > 0
+    const waitMs = isAlone ? 0 : this.#spacedMs - BURST * SPACING_MS - uptimeMs()
+    // A node that is alone has one beacon in flight at a time, for all channels that are confirmed before it arrives. So
+    // more clients at the same time do not make more beacons, and a single client does not wait.
+    if (isAlone ? this.#inFlight === 0 : waitMs <= 0) return void this.fresh()
     // The delay is random, so that not all waiting nodes send a beacon.
     this.#needed = setTimeout(
       () => {
@@ -127,6 +141,11 @@ export class Beacons {
       })
     })
     return this.#next
+  }
+
+  /** The connection broke: the beacons in flight do not arrive any more. */
+  interrupt(): void {
+    this.#inFlight = 0
   }
 
   close(): void {
@@ -165,7 +184,8 @@ export class Beacons {
     this.#note()
     this.#inFlight += 1
     this.#backend.beacon(before).then(
-      ({ n, nowMs }) => {
+      ({ n, nowMs, receivers }) => {
+        this.#aloneAt = receivers <= 1 ? n : 0
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
         this.#brokerAheadMs = nowMs - Date.now()
         if (isSameRun(n, before) && n <= before && this.#current === before) this.#isDisowned = true

@@ -42,6 +42,7 @@ export class Numbering {
   /** The connection to the broker broke, or is new: no channel is confirmed on it. */
   reset(): void {
     this.#waiting.clear()
+    this.#host.beacons.interrupt()
   }
 
   /** The connection broke. The messages of all channels cannot be counted until the next beacon on a new connection. */

@@ -87,6 +87,7 @@ export class Recovery {
       return {
         channel: channel.name,
         at,
+        isNeedless: () => this.#host.beacons.wasAloneAt(at.beacon),
         first: 'any',
         found: ({ last, isAsking }: Whereabouts) => {
           reachBackTo(channel, log, at, last)

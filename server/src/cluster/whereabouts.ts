@@ -37,6 +37,8 @@ export interface Inquiry {
    * published after it.
    */
   readonly at: Position
+  /** Called directly before other nodes are asked. Returns whether it is known that there are none. */
+  isNeedless?(): boolean
   /** The id of the node to ask first; `any`: some nodes at random; `all`: all of them at once. */
   readonly first: string | 'any' | 'all'
   /** Called for each node that knows the channel. Returns whether no other node needs to be asked. */
@@ -113,7 +115,12 @@ export class WhereaboutsQuestions {
   }
 
   #askNext(): void {
-    const subjects = subjectsOf(this.#next)
+    const inquiries: Inquiry[] = []
+    for (const inquiry of this.#next) {
+      if (inquiry.isNeedless?.()) inquiry.done(true)
+      else inquiries.push(inquiry)
+    }
+    const subjects = subjectsOf(inquiries)
     this.#next = []
     for (let i = 0; i < subjects.length; i += CHANNELS_PER_QUESTION) {
       const batch = subjects.slice(i, i + CHANNELS_PER_QUESTION)
