@@ -62,6 +62,12 @@ const broadcaster: Dialect = {
   },
 }
 
+/** A client of the original: base messages only. */
+const broadcasterBase: Dialect = {
+  ...broadcaster,
+  opened: (speaker) => speaker.send('{"__type":"auth"}'),
+}
+
 /** Socket.IO 4 over WebSocket only: Socket.IO packets inside Engine.IO packets. */
 const socketio: Dialect = {
   path: () => '/socket.io/?EIO=4&transport=websocket',
@@ -94,5 +100,5 @@ const nchan: Dialect = {
   heard: (speaker, text) => speaker.fail(text),
 }
 
-export const dialects = { broadcaster, socketio, bare, nchan }
+export const dialects = { broadcaster, broadcasterBase, socketio, bare, nchan }
 export type DialectName = keyof typeof dialects

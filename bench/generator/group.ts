@@ -9,6 +9,8 @@ export type OpenOptions = {
   readonly connections: number
   /** The number of different channels. Connections get them in turn. */
   readonly channels: number
+  /** The index of the first channel. */
+  readonly firstChannel?: number
   /** The number of channels of each connection. */
   readonly channelsEach?: number
   /** How many connections are opened at the same time. */
@@ -16,6 +18,14 @@ export type OpenOptions = {
   readonly extensions?: string
   /** Remember positions, so that `reopen` can continue from them. */
   readonly keepPositions?: boolean
+}
+
+export type Opened = {
+  /** From the first connection attempt to the last subscription. */
+  readonly seconds: number
+  /** Percentiles of the time of a connection until it is subscribed, in ms. */
+  readonly p50: number
+  readonly p99: number
 }
 
 export type Reopened = {
@@ -59,15 +69,22 @@ export class Group {
     }
   }
 
-  /** Opens and subscribes all connections. Returns the seconds that this took. */
-  async open(): Promise<number> {
-    const { connections, channels, channelsEach = 1, inFlight = 100 } = this.#options
+  /** Opens and subscribes all connections. */
+  async open(): Promise<Opened> {
+    const { connections, channels, firstChannel = 0, channelsEach = 1, inFlight = 100 } = this.#options
     const begin = performance.now()
+    const times: number[] = []
     await eachOf(connections, inFlight, async (i) => {
-      const wanted = Array.from({ length: channelsEach }, (_, k) => (i * channelsEach + k) % channels)
+      const wanted = Array.from(
+        { length: channelsEach },
+        (_, k) => firstChannel + ((i * channelsEach + k) % channels),
+      )
+      const began = performance.now()
       this.connections[i] = await Connection.open({ ...this.#options, channels: wanted }, this.#events)
+      times.push(performance.now() - began)
     })
-    return (performance.now() - begin) / 1000
+    const at = percentiles(times)
+    return { seconds: (performance.now() - begin) / 1000, p50: at(0.5), p99: at(0.99) }
   }
 
   /** Reconnects all connections at once to this port, each from its position. */
@@ -88,8 +105,7 @@ export class Group {
         if (connection.subscribed?.recovered === false) this.gaps++
       }),
     )
-    times.sort((a, b) => a - b)
-    const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
+    const at = percentiles(times)
     return { seconds: at(1) / 1000, p50: at(0.5), p99: at(0.99), max: at(1), recovered }
   }
 
@@ -117,4 +133,10 @@ export async function eachOf(
     while (next < count) await work(next++)
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker))
+}
+
+/** Returns the time that this share of the connections does not exceed. */
+function percentiles(times: number[]): (share: number) => number {
+  times.sort((a, b) => a - b)
+  return (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
 }

@@ -28,7 +28,7 @@ const commands = {
   async open(name: string, options: OpenOptions) {
     const opened = new Group(options)
     groups.set(name, opened)
-    return { seconds: await opened.open() }
+    return opened.open()
   },
   async reopen(name: string, port: number) {
     return group(name).reopen(port)
@@ -46,6 +46,10 @@ const commands = {
   async state(name: string) {
     const { gaps, lost, deflated, tally } = group(name)
     return { gaps, lost, deflated, deliveries: tally.deliveries, disorder: tally.disorder }
+  },
+  /** Clients that authenticate and subscribe, and do not poll. */
+  async startPolls(options: PollOptions) {
+    return { seconds: await new Pollers(options).start() }
   },
   async openPolls(options: PollOptions) {
     pollers = new Pollers(options)

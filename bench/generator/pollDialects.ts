@@ -1,21 +1,18 @@
-import { channelName } from './channels.ts'
 import type { Answer, PollClient } from './polls.ts'
 
-/** How the clients of a peer poll. All clients subscribe to the first channel. */
+/** How the clients of a peer poll. */
 export type PollDialect = {
   /** Everything before the first poll. */
   start(client: PollClient): Promise<void>
   poll(client: PollClient): Promise<void>
 }
 
-const channel = channelName(0)
-
 /** This kit: PROTOCOL.md, with the additions. Each poll sends the position. */
 const broadcaster: PollDialect = {
   async start(client) {
     const [authOk] = messagesOf(await client.post('/broadcast', '{"__type":"auth","__v":1}'))
     const token = authOk!['__token'] as string
-    const subscribe = JSON.stringify({ __type: 'subscribe', channel, __token: token })
+    const subscribe = JSON.stringify({ __type: 'subscribe', channel: client.channel, __token: token })
     const [subscribeOk] = messagesOf(await client.post('/broadcast', subscribe))
     if (subscribeOk!['__type'] !== 'subscribeOk') throw new Error(JSON.stringify(subscribeOk))
     client.state['token'] = token
@@ -25,7 +22,7 @@ const broadcaster: PollDialect = {
   async poll(client) {
     const { token, position, seq } = client.state
     client.state['seq'] = String(Number(seq) + 1)
-    const positions = position === undefined ? undefined : { [channel]: position }
+    const positions = position === undefined ? undefined : { [client.channel]: position }
     const poll = JSON.stringify({ __type: 'poll', seq, positions, __token: token })
     const newest = messagesOf(await client.post('/broadcast', poll)).at(-1)
     if (newest?.['position'] !== undefined) client.state['position'] = newest['position'] as string
@@ -40,7 +37,7 @@ const socketio: PollDialect = {
     client.state['path'] = path
     await client.post(path, '40', 'text/plain')
     packetsOf(await client.get(path))
-    await client.post(path, `420["subscribe","${channel}"]`, 'text/plain')
+    await client.post(path, `420["subscribe","${client.channel}"]`, 'text/plain')
     const answer = packetsOf(await client.get(path))
     if (!answer.some((packet) => packet.startsWith('430'))) throw new Error(answer.join(' '))
   },
@@ -57,7 +54,7 @@ const nchan: PollDialect = {
   async poll(client) {
     const { etag, modified } = client.state
     const after = modified === undefined ? '' : `If-None-Match: ${etag}\r\nIf-Modified-Since: ${modified}\r\n`
-    const { head } = await client.get(`/poll/${channel}`, after)
+    const { head } = await client.get(`/poll/${client.channel}`, after)
     // A poll that timed out is answered with 408 or 304, and the cursor stays the same.
     if (!head.startsWith('HTTP/1.1 200')) return
     client.state['etag'] = /^etag: *(.*)$/im.exec(head)![1]!

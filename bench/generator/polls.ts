@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { channelName } from './channels.ts'
 import { pollDialects, type PollDialect, type PollDialectName } from './pollDialects.ts'
 import { numbersIn } from './frames.ts'
 import { eachOf } from './group.ts'
@@ -9,13 +11,17 @@ export type PollOptions = {
   readonly port: number
   readonly dialect: PollDialectName
   readonly connections: number
+  /** The number of different channels, which clients get in turn. The default is one. */
+  readonly channels?: number
+  /** The index of the first channel. */
+  readonly firstChannel?: number
 }
 
 export type Answer = { readonly head: string; readonly text: string }
 
 const shared = Buffer.allocUnsafe(65536)
 
-/** Long-poll clients on one channel. Each has one keep-alive connection and always one poll in flight. */
+/** Long-poll clients. Each has one keep-alive connection and always one poll in flight. */
 export class Pollers {
   readonly tally = new Tally()
   polls = 0
@@ -28,12 +34,17 @@ export class Pollers {
     this.#options = options
   }
 
+  /** Authenticates and subscribes all clients, without polls. Returns the seconds that this took. */
+  async start(): Promise<number> {
+    const begin = performance.now()
+    await eachOf(this.#options.connections, 50, async (i) => void (await this.#start(i)))
+    return (performance.now() - begin) / 1000
+  }
+
   async open(): Promise<void> {
     const dialect = pollDialects[this.#options.dialect]
     await eachOf(this.#options.connections, 50, async (i) => {
-      const client = await PollClient.connect(this.#options.port, this.tally)
-      this.#clients[i] = client
-      await dialect.start(client)
+      const client = await this.#start(i)
       void this.#poll(dialect, client).catch((error: Error) => {
         if (this.#isOpen) this.#failure ??= error
       })
@@ -50,6 +61,14 @@ export class Pollers {
     for (const client of this.#clients) client.close()
   }
 
+  async #start(index: number): Promise<PollClient> {
+    const { port, dialect, channels = 1, firstChannel = 0 } = this.#options
+    const client = await PollClient.connect(port, this.tally, firstChannel + (index % channels))
+    this.#clients[index] = client
+    await pollDialects[dialect].start(client)
+    return client
+  }
+
   async #poll(dialect: PollDialect, client: PollClient): Promise<void> {
     while (this.#isOpen) {
       await dialect.poll(client)
@@ -60,6 +79,7 @@ export class Pollers {
 
 /** One keep-alive HTTP connection, with one exchange at a time. */
 export class PollClient {
+  readonly channel: string
   /** The state of the dialect, such as a token or a cursor. */
   readonly state: Record<string, string> = {}
   readonly #tally: Tally
@@ -70,13 +90,14 @@ export class PollClient {
   #resolve: ((answer: Answer) => void) | null = null
   #reject: ((error: Error) => void) | null = null
 
-  static async connect(port: number, tally: Tally): Promise<PollClient> {
-    const client = new PollClient(port, tally)
+  static async connect(port: number, tally: Tally, channel: number): Promise<PollClient> {
+    const client = new PollClient(port, tally, channel)
     await once(client.#socket, 'connect')
     return client
   }
 
-  private constructor(port: number, tally: Tally) {
+  private constructor(port: number, tally: Tally, channel: number) {
+    this.channel = channelName(channel)
     this.#tally = tally
     this.#index = tally.addConnection()
     this.#port = port

@@ -27,6 +27,13 @@ export const figureTable = {
     label: 'CPU ms / connect',
     about: 'CPU milliseconds of the server for connect and subscribe',
   },
+  userMsPerConnect: { label: 'user', about: 'of it in the process' },
+  redisMsPerConnect: { label: 'Redis ms', about: 'CPU milliseconds of Redis for connect and subscribe' },
+  subscribedP50: {
+    label: 'p50 ms',
+    about: 'milliseconds from the attempt to connect until subscribed, median of the clients',
+  },
+  subscribedP99: { label: 'p99', about: 'the same, 99th percentile' },
   rssMb: { label: 'RSS MB', about: 'resident memory of the server at the end, MB' },
   rssGrowthMb: {
     label: 'RSS growth MB',

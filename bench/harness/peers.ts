@@ -32,6 +32,11 @@ const list = {
     poll: 'broadcaster',
     isOurs: true,
   },
+  'broadcaster-base': {
+    about: 'the same, with clients that speak the original wire',
+    dialect: 'broadcasterBase',
+    isOurs: true,
+  },
   'broadcaster-no-recovery': {
     about: "this kit with recovery: false, the original's wire",
     dialect: 'broadcaster',

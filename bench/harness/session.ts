@@ -104,6 +104,9 @@ export class Session {
     }
   }
 
+  /** CPU seconds of Redis since it started. */
+  readonly redisCpu = (): Cpu => cpuOf(this.#options.redis.pid)
+
   async end(): Promise<void> {
     await this.generator.stop()
     await Promise.all(this.#servers.map((server) => server.stop()))
@@ -112,7 +115,7 @@ export class Session {
   async #usage() {
     return {
       server: this.server.cpu(),
-      redis: cpuOf(this.#options.redis.pid),
+      redis: this.redisCpu(),
       generator: (await this.generator.call('cpu')).seconds,
     }
   }
@@ -123,9 +126,8 @@ function minus(after: Cpu, before: Cpu): Cpu {
 }
 
 /** CPU seconds of a server while `work` ran. */
-export async function cpuSecondsOf(server: Server, work: () => Promise<void>): Promise<number> {
+export async function cpuSecondsOf(server: Server, work: () => Promise<void>): Promise<Cpu> {
   const before = server.cpu()
   await work()
-  const { user, system } = minus(server.cpu(), before)
-  return user + system
+  return minus(server.cpu(), before)
 }

@@ -3,6 +3,7 @@ import { bursts } from './bursts.ts'
 import { channels } from './channels.ts'
 import { cluster } from './cluster.ts'
 import { connect } from './connect.ts'
+import { connectPoll } from './connect-poll.ts'
 import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { large } from './large.ts'
@@ -22,6 +23,7 @@ export const scenarios = [
   latency,
   idle,
   connect,
+  connectPoll,
   longpoll,
   slow,
   large,

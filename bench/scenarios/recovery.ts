@@ -57,7 +57,7 @@ export const recovery: Scenario<RecoveryCase> = {
       backSeconds: back.seconds,
       backP50: back.p50,
       backP99: back.p99,
-      cpuMsPerClient: (cpu * 1000) / clients,
+      cpuMsPerClient: ((cpu.user + cpu.system) * 1000) / clients,
       recovered: back.recovered / clients,
       gaps,
       lost: delivered.lost,

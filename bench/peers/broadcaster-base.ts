@@ -1,0 +1,4 @@
+import { serveBroadcaster } from '../relay/broadcaster.ts'
+
+/** This kit with its defaults, for clients of the base. */
+await serveBroadcaster()
