@@ -114,24 +114,27 @@ describe('messages that no node has', () => {
   it.each([
     ['a monitoring tool that subscribes to all channels by a pattern', 'psubscribe', () => '*'],
     ['another application that subscribes to the channel', 'subscribe', (channel: string) => channel],
-  ] as const)('R5: is known when the nodes have answered, with %s', async (_, command, name) => {
-    const redis = tidy(await startRedis())
-    const [holder, late] = [
-      tidy(await startServer({ redis: redis.url })),
-      tidy(await startServer({ redis: redis.url })),
-    ]
-    const channel = channelName()
-    await connect(redis.url)[command](name(channel))
-    const [witness, alice] = [await come(holder), await come(late)]
-    const { position } = await witness.subscribe(channel)
-    // No question times out.
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-    const earlier = earlierThan(position as string)
-    expect(await alice.subscribe(channel, { position: earlier })).toMatchObject({
-      recovered: false,
-      reason: 'node',
-    })
-  })
+  ] as const)(
+    'R5: are known to be missing as soon as the nodes have answered, with %s',
+    async (_, command, name) => {
+      const redis = tidy(await startRedis())
+      const [holder, late] = [
+        tidy(await startServer({ redis: redis.url })),
+        tidy(await startServer({ redis: redis.url })),
+      ]
+      const channel = channelName()
+      await connect(redis.url)[command](name(channel))
+      const [witness, alice] = [await come(holder), await come(late)]
+      const { position } = await witness.subscribe(channel)
+      // No question times out.
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const earlier = earlierThan(position as string)
+      expect(await alice.subscribe(channel, { position: earlier })).toMatchObject({
+        recovered: false,
+        reason: 'node',
+      })
+    },
+  )
 
   it('R5: are requested once for all clients with different positions', async () => {
     const redis = tidy(await startRedis())

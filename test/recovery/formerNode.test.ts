@@ -38,7 +38,7 @@ async function come(node: TestServer, auth: object) {
 }
 
 describe('A5: the node that a client was on', () => {
-  it('is named to version 2 on a WebSocket, and to nobody else', async () => {
+  it('is sent to clients with version 2 on a WebSocket, and to no others', async () => {
     const { nodes, idOf } = await start(1)
     const [node] = nodes as [TestServer]
     expect((await come(node, { __v: 2 })).authOk).toEqual({
@@ -53,7 +53,7 @@ describe('A5: the node that a client was on', () => {
     expect(Object.keys(longpoll)).not.toContain('__node')
   })
 
-  it('is the only one that is told to close the older connection', async () => {
+  it('is the only node that gets the fence', async () => {
     const { nodes, of, idOf, channelOf } = await start(3)
     const [former, next] = nodes as [TestServer, TestServer]
     const name = channelName('client')
@@ -63,7 +63,7 @@ describe('A5: the node that a client was on', () => {
     expect(of('fence').map(({ to }) => to)).toEqual([await channelOf(former)])
   })
 
-  it('is told nothing through Redis when the client comes back to it', async () => {
+  it('gets no fence through Redis when the client reconnects to it', async () => {
     const { nodes, of, idOf } = await start(2)
     const [node] = nodes as [TestServer]
     const name = channelName('client')
@@ -90,7 +90,7 @@ describe('A5: the node that a client was on', () => {
     expect(of('fence').map(({ to }) => to)).toEqual(['broadcaster'])
   })
 
-  it('is asked for what the client missed, and no other node is', async () => {
+  it('is the only node that is asked for the missed messages', async () => {
     const { nodes, of, idOf, channelOf } = await start(3)
     const [former, next, third] = nodes as [TestServer, TestServer, TestServer]
     const channel = channelName()

@@ -83,7 +83,7 @@ function expectNoSilentLoss(heard: readonly string[], count: number): void {
 
 describe('a rollback to servers without the additions, and back', () => {
   it.each<TransportName | 'auto'>([...transports, 'auto'])(
-    'over %s: no message comes twice or goes back in order, and every loss is a gap',
+    'over %s: no message is doubled or out of order, and every loss is a gap',
     async (mode) => {
       const { url, replaceBy } = await deployment()
       const channel = channelName()
@@ -138,7 +138,7 @@ describe('a rollback to servers without the additions, and back', () => {
     expectNoSilentLoss(await alice.hears(String(published.count)), published.count)
   })
 
-  it('over longpoll, when the session lives on: nothing is lost, and no message comes twice', async () => {
+  it('over longpoll, when the session continues: no message is lost or doubled', async () => {
     const { url, replaceBy } = await deployment()
     const channel = channelName()
     const alice = await Visitor.come(url, channel, { mode: 'longpoll' })
@@ -152,7 +152,7 @@ describe('a rollback to servers without the additions, and back', () => {
     expectNoSilentLoss(await alice.hears(String(published.count)), published.count)
   })
 
-  it('what the client received before a visit that was never answered is still a position', async () => {
+  it('the client keeps its position if a server without the additions never answered its subscribe', async () => {
     const { url, replaceBy } = await deployment()
     const channel = channelName()
     let visits = 0

@@ -116,7 +116,7 @@ describe('limits.connectionsPerAddress', () => {
     ['IPv4 with ports, as some proxies write it', '192.0.2.1:4000', '192.0.2.1:4001'],
     ['IPv6 with ports', '[2001:db8::1]:4000', '[2001:db8::1]:4001'],
     ['IPv6 with zones', 'fe80::1%eth0', 'fe80::1%eth1'],
-  ])('takes for one: %s', async (_, one, other) => {
+  ])('counts together: %s', async (_, one, other) => {
     const server = await start({}, true)
     await WebSocketPeer.connect(server, { headers: from(one) })
     await WebSocketPeer.connect(server, { headers: from(other) })
@@ -159,7 +159,7 @@ describe('limits.connectionsPerAddress', () => {
     ['returns a number', () => 5 as unknown as string],
     ['returns an empty string', () => ''],
     ['is async', (async () => 'alice') as unknown as () => string],
-  ])('takes req.ip where addressOf %s, and says so once', async (_, addressOf) => {
+  ])('uses req.ip if addressOf %s, and logs that once', async (_, addressOf) => {
     const server = await start({ addressOf })
     for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server)
     expect((await refusedHandshake(server)).status).toBe(429)

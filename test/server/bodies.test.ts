@@ -66,7 +66,7 @@ describe('the body of a request', () => {
       },
     ],
     [
-      'beside a parser that has begun',
+      'with a parser that has begun',
       (req, res, next) => {
         express.json({ type: () => true })(req, res, () => {})
         next()
@@ -82,7 +82,7 @@ describe('the body of a request', () => {
     ['parsed', express.json({ type: () => true })],
     ['as text', express.text({ type: () => true })],
     ['as a buffer', express.raw({ type: () => true })],
-    ['left alone by a parser of something else', express.json({ type: 'application/vnd.api+json' })],
+    ['with a parser of another type', express.json({ type: 'application/vnd.api+json' })],
     [
       'in a parser that has begun and has not ended',
       (req, res, next) => {

@@ -134,7 +134,7 @@ describe.each(subjects)('any text can be a channel, %s', (_, start) => {
 })
 
 it.each(['\uD83D', 'news\uDE00', '\uDE00\uD83D'])(
-  'publish() and unsubscribe() refuse %j, which UTF-8 can not carry',
+  'publish() and unsubscribe() refuse %j, which UTF-8 can not encode',
   async (channel) => {
     const { broadcaster } = tidy(await startServer())
     await expect(broadcaster.publish(channel, 'x')).rejects.toMatchObject({ code: 'invalidOption' })

@@ -124,7 +124,7 @@ describe.each(transports)('the context over %s', (transport) => {
 
   it.each<[what: string, context: () => object, reason: RegExp]>([
     ['a big integer', () => ({ id: 1n }), /BigInt/],
-    ['a circle', () => circle, /circular/i],
+    ['a circular reference', () => circle, /circular/i],
     [
       'a toJSON that throws',
       () => ({
@@ -143,11 +143,11 @@ describe.each(transports)('the context over %s', (transport) => {
       }),
       /out of order/,
     ],
-    ['a toJSON that gives nothing', () => ({ toJSON() {} }), /becomes undefined/],
-    ['a toJSON that gives false', () => ({ toJSON: () => false }), /becomes false/],
+    ['a toJSON that returns undefined', () => ({ toJSON() {} }), /becomes undefined/],
+    ['a toJSON that returns false', () => ({ toJSON: () => false }), /becomes false/],
     ['more than 1,000 levels', () => nested(1001), /more than 1000 levels/],
     ['a date', () => new Date(0), /class Date becomes "1970/],
-  ])('that holds %s refuses, and the log names the reason', async (_, context, reason) => {
+  ])('is refused with %s, and the log has the reason', async (_, context, reason) => {
     const server = tidy(await startServer({ canConnect: context }))
     const alice = await connect(server, { transport })
     expect(await alice.auth()).toEqual({ __type: 'authError', reason: 'Unauthorized' })

@@ -131,9 +131,9 @@ const wrong: [what: string, match: unknown, problem: RegExp][] = [
   ['an instance of a class', new User(), /class User/],
   ['a date', new Date(0), /got "1970/],
   ['an invalid date', { since: new Date(Number.NaN), user: undefined }, /undefined/],
-  ['a toJSON that gives nothing', { toJSON: () => undefined }, /undefined/],
-  ['a toJSON that gives an empty object', { toJSON: () => ({}) }, /empty.*everyone/],
-  ['a circle', circle, /circular/i],
+  ['a toJSON that returns undefined', { toJSON: () => undefined }, /undefined/],
+  ['a toJSON that returns an empty object', { toJSON: () => ({}) }, /empty.*everyone/],
+  ['a circular reference', circle, /circular/i],
   [
     'a getter that throws',
     {

@@ -56,7 +56,7 @@ describe.each(faults)(
     it.each([
       ['without a secret', {}],
       ['with a secret', { secret: 'a secret of the nodes' }],
-    ])('cuts off its own when it is back, %s', async (__, options) => {
+    ])('disconnects its own clients when it is back, %s', async (__, options) => {
       const { proxy, prompt, late } = await setUp(options)
       const [alice, bob] = [await come(late, 'alice'), await come(late, 'bob')]
       begin(proxy)

@@ -57,7 +57,7 @@ describe.each(transports)('mounting, over %s', (transport) => {
   it.each([
     ['Express 5', express],
     ['Express 4', express4],
-  ])('takes one line in %s', async (_, framework) => {
+  ])('needs one line in %s', async (_, framework) => {
     const app = framework()
     const live = create()
     app.use('/broadcast', live)

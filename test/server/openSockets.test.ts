@@ -92,7 +92,7 @@ describe('sockets of clients', () => {
       'by the client, which does not end the connection',
       (raw) => raw.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0])),
     ],
-  ])('end seconds after they were closed %s, whatever the client does', async (_, close) => {
+  ])('end seconds after they were closed %s, if the client does nothing', async (_, close) => {
     await withIntervals(async () => {
       const sockets: Socket[] = []
       const server = tidy(await startServer())

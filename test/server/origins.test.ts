@@ -70,7 +70,7 @@ describe('origins', () => {
     ['tauri://localhost/', 'tauri://localhost'],
     ['chrome-extension://abcdefgh', 'chrome-extension://abcdefgh'],
     ['file://', 'file://'],
-  ])('in a list may be written as %s: browsers send %s', async (entry, origin) => {
+  ])('in a list can be written as %s, and browsers send %s', async (entry, origin) => {
     const server = await start([entry])
     expect(await isAccepted(server, origin)).toBe(true)
     expect(await isAccepted(server, `${origin}.elsewhere.example`)).toBe(false)

@@ -79,7 +79,7 @@ describe('publish() of', () => {
     ['a symbol', Symbol('x'), /Symbol\(x\)/],
     ['a big integer', { id: 1n }, /BigInt/],
     ['a toJSON that throws', { toJSON: () => JSON.parse('{') as unknown }, /JSON/],
-    ['a toJSON that gives nothing', { toJSON() {} }, /cannot be converted to JSON/],
+    ['a toJSON that returns undefined', { toJSON() {} }, /cannot be converted to JSON/],
   ])('%s says why not', async (_, body, reason) => {
     const { broadcaster } = tidy(await startServer())
     await expect(broadcaster.publish(channelName(), body)).rejects.toMatchObject({

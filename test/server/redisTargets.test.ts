@@ -161,7 +161,7 @@ describe('controlNamespace and controlChannel', () => {
 describe('ready()', () => {
   it.each([
     ['a wrong password', ':wrong@', ''],
-    ['a database that there is not', ':hush@', '/99'],
+    ['a database that does not exist', ':hush@', '/99'],
   ])('rejects with a clear error for %s', async (_, credentials, database) => {
     const redis = tidy(await startRedis({ args: ['--requirepass', 'hush'] }))
     const url = `redis://${credentials}127.0.0.1:${redis.port}${database}`

@@ -8,9 +8,9 @@ describe('W8: a compressed frame over messageBytes closes with 1009, with which 
   const hex = randomBytes(150_000).toString('hex')
   it.each<[string, string]>([
     ['a little over, with much repetition', ' '.repeat(65_537)],
-    ['far over, much repeated', ' '.repeat(20_000_000)],
-    ['a little over, hardly repeated', hex],
-    ['far over, repeated from afar', hex.slice(0, 30_000).repeat(100)],
+    ['far over, with much repetition', ' '.repeat(20_000_000)],
+    ['a little over, with little repetition', hex],
+    ['far over, with distant repetition', hex.slice(0, 30_000).repeat(100)],
   ])('%s', async (_, text) => {
     const server = tidy(await startServer({ webSocket: { perMessageDeflate: true } }))
     const peer = await WebSocketPeer.connect(server, { perMessageDeflate: { threshold: 0 } })

@@ -211,12 +211,12 @@ describe('a connection that is reset', () => {
     [when: string, text: string, untilThen: (raw: RawSocket, started: () => boolean) => Promise<unknown>]
   >([
     ['with the last byte of a handshake', handshake('/broadcast'), next],
-    ['while middleware thinks', handshake('/broadcast'), (_, started) => until('middleware', started)],
+    ['while middleware is running', handshake('/broadcast'), (_, started) => until('middleware', started)],
     ['right after the handshake', handshake('/broadcast'), (raw) => raw.status()],
     ['while a refusal is written', handshake('/refused'), (_, started) => until('middleware', started)],
     ['after a refusal', handshake('/refused'), (raw) => raw.status()],
-    ['with a handshake to nowhere', handshake('/nowhere'), next],
-    ['after a handshake to nowhere', handshake('/nowhere'), (raw) => raw.status()],
+    ['with a handshake of an unknown path', handshake('/nowhere'), next],
+    ['after a handshake of an unknown path', handshake('/nowhere'), (raw) => raw.status()],
     ['with an upgrade to HTTP/2', request('GET /nowhere', h2c), next],
     ['after an upgrade to HTTP/2', request('GET /nowhere', h2c), (raw) => raw.status()],
     [
@@ -224,7 +224,7 @@ describe('a connection that is reset', () => {
       request('POST /nowhere', { ...h2c, 'Content-Length': '9' }),
       next,
     ],
-  ])('%s, is gone and does no harm', async (_, text, untilThen) => {
+  ])('%s, is ended, and the server continues to work', async (_, text, untilThen) => {
     const uncaught = watchUncaught()
     let started = 0
     const server = tidy(

@@ -55,7 +55,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       '{"__type":"subscribe","channel":"a","__token":""}',
       '{"__type":"subscribe","channel":"a","__token":5}',
       '{"__type":"subscribe","channel":"a","__token":{"x":1}}',
-    ])('L2: answers %s without a living session with 401', async (body) => {
+    ])('L2: answers %s without an existing session with 401', async (body) => {
       const { status, messages, headers } = await post(subject.url, body)
       expect(status).toBe(401)
       expect(messages).toEqual(authExpected)
