@@ -4,7 +4,7 @@ import { ChildProcess } from '../support/childProcess.ts'
 import { startRedis } from '../support/redis.ts'
 import { sleep, until } from '../support/waiting.ts'
 import type { Abused, Counts } from './abusersMain.ts'
-import { Honest } from './honest.ts'
+import { honestClient, type Honest } from './honest.ts'
 import { measureLoad, type Load } from './load.ts'
 import { Publishing } from './publishing.ts'
 import type { Answer, Ask } from './serverMain.ts'
@@ -65,7 +65,7 @@ async function abuse(
   publishing: Publishing,
 ): Promise<Report> {
   const url = `http://127.0.0.1:${port}/live`
-  const honest = await Promise.all(HONEST.map((mode) => Honest.connect(url, mode)))
+  const honest = await Promise.all(HONEST.map((mode) => honestClient(url, mode)))
   publishing.startHonest()
   await sleep(1000)
   const before = await server.ask<Answer>('measure')
@@ -132,7 +132,7 @@ async function calm(server: ChildProcess<Ask>, before: Answer, breaches: string[
 
 function latency(honest: readonly Honest[], mode: TransportName): { p50: number; p99: number; max: number } {
   const sorted = honest
-    .filter(({ record }) => record.client === mode)
+    .filter(({ record }) => record.client.startsWith(mode))
     .flatMap(({ latencies }) => latencies)
     .sort((a, b) => a - b)
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN

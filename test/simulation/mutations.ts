@@ -38,7 +38,7 @@ export const mutations: readonly Mutation[] = [
     file: 'server/src/channels/log.ts',
     find: 'isSameRun(position.beacon, this.#start.beacon) && ',
     replace: '',
-    seed: 301,
+    seed: 7033,
   },
   {
     name: 'a node continues its count when its connection to the broker breaks',
@@ -126,6 +126,24 @@ export const mutations: readonly Mutation[] = [
     find: 'Math.min(receivers, nodes) - 1',
     replace: '0',
     seed: 5,
+  },
+  {
+    name: 'the other nodes are not asked after the node that the client was on',
+    file: 'server/src/cluster/whereabouts.ts',
+    find: 'NODE_TIMEOUT_MS, () => this.#route(subjects))',
+    replace: 'NODE_TIMEOUT_MS, () => subjects.forEach((subject) => end(subject, true)))',
+  },
+  {
+    name: 'a node that still asks itself counts as one that knows what all nodes know',
+    file: 'server/src/cluster/recovery.ts',
+    find: 'return !isAsking',
+    replace: 'return true',
+  },
+  {
+    name: 'when the node that the client was on does not send what it has, the client is refused',
+    file: 'server/src/cluster/backfills.ts',
+    find: "backfill.asked = isFinal ? 'all' : 'some'",
+    replace: "backfill.asked = 'all'",
   },
   {
     name: 'a node does not ask about a channel that only one other node has',
@@ -330,7 +348,7 @@ export const mutations: readonly Mutation[] = [
     file: 'client/src/channel.ts',
     find: '(!isResumed && !link.left.has(channel))',
     replace: '!isResumed',
-    seed: 2062,
+    seed: 4681,
   },
   {
     name: 'the client does not report a gap when it was not recovered',

@@ -2,7 +2,7 @@ import { until } from '../support/waiting.ts'
 import type { ApplicationProcess } from './applicationProcess.ts'
 import type { Look } from './applicationMain.ts'
 import type { Attackers } from './attacker.ts'
-import type { HealthyClient } from './healthy.ts'
+import type { HealthyClient } from '../support/healthyClient.ts'
 import { HEALTHY_CHANNEL } from './publishing.ts'
 
 /** The time limit for the server to expire sessions, release channels and notice dead sockets on a busy machine. */

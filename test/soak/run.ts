@@ -1,11 +1,14 @@
+import type { TransportName } from '@broadcaster/client'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/waiting.ts'
 import type { Memory } from '../support/memory.ts'
+import { HEALTHY_HEADER } from './application.ts'
 import { ApplicationProcess } from './applicationProcess.ts'
 import { Attackers } from './attacker.ts'
 import type { AttackKind } from './attacks.ts'
 import { becomesIdle } from './idle.ts'
-import { healthyBasePeer, healthyClient, Visitor, type HealthyClient } from './healthy.ts'
+import { healthyBasePeer, Visitor } from './healthy.ts'
+import { healthyClient, type HealthyClient } from '../support/healthyClient.ts'
 import type { NeighbourName } from './neighbours.ts'
 import { HEALTHY_CHANNEL, Publishing } from './publishing.ts'
 import { asReport, type Report } from './report.ts'
@@ -114,12 +117,15 @@ class Soak {
   /** Subscribes healthy clients on each server and each mount path. */
   async #subscribe(): Promise<void> {
     const [first] = this.#origins
+    const headers = { [HEALTHY_HEADER]: '1' }
+    const healthy = (url: string, mode: TransportName): Promise<HealthyClient> =>
+      healthyClient(url, { mode, channel: HEALTHY_CHANNEL, headers })
     const clients = [
-      ...this.#origins.map((origin) => healthyClient(`${origin}/live`, 'websocket', HEALTHY_CHANNEL)),
-      healthyClient(`${first}/live`, 'longpoll', HEALTHY_CHANNEL),
+      ...this.#origins.map((origin) => healthy(`${origin}/live`, 'websocket')),
+      healthy(`${first}/live`, 'longpoll'),
       healthyBasePeer(`${first}/live`, HEALTHY_CHANNEL),
-      healthyClient(`${first}/memory`, 'websocket', HEALTHY_CHANNEL),
-      healthyClient(`${first}/wrapped/memory`, 'longpoll', HEALTHY_CHANNEL),
+      healthy(`${first}/memory`, 'websocket'),
+      healthy(`${first}/wrapped/memory`, 'longpoll'),
     ]
     this.#healthy.push(...(await Promise.all(clients)))
     this.#publishing.startStream()

@@ -1,19 +1,31 @@
 import type { Request } from 'express'
 import type { Socket } from 'node:net'
 import type WebSocket from 'ws'
-import type { Authenticate } from '../clients/access.ts'
+import type { Access, Authenticate } from '../clients/access.ts'
 import type { Address } from '../clients/addresses.ts'
+import type { Admission } from '../clients/admission.ts'
 import type { Refusal } from '../clients/refusals.ts'
 import type { Connection } from './connection.ts'
+import type { Connections } from './connections.ts'
 import type { Link } from './link.ts'
-import type { Node } from '../node.ts'
 
 /** The interval at which sockets are ended whose client does not answer a close, in ms. `ws` itself would wait for 30 s. */
 const CLOSE_SWEEP_MS = 2500
 
+/** What {@link WebSockets} needs of the node. */
+export interface WebSocketNode {
+  readonly access: Access
+  readonly admission: Admission
+  readonly connections: Connections
+  /** Called when a WebSocket is open. */
+  connect(link: Link, authenticate: Authenticate): Connection
+  /** Called when the socket of a connection is gone. */
+  gone(connection: Connection): void
+}
+
 /** The WebSocket transport: passes the events of sockets to their connections, and ends dead sockets. */
 export class WebSockets {
-  readonly #node: Node
+  readonly #node: WebSocketNode
   readonly #sweeper: NodeJS.Timeout
   readonly #closeSweeper: NodeJS.Timeout
   #isStopped = false
@@ -24,7 +36,7 @@ export class WebSockets {
   readonly #onClose: (this: WebSocket) => void
 
   /** A connection that sends no complete frame for two intervals is ended. */
-  constructor(node: Node, pingIntervalMs: number) {
+  constructor(node: WebSocketNode, pingIntervalMs: number) {
     this.#node = node
     const { requests, addresses, refusals } = node.admission
     /** Counts a received frame. Returns false if the client has sent too many. */
@@ -101,8 +113,8 @@ function linkOf(ws: WebSocket): WebSocketLink {
 }
 
 /** A separate function, so that its closure is the only reference to the request. The connection drops the closure. */
-function authenticateWith(node: Node, req: Request): Authenticate {
-  return (auth) => node.access.connect(auth, req)
+function authenticateWith({ access }: WebSocketNode, req: Request): Authenticate {
+  return (auth) => access.connect(auth, req)
 }
 
 // `ws` has already closed the connection with the right code.
