@@ -40,9 +40,9 @@ interface Backfill {
   readonly waiters: Set<Waiter>
   /** The nodes that have missing messages. */
   readonly sources: Set<Whereabouts>
-  /** The nodes that did not send what they said they have. */
+  /** The nodes that did not send messages that they had announced. */
   readonly failed: Set<string>
-  /** Whether the other nodes are being asked what they have, or some of them or all of them have answered. */
+  /** `asking`: answers of other nodes are pending. `some`, `all`: some or all of the other nodes have answered. */
   asked: 'asking' | 'some' | 'all'
   isFetching: boolean
   pageBytes: number
@@ -240,7 +240,7 @@ function reasonFor({ state }: Channel): GapReason {
   return state === 'filling' ? 'broker' : 'node'
 }
 
-/** The node did not send what it said it has. */
+/** Drops a node that did not send messages that it had announced. */
 function drop({ sources, failed }: Backfill, source: Whereabouts): void {
   sources.delete(source)
   failed.add(source.node)

@@ -52,7 +52,7 @@ export class Recovery {
   readonly #host: RecoveryHost
   readonly #questions: WhereaboutsQuestions
   readonly #backfills: Backfills
-  /** New logs, until other nodes have told what they know of the time before. */
+  /** New logs for which other nodes are still being asked about the time before. */
   readonly #asking = new WeakSet<ChannelLog>()
 
   constructor(host: RecoveryHost) {
@@ -91,7 +91,7 @@ export class Recovery {
         first: 'any',
         found: ({ last, isAsking }: Whereabouts) => {
           reachBackTo(channel, log, at, last)
-          // A node that has asked itself knows as much as all nodes together.
+          // If the node has already received the answers of other nodes, its log includes what all nodes know.
           return !isAsking
         },
         done: () => void this.#asking.delete(log),

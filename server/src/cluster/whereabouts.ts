@@ -25,7 +25,7 @@ export interface Whereabouts {
   readonly start: Position
   /** No message was published after this position, up to the position of the inquiry. */
   readonly last: Position
-  /** Whether the node itself waits for other nodes to tell it what they have. */
+  /** Whether the node itself still waits for the answers of other nodes about this channel. */
   readonly isAsking: boolean
 }
 
@@ -37,7 +37,7 @@ export interface Inquiry {
    * published after it.
    */
   readonly at: Position
-  /** Called directly before other nodes are asked. Returns whether it is known that there are none. */
+  /** Called directly before other nodes are asked. Returns whether the inquiry is not needed, because there are none. */
   isNeedless?(): boolean
   /** The id of the node to ask first; `any`: some nodes at random; `all`: all of them at once. */
   readonly first: string | 'any' | 'all'
@@ -53,15 +53,15 @@ export interface Inquiry {
  */
 export type Locate = (channel: string, at: Position) => Omit<Whereabouts, 'node'> | null | undefined
 
-/** One channel that is asked about, for all inquiries that ask the same. */
+/** A channel that is asked about, for all inquiries with the same position. */
 interface Subject {
   readonly channel: string
   readonly at: Position
   readonly inquiries: Inquiry[]
-  /** The number of other nodes that hold the channel, as Redis said last. */
+  /** The number of other nodes that hold the channel, from the last answer of Redis. */
   others: number
   readonly tried: Set<string>
-  /** Of a question to all holders: how many have answered. */
+  /** The number of nodes that have answered a question to all holders. */
   answered: number
   /** Whether a client waits for the answer. */
   isAwaited: boolean
@@ -93,7 +93,7 @@ export class WhereaboutsQuestions {
   readonly #backend: Backend
   readonly #locate: Locate
   readonly #questions = new Map<number, Question>()
-  /** The nodes that were heard of. */
+  /** The nodes from which this node has received a message. */
   readonly #nodes = new Set<string>()
   #next: Inquiry[] = []
   #lastId = 0
