@@ -1,7 +1,8 @@
 import type { Memory } from '../support/memory.ts'
 import type { Look } from './applicationMain.ts'
 import type { AttackCounts, Attackers } from './attacker.ts'
-import type { HealthyClient, Visitor } from '../support/healthyClient.ts'
+import type { HealthyClient } from '../support/healthyClient.ts'
+import type { Visitor } from './healthy.ts'
 import type { Publishing } from './publishing.ts'
 
 export type Report = AttackCounts & {
