@@ -5,11 +5,26 @@ import { SlowFirst } from './support/slowFirst.ts'
 // The workspaces use the sources of each other, so no build is needed before a test.
 const source = '@broadcaster/source'
 
+/** A slow machine is not a failure. A timeout only limits how long a test can hang. */
+const TIMEOUT_MS = 120_000
+const node = { environment: 'node', testTimeout: TIMEOUT_MS, hookTimeout: TIMEOUT_MS }
+
+/** They measure memory, replace the timers of the whole process, or use much of the machine for a long time. */
+const alone = [
+  'abuse/**/*.test.ts',
+  'bench/**/*.test.ts',
+  'chaos/**/*.test.ts',
+  'simulation/**/*.test.ts',
+  'soak/**/*.test.ts',
+  'server/logMemory.test.ts',
+  'server/neighbours.test.ts',
+]
+
 const react = {
   include: ['react/**/*.test.{ts,tsx}'],
   environment: 'happy-dom',
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  testTimeout: TIMEOUT_MS,
+  hookTimeout: TIMEOUT_MS,
 }
 
 export default defineConfig({
@@ -23,20 +38,22 @@ export default defineConfig({
   test: {
     // Most tests wait most of the time, so there are more workers than cores. With too many, tests would time out. CI uses fewer,
     // because its machine is not known.
-    maxWorkers: process.env['CI'] ? 2 : 3,
+    maxWorkers: process.env['CI'] ? 2 : 5,
     sequence: { sequencer: SlowFirst },
     projects: [
       {
         extends: true,
         test: {
+          ...node,
           name: 'node',
           include: ['**/*.test.ts'],
-          exclude: ['react/**', 'browser/**', 'packages/**', '.packed/**', 'node_modules/**'],
-          environment: 'node',
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          exclude: [...alone, 'react/**', 'browser/**', 'packages/**', '.packed/**', 'node_modules/**'],
+          // To start a process and to load all modules again for each file takes longer than most files. So a file has to
+          // restore whatever it changes of the process.
+          isolate: false,
         },
       },
+      { extends: true, test: { ...node, name: 'node alone', include: alone } },
       { extends: true, test: { ...react, name: 'react 19' } },
       {
         extends: true,
@@ -54,8 +71,8 @@ export default defineConfig({
           name: 'browser',
           include: ['browser/**/*.test.{ts,tsx}'],
           environment: 'node',
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: TIMEOUT_MS,
+          hookTimeout: TIMEOUT_MS,
           // There is one Chromium at a time, and not beside other tests, because both need much CPU time.
           fileParallelism: false,
           sequence: { groupOrder: 1 },

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { program } from '../support/program.ts'
 import { within } from '../support/waiting.ts'
 import type { ClientSetup, FromClients, Heads, Results, ToClients } from './clientsMain.ts'
 
@@ -9,8 +10,8 @@ export class Clients {
   readonly #child: ChildProcess
 
   constructor() {
-    this.#child = fork(join(import.meta.dirname, 'clientsMain.ts'), [], {
-      execArgv: ['--conditions=@broadcaster/source', '--import', 'tsx'],
+    this.#child = fork(program(join(import.meta.dirname, 'clientsMain.ts')), [], {
+      execArgv: ['--enable-source-maps'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
   }

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { program } from '../support/program.ts'
 import { until, within } from '../support/waiting.ts'
 import type { NodeSetup } from './nodeMain.ts'
 
@@ -29,8 +30,8 @@ export class ChaosNode {
 
   /** Resolves when the node accepts connections and is connected to Redis. */
   async start(): Promise<void> {
-    const child = fork(join(import.meta.dirname, 'nodeMain.ts'), [JSON.stringify(this.#setup)], {
-      execArgv: ['--conditions=@broadcaster/source', '--import', 'tsx'],
+    const child = fork(program(join(import.meta.dirname, 'nodeMain.ts')), [JSON.stringify(this.#setup)], {
+      execArgv: ['--enable-source-maps'],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     this.#child = child

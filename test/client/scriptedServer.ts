@@ -13,7 +13,7 @@ export type Frame = { readonly __type: string; readonly [field: string]: any }
 
 // Tests replace the global timers. The time limits here use the real ones.
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 
 /** Checks repeatedly, without moving a stopped clock. */
 export async function until(what: string, ask: () => boolean): Promise<void> {

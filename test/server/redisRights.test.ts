@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { BroadcasterOptions } from '@broadcaster/server'
-import { describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
@@ -16,7 +16,8 @@ import { until, within } from '../support/waiting.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 // ioredis warns on the console that it has no right to INFO.
-vi.spyOn(console, 'warn').mockImplementation(() => {})
+const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+afterAll(() => warn.mockRestore())
 
 /** Runs the ACL command of the README, unchanged, on this Redis. */
 async function grantLeast(redis: TestRedis): Promise<string> {

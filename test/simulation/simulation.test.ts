@@ -13,7 +13,7 @@ const firstSeed = Number(process.env['SIM_FIRST'] ?? 0)
 const LONG_MS = 3_600_000
 
 const explain = (seed: number): string =>
-  `See what happened: SIM_SEED=${seed} npx vitest run --root test --project node simulation/simulation`
+  `See what happened: SIM_SEED=${seed} npx vitest run --root test simulation/simulation.test.ts`
 
 if (onlySeed !== undefined) {
   describe(`the guarantee, in seed ${onlySeed}`, () => {

@@ -28,7 +28,7 @@ const lanes: readonly (readonly Step[])[] = [
     { name: 'packages', run: packages },
     { name: 'browser', run: (output) => vitest(output, ['browser']) },
   ],
-  [{ name: 'tests', run: (output) => vitest(output, ['node', 'react 19', 'react 18']) }],
+  [{ name: 'tests', run: (output) => vitest(output, ['node', 'node alone', 'react 19', 'react 18']) }],
 ]
 const needy = ['packages', 'browser', 'tests']
 

@@ -1,6 +1,7 @@
 import { fork, type ChildProcess as NodeChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { basename } from 'node:path'
+import { program } from './program.ts'
 import { within } from './waiting.ts'
 
 const LONGEST_OUTPUT = 100_000
@@ -16,10 +17,10 @@ export class ChildProcess<Question extends string | object> {
   #death: string | null = null
   #questions: Promise<unknown> = Promise.resolve()
 
-  /** Starts a TypeScript file, with `gc()` and the sources of the workspaces. */
+  /** Starts a TypeScript file as a {@link program}, with `gc()`. */
   constructor(main: string, args: readonly string[]) {
-    this.#child = fork(main, args, {
-      execArgv: ['--expose-gc', '--conditions=@broadcaster/source', '--import', 'tsx'],
+    this.#child = fork(program(main), args, {
+      execArgv: ['--expose-gc', '--enable-source-maps'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: '' },
     })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { BroadcasterOptions } from '@broadcaster/server'
+import { program } from './program.ts'
 import { publisherTo } from './publisher.ts'
 import type { Subject } from './subject.ts'
 import { within } from './waiting.ts'
@@ -20,8 +21,8 @@ export type NodeProcess = Subject & {
 export async function startNodeProcess(
   options: BroadcasterOptions & { readonly redis: string; readonly port?: number; readonly clockMs?: number },
 ): Promise<NodeProcess> {
-  const main = join(import.meta.dirname, 'nodeMain.ts')
-  const args = ['--conditions=@broadcaster/source', '--import', 'tsx', main, JSON.stringify(options)]
+  const main = program(join(import.meta.dirname, 'nodeMain.ts'))
+  const args = ['--enable-source-maps', main, JSON.stringify(options)]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
 

@@ -49,6 +49,8 @@ export async function startServer<C extends object = Record<string, unknown>>(
   setup.before?.(app)
   app.use(path, live)
   const httpServer = app.listen(setup.port ?? 0, '127.0.0.1')
+  // By default, Node closes an idle connection after 5 seconds. On a loaded machine a client may send a request at that moment.
+  httpServer.keepAliveTimeout = 300_000
   await new Promise((resolve, reject) => httpServer.once('listening', resolve).once('error', reject))
   if (setup.ready !== false) await live.ready()
 
