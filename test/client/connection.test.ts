@@ -105,7 +105,7 @@ describe('connecting', () => {
     expect(client.error).toBeNull()
   })
 
-  it('ignores unknown types, unknown fields, and frames that are not objects', async () => {
+  it('V3: ignores unknown types, unknown fields, and frames that are not objects', async () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const news = collect()
@@ -269,7 +269,7 @@ describe('a refusal of the credentials', () => {
   })
 })
 
-describe('close codes', () => {
+describe('C1 close codes', () => {
   it.each(Object.entries(closeCodes))(
     '%s is retried or final according to the table',
     async (name, { code, retry }) => {

@@ -38,7 +38,7 @@ describe('a WebSocket without frames', () => {
     expect(client.status).toBe('connected')
   })
 
-  it('counts as dead when the ping has no answer within ten seconds', async () => {
+  it('P1: counts as dead when the ping has no answer within ten seconds', async () => {
     stopTime()
     const { server, client, socket } = await connectWebSocket()
     vi.advanceTimersByTime(30_000)

@@ -234,7 +234,7 @@ describe('a poll that may be dead', () => {
   })
 })
 
-describe('a session that has expired', () => {
+describe('C2 a session that has expired', () => {
   it('is followed by a new session, which continues from the positions', async () => {
     withoutWaiting()
     const { server, client, news, subscription } = await subscribeNews()

@@ -121,7 +121,7 @@ describe('a burst larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it('R6: over limits.undeliveredBytes, a client of the original gets the remaining messages, and continues', async () => {
+  it('L12, R6: over limits.undeliveredBytes, a client of the original gets the remaining messages, and continues', async () => {
     const limits = { undeliveredBytes: 100_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
     const channel = channelName()
@@ -142,7 +142,7 @@ describe('a burst larger than a log', () => {
     await alice.hearsNothing()
   })
 
-  it('over limits.undeliveredBytes, a client of ours is told of a gap and gets the remaining messages', async () => {
+  it('L12, R4: over limits.undeliveredBytes, a client of ours is told of a gap and gets the remaining messages', async () => {
     const limits = { undeliveredBytes: 100_000 }
     const server = tidy(await startServer({ redis: redis.url, limits, recovery: { maxMessages: 10 } }))
     const channel = channelName()

@@ -61,7 +61,7 @@ describe('a WebSocket client that reads more slowly than messages arrive', () =>
     expect(await bob.peer.next()).toMatchObject({ body: 'live' })
   })
 
-  it('S1, U1: gets answers to its requests, and no messages of channels that it unsubscribes', async () => {
+  it('S1, U1, U2: gets answers to its requests, and no messages of channels that it unsubscribes', async () => {
     const { server, come, lagging } = await start({ maxBytes: 64 * 1024 * 1024 })
     const [channel, wanted] = [channelName(), channelName()]
     const alice = await come()

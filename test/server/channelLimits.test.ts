@@ -31,7 +31,7 @@ const hasJoinedOnly = async (redis: TestRedis, server: TestServer, expected: rea
 
 const refused = (answers: readonly Wire[]) => answers.filter(({ __type }) => __type === 'subscribeError')
 
-describe.each(transports)('a subscribe that is refused over %s joins no channel', (transport) => {
+describe.each(transports)('S4: a subscribe that is refused over %s joins no channel', (transport) => {
   it('over channelsPerConnection, also when many are requested at once', async () => {
     const { redis, server } = await start({ limits: { channelsPerConnection: 2 } })
     const alice = await signIn(server, { transport })
@@ -90,7 +90,7 @@ it('a subscribe of a session that has ended joins no channel', async () => {
   await hasJoinedOnly(redis, server, [])
 })
 
-describe.each(transports)('limits.channels over %s', (transport) => {
+describe.each(transports)('S4: limits.channels over %s', (transport) => {
   it.each([{}, { __v: 1 }])(
     'refuses new channels to a client with %j while all are in use, and accepts them later',
     async (auth) => {

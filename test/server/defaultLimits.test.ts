@@ -40,7 +40,7 @@ describe('the default limits fit each other', () => {
   })
 
   it.each([channelsPerConnection, Math.floor(channelNamesBytes / channelBytes), 1])(
-    'a poll of a client with %i channels and the most bytes of names is not too large',
+    'L10: a poll of a client with %i channels and the most bytes of names is not too large',
     (count) => {
       const position = 'p'.repeat(64)
       const positions = Object.fromEntries(longest(count).map((name) => [name, position]))
@@ -59,7 +59,7 @@ describe('the default limits fit each other', () => {
 })
 
 describe('with every limit at its default', () => {
-  it('a long-poll client with the most channels can poll with their positions', async () => {
+  it('L10: a long-poll client with the most channels can poll with their positions', async () => {
     const server = await start()
     const alice = new LongPollPeer(server)
     await alice.auth({ __v: 1 })

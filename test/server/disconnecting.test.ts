@@ -18,7 +18,7 @@ async function twoNodes() {
 }
 
 describe('disconnect()', () => {
-  it('disconnects the clients whose context matches, on every node, and no other client', async () => {
+  it('A4: disconnects the clients whose context matches, on every node, and no other client', async () => {
     const cluster = await twoNodes()
     const [first, second] = cluster.nodes
     const alices = await Promise.all(
@@ -36,7 +36,7 @@ describe('disconnect()', () => {
     })
   })
 
-  it('ends long-poll sessions, also a poll that waits on another node', async () => {
+  it('A4: ends long-poll sessions, also a poll that waits on another node', async () => {
     const cluster = await twoNodes()
     const alice = new LongPollPeer(cluster)
     await alice.auth({ user: 'alice' })

@@ -64,7 +64,7 @@ describe('limits', () => {
     },
   )
 
-  it.each(transports)('authBytes: refuses larger auth data over %s', async (transport) => {
+  it.each(transports)('A3: authBytes: refuses larger auth data over %s', async (transport) => {
     let asked = 0
     const server = tidy(await startServer({ limits: { authBytes: 100 }, canConnect: () => ++asked > 0 }))
     const small = await connect(server, { transport })
@@ -77,7 +77,7 @@ describe('limits', () => {
     expect(asked, 'canConnect was not called').toBe(1)
   })
 
-  it.each(transports)('channelBytes: refuses longer names over %s', async (transport) => {
+  it.each(transports)('S4: channelBytes: refuses longer names over %s', async (transport) => {
     const server = tidy(await startServer({ limits: { channelBytes: 20 } }))
     const alice = await signIn(server, { transport })
     expect(await alice.subscribe('x'.repeat(20))).toMatchObject({ __type: 'subscribeOk' })
@@ -85,7 +85,22 @@ describe('limits', () => {
     expect(await alice.subscribe('\u00e9'.repeat(11))).toMatchObject({ reason: 'Channel name too long' })
   })
 
-  it.each(transports)('channelsPerConnection: refuses one more over %s', async (transport) => {
+  it.each(transports)(
+    'S4: channelNamesBytes: refuses names that are too long together over %s',
+    async (transport) => {
+      const server = tidy(await startServer({ limits: { channelNamesBytes: 20 } }))
+      const alice = await signIn(server, { transport })
+      const [first, second] = ['x'.repeat(10), '\u00e9'.repeat(5)]
+      for (const channel of [first, second]) {
+        expect(await alice.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
+      }
+      expect(await alice.subscribe('y')).toMatchObject({ reason: 'Channel names too long together' })
+      await alice.unsubscribe(second)
+      expect(await alice.subscribe('y')).toMatchObject({ __type: 'subscribeOk' })
+    },
+  )
+
+  it.each(transports)('S4: channelsPerConnection: refuses one more over %s', async (transport) => {
     const server = tidy(await startServer({ limits: { channelsPerConnection: 2 } }))
     const alice = await signIn(server, { transport })
     // They are sent at once, to test that none is counted too late.
@@ -101,7 +116,7 @@ describe('limits', () => {
     })
   })
 
-  it('connections: answers 503 while the node is full, and accepts clients when there is room', async () => {
+  it('W10: connections: answers 503 while the node is full, and accepts clients when there is room', async () => {
     const server = tidy(await startServer({ limits: { connections: 2 } }))
     const alice = await WebSocketPeer.connect(server)
     await alice.auth()
@@ -121,7 +136,7 @@ describe('limits', () => {
     await bob.close()
   })
 
-  it('connections: counts waiting polls', async () => {
+  it('W10, L10: connections: counts waiting polls', async () => {
     const server = tidy(await startServer({ limits: { connections: 2 } }))
     await signIn(server, { transport: 'websocket' })
     const alice = new LongPollPeer(server)

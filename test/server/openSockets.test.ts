@@ -65,7 +65,7 @@ describe('sockets of clients', () => {
     await until('room', () => WebSocketPeer.connect(server).catch(() => undefined))
   })
 
-  it('count while checkOrigin decides, and at most until the timeout of the handshake', async () => {
+  it('W10: count while checkOrigin decides, and at most until the timeout of the handshake', async () => {
     const answers: (() => void)[] = []
     let thinks = true
     const checkOrigin = () => !thinks || new Promise<boolean>((resolve) => answers.push(() => resolve(true)))
@@ -92,7 +92,7 @@ describe('sockets of clients', () => {
       'by the client, which does not end the connection',
       (raw) => raw.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0])),
     ],
-  ])('end seconds after they were closed %s, if the client does nothing', async (_, close) => {
+  ])('W9: end seconds after they were closed %s, if the client does nothing', async (_, close) => {
     await withIntervals(async () => {
       const sockets: Socket[] = []
       const server = tidy(await startServer())
@@ -162,7 +162,7 @@ describe('sockets of clients', () => {
 })
 
 describe('upgrade requests and bodies', () => {
-  it('end within seconds when there is no answer, the answer is not read, or the rest does not arrive', async () => {
+  it('W10, L10: end within seconds when there is no answer, the answer is not read, or the rest does not arrive', async () => {
     const large = 'x'.repeat(50_000_000)
     const server = tidy(
       await startServer(

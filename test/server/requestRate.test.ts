@@ -42,7 +42,7 @@ describe('limits.requestsPerSecond', () => {
   it.each<[string, (peer: WebSocketPeer) => void]>([
     ['ping', (peer) => peer.socket.ping()],
     ['pong', (peer) => peer.socket.pong()],
-  ])('counts %s frames too', async (_, send) => {
+  ])('W12: counts %s frames too', async (_, send) => {
     stopClock()
     const server = tidy(await startServer({ limits }))
     const alice = await WebSocketPeer.connect(server)
@@ -63,12 +63,13 @@ describe('limits.requestsPerSecond', () => {
     const refused = await alice.poll({ seq: 'x' })
     expect(refused).toMatchObject({ status: 429, messages: tooMany })
     expect(refused.headers.get('retry-after')).toBe('1')
+    expect((await alice.post({ __type: 'unsubscribe', channel })).status).toBe(429)
     clock.advance(1000)
     expect((await alice.poll({ seq: 'x' })).messages).toMatchObject([{ channel, body: 'hello' }])
   })
 
   it.each(['websocket', 'longpoll'] as const)(
-    'permits to subscribe to all channels at once and to unsubscribe from them, over %s',
+    'W12, L13: permits to subscribe to all channels at once and to unsubscribe from them, over %s',
     async (transport) => {
       stopClock()
       const server = tidy(await startServer({ limits: { requestsPerSecond: 1, channelsPerConnection: 5 } }))
@@ -135,7 +136,7 @@ describe('limits.requestsPerSecond', () => {
     expect(refused.headers.get('access-control-expose-headers')).toBe('X-Request-Id, Retry-After')
   })
 
-  it('counts requests without an existing session by their address, also with invented tokens', async () => {
+  it('W10, L13: counts requests without an existing session by their address, also with invented tokens', async () => {
     stopClock()
     const server = tidy(
       await startServer({

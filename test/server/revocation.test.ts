@@ -120,7 +120,7 @@ describe('A4: a client that is disconnected while its canConnect waits', () => {
   })
 })
 
-describe('a request that began before disconnect()', () => {
+describe('A4: a request that began before disconnect()', () => {
   it('is closed over WebSocket if the client has not authenticated, and the client can reconnect', async () => {
     const cluster = await twoNodes({ canConnect: ({ user }) => ({ user }) })
     const unknown = await WebSocketPeer.connect(cluster.nodes[1]!)

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { stopClock } from '../support/clock.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -80,7 +81,25 @@ describe.each(['memory', 'Redis'] as const)('L9: a session in %s', (kind) => {
   })
 })
 
-describe.each(['memory', 'Redis'] as const)('limits.connections: sessions in %s', (kind) => {
+it('L9: a session lives for timeout plus one second after a request, and at most for twice that time after a poll', async () => {
+  const clock = stopClock()
+  const server = tidy(await startServer({ timeout: 1000, pollTime: 999 }))
+  const alice = new LongPollPeer(server)
+  await alice.auth()
+  clock.advance(1999)
+  expect((await alice.post({ __type: 'ping' })).status).toBe(200)
+  clock.advance(2001)
+  expect((await alice.post({ __type: 'ping' })).status).toBe(401)
+  const bob = new LongPollPeer(server)
+  await bob.auth()
+  expect((await bob.poll()).messages).toEqual([])
+  clock.advance(1999)
+  expect((await bob.poll()).messages).toEqual([])
+  clock.advance(4001)
+  expect((await bob.poll()).status).toBe(401)
+})
+
+describe.each(['memory', 'Redis'] as const)('L10: limits.connections: sessions in %s', (kind) => {
   it('are at most as many on all nodes together, and a session that ends makes room', async () => {
     const redis = kind === 'Redis' && tidy(await startRedis())
     const options = { redis: redis && redis.url, limits: { connections: 2 } }

@@ -56,7 +56,7 @@ describe('a long-poll answer that is not read', () => {
     )
   })
 
-  it('is dropped when the session polls again and limits.bufferedBytes is exceeded', async () => {
+  it('L14: is dropped when the session polls again and limits.bufferedBytes is exceeded', async () => {
     const server = tidy(await startServer({ limits: { ...limits, bufferedBytes: 1000 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const before = await serverSockets(server)
@@ -65,7 +65,7 @@ describe('a long-poll answer that is not read', () => {
     await until('one to be left', async () => (await serverSockets(server)) <= before + 1)
   })
 
-  it('is dropped when all sessions together exceed limits.unreadBytes, the oldest answer first', async () => {
+  it('L14: is dropped when all sessions together exceed limits.unreadBytes, the oldest answer first', async () => {
     const server = tidy(await startServer({ limits: { ...limits, unreadBytes: 2 * SIZE } }))
     const sessions = await sessionsWithMuch(server, 3)
     const unreadBytes = async () => (await server.broadcaster.stats()).node.unreadBytes
@@ -80,7 +80,7 @@ describe('a long-poll answer that is not read', () => {
 })
 
 describe('limits.answerBytes', () => {
-  it('R3: bounds a replay over long-poll, and the next poll gets the rest', async () => {
+  it('L12, R3: bounds a replay over long-poll, and the next poll gets the rest', async () => {
     const server = tidy(await startServer({ limits: { answerBytes: 10_000 } }))
     const channel = channelName()
     const alice = (await signIn(server, { transport: 'longpoll', auth: { __v: 1 } })) as LongPollPeer

@@ -35,6 +35,19 @@ export function authentication(subject: Subject): void {
       })
     })
 
+    it('A3: counts bytes of auth data, not characters, and not the reserved keys', async () => {
+      // As JSON, the rest is {"padding":""}.
+      const room = settings.authBytes - 14
+      const refused = await connect(subject, { transport })
+      expect(await refused.auth({ padding: '\u20ac'.repeat(room / 3 + 1) })).toMatchObject({
+        reason: 'Auth too large',
+      })
+      const accepted = await connect(subject, { transport })
+      expect(await accepted.auth({ padding: 'x'.repeat(room), __other: 'x'.repeat(100) })).toMatchObject({
+        __type: 'authOk',
+      })
+    })
+
     it.each(transports)('A1: ends the connection that a newer one over %s replaces', async (newer) => {
       const additions = { __v: 1, __client: clientName() }
       const alice = await signIn(subject, { transport, auth: { ...additions, __generation: 1 } })
@@ -48,6 +61,18 @@ export function authentication(subject: Subject): void {
         expect(await living.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
       }
     })
+
+    it.each(transports)(
+      'A1: an older one over %s that arrives late does not end a newer one',
+      async (older) => {
+        const additions = { __v: 1, __client: clientName() }
+        const alice = await signIn(subject, { transport, auth: { ...additions, __generation: 3 } })
+        const late = await connect(subject, { transport: older })
+        expect(await late.auth({ ...additions, __generation: 2 })).toMatchObject({ __type: 'authOk' })
+        await expectEnded(late, { code: 4409, reason: 'Replaced by a newer connection' })
+        expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+      },
+    )
 
     it('A2: ends the session that a new connection replaces', async () => {
       const old = new LongPollPeer(subject)

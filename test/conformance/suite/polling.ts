@@ -26,6 +26,19 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(performance.now() - start).toBeGreaterThan(950)
     })
 
+    it('L4: answers after timeout less pollTime', otherSettings(kind), async () => {
+      const late = tidy(await kind.startWith!({ timeout: 2500, pollTime: 500 }))
+      const early = tidy(await kind.startWith!({ timeout: 2500, pollTime: 1500 }))
+      const [alice, bob] = [await signIn(late, channelName()), await signIn(early, channelName())]
+      const answered: string[] = []
+      const polls = [
+        alice.poll().then(() => answered.push('late')),
+        bob.poll().then(() => answered.push('early')),
+      ]
+      await within(Promise.all(polls), 'both answers')
+      expect(answered).toEqual(['early', 'late'])
+    })
+
     it(
       'L4: answers with all messages that arrive within pollTime after the first one',
       otherSettings(kind),
@@ -174,6 +187,18 @@ export function polling(subject: Subject, kind: Kind): void {
       await subject.publish(other, 'elsewhere')
       const afterAll = { [channel]: messages[2]!['position'] }
       expect(bodies(await alice.poll({ seq: '4', positions: afterAll }))).toEqual(['elsewhere'])
+    })
+
+    it('R7: answers with a gap if a position in a poll is none', async () => {
+      const channel = channelName()
+      const alice = new LongPollPeer(subject)
+      await alice.auth({ __v: 1 })
+      await alice.subscribe(channel)
+      for (const position of ['no position', 'x'.repeat(65)]) {
+        expect((await alice.poll({ positions: { [channel]: position } })).messages).toEqual([
+          { __type: 'gap', channel, position: expect.any(String), reason: 'expired' },
+        ])
+      }
     })
 
     it('keeps messages that arrive before the first poll and between polls', async () => {
