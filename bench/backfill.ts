@@ -26,6 +26,9 @@ const cases: Record<string, Case> = {
   '1,000 x 1 MiB': { channels: 1000, messages: 930, isLarge: true },
 }
 const MESSAGE_BYTES = 1000
+const RETRY_MS = 1000
+/** Less than what Redis buffers for a subscriber before it closes its connection. */
+const MOST_UNPROCESSED_BYTES = 4e6
 
 type Usage = { blockedMs: number; busyMs: number; rssMb: number }
 
@@ -37,7 +40,7 @@ async function serve(): Promise<void> {
   const live = broadcaster({
     redis: process.env['REDIS_URL']!,
     recovery: { window: 600_000, maxTotalBytes: Infinity },
-    limits: { bufferedBytes: Infinity },
+    limits: { bufferedBytes: Infinity, requestsPerSecond: Infinity },
   })
   const server = express().use('/broadcast', live).listen(0, '127.0.0.1')
   await Promise.all([once(server, 'listening'), live.ready()])
@@ -94,11 +97,18 @@ async function run({ channels, messages }: Case): Promise<Record<string, string 
       )
       for (const { channel, position } of answers) positions.set(channel, position!)
     }
+    // When this is answered, the holder has processed everything that was published before.
+    const processed = () =>
+      Promise.all(holders.map((holder) => subscribeAll(holder.port, [{ channel: 'last' }])))
+    let unprocessedBytes = 0
     for (let i = 0; i < messages; i++) {
       await Promise.all(names.map((channel) => redis.publish(channel, `${i}`.padEnd(MESSAGE_BYTES, '.'))))
+      unprocessedBytes += channels * MESSAGE_BYTES
+      if (unprocessedBytes < MOST_UNPROCESSED_BYTES) continue
+      await processed()
+      unprocessedBytes = 0
     }
-    // When this is answered, the nodes have processed everything that arrived before.
-    for (const holder of holders) await subscribeAll(holder.port, [{ channel: 'last' }])
+    await processed()
     const connections = await subscribersOf(redis)
     for (const { child } of nodes) child.send('start')
     const begin = performance.now()
@@ -165,8 +175,12 @@ async function subscribeAll(
       if (message.__type === 'authOk') {
         for (const each of wanted) ask(each)
       } else if (message.__type === 'serverError') {
-        // The time was too short for all messages. As our client does, this asks again, and the node continues.
-        ask(wanted.find(({ channel }) => channel === message.channel)!)
+        // Not everything has come in time. Like our client, it asks again later, and the node continues where it was.
+        setTimeout(
+          ask,
+          RETRY_MS,
+          wanted.find(({ channel }) => channel === message.channel)!,
+        )
       } else if (message.channel !== undefined && message.__type !== 'message') {
         if (answers.push(message) === wanted.length) resolve()
       }

@@ -86,7 +86,8 @@ export interface Limits {
   /**
    * The maximum number of bytes of logs that are in flight between this node and other nodes, when clients come back to a node
    * that must request the missed messages from another one. It applies to what this node requests, and to what it
-   * answers. Beyond: requests wait, and clients take turns.
+   * answers. A single client may use 256 KiB of it, at most a half, unless a single message is larger. Beyond: requests wait, and
+   * clients take turns.
    *
    * @default 4 MiB
    */

@@ -1,7 +1,7 @@
 import { readClientName, readFormerNode, readGeneration, type Auth, type Parsed } from '@broadcaster/protocol'
 import { Access, type Authenticate } from './clients/access.ts'
 import { Admission } from './clients/admission.ts'
-import { nodeUnavailable, type Answer } from './longpoll/answers.ts'
+import { nodeFull, nodeUnavailable, type Answer } from './longpoll/answers.ts'
 import type { Backend } from './backends/backend.ts'
 import { Connection, type ConnectionHost } from './websocket/connection.ts'
 import type { Link } from './websocket/link.ts'
@@ -13,7 +13,7 @@ import type { ControlMessageOf, Revocation } from './control/control.ts'
 import { BroadcasterError, logFailure } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
-import type { RefusalKind } from './clients/refusals.ts'
+import { NODE_FULL, type RefusalKind } from './clients/refusals.ts'
 import type { Compression } from './channels/frames.ts'
 import { Hub } from './hub/hub.ts'
 import { describe } from './input/json.ts'
@@ -58,6 +58,12 @@ export interface Stats {
     channels: number
     logMessages: number
     logBytes: number
+    /** Bytes of logs that are requested from other nodes, or sent to them, for clients that come back. */
+    backfillBytes: number
+    /** Messages since the start that were not delivered, because they exceed `limits.publishedBytes`. */
+    oversizedMessages: number
+    /** Long-poll answers and replays since the start that reached `limits.answerBytes`. */
+    cutAnswers: number
     /** The number of refusals since the start, by kind. */
     refusals: Record<RefusalKind, number>
     /** Messages of other nodes that were ignored because they were not signed with `secret`. */
@@ -84,6 +90,7 @@ export class Node {
   readonly #fences: Fences
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
+  #cutAnswers = 0
   /**
    * The number of sockets in use: with a pending handshake, with a connection, and with a closed connection until the
    * socket is gone.
@@ -95,7 +102,11 @@ export class Node {
   constructor(options: ResolvedOptions, backend: Backend, codec: ControlCodec = plainCodec) {
     const { limits, logger, timeout, recovery, controlChannel, controlNamespace } = options
     this.#options = options
-    this.unreadAnswers = new UnreadAnswers(limits)
+    this.unreadAnswers = new UnreadAnswers(limits, ({ req }, limit) => {
+      const { refusals, addresses } = this.admission
+      const reason = `${limit}: a long-poll answer was not read`
+      refusals.note({ kind: 'limit', reason }, { address: addresses.of(req).key })
+    })
     this.connections = new Connections(limits)
     this.#backend = backend
     this.#codec = codec
@@ -154,6 +165,7 @@ export class Node {
       recovery: recovery !== false,
       authenticated: (auth) => this.#replaceOlder(auth, null),
       isFenced: (client, generation) => this.#fences.isFenced(client, generation),
+      answerCut: () => void (this.#cutAnswers += 1),
       isDraining: () => this.#isDraining,
     })
     this.#connectionHost = {
@@ -241,10 +253,9 @@ export class Node {
   /** Handles a long-poll request. `begun` is the moment at which the request began. */
   handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
-    const isRefused = (type === 'poll' && this.isFull) || (type === 'auth' && this.#isDraining)
-    return isRefused
-      ? Promise.resolve(nodeUnavailable())
-      : this.#longPoll.handle(parsed, authenticate, abort, begun)
+    if (type === 'poll' && this.isFull) return Promise.resolve(nodeFull(NODE_FULL))
+    if (type === 'auth' && this.#isDraining) return Promise.resolve(nodeUnavailable())
+    return this.#longPoll.handle(parsed, authenticate, abort, begun)
   }
 
   async publish(channel: string, body: unknown): Promise<void> {
@@ -281,6 +292,7 @@ export class Node {
         refusedControlMessages: this.#codec.refused,
         queuedBytes: this.connections.budget.measure(),
         unreadBytes: this.unreadAnswers.bytes,
+        cutAnswers: this.#cutAnswers,
         ...channels,
         refusals: this.admission.refusals.counts,
       },

@@ -230,6 +230,71 @@ describe('a page of another node', () => {
   })
 })
 
+describe('limits.backfillBytes', () => {
+  const PAGE = 64 * 1024
+  afterEach(() => void vi.useRealTimers())
+
+  /** Clients ask for channels that another node has, which sends no page. Returns how many pages of each client it was asked for. */
+  async function askForPages(clients: number, channelsOfEach: number, expected: number) {
+    const redis = tidy(await startRedis())
+    const limits = { backfillBytes: 64 * PAGE }
+    const late = tidy(await startServer({ redis: redis.url, limits }))
+    const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
+    const fence = channelName()
+    await subscriber.subscribe('broadcaster', 'bc:node:other', fence)
+    // No query ends because its time is over.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const asked = new Map<string, number>()
+    let enough!: () => void
+    const all = new Promise<void>((resolve) => (enough = resolve))
+    let fenced!: () => void
+    const end = new Promise<void>((resolve) => (fenced = resolve))
+    subscriber.on('message', (channel, text) => {
+      if (channel === fence) return fenced()
+      const message = JSON.parse(text) as Record<string, unknown>
+      if (message['type'] === 'where') {
+        const known = (message['channels'] as [string, string][]).map(([, at], i) => [i, earlierThan(at), at])
+        const answer = { v: 1, type: 'whereIs', id: message['id'], node: 'other', channels: known }
+        void publisher.publish(`bc:node:${message['node'] as string}`, JSON.stringify(answer))
+      }
+      if (message['type'] !== 'getPage') return
+      expect(message['bytes']).toBe(PAGE)
+      const [client] = (message['channel'] as string).split(' ')
+      asked.set(client!, (asked.get(client!) ?? 0) + 1)
+      if (sum(asked) === expected) enough()
+    })
+    for (let i = 0; i < clients; i++) {
+      const peer = await come(late)
+      for (let j = 0; j < channelsOfEach; j++) {
+        const channel = `${i} ${channelName()}`
+        await subscriber.subscribe(channel)
+        const { position } = await peer.subscribe(channel)
+        await peer.unsubscribe(channel)
+        await peer.send({ __type: 'subscribe', channel, position: earlierThan(position as string) })
+      }
+    }
+    await within(all, 'the queries')
+    await late.publish(fence, 'No query of before comes after this')
+    await within(end, 'the message after the queries')
+    vi.useRealTimers()
+    // No page has come yet.
+    expect((await late.broadcaster.stats()).node.backfillBytes).toBe(expected * PAGE)
+    return [...asked.values()]
+  }
+
+  it('R3: bounds what a node asks for, and is divided among the clients', async () => {
+    const asked = await askForPages(20, 5, 64)
+    expect(Math.max(...asked), 'pages of one client').toBe(4)
+    expect(asked.reduce((total, count) => total + count)).toBe(64)
+  })
+
+  it('R3: a single client has at most 256 KiB of it', async () => {
+    expect(await askForPages(1, 20, 4)).toEqual([4])
+  })
+})
+
+const sum = (counts: ReadonlyMap<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
+
 describe('a deadline', () => {
   it('applies to a client that is ahead of the node while Redis makes no beacons', async () => {
     const redis = tidy(await startRedis())

@@ -171,6 +171,8 @@ describe.each(transports)('S7: limits.newChannelsPerSecond over %s', (transport)
       __type: 'serverError',
       reason: 'Too many new channels',
     })
+    const { refusals } = (await server.broadcaster.stats()).node
+    expect(refusals.limit).toBe(answers.length - given.length)
     // The node still has these channels.
     for (const { channel } of given) await alice.unsubscribe(channel as string)
     const again = await Promise.all(first.map((name) => alice.subscribe(name)))

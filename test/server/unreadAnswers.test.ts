@@ -7,6 +7,7 @@ import { channelName } from '../support/names.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
+import { refusedHandshake, WebSocketPeer } from '../support/webSocketPeer.ts'
 
 /** More than the 4 to 10 MB that the system buffers for a socket. */
 const SIZE = 16 * 1024 * 1024
@@ -15,7 +16,7 @@ const large = 'x'.repeat(SIZE / 4)
 const limits = { publishedBytes: SIZE, undeliveredBytes: 2 * SIZE, answerBytes: 2 * SIZE }
 
 /** Sends a poll and does not read the answer. */
-function pollUnread(server: TestServer, token: string): { readonly closed: Promise<void> } {
+function pollUnread(server: TestServer, token: string) {
   const body = JSON.stringify({ __type: 'poll', seq: '0', __token: token })
   const closed = new Promise<void>((resolve) => {
     // A client that does not read does not notice the end of the connection, so this uses the server's socket.
@@ -24,7 +25,7 @@ function pollUnread(server: TestServer, token: string): { readonly closed: Promi
   const socket = net.connect(Number(new URL(server.origin).port), '127.0.0.1').pause()
   onTestFinished(() => void socket.destroy())
   socket.write(`POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
-  return { closed }
+  return { closed, socket }
 }
 
 /** Creates sessions with more messages than the buffers of a socket hold. */
@@ -40,17 +41,37 @@ async function sessionsWithMuch(server: TestServer, count: number): Promise<Long
   return sessions
 }
 
-const serverSockets = (server: TestServer) =>
-  new Promise<number>((resolve, reject) => {
-    server.httpServer.getConnections((error, count) => (error ? reject(error) : resolve(count)))
-  })
+const stats = async (server: TestServer, name: 'webSockets' | 'unreadBytes') =>
+  (await server.broadcaster.stats()).node[name]
+
+const refusals = async (server: TestServer) => (await server.broadcaster.stats()).node.refusals.limit
 
 describe('a long-poll answer that is not read', () => {
+  it('L14: counts as one of limits.connections until it is gone', async () => {
+    const server = tidy(await startServer({ limits: { ...limits, connections: 2 } }))
+    const sessions = await sessionsWithMuch(server, 2)
+    const sockets = () => stats(server, 'webSockets')
+    await until('the WebSockets that waited for the messages to be gone', async () => (await sockets()) === 0)
+    const polls = sessions.map(({ token }) => pollUnread(server, token))
+    const unreadBytes = () => stats(server, 'unreadBytes')
+    await until('both answers', async () => (await unreadBytes()) > 1.5 * SIZE)
+    expect((await refusedHandshake(server)).status).toBe(503)
+    polls[0]!.socket.destroy()
+    await within(polls[0]!.closed, 'the connection to end')
+    const isAccepted = () =>
+      WebSocketPeer.connect(server).then(
+        () => true,
+        () => false,
+      )
+    await until('room for a client', isAccepted)
+  })
+
   it('L14: is dropped after limits.answerTimeout, and the next poll gets its messages', async () => {
     const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 300 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const { closed } = pollUnread(server, alice.token)
     await within(closed, 'the connection to be dropped')
+    expect(await refusals(server)).toBe(1)
     expect((await alice.take(4)).map(({ body }) => (body as string).length)).toEqual(
       [1, 2, 3, 4].map(() => SIZE / 4),
     )
@@ -59,10 +80,11 @@ describe('a long-poll answer that is not read', () => {
   it('L14: is dropped when the session polls again and limits.bufferedBytes is exceeded', async () => {
     const server = tidy(await startServer({ limits: { ...limits, bufferedBytes: 1000 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
-    const before = await serverSockets(server)
-    const unread: ReturnType<typeof pollUnread>[] = []
-    for (let i = 0; i < 5; i++) unread.push(pollUnread(server, alice.token))
-    await until('one to be left', async () => (await serverSockets(server)) <= before + 1)
+    const first = pollUnread(server, alice.token)
+    await until('the answer', async () => (await server.broadcaster.stats()).node.unreadBytes > 0)
+    pollUnread(server, alice.token)
+    await within(first.closed, 'the first connection to be dropped')
+    expect(await refusals(server)).toBe(1)
   })
 
   it('L14: is dropped when all sessions together exceed limits.unreadBytes, the oldest answer first', async () => {
@@ -76,6 +98,7 @@ describe('a long-poll answer that is not read', () => {
     await within(first.closed, 'the oldest to be dropped')
     await until('the remaining connections to be counted', async () => (await unreadBytes()) > 0)
     expect(await unreadBytes()).toBeLessThanOrEqual(2 * SIZE)
+    expect(await refusals(server)).toBeGreaterThan(0)
   })
 })
 

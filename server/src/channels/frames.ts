@@ -95,11 +95,14 @@ export function subscribedText(
       : resumed.gap === null
         ? ',"recovered":true'
         : `,"recovered":false,"reason":"${resumed.gap}"`
-  const messages = missed.length === 0 ? '' : `,"messages":${replayText(missed)}`
-  return `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}${messages}}`
+  const head = `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}`
+  return missed.length === 0 ? `${head}}` : replayText(`${head},"messages":[`, missed, ']}')
 }
 
-/** The entries of a replay as JSON text, for the field `messages` of `subscribeOk`. */
-function replayText(entries: readonly Entry[]): string {
-  return `[${entries.map((entry) => `[${entry.json},"${formatPosition(entry)}"]`).join(',')}]`
+/** The entries of a replay as JSON text between `head` and `tail`. A single `join` makes only one copy of a long text. */
+function replayText(head: string, entries: readonly Entry[], tail: string): string {
+  const texts = entries.map((entry) => `[${entry.json},"${formatPosition(entry)}"]`)
+  texts[0] = head + texts[0]!
+  texts[texts.length - 1] += tail
+  return texts.join(',')
 }

@@ -191,6 +191,17 @@ export class ChannelLog {
     return this.#entries.slice(from, end)
   }
 
+  /** The number of bytes of the entries after `position`. */
+  bytesAfter(position: Position): number {
+    let bytes = 0
+    for (let i = this.#entries.length - 1; i >= this.#first; i--) {
+      const entry = this.#entries[i]!
+      if (comparePositions(entry, position) <= 0) break
+      bytes += entry.bytes
+    }
+    return bytes
+  }
+
   #indexAfter(position: Position): number {
     let low = this.#first
     let high = this.#entries.length

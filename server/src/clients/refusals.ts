@@ -13,6 +13,9 @@ export interface Refusal {
   readonly channel?: string
 }
 
+export const NODE_FULL = 'limits.connections: the node is full'
+export const TOO_MANY_NEW_CHANNELS = 'limits.newChannelsPerSecond: too many new channels of one client'
+
 /** What is known about the refused client. */
 export interface RefusedClient {
   readonly address?: string

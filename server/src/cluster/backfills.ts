@@ -8,13 +8,16 @@ import type { Seeker } from './recovery.ts'
 import { Turns } from './turns.ts'
 import type { Whereabouts, WhereaboutsQuestions } from './whereabouts.ts'
 
-/** The maximum size of a page. Both nodes can handle this without a noticeable pause. */
-const MAX_PAGE_BYTES = 256 * 1024
+/**
+ * The maximum number of bytes of one page, unless a single message is larger. Both nodes handle a page in one piece, in
+ * about a millisecond.
+ */
+const MAX_PAGE_BYTES = 64 * 1024
 /** At least this number of pages may be in flight, so that a client does not wait for the page of another one. */
 const MIN_PAGES = 8
-/** The maximum number of pages in flight for one client. So its channels are extended one after the other, not all at once. */
-const PAGES_PER_OWNER = 4
-/** How long the answers of the other nodes, how far back their logs reach, are stored, in ms. */
+/** The bytes that one client may have in flight, in pages of the maximum size. */
+const PAGES_OF_CLIENT = 4
+/** How long a node remembers how far back the logs of the other nodes reach, in ms. */
 const REFUSAL_MS = 1000
 
 /**
@@ -61,14 +64,15 @@ export class Backfills {
   readonly #pages: PageQueries
   readonly #maxInFlight: number
   readonly #maxPageBytes: number
+  readonly #maxBytesOfOwner: number
   readonly #running = new Map<ChannelLog, Backfill>()
   /** How far back the logs of other nodes reached at the last question. */
   readonly #reaches = new WeakMap<ChannelLog, { readonly start: Position | null; readonly askedAt: number }>()
   readonly #turns = new Turns<object, Backfill>()
   /** The next task, which waits until there is room for its page. */
   #next: { readonly task: Backfill; readonly owner: object } | undefined
-  /** The number of pages in flight for each client. Clients without pages are not in the map. */
-  readonly #pagesOf = new Map<object, number>()
+  /** The bytes that are in flight for each client that has any. */
+  readonly #bytesOf = new Map<object, number>()
   #inFlight = 0
 
   constructor(questions: WhereaboutsQuestions, pages: PageQueries, maxInFlight: number) {
@@ -76,6 +80,11 @@ export class Backfills {
     this.#pages = pages
     this.#maxInFlight = maxInFlight
     this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
+    this.#maxBytesOfOwner = PAGES_OF_CLIENT * this.#maxPageBytes
+  }
+
+  get bytesInFlight(): number {
+    return this.#inFlight
   }
 
   /** Extends the channel's log back to `since`, if other nodes have the missing messages. */
@@ -169,13 +178,19 @@ export class Backfills {
 
   #fetchNext(): void {
     for (;;) {
-      this.#next ??= this.#turns.take((owner) => (this.#pagesOf.get(owner) ?? 0) < PAGES_PER_OWNER)
+      this.#next ??= this.#turns.take((owner, { pageBytes }) => this.#hasRoomFor(owner, pageBytes))
       if (this.#next === undefined) return
       const { task, owner } = this.#next
       if (this.#inFlight > 0 && this.#inFlight + task.pageBytes > this.#maxInFlight) return
       this.#next = undefined
       void this.#fetch(task, owner)
     }
+  }
+
+  /** Whether one more page of this size is within the client's share. A single page always is. */
+  #hasRoomFor(owner: object, pageBytes: number): boolean {
+    const bytes = this.#bytesOf.get(owner) ?? 0
+    return bytes === 0 || bytes + pageBytes <= this.#maxBytesOfOwner
   }
 
   async #fetch(backfill: Backfill, owner: object): Promise<void> {
@@ -191,11 +206,11 @@ export class Backfills {
     const before = log.start
     backfill.isFetching = true
     this.#inFlight += bytes
-    this.#pagesOf.set(owner, (this.#pagesOf.get(owner) ?? 0) + 1)
+    this.#bytesOf.set(owner, (this.#bytesOf.get(owner) ?? 0) + bytes)
     const answer = await this.#pages.ask(source.node, { channel: channel.name, after, before, bytes })
-    const left = this.#pagesOf.get(owner)! - 1
-    if (left > 0) this.#pagesOf.set(owner, left)
-    else this.#pagesOf.delete(owner)
+    const left = this.#bytesOf.get(owner)! - bytes
+    if (left > 0) this.#bytesOf.set(owner, left)
+    else this.#bytesOf.delete(owner)
     this.#inFlight -= bytes
     backfill.isFetching = false
     if (answer !== null && 'needs' in answer && answer.needs > bytes) backfill.pageBytes = answer.needs

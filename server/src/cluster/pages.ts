@@ -137,6 +137,10 @@ export class PageAnswers {
     control.register({ getPage: (query) => this.#answer(query) })
   }
 
+  get bytesInFlight(): number {
+    return this.#inFlight
+  }
+
   #answer(query: Waiting['query']): void {
     if (query.node === this.#control.node) return
     this.#turns.add({ query, since: uptimeMs() }, query.node)

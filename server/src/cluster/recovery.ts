@@ -51,6 +51,7 @@ export type Located = 'here' | 'away' | 'late' | { readonly gap: GapReason }
 export class Recovery {
   readonly #host: RecoveryHost
   readonly #questions: WhereaboutsQuestions
+  readonly #pageAnswers: PageAnswers
   readonly #backfills: Backfills
   /** New logs for which other nodes are still being asked about the time before. */
   readonly #asking = new WeakSet<ChannelLog>()
@@ -61,8 +62,14 @@ export class Recovery {
     this.#questions = new WhereaboutsQuestions(control, backend, (channel, at) =>
       this.#locateHere(channel, at),
     )
-    new PageAnswers(control, (channel, after) => this.#entriesAfter(channel, after), maxBackfillBytes)
+    const entriesAfter: EntriesAfter = (channel, after) => this.#entriesAfter(channel, after)
+    this.#pageAnswers = new PageAnswers(control, entriesAfter, maxBackfillBytes)
     this.#backfills = new Backfills(this.#questions, new PageQueries(control), maxBackfillBytes)
+  }
+
+  /** The bytes of pages that are requested from other nodes, or sent to them. */
+  get bytesInFlight(): number {
+    return this.#backfills.bytesInFlight + this.#pageAnswers.bytesInFlight
   }
 
   /** The channels count messages from the current beacon on. Earlier messages are requested from the other nodes. */

@@ -19,11 +19,13 @@ export class Turns<Owner, Task> {
     this.#owners.set(task, owners.add(owner))
   }
 
-  /** Removes and returns the next task, of the owners for which `mayHave` returns true. */
-  take(mayHave: (owner: Owner) => boolean = () => true): { task: Task; owner: Owner } | undefined {
+  /** Removes and returns the next task. An owner is skipped if `mayHave` is false for its next task. */
+  take(
+    mayHave: (owner: Owner, task: Task) => boolean = () => true,
+  ): { task: Task; owner: Owner } | undefined {
     for (const [owner, tasks] of this.#tasks) {
-      if (!mayHave(owner)) continue
       const [task] = tasks
+      if (!mayHave(owner, task!)) continue
       this.remove(task!)
       // The next turn of this owner comes after those of all other owners.
       if (this.#tasks.delete(owner)) this.#tasks.set(owner, tasks)

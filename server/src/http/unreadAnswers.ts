@@ -22,13 +22,16 @@ interface Unread {
  */
 export class UnreadAnswers {
   readonly #limits: UnreadAnswerLimits
+  readonly #dropped: (res: Response, limit: string) => void
   /** In the order of insertion, so the oldest is the first. */
   readonly #all = new Set<Unread>()
   readonly #bySession = new Map<string, Set<Unread>>()
   #bytes = 0
 
-  constructor(limits: UnreadAnswerLimits) {
+  /** @param dropped Called with each dropped answer and the name of its limit. */
+  constructor(limits: UnreadAnswerLimits, dropped: (res: Response, limit: string) => void) {
     this.#limits = limits
+    this.#dropped = dropped
   }
 
   get size(): number {
@@ -47,25 +50,31 @@ export class UnreadAnswers {
     const ofSession = this.#bySession.get(session) ?? new Set()
     const { bufferedBytes, unreadBytes } = this.#limits
     // Answers without a session may belong to different clients, so they have no common limit.
-    if (session !== '') this.#drop(ofSession, sumOf(ofSession) + bytes - bufferedBytes)
-    this.#drop(this.#all, this.#bytes + bytes - unreadBytes)
+    if (session !== '')
+      this.#drop(ofSession, sumOf(ofSession) + bytes - bufferedBytes, 'limits.bufferedBytes')
+    this.#drop(this.#all, this.#bytes + bytes - unreadBytes, 'limits.unreadBytes')
     this.#bySession.set(session, ofSession.add(unread))
     this.#all.add(unread)
     this.#bytes += bytes
-    const restore = this.#setTimeout(res)
+    const restore = this.#setTimeout(unread)
     res.prependOnceListener('finish', restore)
     res.once('close', () => this.#remove(unread))
   }
 
   /** Closes the connections of the oldest answers, until at least `excess` bytes are freed. */
-  #drop(answers: ReadonlySet<Unread>, excess: number): void {
+  #drop(answers: ReadonlySet<Unread>, excess: number, limit: string): void {
     let left = excess
     for (const unread of answers) {
       if (left <= 0) return
       left -= unread.bytes
-      this.#remove(unread)
-      unread.res.req.socket.destroy()
+      this.#end(unread, limit)
     }
+  }
+
+  #end(unread: Unread, limit: string): void {
+    this.#remove(unread)
+    this.#dropped(unread.res, limit)
+    unread.res.req.socket.destroy()
   }
 
   #remove(unread: Unread): void {
@@ -80,11 +89,13 @@ export class UnreadAnswers {
    * Sets a timeout on the socket, which Node restarts whenever a part of a write is taken. Returns a function that
    * restores the earlier timeout.
    */
-  #setTimeout(res: Response): () => void {
+  #setTimeout(unread: Unread): () => void {
+    const { res } = unread
     const { socket } = res.req
     const before = socket.timeout ?? 0
     const { answerTimeout } = this.#limits
-    if (answerTimeout !== Infinity) res.setTimeout(answerTimeout, () => socket.destroy())
+    if (answerTimeout !== Infinity)
+      res.setTimeout(answerTimeout, () => this.#end(unread, 'limits.answerTimeout'))
     return () => void socket.setTimeout(before)
   }
 }

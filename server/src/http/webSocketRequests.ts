@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import type { Address } from '../clients/addresses.ts'
 import type { Admission } from '../clients/admission.ts'
+import { NODE_FULL } from '../clients/refusals.ts'
 import type { Revocations } from '../clients/revocations.ts'
 import type { OriginCheck } from './origin.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
@@ -58,7 +59,7 @@ export class WebSocketRequests {
       decided()
       if (!isAllowed) res.status(403).end()
       else if (node.isDraining || node.revocations.hasDisconnectedAnybody(begun)) res.status(503).end()
-      else if (node.isFull) this.#refuse(res, address, 'limits.connections: the node is full')
+      else if (node.isFull) this.#refuse(res, address, NODE_FULL)
       else if (!node.makeRoom())
         this.#refuse(res, address, 'limits.unauthenticated: too many that have not authenticated')
       else this.#accept(req)

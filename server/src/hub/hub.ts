@@ -14,6 +14,7 @@ import { Oversized } from './oversized.ts'
 import { positionOf, type Position } from '../channels/position.ts'
 import { Recovery, type Seeker } from '../cluster/recovery.ts'
 import type { HubOptions } from './hubOptions.ts'
+import { ReplayTurns } from './replayTurns.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The initial state of a subscription. */
@@ -25,6 +26,13 @@ export interface SubscribeResult<C extends Channel = Channel> {
   readonly missed: readonly Entry[]
   /** Why the client cannot receive the messages that it missed; `null` if there is no gap. */
   readonly gap: GapReason | null
+}
+
+export interface HubStats extends ChannelStats {
+  /** The number of messages since the start that were not delivered because they were too large. */
+  readonly oversizedMessages: number
+  /** The bytes of logs that are requested from other nodes, or sent to them. */
+  readonly backfillBytes: number
 }
 
 /**
@@ -41,6 +49,7 @@ export class Hub {
   readonly #beacons: Beacons
   readonly #numbering: Numbering
   readonly #recovery: Recovery
+  readonly #replays = new ReplayTurns()
   readonly #membership: Membership
   readonly #listening: Listening
   /** The arrival sequence number of the last message, over all channels of this node. */
@@ -118,9 +127,12 @@ export class Hub {
     await this.#options.backend.close()
   }
 
-  /** The {@link channelStats} of this node. */
-  stats(): ChannelStats {
-    return this.#table.stats()
+  stats(): HubStats {
+    return {
+      ...this.#table.stats(),
+      oversizedMessages: this.#oversized.count,
+      backfillBytes: this.#recovery.bytesInFlight,
+    }
   }
 
   /**
@@ -275,6 +287,7 @@ export class Hub {
   ): Promise<T> {
     const channel = this.#table.retain(name)
     if (since !== null) channel.keepLog(this.#beacons.current, this.#options.log)
+    let hasTurn = false
     try {
       for (;;) {
         const located = await this.#recovery.locate(channel, since, seeker)
@@ -285,7 +298,17 @@ export class Hub {
         if (located === 'late' || (!isLive && isOver)) throw unconfirmed()
         if (!isLive) continue
         if (located !== 'here') return act(channel, located.gap)
-        if (since === null || this.#withLog(channel).log.covers(since)) return act(channel, null)
+        if (since === null) return act(channel, null)
+        const { log } = this.#withLog(channel)
+        if (!log.covers(since)) continue
+        const turn = hasTurn ? null : this.#replays.take(seeker.owner, log.bytesAfter(since))
+        if (turn === null) return act(channel, null)
+        // The log keeps the messages meanwhile.
+        const reader = { placeIn: () => since }
+        channel.addReader(reader, since)
+        await turn
+        channel.readers.delete(reader)
+        hasTurn = true
       }
     } finally {
       this.#table.release(channel)

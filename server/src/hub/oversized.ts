@@ -8,6 +8,8 @@ const WARNING_INTERVAL_MS = 60_000
 export class Oversized {
   readonly #maxBytes: number
   readonly #logger: Logger
+  /** The number of these bodies since the start. */
+  count = 0
   #warnedAt = -Infinity
   #unlogged = 0
 
@@ -21,6 +23,7 @@ export class Oversized {
     if (body.length * 3 <= this.#maxBytes) return false
     const bytes = Buffer.byteLength(body)
     if (bytes <= this.#maxBytes) return false
+    this.count += 1
     this.#warn(channel, bytes)
     return true
   }

@@ -1,5 +1,5 @@
 import { reasons, type ServerMessage } from '@broadcaster/protocol'
-import { withoutInput, type Refusal } from '../clients/refusals.ts'
+import { TOO_MANY_NEW_CHANNELS, withoutInput, type Refusal } from '../clients/refusals.ts'
 
 /** The answer to a request: a status, and an array of messages as JSON text. */
 export interface Answer {
@@ -27,9 +27,14 @@ export function repeated(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.pollRepeated })
 }
 
-/** The node accepts no more clients. */
+/** The client tries again, here or at another node. */
 export function nodeUnavailable(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
+}
+
+/** The node has reached a limit. `limit` says which. */
+export function nodeFull(limit: string): Answer {
+  return { ...nodeUnavailable(), refusal: { kind: 'limit', reason: limit } }
 }
 
 /**
@@ -66,9 +71,10 @@ export function tooManyRequests(): Answer {
   return answer(429, { __type: 'serverError', reason: reasons.tooManyRequests })
 }
 
-/** The client has subscribed to too many new channels in a short time. */
+/** The client would have to wait too long for its turn, see `limits.newChannelsPerSecond`. */
 export function tooFast(channel: string): Answer {
-  return answer(503, { __type: 'serverError', channel, reason: reasons.tooManyNewChannels })
+  const reply = answer(503, { __type: 'serverError', channel, reason: reasons.tooManyNewChannels })
+  return { ...reply, refusal: { kind: 'limit', reason: TOO_MANY_NEW_CHANNELS } }
 }
 
 /** The channel was revoked while its subscribe was running. A client that still wants the channel subscribes again. */

@@ -1,9 +1,9 @@
-import type { Channel } from '../channels/channel.ts'
+import type { Channel, LoggedChannel } from '../channels/channel.ts'
 import type { Entry } from '../channels/log.ts'
 
 /** The entries of one channel that an answer may contain, oldest first. There is at least one. */
 export interface Run {
-  readonly channel: Channel
+  readonly channel: LoggedChannel
   readonly entries: readonly Entry[]
 }
 

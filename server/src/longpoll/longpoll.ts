@@ -15,6 +15,7 @@ import {
   badBody,
   channelRefused,
   expired,
+  nodeFull,
   nodeUnavailable,
   type Answer,
 } from './answers.ts'
@@ -52,6 +53,8 @@ export interface LongPollHost {
   authenticated(auth: Auth): void
   /** Whether a newer connection of this client has ended this session. */
   isFenced(client: string | null, generation: number): boolean
+  /** Called when an answer has reached `limits.answerBytes`, so that the rest comes with the next poll. */
+  answerCut(): void
   /** Whether the node is draining. Polls do not wait long then, so that clients move to another node. */
   isDraining(): boolean
 }
@@ -117,7 +120,7 @@ export class LongPoll {
     } catch (error) {
       if (error instanceof ChannelRefused) return channelRefused(error.channel)
       // The session comes from another node. Its client polls again, on this node or on one with room.
-      if (error instanceof NodeFull) return nodeUnavailable()
+      if (error instanceof NodeFull) return nodeFull('limits.channels: the node is full')
       // The client can repeat the request.
       const isAboutChannel = message?.__type === 'subscribe' || message?.__type === 'unsubscribe'
       return this.#failed(error, isAboutChannel ? { channel: message.channel } : {})
@@ -186,7 +189,9 @@ export class LongPoll {
       generation: readGeneration(auth),
     }
     const id = sessionId(token)
-    if (!(await sessions.create(id, identity, limits.connections))) return nodeUnavailable()
+    if (!(await sessions.create(id, identity, limits.connections))) {
+      return nodeFull('limits.connections: there are too many sessions')
+    }
     const isCutOff = (): boolean => revocations.hasDisconnected(begun, access.context)
     if (isCutOff()) {
       await sessions.end(id)

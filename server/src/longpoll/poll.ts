@@ -19,6 +19,8 @@ export interface PollHost {
   /** The maximum number of bytes of messages in one answer. The next poll gets the rest. */
   readonly maxAnswerBytes: number
   readonly texts: SharedTexts
+  /** Called when an answer does not hold all messages. */
+  answerCut(): void
   /** The deadline for a confirmation of Redis. */
   deadline(): Deadline
 }
@@ -211,7 +213,9 @@ export class Poll implements LogReader {
       (entry) => (bytes += answeredBytes(channel, entry)) > this.#host.maxAnswerBytes,
     )
     const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
-    this.delivered[channel.name] = formatPosition(given.at(-1)!)
+    const last = given.at(-1)!
+    this.delivered[channel.name] = formatPosition(last)
+    if (channel.log.firstAfter(last) !== null) this.#host.answerCut()
     return [this.#host.texts.of(channel, given, withPositions)]
   }
 
@@ -220,6 +224,11 @@ export class Poll implements LogReader {
     const given = gather(runs, this.#host.maxAnswerBytes)
     const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
     for (const [channel, entry] of last) this.delivered[channel.name] = formatPosition(entry)
+    const isComplete = runs.every(({ channel }) => {
+      const entry = last.get(channel)
+      return entry !== undefined && channel.log.firstAfter(entry) === null
+    })
+    if (!isComplete) this.#host.answerCut()
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 

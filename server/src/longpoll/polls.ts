@@ -46,6 +46,7 @@ export class Polls {
       logger: host.logger,
       maxAnswerBytes: host.limits.answerBytes,
       texts: new SharedTexts(),
+      answerCut: () => host.answerCut(),
       deadline: () => new Deadline(host.brokerTimeoutMs),
     }
   }

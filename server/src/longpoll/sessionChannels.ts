@@ -101,6 +101,8 @@ export class SessionChannels {
       return { ...notAdded(overtaken(channel)), isKept: false }
     }
     if (reply === 'gone') return this.#notAdded(id, channel, reply)
+    const last = place.missed.at(-1)
+    if (last !== undefined && place.channel.log.firstAfter(last) !== null) this.#host.answerCut()
     const added = { ...reply, isKept: !reply.isNew }
     if (!isVersioned) return { ...added, answer: answer(200, { __type: 'subscribeOk', channel }) }
     const gap = isResuming && since === null ? 'expired' : place.gap

@@ -15,6 +15,7 @@ import type { SubscribeResult } from '../hub/hub.ts'
 import type { Link } from './link.ts'
 import type { Entry } from '../channels/log.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import { TOO_MANY_NEW_CHANNELS } from '../clients/refusals.ts'
 import type { Moment } from '../clients/revocations.ts'
 
 /** The connection that has the subscriptions. */
@@ -216,6 +217,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
     try {
       if (!hub.holds(name) && !(await newNames.turn(this))) {
         this.#drop(name)
+        this.#host.refused({ kind: 'limit', reason: TOO_MANY_NEW_CHANNELS }, this.#link)
         this.#client.send({ __type: 'serverError', channel: name, reason: reasons.tooManyNewChannels })
         return false
       }
