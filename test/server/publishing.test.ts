@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
@@ -106,4 +107,17 @@ describe('publish()', () => {
       code: 'closed',
     })
   })
+})
+
+it('U2: a message that arrives just after unsubscribeOk was written is not delivered', async () => {
+  const sockets: Socket[] = []
+  const server = tidy(await startServer())
+  server.httpServer.on('connection', (socket) => sockets.push(socket))
+  const channel = channelName()
+  const alice = await signIn(server, { transport: 'websocket' })
+  await alice.subscribe(channel)
+  // This listener is called after that of the server, which has then answered the frame.
+  sockets[0]!.on('data', () => void server.broadcaster.publish(channel, 'late'))
+  expect(await alice.unsubscribe(channel)).toEqual({ __type: 'unsubscribeOk', channel })
+  await alice.hearsNothing()
 })

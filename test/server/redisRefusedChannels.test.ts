@@ -90,7 +90,7 @@ describe.each(transports)('a channel that Redis refuses, over %s', (transport) =
     await asking
   })
 
-  it('is taken from a client that had it, and the client is told, and other clients keep their channels', async () => {
+  it('S5: is taken from a client that had it, and the client is told, and other clients keep their channels', async () => {
     const { redis, server } = await start()
     const [kept, lost] = [open(), closed()]
     await allow(redis, lost)

@@ -40,6 +40,8 @@ export function channels(subject: Subject): void {
     it('S1: answers with the channel', async () => {
       const channel = channelName()
       expect(await (await signIn()).subscribe(channel)).toEqual({ __type: 'subscribeOk', channel })
+      const versioned = await signInTo(subject, { transport, auth: { __v: 1 } })
+      expect(await versioned.subscribe(channel)).toMatchObject({ __type: 'subscribeOk', channel })
     })
 
     it('S2: delivers a message that is published as soon as subscribeOk arrives', async () => {
