@@ -141,7 +141,8 @@ export interface Limits {
    * The maximum number of bytes that wait for all WebSockets of this node together: messages, answers and requests.
    * Beyond: `bufferedBytes` is lowered until the total is within the limit, so the connections with the most waiting
    * bytes are served from the logs first. A connection whose requests exceed the lowered limit is closed with 1013, and
-   * reconnects.
+   * reconnects. It is also the limit for the bodies of long-poll requests that are being received, together. Beyond:
+   * HTTP 503.
    *
    * @default 256 MiB
    */

@@ -315,3 +315,29 @@ describe('a response', () => {
     expect(uncaught).toEqual([])
   })
 })
+
+describe('limits.totalBufferedBytes', () => {
+  it('bounds the bodies that are being received, and is free again when their clients are gone', async () => {
+    const server = tidy(await startServer({ limits: { totalBufferedBytes: 100_000 } }))
+    const part = 'x'.repeat(40_000)
+    const sendHalf = async () => {
+      const raw = await RawSocket.open(server)
+      raw.write(request('POST /broadcast', { 'Content-Length': '60000' }) + part)
+      return raw
+    }
+    const refused = () =>
+      server.logs.lines.filter(({ text }) => text.includes('too many bodies are being received')).length
+    const raws: RawSocket[] = []
+    for (let i = 0; i < 5; i++) raws.push(await sendHalf())
+    await until('a refusal', () => refused() > 0)
+    for (const raw of raws) raw.socket.destroy()
+    const isAnswered = async () => {
+      const raw = await sendHalf()
+      // Another request has been answered when the server has read the first part.
+      await fetch(new URL('/', server.url))
+      raw.write('x'.repeat(20_000))
+      return (await raw.status()) === 401
+    }
+    await until('room for a body', isAnswered)
+  })
+})

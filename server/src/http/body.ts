@@ -3,7 +3,7 @@ import type { Request } from 'express'
 import type { BodyLimits } from './bodyLimits.ts'
 
 /** The parsed body, or the HTTP status for a body that cannot be read. */
-export type Body = Parsed | 408 | 413 | 415 | 500
+export type Body = Parsed | 408 | 413 | 415 | 500 | 503
 
 /** The maximum time for the whole body, in ms. */
 const BODY_MS = 10_000
@@ -13,7 +13,8 @@ const BODY_MS = 10_000
  * more than the rest of the work for a poll.
  */
 export function readBody(req: Request, limits: BodyLimits, done: (body: Body) => void): void {
-  if (announcedBytes(req) > limits.poll) return done(413)
+  const announced = announcedBytes(req)
+  if (announced > limits.poll) return done(413)
   // The application has already parsed the body. (`req.body` is no evidence of this, because Express 4 always sets it.)
   if (req.readableEnded) return done(parsedBefore(req, limits))
   // Other middleware has already read the first part of the body.
@@ -22,6 +23,8 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
   const parts: Buffer[] = []
   let bytes = 0
   let maxBytes = limits.message
+  /** The bytes that count for all bodies that are being received. */
+  let held = 0
   const onData = (data: Buffer | string) => {
     // The data is a string if other middleware has called `setEncoding`.
     const part = typeof data === 'string' ? Buffer.from(data, req.readableEncoding ?? 'utf8') : data
@@ -29,16 +32,28 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
     parts.push(part)
     // Only a poll may be larger than a message. Its type comes before its positions, so it is in the first bytes.
     if (bytes > maxBytes && Buffer.concat(parts).includes('"poll"')) maxBytes = limits.poll
-    if (bytes > maxBytes) giveUp(413)
+    if (bytes > maxBytes) return giveUp(413)
+    // The common case: this part is the whole body.
+    if (bytes === announced) return
+    if (held === 0) req.once('close', release)
+    held += part.length
+    if (!limits.receive(part.length)) giveUp(503)
+  }
+  const release = () => {
+    limits.release(held)
+    held = 0
+    req.off('close', release)
   }
   const onEnd = () => {
     clearTimeout(timer)
+    if (held > 0) release()
     const parsed = parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts)))
     done(limits.isOver(bytes, parsed) ? 413 : parsed)
   }
   /** Stops reading, because the rest of the body may never end. */
-  const giveUp = (status: 408 | 413) => {
+  const giveUp = (status: 408 | 413 | 503) => {
     clearTimeout(timer)
+    if (held > 0) release()
     req.off('data', onData).off('end', onEnd)
     done(status)
   }

@@ -16,12 +16,27 @@ export class BodyLimits {
   /** The limit for every message, on both transports. */
   readonly message: number
   readonly poll: number
+  /** The limit for all bodies that are being received, together. Their clients have not authenticated yet. */
+  readonly #total: number
+  #receiving = 0
 
-  constructor({ messageBytes, channelBytes, channelsPerConnection, channelNamesBytes }: Limits) {
+  constructor({ messageBytes, totalBufferedBytes, ...limits }: Limits) {
+    const { channelBytes, channelsPerConnection, channelNamesBytes } = limits
+    this.#total = totalBufferedBytes
     const nameBytes = Math.min(channelNamesBytes, channelsPerConnection * channelBytes)
     const pollBytes = ENVELOPE_BYTES + nameBytes * BYTES_OF_ESCAPE + channelsPerConnection * BYTES_OF_POSITION
     this.message = finite(messageBytes)
     this.poll = finite(Math.max(messageBytes, pollBytes))
+  }
+
+  /** Adds bytes of a body that is not complete. Returns false if there are too many. {@link release} must follow. */
+  receive(bytes: number): boolean {
+    this.#receiving += bytes
+    return this.#receiving <= this.#total
+  }
+
+  release(bytes: number): void {
+    this.#receiving -= bytes
   }
 
   /** Whether a body of this size exceeds the limit for its type. */

@@ -137,20 +137,16 @@ export class LongPollRequests {
     if (answer.token !== undefined && addresses.enter(address)) sessions.add(answer.token, address)
   }
 
-  #refuseBody(req: Request, res: Response, status: 408 | 413 | 415 | 500): void {
+  #refuseBody(req: Request, res: Response, status: 408 | 413 | 415 | 500 | 503): void {
     if (status === 500) this.#warnBodyLost()
     else if (status === 415)
       this.#node.admission.refusals.note(
         { kind: 'frame', reason: 'A compressed body' },
         { address: this.#node.admission.addresses.of(req).key },
       )
-    else
-      this.#noteLimit(
-        this.#node.admission.addresses.of(req),
-        status === 413 ? 'limits.messageBytes: the body is too large' : 'The body was not received in time',
-      )
+    else this.#noteLimit(this.#node.admission.addresses.of(req), BODY_REFUSALS[status])
     // The rest of the body may still come, but too late.
-    if (status === 408) res.set('Connection', 'close')
+    if (status === 408 || status === 503) res.set('Connection', 'close')
     answerUnread(req, res, status, this.#bodyLimits.message)
   }
 
@@ -166,6 +162,12 @@ export class LongPollRequests {
       'The body of a long-poll request has been read by other middleware, which left nothing in req.body: mount the broadcaster before it',
     )
   }
+}
+
+const BODY_REFUSALS = {
+  408: 'The body was not received in time',
+  413: 'limits.messageBytes: the body is too large',
+  503: 'limits.totalBufferedBytes: too many bodies are being received',
 }
 
 function write(res: Response, { body }: Answer, more: Record<string, string>): void {
