@@ -108,6 +108,11 @@ export class Poll implements LogReader {
     })
   }
 
+  /** Whether the session has the channel, and the poll reads it or is about to. */
+  hasGained(name: string): boolean {
+    return this.#lookups.has(name)
+  }
+
   /** The session has lost a channel. */
   lost(name: string): void {
     this.#lost.add(name)

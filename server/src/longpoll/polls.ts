@@ -143,7 +143,9 @@ export class Polls {
   /** Reads the channels, and waits until there is something to answer with. */
   async #wait(id: string, poll: Poll, places: Places): Promise<void> {
     const { timeoutMs, pollTimeMs, isDraining } = this.#host
-    this.#undelivered.reader(id, this.#life.pollingMs).keepOnly(places)
+    // The session may have got a channel since it was read from the store.
+    const names = { has: (name: string) => places.has(name) || poll.hasGained(name) }
+    this.#undelivered.reader(id, this.#life.pollingMs).keepOnly(names)
     await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
     await poll.news(isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs, pollTimeMs)
   }
