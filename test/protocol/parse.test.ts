@@ -59,7 +59,7 @@ describe('parsing a message of a client', () => {
     ['{"__type":"poll","positions":["p"]}', message({ __type: 'poll', seq: '' })],
     ['{"__type":"poll","positions":null}', message({ __type: 'poll', seq: '' })],
   ])('reads %s', (text, parsed) => {
-    expect(parseClientMessage(text)).toEqual(parsed)
+    expect(parseClientMessage(text)).toStrictEqual(parsed)
   })
 
   it.each([
@@ -103,7 +103,17 @@ describe('parsing a message of a client', () => {
     'true',
     'NaN',
   ])('refuses %j with a reason', (text) => {
-    expect(parseClientMessage(text)).toEqual({ kind: 'bad', reason: expect.stringMatching(/./) })
+    expect(parseClientMessage(text)).toEqual({
+      kind: 'bad',
+      reason: expect.stringMatching(/^(Invalid JSON: |Expected a JSON object, got )/),
+    })
+  })
+
+  it('says why, if it is not JSON', () => {
+    expect(parseClientMessage('not json')).toEqual({
+      kind: 'bad',
+      reason: expect.stringMatching(/^Invalid JSON: ./),
+    })
   })
 
   it('says what it got if it is not an object', () => {
@@ -145,6 +155,9 @@ describe('close reasons', () => {
     ['', ''],
     ['x'.repeat(123), 'x'.repeat(123)],
     ['x'.repeat(124), 'x'.repeat(123)],
+    ['\u0080'.repeat(62), '\u0080'.repeat(61)],
+    ['\u0800'.repeat(42), '\u0800'.repeat(41)],
+    ['\u{10000}'.repeat(31), '\u{10000}'.repeat(30)],
     ['\u00e9'.repeat(62), '\u00e9'.repeat(61)],
     ['\u20ac'.repeat(42), '\u20ac'.repeat(41)],
     ['\u{1F600}'.repeat(31), '\u{1F600}'.repeat(30)],

@@ -18,6 +18,7 @@ it(
     })
     expect(report.breaches, `seed ${seed}\n${report.evidence}`).toEqual([])
     expect(report.deliveries).toBeGreaterThan(report.published)
-    expect(report.connections).toBeGreaterThan(100)
+    // More than the attackers at one time. How many more depends on the machine.
+    expect(report.connections).toBeGreaterThan(12)
   },
 )
