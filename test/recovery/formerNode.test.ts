@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
 import { signIn } from '../support/connect.ts'
@@ -22,7 +23,7 @@ async function start(count: number) {
   listener.on('pmessage', (_pattern, to, body: string) => heard.push({ to, ...JSON.parse(body) }))
   const of = (type: string) => heard.filter((message) => message.type === type)
   const idOf = async (node: TestServer) => (await node.broadcaster.stats()).node.id
-  return { nodes, of, idOf, channelOf: async (node: TestServer) => `bc:node:${await idOf(node)}` }
+  return { redis, nodes, of, idOf, channelOf: async (node: TestServer) => `bc:node:${await idOf(node)}` }
 }
 
 const client = (name: string, generation: number, fields: object = {}) => ({
@@ -35,6 +36,28 @@ const client = (name: string, generation: number, fields: object = {}) => ({
 async function come(node: TestServer, auth: object) {
   const peer = await WebSocketPeer.connect(node)
   return { peer, authOk: await peer.auth(auth) }
+}
+
+/** Somebody who answers questions as a node does, with what a test says. */
+async function pretend(
+  url: string,
+  answer: (message: Control, say: (message: object) => Promise<void>) => void,
+) {
+  const node = randomUUID()
+  const [subscriber, publisher] = [new Redis(url), new Redis(url)]
+  tidy({ close: () => [subscriber, publisher].forEach((redis) => redis.disconnect()) })
+  await subscriber.subscribe(`bc:node:${node}`)
+  subscriber.on('message', (to, body: string) => {
+    const message = JSON.parse(body) as Control
+    const say = async (fields: object) => {
+      await publisher.publish(
+        `bc:node:${message['node'] as string}`,
+        JSON.stringify({ v: 1, node, ...fields }),
+      )
+    }
+    answer({ ...message, to }, (fields) => say({ id: message['id'], ...fields }))
+  })
+  return { node, subscriber, publisher }
 }
 
 describe('A5: the node that a client was on', () => {
@@ -132,6 +155,30 @@ describe('A5: the node that a client was on', () => {
       messages: [['missed', expect.anything()]],
     })
   })
+
+  it('if it does not send what it says it has, all other nodes are asked', async () => {
+    const { redis, nodes } = await start(2)
+    const [holder, next] = nodes as [TestServer, TestServer]
+    const channel = channelName()
+    const { peer } = await come(holder, client(channelName('client'), 1))
+    const { position } = await peer.subscribe(channel)
+    await holder.publish(channel, 'missed')
+    const { position: last } = await peer.next()
+    const asked: string[] = []
+    const { node, subscriber } = await pretend(redis.url, ({ type }, say) => {
+      if (['where', 'getPage'].includes(type)) asked.push(type)
+      if (type === 'where') void say({ type: 'whereIs', channels: [[0, position, last, false]] })
+      if (type === 'getPage') void say({ type: 'page', start: null, count: 0, needs: 0, entries: [] })
+    })
+    // It says so again when all nodes are asked.
+    await subscriber.subscribe('broadcaster')
+    const again = (await come(next, client(channelName('client'), 2, { __node: node }))).peer
+    expect(await again.subscribe(channel, { position })).toMatchObject({
+      recovered: true,
+      messages: [['missed', last]],
+    })
+    expect(asked).toEqual(['where', 'getPage', 'where'])
+  })
 })
 
 describe('a node that begins to hold a channel', () => {
@@ -174,5 +221,38 @@ describe('a node that begins to hold a channel', () => {
     expect(of('whereIs').flatMap(({ id, node }) => (id === first ? [node] : []))).toEqual([
       await idOf(holder),
     ])
+  })
+
+  it('asks further nodes after one that itself waits for answers', async () => {
+    const { redis, nodes, of, idOf } = await start(2)
+    const [holder, asker] = nodes as [TestServer, TestServer]
+    const askerId = await idOf(asker)
+    const { peer } = await come(holder, client(channelName('client'), 1))
+    const alice = (await come(asker, client(channelName('client'), 1))).peer
+    const { node, subscriber, publisher } = await pretend(
+      redis.url,
+      ({ type, node: from, channels }, say) => {
+        if (type !== 'where' || from !== askerId) return
+        const [[, at]] = channels as [[string, string]]
+        void say({ type: 'whereIs', channels: [[0, at, at, true]] })
+      },
+    )
+    // So both nodes know of it.
+    await publisher.publish('broadcaster', JSON.stringify({ v: 1, type: 'where', id: 1, node, channels: [] }))
+    for (;;) {
+      const channel = channelName()
+      await subscriber.subscribe(channel)
+      await peer.subscribe(channel)
+      await alice.subscribe(channel)
+      const questions = () =>
+        of('where').filter(
+          (message) => message['node'] === askerId && JSON.stringify(message['channels']).includes(channel),
+        )
+      await until('a question about the channel', () => questions().length > 0)
+      // Which node is asked first is decided at random.
+      if (!questions()[0]!.to.endsWith(node)) continue
+      await until('a second question about the channel', () => questions().length > 1)
+      break
+    }
   })
 })

@@ -128,24 +128,6 @@ export const mutations: readonly Mutation[] = [
     seed: 5,
   },
   {
-    name: 'the other nodes are not asked after the node that the client was on',
-    file: 'server/src/cluster/whereabouts.ts',
-    find: 'NODE_TIMEOUT_MS, () => this.#route(subjects))',
-    replace: 'NODE_TIMEOUT_MS, () => subjects.forEach((subject) => end(subject, true)))',
-  },
-  {
-    name: 'a node that still asks itself counts as one that knows what all nodes know',
-    file: 'server/src/cluster/recovery.ts',
-    find: 'return !isAsking',
-    replace: 'return true',
-  },
-  {
-    name: 'when the node that the client was on does not send what it has, the client is refused',
-    file: 'server/src/cluster/backfills.ts',
-    find: "backfill.asked = isFinal ? 'all' : 'some'",
-    replace: "backfill.asked = 'all'",
-  },
-  {
     name: 'a node does not ask about a channel that only one other node has',
     file: 'server/src/cluster/whereabouts.ts',
     find: 'subject.others = counts[i]! - 1',
