@@ -17,6 +17,8 @@ export type SoakOptions = {
   readonly seed: number
   /** The duration of the attacks after the warm-up. */
   readonly seconds: number
+  /** The attacks go on until there were so many connections: a loaded machine makes few. Default 0. */
+  readonly leastConnections?: number
   /** The duration of the warm-up with the same attacks. Memory that is allocated once is allocated in this time. */
   readonly warmUpSeconds: number
   /** The number of attackers' connections at the same time. */
@@ -85,7 +87,7 @@ class Soak {
       log(`${this.#healthy.length} healthy clients are subscribed`)
       await this.#attack(warmUpSeconds)
       log(`warm after ${this.#attackers.counts.connections} connections`)
-      await this.#attack(seconds)
+      await this.#attack(seconds, this.#options.leastConnections)
       await this.#application.whileAlive(this.#hearAll())
     } catch (error) {
       breach = (error as Error).message
@@ -132,10 +134,12 @@ class Soak {
   }
 
   /** Attacks for this time, waits until nothing is left of the attacks, and measures the memory. */
-  async #attack(seconds: number): Promise<void> {
+  async #attack(seconds: number, leastConnections = 0): Promise<void> {
     const endsAt = performance.now() + seconds * 1000
+    const isEnough = () =>
+      performance.now() > endsAt && this.#attackers.counts.connections >= leastConnections
     this.#publishing.startNoise()
-    await this.#attackers.run(() => this.#application.death !== null || performance.now() > endsAt)
+    await this.#attackers.run(() => this.#application.death !== null || isEnough())
     this.#publishing.stopNoise()
     this.#attackers.leave()
     await becomesIdle(this.#application, this.#healthy, this.#attackers)
