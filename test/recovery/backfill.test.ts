@@ -303,12 +303,12 @@ describe('a deadline', () => {
     const channel = channelName()
     const alice = await come(server)
     const { position } = await alice.subscribe(channel)
-    await redis.cli('ACL', 'SETUSER', 'node', '-eval')
+    await redis.cli('ACL', 'SETUSER', 'node', '-eval', '-evalsha')
     const bob = await come(server)
     expect(await bob.subscribe(channel, { position: `${position as string}z` })).toMatchObject({
       __type: 'serverError',
     })
-    await redis.cli('ACL', 'SETUSER', 'node', '+eval')
+    await redis.cli('ACL', 'SETUSER', 'node', '+eval', '+evalsha')
     const carol = await come(server)
     expect(await carol.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
   })
