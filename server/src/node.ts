@@ -13,7 +13,7 @@ import type { ControlMessageOf, Revocation } from './control/control.ts'
 import { BroadcasterError, logFailure } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
-import { NODE_FULL, type RefusalKind } from './clients/refusals.ts'
+import { NODE_FULL } from './clients/refusals.ts'
 import type { Compression } from './channels/frames.ts'
 import { Hub } from './hub/hub.ts'
 import { describe } from './input/json.ts'
@@ -26,6 +26,7 @@ import { toPayload } from './input/payload.ts'
 import { MissedRevocations } from './clients/missedRevocations.ts'
 import { Revocations, type Moment } from './clients/revocations.ts'
 import { sessionId, sessionLife } from './backends/sessions.ts'
+import type { Stats } from './stats.ts'
 import { isUtf8 } from './input/text.ts'
 
 /** How long a request waits for a confirmation of Redis, in ms. */
@@ -34,42 +35,6 @@ const BROKER_TIMEOUT_MS = 5000
 const REPORT_INTERVAL_MS = 2000
 /** The log limits for a channel between two polls of a long-poll session, when recovery is off. */
 const LONGPOLL_LOG: RecoveryOptions = defaultRecovery
-
-/** The result of {@link Node.stats}. */
-export interface Stats {
-  /** WebSocket connections and living long-poll sessions, of all nodes together. */
-  connections: number
-  /** The number of subscribers of each channel on this node: WebSocket connections and waiting polls. */
-  localSubscriptions: Record<string, number>
-  /** The values of this node alone. */
-  node: {
-    id: string
-    /** Whether the node receives messages from the broker. */
-    isListening: boolean
-    webSockets: number
-    waitingPolls: number
-    /** WebSocket connections that read more slowly than messages arrive. */
-    lagging: number
-    /** Bytes that wait for WebSocket connections to read them, and bytes of their requests that wait for an answer. */
-    queuedBytes: number
-    /** Bytes of long-poll answers that wait for clients to read them. */
-    unreadBytes: number
-    /** Channels that the node holds, including those that it retains for clients that may come back. */
-    channels: number
-    logMessages: number
-    logBytes: number
-    /** Bytes of logs that are requested from other nodes, or sent to them, for clients that come back. */
-    backfillBytes: number
-    /** Messages since the start that were not delivered, because they exceed `limits.publishedBytes`. */
-    oversizedMessages: number
-    /** Long-poll answers and replays since the start that reached `limits.answerBytes`. */
-    cutAnswers: number
-    /** The number of refusals since the start, by kind. */
-    refusals: Record<RefusalKind, number>
-    /** Messages of other nodes that were ignored because they were not signed with `secret`. */
-    refusedControlMessages: number
-  }
-}
 
 /** One node, independent of the transports and the broker: everything between Express, `ws` and Redis. */
 export class Node {
