@@ -118,7 +118,7 @@ class Client {
 
   static async connect(port: number, auth: object = {}): Promise<Client> {
     const client = new Client(port)
-    await client.#answer('authOk', () => client.#send({ __type: 'auth', __v: 1, ...auth }))
+    await client.#answer('authOk', () => client.#send({ __type: 'auth', __v: 2, ...auth }))
     return client
   }
 
