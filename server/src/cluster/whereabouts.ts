@@ -8,6 +8,7 @@ import {
 import type { Backend } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** How long to wait for the answers of all nodes. A living node answers in a few ms. */
 const TIMEOUT_MS = 2000
@@ -17,6 +18,8 @@ const NODE_TIMEOUT_MS = 200
 const CHANNELS_PER_QUESTION = 500
 /** How many nodes are asked one after the other, at random, before all of them are asked. */
 const MAX_TRIES = 4
+/** How long a node is remembered after its last message. */
+const REMEMBERED_MS = 600_000
 
 /** What another node has of a channel. */
 export interface Whereabouts {
@@ -93,8 +96,8 @@ export class WhereaboutsQuestions {
   readonly #backend: Backend
   readonly #locate: Locate
   readonly #questions = new Map<number, Question>()
-  /** The nodes from which this node has received a message. */
-  readonly #nodes = new Set<string>()
+  /** The nodes from which this node has received a message, the latest last, and when. */
+  readonly #nodes = new Map<string, number>()
   #next: Inquiry[] = []
   #lastId = 0
 
@@ -149,7 +152,9 @@ export class WhereaboutsQuestions {
     for (const subject of subjects) {
       if (!subject.isOpen) continue
       const node = this.#nextNode(subject)
-      byNode.set(node, [...(byNode.get(node) ?? []), subject])
+      const group = byNode.get(node)
+      if (group === undefined) byNode.set(node, [subject])
+      else group.push(subject)
     }
     for (const [node, group] of byNode) {
       if (node !== null) this.#askNode(node, group)
@@ -165,7 +170,7 @@ export class WhereaboutsQuestions {
     // The more nodes hold the channel, the sooner one is found at random. Otherwise it takes fewer messages to ask all.
     const isWorthTrying = tried.size < MAX_TRIES && others * MAX_TRIES >= this.#nodes.size
     if (!isWorthTrying || isAwaited) return null
-    const untried = [...this.#nodes].filter((node) => !tried.has(node))
+    const untried = [...this.#nodes.keys()].filter((node) => !tried.has(node))
     return untried[Math.floor(Math.random() * untried.length)] ?? null
   }
 
@@ -224,7 +229,7 @@ export class WhereaboutsQuestions {
 
   #answer({ id, node, onlyHolders, channels }: ControlMessageOf<'where'>): void {
     if (node === this.#control.node) return
-    this.#nodes.add(node)
+    this.#heardOf(node)
     const held: [index: number, start: string, last: string, isAsking: boolean][] = []
     channels.forEach(([channel, text], index) => {
       const at = parsePosition(text)
@@ -239,7 +244,7 @@ export class WhereaboutsQuestions {
   }
 
   #receive({ id, node, channels }: ControlMessageOf<'whereIs'>): void {
-    this.#nodes.add(node)
+    this.#heardOf(node)
     const question = this.#questions.get(id)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
@@ -256,6 +261,17 @@ export class WhereaboutsQuestions {
     // Redis also counts subscribers of a channel that are not nodes. They never answer.
     for (const subject of subjects) if (subject.answered >= subject.others) end(subject, true)
     this.#endIfAnswered(id)
+  }
+
+  /** Nodes that were not heard of for long may be gone. Without them, all nodes are asked. */
+  #heardOf(node: string): void {
+    const now = uptimeMs()
+    this.#nodes.delete(node)
+    this.#nodes.set(node, now)
+    for (const [other, at] of this.#nodes) {
+      if (now - at <= REMEMBERED_MS) break
+      this.#nodes.delete(other)
+    }
   }
 
   #endIfAnswered(id: number): void {
