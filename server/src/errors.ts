@@ -80,6 +80,11 @@ export function logFailure(logger: Logger, error: unknown, text: string): void {
   logger[isBug(error) ? 'error' : 'debug']({ err: error }, text)
 }
 
+/** Whether there was no connection to the broker, or no reply in time. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof BroadcasterError && error.code === 'brokerUnavailable'
+}
+
 /** Whether the broker is connected and refused the command. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof BroadcasterError && error.code === 'brokerRefused'

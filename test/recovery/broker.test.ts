@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 import { channelName } from '../support/names.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -12,6 +13,17 @@ import { numbers, Visitor } from './visitor.ts'
 const health = async (server: TestServer) => (await fetch(`${server.url}/health`)).status
 const isHealthy = (server: TestServer) => until('health 200', async () => (await health(server)) === 200)
 const isUnhealthy = (server: TestServer) => until('health 503', async () => (await health(server)) === 503)
+
+function tidyClient(client: Redis): Redis {
+  tidy({ close: async () => client.disconnect() })
+  return client
+}
+
+/** Blocks the event loop of this process, and so of all its nodes. */
+function blockFor(ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
 
 /** A node whose connection to Redis can be broken, and one whose connection stays. */
 async function start(redis: TestRedis) {
@@ -71,6 +83,65 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s', (m
   })
 })
 
+describe.each(transports)('a node whose connection to Redis breaks, over %s, and that', (mode) => {
+  it('R5: is blocked while other nodes answer recovers the missed messages all the same', async () => {
+    const redis = tidy(await startRedis())
+    const { link, broken, whole } = await start(redis)
+    const channel = channelName()
+    const alice = await Visitor.come(broken.url, channel, { mode })
+    await Visitor.come(whole.url, channel, { mode })
+    await whole.publish(channel, '1')
+    await alice.hears('1')
+    link.refuse()
+    link.cut()
+    await isUnhealthy(broken)
+    await whole.publish(channel, '2')
+    const listener = tidyClient(new Redis(redis.url))
+    await listener.subscribe('broadcaster')
+    const asked = new Promise<void>((resolve) => {
+      listener.on('message', (_, text: string) => {
+        if (!text.includes('"where"')) return
+        blockFor(2500)
+        resolve()
+      })
+    })
+    link.resume()
+    await asked
+    expect(await alice.hears('2')).toEqual(['1', '2'])
+  })
+
+  it('R5: can receive before it can send recovers the missed messages when it can send', async () => {
+    const redis = tidy(await startRedis())
+    const receiving = tidy(await tcpProxy(redis.port))
+    const sending = tidy(await tcpProxy(redis.port))
+    const target = tidyClient(new Redis(redis.url))
+    // Only the connection for commands has automatic pipelining.
+    target.duplicate = (options = {}) =>
+      new Redis({ ...options, port: (options.enableAutoPipelining ? sending : receiving).port })
+    const broken = tidy(await startServer({ redis: redis.url, pubSub: target }))
+    const whole = tidy(await startServer({ redis: redis.url }))
+    const channel = channelName()
+    const alice = await Visitor.come(broken.url, channel, { mode })
+    await Visitor.come(whole.url, channel, { mode })
+    await whole.publish(channel, '1')
+    await alice.hears('1')
+    for (const link of [receiving, sending]) {
+      link.refuse()
+      link.cut()
+    }
+    await whole.publish(channel, '2')
+    // From now on commands no longer wait for a new connection.
+    await expect(broken.broadcaster.publish(channel, 'not sent')).rejects.toThrow('no connection')
+    receiving.resume()
+    await until('subscribed', async () => /,2$/.test(await redis.cli('--csv', 'PUBSUB', 'NUMSUB', channel)))
+    // A new channel makes the other node send a beacon, from which the broken one counts. So it asks for what it missed.
+    await Visitor.come(whole.url, channelName(), { mode })
+    await whole.publish(channel, '3')
+    sending.resume()
+    expect(await alice.hears('3')).toEqual(['1', '2', '3'])
+  })
+})
+
 describe('WebSocket clients of the original on a node whose connection to Redis breaks', () => {
   it('R5: stay connected and miss no message if another node stayed connected', async () => {
     const { link, broken, whole } = await start(tidy(await startRedis()))
@@ -126,6 +197,7 @@ describe.each(transports)('messages that no node received, over %s', (mode) => {
     })
     await redis.start()
     for (const visitor of visitors) await visitor.hears('gap: broker')
+    await isHealthy(nodes[1]!)
     await nodes[1]!.broadcaster.publish(channel, '2')
     for (const visitor of visitors) expect(await visitor.hears('2')).toEqual(['1', 'gap: broker', '2'])
     expect(visitors[0]!.positions.at(-1)).toBe(visitors[1]!.positions.at(-1))

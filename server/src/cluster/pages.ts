@@ -2,6 +2,7 @@ import { comparePositions, formatPosition, parsePosition, type Position } from '
 import { entryBytes, type Entry } from '../channels/log.ts'
 import type { ControlMessageOf, SentEntry } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
+import { runningTimeout } from '../time/runningTimeout.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import { Turns } from './turns.ts'
 
@@ -51,11 +52,11 @@ export class PageQueries {
     return new Promise((done) => {
       const id = ++this.#lastId
       const resolve = (answer: Page | TooSmall | null): void => {
-        clearTimeout(timer)
+        cancel()
         this.#waiting.delete(id)
         done(answer)
       }
-      const timer = setTimeout(resolve, TIMEOUT_MS, null)
+      const cancel = runningTimeout(TIMEOUT_MS, () => resolve(null))
       this.#waiting.set(id, { before, resolve })
       const places = { after: formatPosition(after), before: formatPosition(before) }
       const query = { type: 'getPage', id, node: this.#control.node, channel, ...places, bytes } as const

@@ -8,6 +8,9 @@ import {
 import type { Backend } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
+import { isUnavailable } from '../errors.ts'
+import { pause } from '../time/pause.ts'
+import { runningTimeout } from '../time/runningTimeout.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** How long to wait for the answers of all nodes. A living node answers in a few ms. */
@@ -18,6 +21,9 @@ const NODE_TIMEOUT_MS = 200
 const CHANNELS_PER_QUESTION = 500
 /** How many nodes are asked one after the other, at random, before all of them are asked. */
 const MAX_TRIES = 4
+/** How often, and after which time, a question is asked again while Redis is unavailable for commands. */
+const MAX_FAILURES = 20
+const RETRY_MS = 250
 /** How long a node is remembered after its last message. */
 const REMEMBERED_MS = 600_000
 
@@ -66,6 +72,8 @@ interface Subject {
   readonly tried: Set<string>
   /** The number of nodes that have answered a question to all holders. */
   answered: number
+  /** How many times Redis was unavailable for the question. */
+  failures: number
   /** Whether a client waits for the answer. */
   isAwaited: boolean
   isOpen: boolean
@@ -77,7 +85,7 @@ type Target = { readonly node: string } | 'holders' | 'everyone'
 interface Question {
   readonly target: Target
   readonly subjects: readonly Subject[]
-  readonly timer: NodeJS.Timeout
+  readonly cancelTimeout: () => void
   readonly ended: () => void
   /** The nodes that have answered. */
   readonly answered: Set<string>
@@ -127,14 +135,30 @@ export class WhereaboutsQuestions {
     this.#next = []
     for (let i = 0; i < subjects.length; i += CHANNELS_PER_QUESTION) {
       const batch = subjects.slice(i, i + CHANNELS_PER_QUESTION)
-      this.#count(batch).then(
-        () => this.#route(batch),
-        () => {
-          // Redis is unavailable: no node would receive a question.
-          for (const subject of batch) end(subject, true)
-        },
-      )
+      void this.#start(batch)
     }
+  }
+
+  async #start(subjects: readonly Subject[]): Promise<void> {
+    try {
+      await this.#count(subjects)
+      this.#route(subjects)
+    } catch (error) {
+      await this.#startAgain(subjects, error)
+    }
+  }
+
+  /**
+   * No node has received the question, because Redis is unavailable for commands. After an outage, the subscriber may be
+   * connected before the connection for commands is, so the question is asked again for some time.
+   */
+  async #startAgain(subjects: readonly Subject[], error: unknown): Promise<void> {
+    const open = subjects.filter(({ isOpen }) => isOpen)
+    const again = open.filter((subject) => isUnavailable(error) && ++subject.failures < MAX_FAILURES)
+    for (const subject of open) if (!again.includes(subject)) end(subject, true)
+    if (again.length === 0) return
+    await pause(RETRY_MS)
+    await this.#start(again)
   }
 
   /** Counts the other nodes that hold the channels, and ends the subjects from which no further answer can come. */
@@ -201,24 +225,30 @@ export class WhereaboutsQuestions {
         if (question !== undefined) question.others = Math.min(receivers, nodes) - 1
         this.#endIfAnswered(id)
       },
-      () => this.#end(id),
+      (error: unknown) => {
+        this.#forget(id)
+        void this.#startAgain(subjects, error)
+      },
     )
   }
 
   /** `ended` is called once, when the question is answered or its time is over. */
   #begin(target: Target, subjects: readonly Subject[], timeoutMs: number, ended: () => void): number {
     const id = ++this.#lastId
-    const timer = setTimeout(() => this.#end(id), timeoutMs)
-    this.#questions.set(id, { target, subjects, timer, ended, answered: new Set(), others: null })
+    const cancelTimeout = runningTimeout(timeoutMs, () => this.#end(id))
+    this.#questions.set(id, { target, subjects, cancelTimeout, ended, answered: new Set(), others: null })
     return id
   }
 
   #end(id: number): void {
+    this.#forget(id)?.ended()
+  }
+
+  #forget(id: number): Question | undefined {
     const question = this.#questions.get(id)
-    if (question === undefined) return
-    clearTimeout(question.timer)
+    question?.cancelTimeout()
     this.#questions.delete(id)
-    question.ended()
+    return question
   }
 
   #encode(id: number): ControlMessageOf<'where'> {
@@ -295,6 +325,7 @@ function subjectsOf(inquiries: readonly Inquiry[]): Subject[] {
       others: 0,
       tried: new Set(),
       answered: 0,
+      failures: 0,
       isAwaited: false,
       isOpen: true,
     }

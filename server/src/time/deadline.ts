@@ -1,3 +1,4 @@
+import { runningTimeout } from './runningTimeout.ts'
 import { uptimeMs } from './uptime.ts'
 
 /** The point in time at which an operation must be over. A timer is started only by {@link wait}. */
@@ -12,13 +13,13 @@ export class Deadline {
     return uptimeMs() >= this.#at
   }
 
-  /** Resolves with `work`, or at the deadline if that is earlier. */
+  /** Resolves with `work`, or at the deadline if that is earlier; later if the process is blocked meanwhile. */
   async wait(work: Promise<void>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
+    let cancel = (): void => {}
     const timeIsUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#at - uptimeMs())
+      cancel = runningTimeout(this.#at - uptimeMs(), resolve)
     })
     await Promise.race([work, timeIsUp])
-    clearTimeout(timer)
+    cancel()
   }
 }
