@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
+import { beaconAt } from '../support/beacons.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -116,8 +117,9 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s, and
     const sending = tidy(await tcpProxy(redis.port))
     const target = tidyClient(new Redis(redis.url))
     // Only the connection for commands has automatic pipelining.
-    target.duplicate = (options = {}) =>
+    const duplicate = (options: { readonly enableAutoPipelining?: boolean }) =>
       new Redis({ ...options, port: (options.enableAutoPipelining ? sending : receiving).port })
+    Object.assign(target, { duplicate })
     const broken = tidy(await startServer({ redis: redis.url, pubSub: target }))
     const whole = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
@@ -133,7 +135,9 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s, and
     // From now on commands no longer wait for a new connection.
     await expect(broken.broadcaster.publish(channel, 'not sent')).rejects.toThrow('no connection')
     receiving.resume()
-    await until('subscribed', async () => /,2$/.test(await redis.cli('--csv', 'PUBSUB', 'NUMSUB', channel)))
+    await until('subscribed', async () =>
+      (await redis.cli('--csv', 'PUBSUB', 'NUMSUB', channel)).endsWith(',2'),
+    )
     // A new channel makes the other node send a beacon, from which the broken one counts. So it asks for what it missed.
     await Visitor.come(whole.url, channelName(), { mode })
     await whole.publish(channel, '3')
@@ -208,7 +212,7 @@ describe('positions after Redis has restarted without its beacon', () => {
   it('R8: never decrease, and are the same on all nodes, also on new ones', async () => {
     const redis = tidy(await startRedis())
     // The beacons are ahead of the clock. So after the restart, only the nodes can prevent that they decrease.
-    await redis.cli('SET', 'bc:beacon', String((Date.now() + 43_200_000) * 1024))
+    await redis.cli('SET', 'bc:beaconNumber', String(beaconAt(Date.now() + 43_200_000)))
     const old = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const come = (server: TestServer) => signIn(server, { transport: 'websocket', auth: { __v: 1 } })
@@ -251,11 +255,11 @@ describe('positions after Redis has restarted without its beacon', () => {
 
   it('R8: are the same on all nodes when the key was deleted while they ran', async () => {
     const redis = tidy(await startRedis())
-    await redis.cli('SET', 'bc:beacon', String((Date.now() + 43_200_000) * 1024))
+    await redis.cli('SET', 'bc:beaconNumber', String(beaconAt(Date.now() + 43_200_000)))
     const old = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const alice = await Visitor.come(old.url, channel, { mode: 'websocket' })
-    await redis.cli('DEL', 'bc:beacon')
+    await redis.cli('DEL', 'bc:beaconNumber')
     // The new node starts with a beacon from the clock, which is half a day behind.
     const young = tidy(await startServer({ redis: redis.url }))
     const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })

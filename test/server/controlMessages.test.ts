@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { BEACONS_PER_MS, beaconAt, timeOfBeacon } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
 import { startNodeProcess } from '../support/nodeProcess.ts'
@@ -8,8 +9,6 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 
 const DAY = 86_400_000
-/** The number of a beacon at this time, of run 0. */
-const beaconAt = (ms: number) => ms * 1024
 const LAST = Number.MAX_SAFE_INTEGER
 
 describe('publish()', () => {
@@ -60,10 +59,10 @@ describe('a beacon that can not be correct', () => {
     )
     for (const peer of peers) await peer.subscribe(channel)
     for (let i = 0; i < 3; i++) {
-      await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n: n - i }))
+      await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', number: n - i }))
     }
     // Old versions accepted such a number and stored it.
-    await redis.cli('SET', 'bc:beacon', String(n))
+    await redis.cli('SET', 'bc:beaconNumber', String(n))
     const fresh = tidy(await startServer({ redis: redis.url }))
     peers.push(await signIn(fresh, { transport: 'websocket', auth: { __v: 1 } }))
     for (const peer of peers) {
@@ -74,8 +73,8 @@ describe('a beacon that can not be correct', () => {
     const heard = await Promise.all(peers.map((peer) => peer.next()))
     expect(heard[0]).toMatchObject({ __type: 'message', body: 'hello' })
     for (const message of heard) expect(message, 'the same position everywhere, and no gap').toEqual(heard[0])
-    const healed = Number(await redis.cli('GET', 'bc:beacon'))
-    expect(Math.abs(healed / 1024 - Date.now())).toBeLessThan(DAY)
+    const healed = Number(await redis.cli('GET', 'bc:beaconNumber'))
+    expect(Math.abs(timeOfBeacon(healed) - Date.now())).toBeLessThan(DAY)
     for (const { logs } of cluster.nodes) {
       expect(logs.loud('An implausible beacon')).toHaveLength(1)
     }
@@ -85,7 +84,7 @@ describe('a beacon that can not be correct', () => {
     'in Redis (%j) is replaced by a correct one',
     async (value) => {
       const redis = tidy(await startRedis())
-      await redis.cli('SET', 'bc:beacon', value)
+      await redis.cli('SET', 'bc:beaconNumber', value)
       const server = tidy(await startServer({ redis: redis.url }))
       const alice = await signIn(server, { transport: 'websocket' })
       expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
@@ -94,7 +93,7 @@ describe('a beacon that can not be correct', () => {
 
   it('in Redis, of another type, is replaced by a correct one', async () => {
     const redis = tidy(await startRedis())
-    await redis.cli('LPUSH', 'bc:beacon', 'x')
+    await redis.cli('LPUSH', 'bc:beaconNumber', 'x')
     const server = tidy(await startServer({ redis: redis.url }))
     const alice = await signIn(server, { transport: 'websocket' })
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
@@ -105,11 +104,11 @@ describe('a beacon that may be correct', () => {
   it('is accepted half a day ahead of the clock, and numbers never decrease', async () => {
     const redis = tidy(await startRedis())
     const ahead = beaconAt(Date.now() + DAY / 2)
-    await redis.cli('SET', 'bc:beacon', String(ahead))
+    await redis.cli('SET', 'bc:beaconNumber', String(ahead))
     const server = tidy(await startServer({ redis: redis.url }))
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     await alice.subscribe(channelName())
-    expect(Number(await redis.cli('GET', 'bc:beacon'))).toBeGreaterThan(ahead)
+    expect(Number(await redis.cli('GET', 'bc:beaconNumber'))).toBeGreaterThan(ahead)
     expect(server.logs.loud()).toEqual([])
   })
 
@@ -136,8 +135,8 @@ describe('a beacon that may be correct', () => {
     const { position } = await alice.subscribe(channel)
     const [beacon] = (position as string).split('.')
     // The same run, a day and a half ahead, as if the clock of Redis had been wrong.
-    const n = Number.parseInt(beacon!, 36) + 1.5 * DAY * 1024
-    await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', n }))
+    const n = Number.parseInt(beacon!, 36) + 1.5 * DAY * BEACONS_PER_MS
+    await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', number: n }))
     const bob = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     await until('the numbers to be of the clock again', async () => {

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
+import { BEACONS_PER_MS } from '../support/beacons.ts'
 import { waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
@@ -92,8 +93,8 @@ const forgeries: Forgery[] = [
     ({ session, poller, channel }) => ({ session, poll: poller, channel, position: null }),
     true,
   ],
-  ['beacon', ({ beacon }) => ({ n: beacon + 3_600_000 * 1024 })],
-  ['beacon', ({ beacon }) => ({ n: beacon + 1 })],
+  ['beacon', ({ beacon }) => ({ number: beacon + 3_600_000 * BEACONS_PER_MS })],
+  ['beacon', ({ beacon }) => ({ number: beacon + 1 })],
   [
     'where',
     ({ channel, position }) => ({ id: 1, node: 'evil', onlyHolders: false, channels: [[channel, position]] }),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemoryBackend } from '../../server/src/backends/memory.ts'
-import { makeBeacon } from '../../server/src/channels/position.ts'
+import { makeBeacon, RUNS } from '../../server/src/channels/position.ts'
 import { Beacons } from '../../server/src/cluster/beacons.ts'
 import { collectLogs } from '../support/logs.ts'
 import { until, within } from '../support/waiting.ts'
@@ -54,8 +54,8 @@ it('fresh() asks again when the answer is from an earlier run', async () => {
   await until('the question', () => broker.asked.length === 1)
   arrive(next)
   await answer(1, old)
-  await answer(2, next + 1024)
-  arrive(next + 1024)
+  await answer(2, next + RUNS)
+  arrive(next + RUNS)
   await within(fresh, 'the wait to end')
 })
 
@@ -64,7 +64,7 @@ it('fresh() waits for a beacon of this run', async () => {
   let isFresh = false
   const fresh = beacons.fresh().then(() => (isFresh = true))
   await answer(1, old)
-  arrive(old - 1024)
+  arrive(old - RUNS)
   await new Promise((resolve) => setImmediate(resolve))
   expect(isFresh).toBe(false)
   arrive(old)
@@ -74,7 +74,7 @@ it('fresh() waits for a beacon of this run', async () => {
 /** Receives so many beacons of other nodes that this node has to wait before it sends one itself. */
 function arriveInARow(arrive: (n: number) => void): number {
   let newest = old
-  for (let i = 0; i < 20; i++) arrive((newest += 1024))
+  for (let i = 0; i < 20; i++) arrive((newest += RUNS))
   return newest
 }
 
@@ -92,7 +92,7 @@ it('need() waits for the next beacon of another node, and sends none, if many be
   const { broker, beacons, arrive } = start()
   const newest = arriveInARow(arrive)
   beacons.need()
-  arrive(newest + 1024)
+  arrive(newest + RUNS)
   // This is longer than it would have waited (at most 120 ms).
   await pause(300)
   expect(broker.asked).toHaveLength(0)
@@ -103,7 +103,7 @@ it('need() sends a beacon after a wait if many beacons were sent and no further 
   const newest = arriveInARow(arrive)
   beacons.need()
   // This beacon is older than the newest one, so no node counts from it.
-  arrive(newest - 1024)
+  arrive(newest - RUNS)
   await until('its own beacon', () => broker.asked.length > 0)
   expect(newest).toBe(beacons.current)
 })
@@ -112,7 +112,7 @@ it('fresh() always sends a beacon, also if other nodes send many', async () => {
   const { broker, beacons, arrive } = start()
   const newest = arriveInARow(arrive)
   void beacons.fresh()
-  arrive(newest + 1024)
+  arrive(newest + RUNS)
   await until('its own beacon', () => broker.asked.length === 1)
 })
 
@@ -123,7 +123,7 @@ async function alone() {
   const started = start()
   const { broker, beacons, answer, arrive } = started
   broker.receivers = 1
-  const newest = arriveInARow(arrive) + 1024
+  const newest = arriveInARow(arrive) + RUNS
   void beacons.fresh()
   await answer(1, newest)
   arrive(newest)
@@ -144,8 +144,8 @@ it('a node that is alone has one beacon in flight for everything that needs one'
   beacons.need()
   await turn()
   expect(broker.asked, 'the one in flight is for both').toHaveLength(2)
-  await answer(2, newest + 1024)
-  arrive(newest + 1024)
+  await answer(2, newest + RUNS)
+  arrive(newest + RUNS)
   beacons.need()
   await turn()
   expect(broker.asked).toHaveLength(3)
@@ -164,9 +164,9 @@ it('a node that is alone sends another beacon if the one in flight was lost with
 it('a node knows that it was alone at a beacon until it hears of another node', async () => {
   const { beacons, answer, broker, arrive, newest } = await alone()
   expect(beacons.wasAloneAt(newest)).toBe(true)
-  expect(beacons.wasAloneAt(newest - 1024), 'whoever was there before is gone').toBe(true)
-  expect(beacons.wasAloneAt(newest + 1024)).toBe(false)
-  arrive(newest + 1024)
+  expect(beacons.wasAloneAt(newest - RUNS), 'whoever was there before is gone').toBe(true)
+  expect(beacons.wasAloneAt(newest + RUNS)).toBe(false)
+  arrive(newest + RUNS)
   expect(beacons.wasAloneAt(newest), 'a beacon of another node').toBe(false)
   broker.receivers = 2
   void beacons.fresh()

@@ -2,7 +2,7 @@
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memorySessions.ts'
 import { encodeControl, type ControlMessage } from '../../server/src/control/control.ts'
-import { makeBeacon, parsePosition, timeOfBeacon } from '../../server/src/channels/position.ts'
+import { makeBeacon, parsePosition, RUNS, timeOfBeacon } from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
 import { short } from './trace.ts'
@@ -129,7 +129,7 @@ export class Broker {
     const n = makeBeacon(Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1), this.#run)
     if (this.#world.random.chance(0.7)) this.#replicated = n
     this.#beacon = n
-    const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', n }))
+    const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', number: n }))
     this.#world.trace?.add('broker', `beacon ${n} (floor ${floor}) to ${receivers}`)
     return { n, nowMs: now, receivers }
   }
@@ -142,7 +142,7 @@ export class Broker {
     for (const connection of this.connections) connection.lose()
     for (const commands of this.commands) commands.cut()
     this.#clockMs += clockStepMs
-    this.#run = this.#world.random.between(0, 1023)
+    this.#run = this.#world.random.between(0, RUNS - 1)
     this.#beacon = losesData ? 0 : this.#replicated
     if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
     setTimeout(() => {

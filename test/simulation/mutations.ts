@@ -29,8 +29,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a beacon does not contain the run of the broker',
     file: 'server/src/channels/position.ts',
-    find: 'ms * RUNS + (run % RUNS)',
-    replace: 'ms * RUNS',
+    find: '(ms - EPOCH_MS) * RUNS + (run % RUNS)',
+    replace: '(ms - EPOCH_MS) * RUNS',
     seed: 247,
   },
   {

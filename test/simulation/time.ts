@@ -2,7 +2,7 @@ import { install } from '@sinonjs/fake-timers'
 import { syncBuiltinESMExports } from 'node:module'
 
 /** The time at which every run begins. It is later than the start of any process, from which the server counts its time. */
-const START = Date.UTC(2100, 0, 1)
+const START = Date.UTC(2050, 0, 1)
 
 /**
  * Virtual time. Until `end`, it replaces the timers, `Date` and `Math.random` of the whole process. A run goes from timer to

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { databaseOf } from './databases.ts'
+import { RUNS } from '../channels/position.ts'
 import type { RedisTarget } from '../options.ts'
 
 const DEFAULT_NAMESPACE = 'bc:'
@@ -25,5 +26,5 @@ export function controlChannelFor(namespace: string, redis: RedisTarget, pubSub:
  */
 export function runSaltOf(controlChannel: string, namespace: string): number {
   if (!controlChannel.startsWith(`${namespace}control:`)) return 0
-  return 1 + (createHash('sha256').update(controlChannel).digest().readUInt16BE(0) % 1023)
+  return 1 + (createHash('sha256').update(controlChannel).digest().readUInt16BE(0) % (RUNS - 1))
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { encodeControl } from '../control/control.ts'
 import { closed } from '../errors.ts'
-import { makeBeacon, timeOfBeacon } from '../channels/position.ts'
+import { makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import { MemorySessions } from './memorySessions.ts'
 import { throughUtf8 } from '../input/text.ts'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
@@ -16,7 +16,7 @@ export class MemoryBackend implements Backend {
   #receiver: BackendReceiver | null = null
   #beacon = 0
   /** After a restart of the process, this is another broker, so positions of returning clients are of another run. */
-  readonly #run = randomInt(1024)
+  readonly #run = randomInt(RUNS)
 
   constructor(options: { controlChannel: string; timeoutMs: number }) {
     this.#controlChannel = options.controlChannel
@@ -58,7 +58,7 @@ export class MemoryBackend implements Backend {
     const nowMs = Date.now()
     const ms = Math.max(timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1, nowMs)
     this.#beacon = makeBeacon(ms, this.#run)
-    const text = encodeControl({ type: 'beacon', n: this.#beacon })
+    const text = encodeControl({ type: 'beacon', number: this.#beacon })
     return { n: this.#beacon, nowMs, receivers: await this.publish(this.#controlChannel, text) }
   }
 

@@ -1,4 +1,4 @@
-import { makeBeacon, timeOfBeacon } from '../channels/position.ts'
+import { EPOCH_MS, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import type { ControlCodec } from '../control/codec.ts'
 import { beaconTemplate } from '../control/control.ts'
 import { BroadcasterError } from '../errors.ts'
@@ -9,7 +9,7 @@ import type { Names } from './redisRights.ts'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 
 /**
- * The common part of both scripts. A beacon number is a time in ms, followed by ten bits that identify this run of
+ * The common part of both scripts. A beacon number is a time in ms, followed by 13 bits that identify this run of
  * Redis (see `position.ts`). If the key is lost (restart, failover), the clock keeps numbers from decreasing. If the
  * clock is set back, `floor` does. If the Redis user may not call INFO, the run is 0.
  *
@@ -20,16 +20,16 @@ import { redisScripts, type RedisScripts } from './redisScripts.ts'
  */
 const NEXT = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ${EPOCH_MS})
 local function believed(number)
-  local ms = type(number) == 'string' and math.floor((tonumber(number) or 0) / 1024) or 0
+  local ms = type(number) == 'string' and math.floor((tonumber(number) or 0) / ${RUNS}) or 0
   return ms <= now + 86400000 and ms or 0
 end
 local ms = math.max(now, believed(redis.pcall('GET', KEYS[1])) + 1, believed(ARGV[1]) + 1)
 local info = redis.pcall('INFO', 'server')
-local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x)') or '0'
-local run = (tonumber(id, 16) + tonumber(ARGV[3])) % 1024
-local number = string.format('%.0f', ms * 1024 + run)`
+local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x%x)') or '0'
+local run = (tonumber(id, 16) + tonumber(ARGV[3])) % ${RUNS}
+local number = string.format('%.0f', ms * ${RUNS} + run)`
 
 /**
  * Makes the next beacon and publishes it in one atomic step, so that all nodes receive beacons in the order of their
@@ -38,7 +38,7 @@ local number = string.format('%.0f', ms * 1024 + run)`
 const MAKE = `${NEXT}
 redis.call('SET', KEYS[1], number)
 local receivers = redis.call('PUBLISH', ARGV[2], ARGV[4] .. number .. ARGV[5])
-return { number, string.format('%.0f', now), receivers }`
+return { number, string.format('%.0f', now + ${EPOCH_MS}), receivers }`
 
 /**
  * Publishes a beacon that a node has proposed and signed, because Redis must not know the secret. The script accepts
@@ -47,12 +47,12 @@ return { number, string.format('%.0f', now), receivers }`
  */
 const TAKE = `${NEXT}
 local proposed = tonumber(ARGV[4])
-local proposedMs = math.floor(proposed / 1024)
-if proposedMs < ms or proposedMs > now + 86400000 or proposed % 1024 ~= run then
-  return { number, string.format('%.0f', now), -1 }
+local proposedMs = math.floor(proposed / ${RUNS})
+if proposedMs < ms or proposedMs > now + 86400000 or proposed % ${RUNS} ~= run then
+  return { number, string.format('%.0f', now + ${EPOCH_MS}), -1 }
 end
 redis.call('SET', KEYS[1], ARGV[4])
-return { ARGV[4], string.format('%.0f', now), redis.call('PUBLISH', ARGV[2], ARGV[5]) }`
+return { ARGV[4], string.format('%.0f', now + ${EPOCH_MS}), redis.call('PUBLISH', ARGV[2], ARGV[5]) }`
 
 /**
  * How far a proposal is ahead of the clock. It is about the latency to Redis, so that most proposals are accepted at
@@ -96,7 +96,7 @@ export class RedisBeacons {
   async #propose(floor: number): Promise<Beacon> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const n = this.#proposal(tries)
-      const text = this.#codec.encode(this.#names.controlChannel, { type: 'beacon', n })
+      const text = this.#codec.encode(this.#names.controlChannel, { type: 'beacon', number: n })
       const [next, nowMs, receivers] = await this.#run('take', floor, String(n), text)
       this.#next = Number(next)
       this.#aheadMs = Number(nowMs) - Date.now()
@@ -115,6 +115,6 @@ export class RedisBeacons {
   async #run(script: keyof typeof scripts, floor: number, ...args: string[]): Promise<Reply> {
     const { namespace, controlChannel } = this.#names
     const all = [floor, controlChannel, this.#salt, ...args]
-    return (await this.#scripts[script]([`${namespace}beacon`], ...all)) as Reply
+    return (await this.#scripts[script]([`${namespace}beaconNumber`], ...all)) as Reply
   }
 }

@@ -13,9 +13,12 @@ export function positionOf({ beacon, count }: Position): Position {
 }
 
 /**
- * The number of different runs of a broker. The run is in the low part of a beacon's number, and the ms are above it.
+ * The number of different runs of a broker. The run is in the low part of a beacon's number, and the ms since
+ * {@link EPOCH_MS} are above it. Such numbers are exact in Redis and in JavaScript until the year 2058.
  */
-const RUNS = 1024
+export const RUNS = 8192
+/** 2024-01-01, in ms since 1970. */
+export const EPOCH_MS = 1_704_067_200_000
 
 /**
  * Makes the number of a beacon from a time and the run of the broker. Numbers increase within a run. The order of
@@ -23,11 +26,11 @@ const RUNS = 1024
  * compared.
  */
 export function makeBeacon(ms: number, run: number): number {
-  return ms * RUNS + (run % RUNS)
+  return (ms - EPOCH_MS) * RUNS + (run % RUNS)
 }
 
 export function timeOfBeacon(beacon: number): number {
-  return Math.floor(beacon / RUNS)
+  return Math.floor(beacon / RUNS) + EPOCH_MS
 }
 
 /** Whether two beacons are of the same run of the broker. To compare the runs of two positions, pass their beacons. */

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Backend } from '../backends/backend.ts'
 import type { Logger } from '../logger.ts'
 import { isRefusal, logFailure } from '../errors.ts'
-import { isSameRun, makeBeacon, timeOfBeacon } from '../channels/position.ts'
+import { isSameRun, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
@@ -51,7 +51,7 @@ export class Beacons {
   #brokerAheadMs = 0
   #hasWarned = false
   #isClosed = false
-  readonly #ownRun = randomInt(1024)
+  readonly #ownRun = randomInt(RUNS)
 
   readonly #onRefused: () => void
 

@@ -25,7 +25,7 @@ export class Numbering {
 
   constructor(host: NumberingHost) {
     this.#host = host
-    host.control.register({ beacon: ({ n }) => this.#received(n) })
+    host.control.register({ beacon: ({ number }) => this.#received(number) })
   }
 
   /** The channels are confirmed: they are counted from the next beacon on, of any node. */

@@ -12,8 +12,11 @@ const VERSION = 1
 export type SentEntry = readonly [position: string, body: string, ageMs: number]
 
 export type ControlMessage =
-  /** From this message on, every node counts messages from 0 under the beacon number `n`. */
-  | { readonly type: 'beacon'; readonly n: number }
+  /**
+   * From this message on, every node counts messages from 0 under this beacon number. Nodes of version 0.1.0 made other
+   * numbers, in a field `n`. So nodes of both versions ignore the beacons of each other.
+   */
+  | { readonly type: 'beacon'; readonly number: number }
   /**
    * A request to all nodes, or to one: how far back do your logs of these channels reach, and what was the last message up to
    * `at`? With `onlyHolders`, a node that holds none of the channels does not answer. Older nodes omit it.
@@ -98,7 +101,7 @@ export function encodeControl(message: ControlMessage): string {
 }
 
 /** The text before and after the number of an encoded beacon. A Redis script puts the number between them. */
-export const beaconTemplate = encodeControl({ type: 'beacon', n: 0 }).split('0') as [string, string]
+export const beaconTemplate = encodeControl({ type: 'beacon', number: 0 }).split('0') as [string, string]
 
 /** Returns `null` for everything that is not a control message of this version. */
 export function parseControl(text: string): ControlMessage | null {
@@ -135,7 +138,7 @@ const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
-  beacon: ({ n }) => isCount(n),
+  beacon: ({ number }) => isCount(number),
   where: ({ id, node, onlyHolders, channels }) =>
     isCount(id) &&
     isString(node) &&
