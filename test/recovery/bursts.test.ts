@@ -100,8 +100,10 @@ describe('a burst larger than a log', () => {
     expect(bodiesOf(lost.messages)).toEqual(numbers(1500))
     await publishAndArrive(server, channel, numbers(1500))
     expect(again.messages).toEqual(lost.messages)
-    const third = await alice.poll({ seq: 'same' })
-    expect(bodiesOf(third.messages)).toEqual([...numbers(1500), ...numbers(1500)])
+    // A client of ours confirms with positions. Here they are those before the first answer.
+    const unconfirmed = '__v' in auth ? numbers(1500) : []
+    const next = await alice.poll({ seq: 'next' })
+    expect(bodiesOf(next.messages)).toEqual([...unconfirmed, ...numbers(1500)])
   })
 
   it.each(dialects)('reaches %s whose polls go to another node each time', async (_who, auth) => {

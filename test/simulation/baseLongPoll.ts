@@ -7,6 +7,9 @@ import type { Route } from './socket.ts'
 /** The result of a request: the messages, `null` if it has to be sent again, or that the session has ended. */
 type Outcome = readonly ServerMessage[] | null | 'expired'
 
+/** One of this many polls arrives again later, as if a proxy had delayed a copy. */
+const COPIED_EACH = 3
+
 /** Longer than any session lives without a request. */
 const SESSION_MS = 15_000
 
@@ -94,7 +97,9 @@ export class BaseLongPollClient implements Actor {
     await this.#pause(Math.max(0, this.#awayUntil - Date.now()))
     const startedAt = Date.now()
     const stale = [...this.#stale]
-    const answers = await this.#request({ __type: 'poll', seq: String(this.#seq), __token: token }, token)
+    const poll = { __type: 'poll', seq: String(this.#seq), __token: token }
+    this.#copyLater(poll)
+    const answers = await this.#request(poll, token)
     if (this.#token !== token || answers === 'expired') return
     if (answers === null) return this.#pause(this.#network.world.random.between(0, 500))
     this.#seq += 1
@@ -104,6 +109,24 @@ export class BaseLongPollClient implements Actor {
       void this.#sync(channel)
     }
     if (answers.length === 0 && Date.now() - startedAt < 50) await this.#pause(250)
+  }
+
+  /**
+   * Sends a poll again after the answers to later polls have arrived, or in between. Nobody reads the answer. This takes no random
+   * numbers, so that the seeds of other runs stay the same.
+   */
+  #copyLater(poll: { readonly seq: string }): void {
+    const { world, requests } = this.#network
+    if (world.conditions.duplicated === 0 || this.#seq % COPIED_EACH !== 0) return
+    const init = { method: 'POST', headers: {}, body: JSON.stringify(poll) }
+    setTimeout(
+      () => {
+        world.counts.add('fault: poll copied')
+        const copy = { ...init, signal: new AbortController().signal }
+        fetchThrough(world, this.route, requests)('', copy).catch(() => {})
+      },
+      (this.#seq * 379) % 3000,
+    )
   }
 
   #receive(message: ServerMessage): void {

@@ -257,6 +257,18 @@ export const mutations: readonly Mutation[] = [
     replace: 'session.answer !== null',
   },
   {
+    name: 'a late copy of an earlier poll counts as a new one',
+    file: 'server/src/backends/memorySessions.ts',
+    find: "if (stored.seqs.includes(` ${seq} `)) return 'late'",
+    replace: '',
+  },
+  {
+    name: 'a repetition gets messages that the answer before did not have',
+    file: 'server/src/longpoll/polls.ts',
+    find: 'if (repeated !== null) poll.repeat(repeated.positions)',
+    replace: '',
+  },
+  {
     name: 'the positions that a poll sends are ignored',
     file: 'server/src/longpoll/sessionPlaces.ts',
     find: 'session.version > 0 ? message.positions : undefined',

@@ -1,6 +1,7 @@
 import type { Position } from '@broadcaster/protocol'
 import {
   hasMissed,
+  SEQS_LENGTH,
   sessionLife,
   toSession,
   type Session,
@@ -26,6 +27,8 @@ interface StoredSession {
   nameBytes: number
   answer: SessionAnswer | null
   poller: string | null
+  /** The keys of the `seq` of the last polls, the newest at the end. There is a space before and after each of them. */
+  seqs: string
   /** In ms since the process started. */
   expiresAt: number
 }
@@ -50,6 +53,7 @@ export class MemorySessions implements SessionStore {
       nameBytes: 0,
       answer: null,
       poller: null,
+      seqs: ' ',
       expiresAt: uptimeMs() + this.#life.idleMs,
     })
     return true
@@ -66,13 +70,17 @@ export class MemorySessions implements SessionStore {
     return { ...stored.identity, hasMissed: hasMissed(stored.answer) }
   }
 
-  async beginPoll(id: string, poller: string): Promise<Session | null> {
+  async beginPoll(id: string, poller: string, seq: string | null): Promise<Session | 'late' | null> {
     const stored = this.#find(id)
     if (stored === undefined) return null
-    const before = snapshot(stored)
-    stored.poller = poller
     const { pollingMs, enoughMs } = this.#life
     if (stored.expiresAt - uptimeMs() < enoughMs) stored.expiresAt = uptimeMs() + pollingMs
+    if (seq !== null && !stored.seqs.endsWith(` ${seq} `)) {
+      if (stored.seqs.includes(` ${seq} `)) return 'late'
+      stored.seqs = `${stored.seqs}${seq} `.slice(-SEQS_LENGTH)
+    }
+    const before = snapshot(stored)
+    stored.poller = poller
     return before
   }
 

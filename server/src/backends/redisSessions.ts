@@ -56,13 +56,13 @@ export class RedisSessions implements SessionStore {
     return this.#touch<SessionIdentity>(id, 'identity')
   }
 
-  async beginPoll(id: string, poller: string): Promise<Session | null> {
+  async beginPoll(id: string, poller: string, seq: string | null): Promise<Session | 'late' | null> {
     const { pollingMs, enoughMs } = this.#life
-    const reply = await this.#run.beginPoll(this.#keys(id), poller, enoughMs, pollingMs, id)
+    const reply = await this.#run.beginPoll(this.#keys(id), poller, seq ?? '', enoughMs, pollingMs, id)
     if (reply === null) return null
-    const [fields, isProlonged] = reply as [string[], number]
+    const [fields, isLate, isProlonged] = reply as [string[], number, number]
     if (isProlonged === 1) await this.#noteProlonged(id, pollingMs)
-    return parseSession(fields)
+    return isLate === 1 ? 'late' : parseSession(fields)
   }
 
   async commitAnswer(

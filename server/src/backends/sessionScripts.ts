@@ -1,3 +1,5 @@
+import { SEQS_LENGTH } from './sessions.ts'
+
 /**
  * A session is one hash, so that all of it expires together:
  *
@@ -5,6 +7,7 @@
  * - `owner`: the part of `identity` that every request needs. Older versions did not write it
  * - `poller`, `answer`: the last poll, and its answer
  * - `hasMissed`: exists if that answer reported missed messages
+ * - `seqs`: the keys of the `seq` of the last polls, with a space after each key
  * - `nameBytes`: the number of bytes of the names of its channels
  * - a field for each channel, with its position, or {@link RESERVED} while the broker is asked for the channel
  *
@@ -72,15 +75,28 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ${note}
 return { value, hasMissed, 1 }`,
 
-  /** ARGV: poller, `enoughMs`, life, id. */
+  /** ARGV: poller, the key of its `seq` or '', `enoughMs`, life, id. */
   beginPoll: `
 local session = redis.call('HGETALL', KEYS[1])
 if #session == 0 then return false end
-redis.call('HSET', KEYS[1], 'poller', ARGV[1])
-if redis.call('PTTL', KEYS[1]) >= tonumber(ARGV[2]) then return { session, 0 } end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-${note}
-return { session, 1 }`,
+local isLate = false
+if ARGV[2] ~= '' then
+  local seqs = redis.call('HGET', KEYS[1], 'seqs') or ' '
+  local key = ' ' .. ARGV[2] .. ' '
+  if string.sub(seqs, -#key) ~= key then
+    isLate = string.find(seqs, key, 1, true) ~= nil
+    if not isLate then
+      redis.call('HSET', KEYS[1], 'seqs', string.sub(seqs .. ARGV[2] .. ' ', -${SEQS_LENGTH}))
+    end
+  end
+end
+if isLate then session = {} else redis.call('HSET', KEYS[1], 'poller', ARGV[1]) end
+local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3])
+if isProlonged then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  ${note}
+end
+return { session, isLate and 1 or 0, isProlonged and 1 or 0 }`,
 
   /** ARGV: poller, answer, whether it reports missed messages, then the field and the position of each channel. */
   commitAnswer: `
@@ -98,7 +114,7 @@ return 1`,
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'reserved' end
 local others = 0
-for _, field in ipairs({ 'identity', 'owner', 'poller', 'answer', 'hasMissed', 'nameBytes' }) do
+for _, field in ipairs({ 'identity', 'owner', 'poller', 'answer', 'hasMissed', 'seqs', 'nameBytes' }) do
   others = others + redis.call('HEXISTS', KEYS[1], field)
 end
 if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[2]) then return 'tooManyChannels' end

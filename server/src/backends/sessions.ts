@@ -101,6 +101,14 @@ export function sessionId(token: string): string {
   return hash('sha256', token, 'hex').slice(0, 32)
 }
 
+/** The key by which a session remembers the `seq` of a poll. It is short, and has no space. */
+export function seqKey(seq: string): string {
+  return /^[\w-]{1,16}$/.test(seq) ? seq : hash('sha256', seq, 'hex').slice(0, 16)
+}
+
+/** The keys of a session's last polls are stored as one text, with a space after each key. This is its maximum length. */
+export const SEQS_LENGTH = 400
+
 /**
  * Stores the long-poll sessions of all nodes by their id (see {@link sessionId}). Every operation is atomic. An expired
  * session is the same as one that never existed. An operation reads only what it needs: a session may have many channels,
@@ -113,8 +121,12 @@ export interface SessionStore {
   touch(id: string): Promise<Known<SessionOwner> | null>
   /** The same as {@link touch}, for a request that needs the auth data and the context of the client. */
   identify(id: string): Promise<Known<SessionIdentity> | null>
-  /** Makes `poller` the poll of the session, and prolongs the session. Resolves with the session as it was before. */
-  beginPoll(id: string, poller: string): Promise<Session | null>
+  /**
+   * Makes `poller` the poll of the session, and prolongs the session. Resolves with the session as it was before. `seq` is the
+   * key of the poll's `seq` (see {@link seqKey}), or `null` if the session does not have to remember it. `late`: it is the `seq`
+   * of a poll before the last one. The poll of the session is then not changed.
+   */
+  beginPoll(id: string, poller: string, seq: string | null): Promise<Session | 'late' | null>
   /**
    * Stores an answer, and the positions that the client has received, if `poller` is still the poll of the session.
    * Resolves with whether it was.

@@ -7,7 +7,13 @@ import { entryText } from '../channels/frames.ts'
 import { answeredBytes, gather, type Run } from './gather.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Logger } from '../logger.ts'
-import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import {
+  comparePositions,
+  formatPosition,
+  isSameRun,
+  parsePosition,
+  type Position,
+} from '../channels/position.ts'
 import type { SharedTexts } from './sharedTexts.ts'
 import type { SessionReader } from '../channels/undelivered.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -31,6 +37,8 @@ interface Cursor {
   readonly from: Position
   /** Why messages before `from` are missing; `null` if none are. */
   readonly gap: GapReason | null
+  /** The last position of the answer, if the poll is a repetition; `null`: the answer has all messages that there are. */
+  readonly end: Position | null
 }
 
 /** A waiting poll. It has a cursor in the log of each channel of the session, and waits for messages after the cursors. */
@@ -39,6 +47,8 @@ export class Poll implements LogReader {
   readonly seq: string
   /** Whether a poll with the same `seq` has ended it, that is, the same poll sent again. */
   isRepeated = false
+  /** Whether it is no longer the session's poll. */
+  isReplaced = false
   /** The position after the answer, for each channel of which it contains messages. */
   readonly delivered = Object.create(null) as Record<string, string>
   /** The generation of the session. A newer connection of the client ends the session. */
@@ -47,6 +57,8 @@ export class Poll implements LogReader {
   readonly refusals = new Set<string>()
   readonly #host: PollHost
   readonly #reader: () => SessionReader
+  /** The last position of the answer for each channel with messages in it, if the poll is a repetition; otherwise `null`. */
+  #ends: Readonly<Record<string, string>> | null = null
   readonly #cursors = new Map<string, Cursor>()
   /** The current lookup of each channel. The channel may be lost and subscribed again while an older lookup is running. */
   readonly #lookups = new Map<string, object>()
@@ -63,6 +75,14 @@ export class Poll implements LogReader {
     this.id = id
     this.seq = seq
     this.#reader = reader
+  }
+
+  /**
+   * The poll repeats one that was answered, with messages up to these positions. The client may have received that answer or
+   * not. So this answer gets the same messages, and the next poll confirms the same with either of them.
+   */
+  repeat(positions: Readonly<Record<string, string>>): void {
+    this.#ends = positions
   }
 
   /** Reads the channel from the position `since`. `null` is a position that could not be parsed. */
@@ -93,7 +113,8 @@ export class Poll implements LogReader {
       return
     }
     const reason = gap === 'overflow' && !wasKeptHere ? 'node' : gap
-    this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : reason })
+    const end = this.#endOf(name, from)
+    this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : reason, end })
     this.wake(channel)
   }
 
@@ -126,6 +147,10 @@ export class Poll implements LogReader {
   wake({ name }: Channel): void {
     const cursor = this.#cursors.get(name)
     if (cursor === undefined) return
+    if (this.#ends !== null) {
+      if (this.#isComplete) this.#onEnd?.()
+      return
+    }
     if (this.#onNews !== null && dueAt(cursor) !== Infinity) this.#onNews()
     // If the poll continued to gather, the log could drop messages.
     else if (this.#onEnd !== null && cursor.channel.log.isUrgent(cursor.from)) this.#onEnd()
@@ -203,7 +228,9 @@ export class Poll implements LogReader {
         if (withPositions) gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
         else this.delivered[name] = position
       }
-      const entries = log.after(from, maxAnswerBytes)
+      const after = log.after(from, maxAnswerBytes)
+      const { end } = cursor
+      const entries = end === null ? after : after.filter((entry) => comparePositions(entry, end) <= 0)
       if (entries.length > 0) runs.push({ channel, entries })
     }
     const messages =
@@ -220,7 +247,7 @@ export class Poll implements LogReader {
     const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
     const last = given.at(-1)!
     this.delivered[channel.name] = formatPosition(last)
-    if (channel.log.firstAfter(last) !== null) this.#host.answerCut()
+    if (this.#ends === null && channel.log.firstAfter(last) !== null) this.#host.answerCut()
     return [this.#host.texts.of(channel, given, withPositions)]
   }
 
@@ -233,7 +260,7 @@ export class Poll implements LogReader {
       const entry = last.get(channel)
       return entry !== undefined && channel.log.firstAfter(entry) === null
     })
-    if (!isComplete) this.#host.answerCut()
+    if (this.#ends === null && !isComplete) this.#host.answerCut()
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
   }
 
@@ -241,6 +268,21 @@ export class Poll implements LogReader {
   stop(): void {
     this.#isStopped = true
     for (const { channel } of this.#cursors.values()) this.#host.hub.unwatch(this, channel)
+  }
+
+  #endOf(name: string, from: Position): Position | null {
+    if (this.#ends === null) return null
+    const end = Object.hasOwn(this.#ends, name) ? parsePosition(this.#ends[name]!) : null
+    return end !== null && isSameRun(end.beacon, from.beacon) ? end : from
+  }
+
+  /** Whether there is everything that the answer to a repetition has to contain. */
+  get #isComplete(): boolean {
+    return [...this.#cursors.values()].every((cursor) => {
+      const { channel, from, end } = cursor
+      if (end === null || comparePositions(from, end) >= 0 || gapOf(cursor) !== null) return true
+      return channel.state === 'live' && comparePositions(channel.log.head, end) >= 0
+    })
   }
 
   #refuse(name: string): void {
@@ -251,6 +293,7 @@ export class Poll implements LogReader {
 
   /** The time until the poll has to be answered, in ms; `Infinity` while there is nothing to answer with. */
   #dueMs(gatherMs: number): number {
+    if (this.#ends !== null) return this.#isComplete ? 0 : Infinity
     let earliest = Infinity
     for (const cursor of this.#cursors.values()) earliest = Math.min(earliest, dueAt(cursor))
     if (earliest === Infinity) return Infinity

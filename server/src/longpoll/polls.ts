@@ -9,7 +9,7 @@ import type { Position } from '../channels/position.ts'
 import type { SessionChannels } from './sessionChannels.ts'
 import type { SessionEnds } from './sessionEnds.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
-import { sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
+import { seqKey, sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
 import { SharedTexts } from './sharedTexts.ts'
 import type { Undelivered } from '../channels/undelivered.ts'
 
@@ -29,6 +29,8 @@ export class Polls {
   readonly #ends: SessionEnds
   readonly #life: SessionLife
   readonly #pollHost: PollHost
+  /** The polls that the store does not know yet, by their sessions. */
+  readonly #arriving = new Map<string, Set<Poll>>()
   /** The poll of each session. */
   readonly #polls = new Map<string, Poll>()
   /** The newest poll of each client that has sent a name. */
@@ -52,7 +54,7 @@ export class Polls {
   }
 
   get size(): number {
-    return this.#polls.size
+    return this.#arriving.size + this.#polls.size
   }
 
   async serve(id: string, message: PollMessage, abort: Abort): Promise<Answer> {
@@ -60,9 +62,17 @@ export class Polls {
     abort.onabort = () => poll.end()
     let client: string | null = null
     try {
-      const session = await this.#host.sessions.beginPoll(id, poll.id)
+      // With positions, a late copy confirms only what the client has received.
+      const seq = message.positions === undefined ? seqKey(message.seq) : null
+      const session = await this.#host.sessions.beginPoll(id, poll.id, seq)
+      if (session === 'late') return empty()
       const refusal = this.#ends.answerFor(id, session)
-      if (refusal !== null) return refusal
+      if (refusal !== null) {
+        this.drop(id)
+        return refusal
+      }
+      this.#replace(id, poll, session!.poller)
+      if (poll.isReplaced) return overtaken(poll)
       client = session!.client
       await this.#takeOver(id, poll, session!)
       return session!.version > 0
@@ -71,6 +81,7 @@ export class Polls {
     } finally {
       abort.onabort = null
       poll.stop()
+      this.#arrived(id, poll)
       if (this.#polls.get(id) === poll) this.#polls.delete(id)
       if (client !== null && this.#newest.get(client) === poll) this.#newest.delete(client)
     }
@@ -79,9 +90,7 @@ export class Polls {
   /** Ends a poll, because another poll of the session has arrived on another node, or for another reason. */
   end(message: ControlMessageOf<'endPoll'>): void {
     const poll = this.#pollOf(message)
-    if (poll === null) return
-    poll.isRepeated = poll.seq === message.seq
-    this.drop(message.session)
+    if (poll !== null) this.#end(message.session, poll, message.seq)
   }
 
   /** The channels of the poll's session have changed. */
@@ -91,11 +100,9 @@ export class Polls {
     else this.#pollOf(message)?.gained(channel, position)
   }
 
-  /** Ends the poll, which is no longer that of the session. */
+  /** Ends the polls of a session that has ended. */
   drop(session: string): void {
-    const poll = this.#polls.get(session)
-    this.#polls.delete(session)
-    poll?.end()
+    for (const poll of this.#pollsOf(session)) this.#end(session, poll, null)
   }
 
   /** The client has a connection of this generation. Ends a poll of an older one. */
@@ -106,26 +113,54 @@ export class Polls {
 
   /** Answers all polls now. */
   endAll(): void {
+    for (const polls of this.#arriving.values()) for (const poll of polls) poll.end()
     for (const poll of this.#polls.values()) poll.end()
   }
 
   /** The poll that the message is about. A later poll of the session has begun with the change already. */
   #pollOf({ session, poll: pollId }: AboutPoll): Poll | null {
+    return this.#pollsOf(session).find(({ id }) => id === pollId) ?? null
+  }
+
+  #pollsOf(session: string): Poll[] {
     const poll = this.#polls.get(session)
-    return poll?.id === pollId ? poll : null
+    return [...(this.#arriving.get(session) ?? []), ...(poll === undefined ? [] : [poll])]
   }
 
   /** Begins a poll. From now on it gets changes of the session's channels. Earlier changes are in the stored session. */
   #begin(id: string, seq: string): Poll {
-    const older = this.#polls.get(id)
-    if (older !== undefined) {
-      older.isRepeated = older.seq === seq
-      older.end()
-    }
     const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
     const poll = new Poll(this.#pollHost, `${this.#host.control.node}/${++this.#lastPoll}`, seq, reader)
-    this.#polls.set(id, poll)
+    this.#arriving.set(id, (this.#arriving.get(id) ?? new Set()).add(poll))
     return poll
+  }
+
+  /** The store has answered, or can not be reached. */
+  #arrived(id: string, poll: Poll): void {
+    const arriving = this.#arriving.get(id)
+    if (arriving?.delete(poll) === true && arriving.size === 0) this.#arriving.delete(id)
+  }
+
+  /**
+   * The poll is now the session's poll, in place of `previous`, so the older polls on this node end. The answers of the store
+   * may come in another order: then a newer poll has already replaced this one.
+   */
+  #replace(id: string, poll: Poll, previous: string | null): void {
+    this.#arrived(id, poll)
+    if (poll.isReplaced) return
+    for (const older of this.#pollsOf(id)) {
+      // Another arriving poll may be newer than this one, unless the store says that it is the previous one.
+      if (older === this.#polls.get(id) || older.id === previous) this.#end(id, older, poll.seq)
+    }
+    this.#polls.set(id, poll)
+  }
+
+  /** Ends a poll that is no longer the session's poll. `seq` is the `seq` of the poll that replaces it. */
+  #end(id: string, poll: Poll, seq: string | null): void {
+    poll.isRepeated = poll.seq === seq
+    poll.isReplaced = true
+    if (this.#polls.get(id) === poll) this.#polls.delete(id)
+    poll.end()
   }
 
   /** Ends the polls that this poll replaces: those of older sessions of the client, and the session's own on another node. */
@@ -136,7 +171,7 @@ export class Polls {
       this.fence(client, generation)
       this.#newest.set(client, poll)
     }
-    // A poll on this node has already been ended.
+    // A poll on this node has already ended.
     if (nodeOf(poller) !== this.#host.control.node) await this.#channels.endPoll(id, poller, poll.seq)
   }
 
@@ -164,7 +199,7 @@ export class Polls {
     if (revoked.length > 0) return answer(200, ...revoked)
     await this.#wait(id, poll, startingPlaces(session, message))
     if (this.#ends.isFenced(session)) return expired()
-    if (this.#polls.get(id) !== poll || abort.aborted) return empty()
+    if (poll.isReplaced || abort.aborted) return empty()
     return poll.refusals.size > 0 ? this.#withdraw(id, poll) : poll.answer(true)
   }
 
@@ -187,27 +222,26 @@ export class Polls {
     abort: Abort,
   ): Promise<Answer> {
     const places = startingPlaces(session, message)
+    const repeated = session.answer?.seq === message.seq ? session.answer : null
+    if (repeated !== null) poll.repeat(repeated.positions)
     this.#undelivered.reader(id, this.#life.pollingMs).isOfBase = true
     await this.#wait(id, poll, places)
-    if (this.#polls.get(id) !== poll || abort.aborted) return overtaken(poll)
+    if (poll.isReplaced || abort.aborted) return overtaken(poll)
     // The client can be told neither of a gap nor of a refused channel. (It gets the refusal when it subscribes again.)
     if (poll.hasGap || poll.refusals.size > 0) {
-      return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(id, poll)
+      return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(poll)
     }
     const reply = poll.answer(false)
-    const positions = poll.delivered
-    // An empty answer is stored only if there is an earlier one. That may be a lost answer to the same `seq`, with messages that
-    // this node does not have yet.
-    if (Object.keys(positions).length === 0 && session.answer === null) return reply
     const begun = Object.fromEntries([...places].map(([channel, place]) => [channel, asText(place)]))
-    const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq: poll.seq, positions }, begun)
-    return isOurs ? reply : this.#overtakenElsewhere(id, poll)
+    const { seq, delivered } = poll
+    const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq, positions: delivered }, begun)
+    return isOurs ? reply : this.#overtakenElsewhere(poll)
   }
 
   /** The session has another poll. Its node has told this node or will soon do so. */
-  async #overtakenElsewhere(id: string, poll: Poll): Promise<Answer> {
-    if (this.#polls.get(id) === poll) await poll.ended(OVERTAKEN_MS)
-    return this.#polls.get(id) === poll ? repeated() : overtaken(poll)
+  async #overtakenElsewhere(poll: Poll): Promise<Answer> {
+    if (!poll.isReplaced) await poll.ended(OVERTAKEN_MS)
+    return poll.isReplaced ? overtaken(poll) : repeated()
   }
 }
 

@@ -117,9 +117,57 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2'])
       expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2'])
       await publishAndArrive(subject, channel, ['3'])
-      expect(bodies(await alice.poll({ seq: 'a' }))).toEqual(['1', '2', '3'])
+      expect(bodies(await alice.poll({ seq: 'a' })), 'the client may have the first answer').toEqual([
+        '1',
+        '2',
+      ])
       await publishAndArrive(subject, channel, ['4'])
-      expect(bodies(await alice.poll({ seq: 'b' }))).toEqual(['4'])
+      expect(bodies(await alice.poll({ seq: 'b' }))).toEqual(['3', '4'])
+    })
+
+    it(
+      'L6: answers a poll with an empty answer again with an empty answer',
+      otherSettings(kind),
+      async () => {
+        const short = tidy(await kind.startWith!({ timeout: 1500, pollTime: 500 }))
+        const channel = channelName()
+        const alice = await signIn(short, channel)
+        expect(bodies(await alice.poll({ seq: 'a' }))).toEqual([])
+        await publishAndArrive(short, channel, ['1'])
+        expect(bodies(await alice.poll({ seq: 'a' }))).toEqual([])
+        expect(bodies(await alice.poll({ seq: 'b' }))).toEqual(['1'])
+      },
+    )
+
+    it('L6: a late copy of an earlier poll confirms nothing', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      for (const seq of ['1', '2', 'x'.repeat(1000), '3']) {
+        await publishAndArrive(subject, channel, [seq])
+        expect(bodies(await alice.poll({ seq }))).toEqual([seq])
+      }
+      // The client has not received the last answer.
+      for (const seq of ['1', 'x'.repeat(1000), '2']) {
+        const { status, messages } = await alice.poll({ seq })
+        expect({ status, messages }).toEqual({ status: 200, messages: [] })
+      }
+      await publishAndArrive(subject, channel, ['4'])
+      expect(bodies(await alice.poll({ seq: '3' }))).toEqual(['3'])
+      expect(bodies(await alice.poll({ seq: '4' }))).toEqual(['4'])
+    })
+
+    it('L6: a late copy of one of the last 20 polls does not end the poll that waits', async () => {
+      const channel = channelName()
+      const alice = await signIn(subject, channel)
+      await publishAndArrive(subject, channel, ['1'])
+      expect(bodies(await alice.poll({ seq: 'early' }))).toEqual(['1'])
+      const between = Array.from({ length: 17 }, (_, i) => alice.poll({ seq: `${i} in between` }))
+      await within(Promise.race(between), 'the first polls to be ended')
+      const waiting = await waitingPoll(alice)
+      await within(Promise.all(between), 'all earlier polls to be ended')
+      expect(bodies(await alice.poll({ seq: 'early' }))).toEqual([])
+      await subject.publish(channel, '2')
+      expect(bodies(await waiting.answer)).toEqual(['2'])
     })
 
     it.each([
