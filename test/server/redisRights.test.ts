@@ -45,6 +45,9 @@ const refusedStart = async (options: BroadcasterOptions) => {
   return { server, error }
 }
 
+/** The commands, channels and keys of the rule. */
+const rights = (await leastRule()).match(/\+\w+|(?<=')[&~][^']+/g)!
+
 describe('the minimal ACL rule of the README', () => {
   it.each([{}, { recovery: false as const }])(
     'permits everything: two nodes, both transports, recovery, stats, disconnecting (%o)',
@@ -107,13 +110,13 @@ describe('the minimal ACL rule of the README', () => {
     expect(server.logs.loud()).toEqual([])
   })
 
-  it('contains only what is needed: without any part of it, the start fails and the log says what to grant', async () => {
-    const redis = tidy(await startRedis())
-    const url = await grantLeast(redis)
-    const rights = (await leastRule()).match(/\+\w+|(?<=')[&~][^']+/g)!
-    expect(rights.length).toBeGreaterThan(20)
-    for (const right of rights.filter((name) => name !== '&news*')) {
-      await grantLeast(redis)
+  it('contains many rights', () => expect(rights.length).toBeGreaterThan(20))
+
+  it.each(rights.filter((right) => right !== '&news*'))(
+    'contains only what is needed: without %s, the start fails and the log says what to grant',
+    async (right) => {
+      const redis = tidy(await startRedis())
+      const url = await grantLeast(redis)
       if (right.startsWith('+')) await redis.cli('ACL', 'SETUSER', 'broadcaster', `-${right.slice(1)}`)
       else {
         const reset = right.startsWith('&') ? 'resetchannels' : 'resetkeys'
@@ -130,9 +133,8 @@ describe('the minimal ACL rule of the README', () => {
       expect((error as Error).message).toContain(line)
       expect(server.logs.loud(line), 'it is told once').toHaveLength(1)
       expect(await health(server.url)).toMatchObject({ status: 503, body: { reason: 'Redis says NOPERM' } })
-      await server.close()
-    }
-  }, 60_000)
+    },
+  )
 })
 
 describe('a missing right', () => {

@@ -44,6 +44,8 @@ export async function startServer<C extends object = Record<string, unknown>>(
     pollTime: 50,
     logger: logs.logger,
     ...options,
+    // On a loaded machine, a client of a test may need long until it is authenticated.
+    limits: { authTimeout: 120_000, ...options.limits },
   } as BroadcasterOptions)
   const app = express()
   setup.before?.(app)
