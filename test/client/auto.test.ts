@@ -137,14 +137,17 @@ describe('C2 a refusal never leads to the other transport', () => {
     expect(server.pendingRequests).toEqual([])
   })
 
-  it('by an HTTP 401 to the handshake, which a page can not see: long-poll gets a 401 too, which is final', async () => {
-    const server = await scriptedServer('refuse')
-    const client = makeClient(server.url)
-    const connected = client.connect()
-    ;(await server.request('auth')).answerWith(401, 'Please log in')
-    await expect(connected).rejects.toMatchObject({ code: 'unauthorized' })
-    expect(server.pendingHandshakes).toBe(1)
-  })
+  it.each([401, 403])(
+    'by an HTTP %d to the handshake, which a page can not see: long-poll gets it too, and it is final',
+    async (status) => {
+      const server = await scriptedServer('refuse')
+      const client = makeClient(server.url)
+      const connected = client.connect()
+      ;(await server.request('auth')).answerWith(status, 'Please log in')
+      await expect(connected).rejects.toMatchObject({ code: 'unauthorized' })
+      expect(server.pendingHandshakes).toBe(1)
+    },
+  )
 
   it('by another final close code before authentication', async () => {
     const server = await scriptedServer()

@@ -109,17 +109,22 @@ describe('connecting', () => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'websocket' })
     const news = collect()
-    client.subscribe('news', news)
+    const statuses: unknown[] = []
+    const onStatus = (...change: unknown[]) => void statuses.push(change)
+    client.subscribe('news', news, { onStatus })
     const socket = await server.socket()
     await socket.next('auth')
     socket.send({ __type: 'welcome' }, { __type: 'authOk', __v: 1, load: 0.3 })
+    const unknown = [{ __type: 'news' }, { __type: 'advert', channel: 'news' }, { __type: 'unknown' }]
+    socket.send(...unknown)
     await socket.confirm('news', { position: 'p', flavour: 'mint' })
     socket.sendText('null')
     socket.sendText('7')
-    socket.send({ __type: 'advert', channel: 'news' }, { __type: 'unknown' })
+    socket.send(...unknown)
     socket.send({ __type: 'message', channel: 'nobody asked', body: 'x' })
     socket.send({ __type: 'message', channel: 'news', body: 'hello', position: 'q' })
     expect(await news.next()).toBe('hello')
+    expect(statuses).toEqual([['subscribed', null]])
   })
 
   it('treats a frame that is not JSON as a broken connection', async () => {

@@ -71,6 +71,19 @@ describe('answers that overtake each other', () => {
     expect(news.pending).toEqual([])
   })
 
+  it('U2 a gap that was in flight when the channel was unsubscribed does not give the next subscription a position', async () => {
+    const { server, client } = await subscribeNews()
+    const poll = await pollOf(server, '1')
+    const unsubscribed = client.unsubscribe('news')
+    const request = await server.request('unsubscribe')
+    poll.answer({ __type: 'gap', channel: 'news', position: 'p2', reason: 'overflow' })
+    await pollOf(server, '2')
+    client.subscribe('news', () => {})
+    request.answer({ __type: 'unsubscribeOk', channel: 'news' })
+    await unsubscribed
+    expect(await server.confirm('news', { position: 'p3' })).not.toHaveProperty('position')
+  })
+
   it.each([
     message('of nobody', 'p1', 'old'),
     { __type: 'gap', channel: 'old', position: 'p1', reason: 'overflow' },

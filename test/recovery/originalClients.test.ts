@@ -123,6 +123,21 @@ describe('R6: the long-poll clients of the original continue after', () => {
   })
 })
 
+it('R6: a session of the base that Redis has lost gets 503 once, and then 401', async () => {
+  const redis = tidy(await startRedis())
+  const server = tidy(await startServer({ redis: redis.url }))
+  const channel = channelName()
+  const alice = new LongPollPeer(server)
+  await alice.auth()
+  await alice.subscribe(channel)
+  await server.publish(channel, 'hello')
+  expect(await alice.next()).toMatchObject({ body: 'hello' })
+  await redis.cli('FLUSHALL')
+  const { status, messages } = await alice.poll()
+  expect([status, messages]).toEqual([503, [{ __type: 'serverError', reason: 'Messages were missed' }]])
+  expect((await alice.poll()).status).toBe(401)
+})
+
 describe('R6: a session of the base that has missed messages', () => {
   async function missed(redis: TestRedis) {
     const server = tidy(await startServer({ redis: redis.url }))
@@ -151,6 +166,11 @@ describe('R6: a session of the base that has missed messages', () => {
       expect([status, messages]).toEqual([503, text])
     }
     await until('the session to be gone', async () => (await alice.poll()).status === 401)
+  })
+
+  it('ends after some seconds, also without another request', async () => {
+    const { server } = await missed(tidy(await startRedis()))
+    await until('no session to be left', async () => (await server.broadcaster.stats()).connections === 0)
   })
 
   it('is not used by auth, which creates a new session', async () => {

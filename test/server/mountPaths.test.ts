@@ -148,7 +148,7 @@ describe.each([
     ['beside another WebSocket server', false],
   ])('%s', (_, isAlone) => {
     it.each(mounts)(
-      'serves both transports at the paths where it is mounted: %s',
+      'L10: serves both transports at the paths where it is mounted, not below: %s',
       async (_, mount, targets) => {
         const at = await serve((app, live) => void mount(app, live, framework), framework, isAlone)
         const here = { websocket: 101, longpoll: 200 }

@@ -109,6 +109,26 @@ describe('publish()', () => {
   })
 })
 
+it('U2: a message that arrives just before an unsubscribe is not delivered after its unsubscribeOk', async () => {
+  const sockets: Socket[] = []
+  const server = tidy(await startServer())
+  server.httpServer.on('connection', (socket) => sockets.push(socket))
+  const channel = channelName()
+  const bob = await signIn(server, { transport: 'websocket' })
+  const alice = await signIn(server, { transport: 'websocket' })
+  sockets[0]!.on('data', () => void server.broadcaster.publish(channel, 'early'))
+  for (let round = 0; round < 20; round++) {
+    await alice.subscribe(channel)
+    // Both frames are there when the server reads. So the message arrives in the turn in which the unsubscribe is handled.
+    void bob.send({ __type: 'ping' })
+    void alice.send({ __type: 'unsubscribe', channel })
+    let heard = await alice.next()
+    while (heard.__type === 'message') heard = await alice.next()
+    expect(heard).toEqual({ __type: 'unsubscribeOk', channel })
+  }
+  await alice.hearsNothing()
+})
+
 it('U2: a message that arrives just after unsubscribeOk was written is not delivered', async () => {
   const sockets: Socket[] = []
   const server = tidy(await startServer())

@@ -97,6 +97,11 @@ it('L9: a session lives for timeout plus one second after a request, and at most
   expect((await bob.poll()).messages).toEqual([])
   clock.advance(4001)
   expect((await bob.poll()).status).toBe(401)
+  const carol = new LongPollPeer(server)
+  await carol.auth()
+  expect((await carol.poll()).messages).toEqual([])
+  clock.advance(3999)
+  expect((await carol.post({ __type: 'ping' })).status).toBe(200)
 })
 
 describe.each(['memory', 'Redis'] as const)('L10: limits.connections: sessions in %s', (kind) => {

@@ -72,7 +72,7 @@ export class Polls {
         return refusal
       }
       this.#replace(id, poll, session!.poller)
-      if (poll.isReplaced) return overtaken(poll)
+      if (poll.isReplaced) return session!.version > 0 ? empty() : overtaken(poll)
       client = session!.client
       await this.#takeOver(id, poll, session!)
       return session!.version > 0

@@ -50,8 +50,15 @@ export function messages(subject: Subject): void {
       await subject.publish(first, '3')
       expect(await alice.bodies(first, 2)).toEqual(['1', '3'])
       expect(await bob.bodies(second, 1)).toEqual(['2'])
-      const heard = await both.take(3)
-      expect(heard.filter(({ channel }) => channel === first).map(({ body }) => body)).toEqual(['1', '3'])
+      // All clients have received a message. This one arrives later than the others, by itself.
+      await subject.publish(first, '4')
+      expect(await alice.bodies(first, 1)).toEqual(['4'])
+      const heard = await both.take(4)
+      expect(heard.filter(({ channel }) => channel === first).map(({ body }) => body)).toEqual([
+        '1',
+        '3',
+        '4',
+      ])
       expect(heard.filter(({ channel }) => channel === second).map(({ body }) => body)).toEqual(['2'])
       for (const peer of [alice, bob, both]) await peer.hearsNothing()
     })

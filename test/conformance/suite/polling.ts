@@ -91,6 +91,22 @@ export function polling(subject: Subject, kind: Kind): void {
       await alice.hearsNothing()
     })
 
+    it.each([
+      ['a client of the base', {}, { status: 503, types: ['serverError'] }],
+      ['a client with the additions', { __v: 1 }, { status: 200, types: [] }],
+    ])('L5: ends the older one of two equal polls of %s', async (_who, auth, expected) => {
+      const channel = channelName()
+      const alice = new LongPollPeer(subject)
+      await alice.auth(auth)
+      await alice.subscribe(channel)
+      const polls = [1, 2].map(() => alice.poll({ seq: 'same' }))
+      const ended = await within(Promise.race(polls), 'the older poll to be ended')
+      expect(ended.messages.map(({ __type }) => __type)).toEqual(expected.types)
+      expect(ended.status).toBe(expected.status)
+      await subject.publish(channel, 'hello')
+      expect((await Promise.all(polls)).flatMap(bodies).filter(Boolean)).toEqual(['hello'])
+    })
+
     it('L5: delivers a channel that is subscribed during a waiting poll to that poll', async () => {
       const channel = channelName()
       const alice = await signIn(subject)
@@ -201,6 +217,20 @@ export function polling(subject: Subject, kind: Kind): void {
       await subject.publish(channel, 'hello')
       expect(await alice.bodies(channel, 1)).toEqual(['hello'])
       await alice.hearsNothing()
+    })
+
+    it('L7: loses no message when a client aborts a poll and polls again after the message', async () => {
+      const channel = channelName()
+      const [alice, bob] = [await signIn(subject, channel), await signIn(subject, channel)]
+      const poll = await waitingPoll(alice)
+      poll.abort()
+      await noticed(alice)
+      const witness = await waitingPoll(bob)
+      await subject.publish(channel, 'hello')
+      // If the aborted poll still waited, it would be answered at the same time.
+      expect(bodies(await witness.answer)).toEqual(['hello'])
+      await noticed(alice)
+      expect(bodies(await alice.poll())).toEqual(['hello'])
     })
 
     it(

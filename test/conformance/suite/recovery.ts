@@ -89,7 +89,7 @@ export function recovery(_: Subject, kind: Kind): void {
       await alice.subscribe(channel)
       const answer = await until('a message to be too old', async () => {
         await subject.publish(channel, 'missed')
-        await sleep(500)
+        await sleep(1500)
         const answer = await alice.poll()
         return answer!.status === 200 ? undefined : answer
       })
