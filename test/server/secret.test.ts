@@ -203,6 +203,81 @@ describe('with a secret', () => {
     }
     expect(alice.pending).toEqual([])
   })
+
+  it('a beacon may be older than a minute, because the clock of Redis may jump', async () => {
+    const redis = tidy(await startRedis())
+    const server = await start(redis)
+    const ear = await listenIn(redis)
+    await (await come(server, 'alice')).subscribe(channelName())
+    await server.broadcaster.disconnect({ user: 'nobody' })
+    const [beacon, disconnect] = [await ear.find('"beacon"'), await ear.find('"disconnect"')]
+    const late = await start(redis)
+    const now = Date.now
+    Date.now = () => now() + 61_000
+    try {
+      for (const { text } of [beacon, disconnect]) await redis.cli('PUBLISH', 'broadcaster', text)
+      await until('the second to be ignored', async () => (await refused(late)) > 0)
+    } finally {
+      Date.now = now
+    }
+    expect(await refused(late)).toBe(1)
+  })
+
+  it('a recorded message is not accepted on another channel by a node that has not received it', async () => {
+    const redis = tidy(await startRedis())
+    const server = await start(redis)
+    const ear = await listenIn(redis)
+    await server.broadcaster.disconnect({ user: 'alice' })
+    const { text } = await ear.find('"disconnect"')
+    const late = await start(redis)
+    const alice = await come(late, 'alice')
+    await redis.cli('PUBLISH', await nodeChannel(late), text)
+    await until('it to be ignored', async () => (await refused(late)) === 1)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('a recorded message is not accepted with another counter or time', async () => {
+    const redis = tidy(await startRedis())
+    const server = await start(redis)
+    const ear = await listenIn(redis)
+    await server.broadcaster.disconnect({ user: 'alice' })
+    const { text } = await ear.find('"disconnect"')
+    const alice = await come(server, 'alice')
+    const [stamp, at, sender, counter] = /"sig":"(\w+)\.([\w-]+)\.(\w+)\./.exec(text)!
+    const later = (Number.parseInt(at!, 36) + 1).toString(36)
+    const stamps = [
+      [at, sender, 'zzz'],
+      [later, sender, counter],
+    ]
+    for (const other of stamps) {
+      await redis.cli('PUBLISH', 'broadcaster', text.replace(stamp, `"sig":"${other.join('.')}.`))
+    }
+    await until('both to be ignored', async () => (await refused(server)) === 2)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('a recorded message is not accepted after hundreds of others', async () => {
+    const { redis, server, ear, alice, channel } = await setUp()
+    await server.broadcaster.disconnect({ user: 'first' })
+    const { text } = await ear.find('"first"')
+    for (let i = 0; i < 300; i++) await server.broadcaster.disconnect({ user: `nobody ${i}` })
+    const before = await refused(server)
+    await redis.cli('PUBLISH', 'broadcaster', text)
+    await until('it to be ignored', async () => (await refused(server)) === before + 1)
+    await redis.cli('PUBLISH', channel, 'still here')
+    expect(await alice.next()).toMatchObject({ body: 'still here' })
+  })
+
+  it('a forged revocation in Redis is not applied by a node that was disconnected', async () => {
+    const redis = tidy(await startRedis())
+    const server = await start(redis)
+    const alice = await come(server, 'alice')
+    const forged = JSON.stringify({ v: 1, type: 'disconnect', match: { user: 'alice' }, id: 'forged' })
+    await redis.cli('ZADD', 'bc:revocations', String(Date.now()), forged)
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await until('it to be ignored', async () => (await refused(server)) === 1)
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
 })
 
 describe('secrets', () => {
