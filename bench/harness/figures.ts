@@ -47,6 +47,15 @@ export const figureTable = {
     label: 'KB / channel in use',
     about: "heap of the server for a channel with the case's messages in its log",
   },
+  cpuUsPerPoll: {
+    label: 'CPU us / poll',
+    about: 'CPU microseconds of the server, user and system, for a poll with its share of the messages',
+  },
+  scriptsPerPoll: { label: 'scripts / poll', about: 'scripts that Redis ran for each poll' },
+  redisBytesPerPoll: {
+    label: 'Redis bytes / poll',
+    about: 'bytes that Redis received and sent for each poll, with the messages',
+  },
   pollsPerDelivery: { label: 'polls / delivery', about: 'HTTP exchanges for each delivery' },
   compressedShare: { label: 'compressed', about: 'share of the sockets whose messages came compressed' },
   backSeconds: { label: 'all back s', about: 'seconds until the last client was subscribed again' },

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import type { Scenario } from '../harness/scenario.ts'
 import type { Subscribed } from '../generator/subscribers.ts'
 import type { Figures } from '../harness/figures.ts'
+import { trafficOf } from '../harness/redisTraffic.ts'
 
 type Kind = 'new channels' | 'shared channels' | 'storm'
 type NodesCase = {
@@ -58,24 +59,14 @@ export const nodes: Scenario<NodesCase> = {
 }
 
 async function figuresOf(redis: Redis, work: () => Promise<Subscribed>): Promise<Figures> {
-  const before = await usageOf(redis)
+  const before = await trafficOf(redis)
   const { subscriptions, p50, p99, gaps } = await work()
-  const after = await usageOf(redis)
+  const after = await trafficOf(redis)
   return {
-    redisBytesPerSubscribe: (after.bytes - before.bytes) / subscriptions,
+    redisBytesPerSubscribe: (after.sent - before.sent) / subscriptions,
     publishesPerSubscribe: (after.publishes - before.publishes) / subscriptions,
     p50,
     p99,
     gaps,
-  }
-}
-
-/** The number of bytes that Redis has sent, and of messages that were published, also by scripts. */
-async function usageOf(redis: Redis): Promise<{ bytes: number; publishes: number }> {
-  const [stats, commands] = await Promise.all([redis.info('stats'), redis.info('commandstats')])
-  const numberIn = (text: string, pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0)
-  return {
-    bytes: numberIn(stats, /total_net_output_bytes:(\d+)/),
-    publishes: numberIn(commands, /cmdstat_publish:calls=(\d+)/),
   }
 }

@@ -117,8 +117,11 @@ export interface BroadcasterOptions<C extends object = Context> {
    */
   timeout?: number | undefined
   /**
-   * How long a poll gathers more messages after its first one. A longer time means fewer requests and more latency. 0
-   * answers at once.
+   * The shortest time between two answers with messages to a long-poll client, in ms. A message that comes after a quiet
+   * time of this length is answered at once. One that comes sooner waits for further messages for this time. A longer time
+   * means fewer requests, and more latency of messages that come in quick succession. 0 answers every message at once.
+   *
+   * Clients of the original keep its timing: every message waits for this time.
    *
    * @default 500
    */

@@ -65,9 +65,14 @@ describe('a burst larger than a log', () => {
     'L4: makes the waiting poll of %s answer before the log drops a message',
     async (_who, auth) => {
       const server = tidy(
-        await startServer({ timeout: 120_000, pollTime: 60_000, recovery: { maxMessages: 10 } }),
+        await startServer({ timeout: 120_000, pollTime: 60_000, recovery: { maxMessages: 12 } }),
       )
       const channel = channelName()
+      // A client of ours gets a message after a quiet time at once.
+      const witness = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+      await witness.subscribe(channel)
+      await server.publish(channel, 'earlier')
+      await witness.next()
       const alice = await session(server, auth, channel)
       const poll = await waitingPoll(alice)
       await server.publish(channel, '0')

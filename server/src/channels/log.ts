@@ -164,6 +164,12 @@ export class ChannelLog {
     return index < this.#first ? this.#start : positionOf(this.#entries[index]!)
   }
 
+  /** When the newest entry that is not after `position` arrived; `-Infinity` if the log does not have it. */
+  arrivalUpTo(position: Position): number {
+    const index = this.#indexAfter(position) - 1
+    return index < this.#first ? -Infinity : this.#entries[index]!.at
+  }
+
   /** The oldest entry after `position`. */
   firstAfter(position: Position): Entry | null {
     return this.#entries[this.#indexAfter(position)] ?? null

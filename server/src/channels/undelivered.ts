@@ -61,6 +61,8 @@ export class Undelivered {
 export class SessionReader implements Reader {
   /** When the session expires, in ms since the process started. */
   until = 0
+  /** When the last answer with messages was made here, in ms since the process started. */
+  answeredAt = -Infinity
   /** Whether the client speaks the base protocol, without the additions. */
   isOfBase = false
   readonly #places = new Map<Channel, Position>()

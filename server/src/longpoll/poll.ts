@@ -31,6 +31,17 @@ export interface PollHost {
   deadline(): Deadline
 }
 
+/** How long a message waits for further messages. */
+export interface Gathering {
+  /** `pollTime`, in ms. */
+  readonly ms: number
+  /**
+   * The time of the session's last answer with messages on this node, or `null` if a message waits in any case. After a quiet
+   * time of {@link ms} without a message and without such an answer, a message does not wait.
+   */
+  readonly answeredAt: number | null
+}
+
 /** A channel of a poll, and the position from which it is read. */
 interface Cursor {
   readonly channel: LoggedChannel
@@ -167,11 +178,11 @@ export class Poll implements LogReader {
   }
 
   /**
-   * Waits until there is something to answer with, at most `longestMs`. A message waits for others for `gatherMs` after its
-   * arrival, whether a poll was waiting then or not.
+   * Waits until there is something to answer with, at most `longestMs`. A message waits for others from its arrival on, whether a
+   * poll was waiting then or not.
    */
-  async news(longestMs: number, gatherMs: number): Promise<void> {
-    const dueMs = this.#dueMs(gatherMs)
+  async news(longestMs: number, gathering: Gathering): Promise<void> {
+    const dueMs = this.#dueMs(gathering)
     if (this.#isEnded || dueMs <= 0) return
     await new Promise<void>((resolve) => {
       const isThere = dueMs !== Infinity
@@ -184,7 +195,9 @@ export class Poll implements LogReader {
       this.#onNews = () => {
         this.#onNews = null
         clearTimeout(timer)
-        timer = setTimeout(resolve, this.#dueMs(gatherMs))
+        const ms = this.#dueMs(gathering)
+        if (ms <= 0) resolve()
+        else timer = setTimeout(resolve, ms)
       }
     })
     this.#onNews = null
@@ -208,6 +221,11 @@ export class Poll implements LogReader {
   /** Whether messages are missing for another reason than an overflow of this node. */
   get hasGap(): boolean {
     return [...this.#cursors.values()].some((cursor) => (gapOf(cursor) ?? 'overflow') !== 'overflow')
+  }
+
+  /** Whether the answer contains messages. */
+  get hasDelivered(): boolean {
+    return Object.keys(this.delivered).length > 0
   }
 
   /** The answer with the messages after the cursors: all of them, or as many as fit into an answer. */
@@ -292,13 +310,25 @@ export class Poll implements LogReader {
   }
 
   /** The time until the poll has to be answered, in ms; `Infinity` while there is nothing to answer with. */
-  #dueMs(gatherMs: number): number {
+  #dueMs({ ms, answeredAt }: Gathering): number {
     if (this.#ends !== null) return this.#isComplete ? 0 : Infinity
     let earliest = Infinity
     for (const cursor of this.#cursors.values()) earliest = Math.min(earliest, dueAt(cursor))
     if (earliest === Infinity) return Infinity
+    if (answeredAt !== null && earliest - Math.max(answeredAt, this.#lastArrival()) >= ms) return 0
     // The age of a message from another node comes from that node, so it may be wrong. No message waits longer than a new one.
-    return Math.min(Math.max(0, earliest + gatherMs - uptimeMs()), gatherMs)
+    return Math.min(Math.max(0, earliest + ms - uptimeMs()), ms)
+  }
+
+  /**
+   * When the last message that the client has arrived, as far as the logs know it. A session may send each poll to another node,
+   * which does not know the time of its last answer.
+   */
+  #lastArrival(): number {
+    let last = -Infinity
+    for (const { channel, from } of this.#cursors.values())
+      last = Math.max(last, channel.log.arrivalUpTo(from))
+    return last
   }
 }
 

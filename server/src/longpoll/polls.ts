@@ -11,7 +11,8 @@ import type { SessionEnds } from './sessionEnds.ts'
 import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
 import { seqKey, sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
 import { SharedTexts } from './sharedTexts.ts'
-import type { Undelivered } from '../channels/undelivered.ts'
+import type { SessionReader, Undelivered } from '../channels/undelivered.ts'
+import { uptimeMs } from '../time/uptime.ts'
 
 /** How long a poll waits on a draining node, in ms. A client whose polls still reach this node must not poll in a busy loop. */
 const DRAINING_WAIT_MS = 1000
@@ -176,13 +177,16 @@ export class Polls {
   }
 
   /** Reads the channels, and waits until there is something to answer with. */
-  async #wait(id: string, poll: Poll, places: Places): Promise<void> {
+  async #wait(poll: Poll, reader: SessionReader, places: Places): Promise<void> {
     const { timeoutMs, pollTimeMs, isDraining } = this.#host
     // The session may have got a channel since it was read from the store.
     const names = { has: (name: string) => places.has(name) || poll.hasGained(name) }
-    this.#undelivered.reader(id, this.#life.pollingMs).keepOnly(names)
+    reader.keepOnly(names)
     await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
-    await poll.news(isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs, pollTimeMs)
+    // Clients of the base keep the timing of the original.
+    const answeredAt = reader.isOfBase ? null : reader.answeredAt
+    const longestMs = isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
+    await poll.news(longestMs, { ms: pollTimeMs, answeredAt })
   }
 
   // -- with the additions
@@ -197,10 +201,14 @@ export class Polls {
   ): Promise<Answer> {
     const revoked = revokedChannels(session, message)
     if (revoked.length > 0) return answer(200, ...revoked)
-    await this.#wait(id, poll, startingPlaces(session, message))
+    const reader = this.#undelivered.reader(id, this.#life.pollingMs)
+    await this.#wait(poll, reader, startingPlaces(session, message))
     if (this.#ends.isFenced(session)) return expired()
     if (poll.isReplaced || abort.aborted) return empty()
-    return poll.refusals.size > 0 ? this.#withdraw(id, poll) : poll.answer(true)
+    if (poll.refusals.size > 0) return this.#withdraw(id, poll)
+    const reply = poll.answer(true)
+    if (poll.hasDelivered) reader.answeredAt = uptimeMs()
+    return reply
   }
 
   /** Removes channels that the broker refuses from the session, and tells the client. */
@@ -224,8 +232,9 @@ export class Polls {
     const places = startingPlaces(session, message)
     const repeated = session.answer?.seq === message.seq ? session.answer : null
     if (repeated !== null) poll.repeat(repeated.positions)
-    this.#undelivered.reader(id, this.#life.pollingMs).isOfBase = true
-    await this.#wait(id, poll, places)
+    const reader = this.#undelivered.reader(id, this.#life.pollingMs)
+    reader.isOfBase = true
+    await this.#wait(poll, reader, places)
     if (poll.isReplaced || abort.aborted) return overtaken(poll)
     // The client can be told neither of a gap nor of a refused channel. (It gets the refusal when it subscribes again.)
     if (poll.hasGap || poll.refusals.size > 0) {

@@ -75,6 +75,24 @@ export function polling(subject: Subject, kind: Kind): void {
       expect(answered, 'the new message waits for others').toEqual(['1', '2', '3'])
     })
 
+    it('L15: with the additions, answers with a lone message at once', otherSettings(kind), async () => {
+      const patient = tidy(await kind.startWith!({ timeout: 120_000, pollTime: 60_000 }))
+      const channel = channelName()
+      const [alice, bob] = [new LongPollPeer(patient), await signIn(patient, channel)]
+      await alice.auth({ __v: 1 })
+      await alice.subscribe(channel)
+      const polls = [await waitingPoll(alice), await waitingPoll(bob)] as const
+      let isBobAnswered = false
+      polls[1].answer.then(
+        () => (isBobAnswered = true),
+        () => {},
+      )
+      await patient.publish(channel, 'hello')
+      expect(bodies(await within(polls[0].answer, 'the answer with the lone message'))).toEqual(['hello'])
+      await noticed(bob)
+      expect(isBobAnswered, 'for a base client the message waits').toBe(false)
+    })
+
     it('L5: ends a poll when a newer one arrives', async () => {
       const channel = channelName()
       const alice = await signIn(subject, channel)
