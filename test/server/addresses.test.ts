@@ -1,7 +1,7 @@
 import type { BroadcasterOptions } from '@broadcaster/server'
 import { describe, expect, it } from 'vitest'
 import { waitingPoll } from '../support/barriers.ts'
-import { stopClock } from '../support/clock.ts'
+import { stopClock, stopSweeps } from '../support/clock.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { handshake, RawSocket } from '../support/rawSocket.ts'
@@ -58,6 +58,15 @@ describe('limits.connectionsPerAddress', () => {
     clock.advance(10_000)
     await room(server)
     await bob.close()
+  })
+
+  it('counts connections as long as they are open', async () => {
+    const clock = stopSweeps()
+    const server = await start()
+    const peers = [await WebSocketPeer.connect(server), await WebSocketPeer.connect(server)]
+    for (const peer of peers) await peer.auth()
+    clock.advance(10_000)
+    expect((await refusedHandshake(server)).status).toBe(429)
   })
 
   it('does not count a session whose client has changed to a WebSocket', async () => {
@@ -135,8 +144,8 @@ describe('limits.connectionsPerAddress', () => {
   })
 
   it('does not limit clients behind a proxy that Express does not trust, and logs that once', async () => {
-    const server = await start()
-    for (let i = 0; i < 4; i++) await WebSocketPeer.connect(server, { headers: from(`192.0.2.${i}`) })
+    const server = await start({ limits: { requestsPerSecond: 1 } })
+    for (let i = 0; i < 10; i++) await WebSocketPeer.connect(server, { headers: from(`192.0.2.${i}`) })
     expect(server.logs.loud()).toEqual([expect.stringMatching(/'trust proxy'/)])
   })
 
@@ -147,6 +156,15 @@ describe('limits.connectionsPerAddress', () => {
       expect((await refusedHandshake(server, { headers: { 'X-User': user } })).status).toBe(429)
     }
     for (let i = 0; i < 5; i++) await WebSocketPeer.connect(server)
+  })
+
+  it('calls addressOf once for each request', async () => {
+    let calls = 0
+    const server = await start({ addressOf: () => `client ${++calls}` })
+    await (await WebSocketPeer.connect(server)).auth()
+    expect(calls).toBe(1)
+    expect((await post(server.url, { __type: 'auth' })).status).toBe(200)
+    expect(calls).toBe(2)
   })
 
   it.each<[string, NonNullable<BroadcasterOptions['addressOf']>]>([

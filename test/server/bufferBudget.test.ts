@@ -55,6 +55,16 @@ describe('limits.totalBufferedBytes', () => {
     }
     await until('no client to be lagging', async () => (await nodeStats(server)).lagging === 0)
     expect((await nodeStats(server)).queuedBytes).toBe(0)
+    const [last, ...others] = slow
+    last!.peer.stall()
+    most = 0
+    await until('the last one to be lagging', async () => {
+      await server.publish(channel, padding)
+      for (const { peer } of [...others, bob]) await peer.next()
+      most = Math.max(most, buffered())
+      return (await nodeStats(server)).lagging === 1
+    })
+    expect(most, 'more than its share before').toBeGreaterThan(totalBufferedBytes / 2)
   })
 
   it('W13: closes clients with 1013 if the waiting requests of all clients exceed it', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { stopClock } from '../support/clock.ts'
+import { stopClock, stopSweeps } from '../support/clock.ts'
 import { connect, signIn } from '../support/connect.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
@@ -115,6 +115,16 @@ describe('limits.requestsPerSecond', () => {
     await WebSocketPeer.connect(server)
   })
 
+  it('does not forget while it is exceeded', async () => {
+    const clock = stopSweeps()
+    const server = tidy(await startServer({ limits: { ...limits, connectionsPerAddress: 20 } }))
+    for (let i = 0; i < 40; i++) expect((await post(server.url, 'nonsense')).status).toBe(401)
+    expect((await post(server.url, 'nonsense')).status).toBe(429)
+    clock.advance(10_000)
+    for (let i = 0; i < 10; i++) expect((await post(server.url, 'nonsense')).status).toBe(401)
+    expect((await post(server.url, 'nonsense')).status).toBe(429)
+  })
+
   it('L13: exposes Retry-After to pages of other origins, in addition to the headers that the application exposes', async () => {
     stopClock()
     const server = tidy(
@@ -168,6 +178,8 @@ describe('limits.requestsPerSecond', () => {
       await startNodes(2, { redis: redis.url, limits: { ...limits, connectionsPerAddress: 3 } }),
     )
     const [first, second] = cluster.nodes
+    // The address has one token left at the second node. A request takes it, and puts it back.
+    for (let i = 0; i < 5; i++) expect((await post(second!.url, 'nonsense')).status).toBe(401)
     for (let i = 0; i < 3; i++) {
       const { messages } = await post(first!.url, { __type: 'auth' })
       for (let j = 0; j < 4; j++) {
@@ -175,6 +187,15 @@ describe('limits.requestsPerSecond', () => {
         expect((await post(second!.url, request)).status).toBe(200)
       }
     }
+  })
+
+  it('W12: permits the requests of one second at once, also if a client may have few channels', async () => {
+    stopClock()
+    const server = tidy(await startServer({ limits: { requestsPerSecond: 20, channelsPerConnection: 1 } }))
+    const alice = await connect(server, { transport: 'websocket' })
+    await alice.auth()
+    for (let i = 0; i < 19; i++) await alice.send({ __type: 'unknown' })
+    expect(await alice.take(19)).toHaveLength(19)
   })
 
   it('can be Infinity', async () => {
