@@ -226,7 +226,7 @@ export class Channel {
     this.listeners.setStatus('subscribed', null)
     // A server without the additions can't tell what was missed while there was no connection. It may be anything.
     if (isBack && !recovered) this.listeners.tellGap(reason ?? 'node', position)
-    for (const [body, at] of messages) this.#deliver(body, at)
+    for (const replayed of messages) this.#deliver(...replayed)
     if (this.#wire === 'on' && recovered) this.#position = position
     for (const message of held) this.#take(message)
     this.sync()

@@ -330,7 +330,7 @@ export class Node {
   #disconnected(revocation: ControlMessageOf<'disconnect'>): void {
     this.#missed.heard(revocation)
     this.revocations.disconnected(revocation.match)
-    this.connections.endUnknown()
+    this.connections.endUnauthenticated()
     this.connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
   }
 

@@ -73,7 +73,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a node answers that no message was published since its log started',
     file: 'server/src/cluster/recovery.ts',
-    find: 'last: log.lastUpTo(at)',
+    find: 'last: log.lastUpTo(position)',
     replace: 'last: log.start',
     seed: 2,
   },
@@ -181,7 +181,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a session of the base that has moved continues after an overflow of the new node, though another node had the messages',
     file: 'server/src/longpoll/poll.ts',
-    find: "gap === 'overflow' && !wasKeptHere ? 'node' : gap",
+    find: "gap === 'overflow' && !wasRetainedHere ? 'node' : gap",
     replace: 'gap',
     seed: 1159,
   },
@@ -252,7 +252,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a repeated poll counts as a new one',
-    file: 'server/src/longpoll/sessionPlaces.ts',
+    file: 'server/src/longpoll/sessionCursors.ts',
     find: 'session.answer !== null && session.answer.seq !== message.seq',
     replace: 'session.answer !== null',
   },
@@ -270,7 +270,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the positions that a poll sends are ignored',
-    file: 'server/src/longpoll/sessionPlaces.ts',
+    file: 'server/src/longpoll/sessionCursors.ts',
     find: 'session.version > 0 ? message.positions : undefined',
     replace: 'undefined',
   },
@@ -284,7 +284,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a log drops messages that a session has not received',
     file: 'server/src/channels/log.ts',
-    find: 'this.#isOver && !this.#isKept()',
+    find: 'this.#isOver && !this.#isRetained()',
     replace: 'this.#isOver',
     seed: 39,
   },
@@ -298,8 +298,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a session retains only messages after the head, not those after its position',
     file: 'server/src/longpoll/poll.ts',
-    find: 'keep(channel, from)',
-    replace: 'keep(channel, this.#host.hub.headOf(channel))',
+    find: 'reader.retainFrom(channel, from)',
+    replace: 'reader.retainFrom(channel, this.#host.hub.headOf(channel))',
     seed: 246,
   },
   {

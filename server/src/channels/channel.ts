@@ -34,7 +34,7 @@ export interface LogReader {
 
 /** A long-poll session, which needs every message after its position, but reads only from time to time. */
 export interface Reader {
-  placeIn(channel: Channel): Position | null
+  cursorIn(channel: Channel): Position | null
 }
 
 /**
@@ -116,12 +116,12 @@ export class Channel {
   }
 
   /** Assigns the next number to a received message. */
-  count(beacon: number, json: string, at: number, arrival: number): Entry {
+  count(beacon: number, json: string, receivedAt: number, arrival: number): Entry {
     if (this.#beacon !== beacon) {
       this.#beacon = beacon
       this.#count = 0
     }
-    return { beacon, count: ++this.#count, json, bytes: entryBytes(json), at, arrival }
+    return { beacon, count: ++this.#count, json, bytes: entryBytes(json), receivedAt, arrival }
   }
 
   /**
@@ -165,13 +165,13 @@ export class Channel {
 
   /** Creates a log that retains the messages that {@link readers} have not received. */
   startLog(limits: LogLimits, start: Position, reason: GapReason): ChannelLog {
-    return new ChannelLog(limits, start, reason, (run) => this.#lowestPlace(run))
+    return new ChannelLog(limits, start, reason, (run) => this.#lowestCursor(run))
   }
 
-  /** Adds a reader. Messages after `place` are retained until the reader has moved on. */
-  addReader(reader: Reader, place: Position): void {
+  /** Adds a reader. Messages after `cursor` are retained until the reader has moved on. */
+  addReader(reader: Reader, cursor: Position): void {
     this.readers.add(reader)
-    this.log?.keepFrom(place)
+    this.log?.retainFrom(cursor)
   }
 
   /**
@@ -251,12 +251,12 @@ export class Channel {
     return isWorthIt ? compressedTextFrame(text, this.#compression.options) : textFrame(text)
   }
 
-  #lowestPlace(run: number): Position | null {
+  #lowestCursor(run: number): Position | null {
     let lowest: Position | null = null
     for (const reader of this.readers) {
-      const place = reader.placeIn(this)
-      if (place === null || !isSameRun(place.beacon, run)) continue
-      if (lowest === null || comparePositions(place, lowest) < 0) lowest = place
+      const cursor = reader.cursorIn(this)
+      if (cursor === null || !isSameRun(cursor.beacon, run)) continue
+      if (lowest === null || comparePositions(cursor, lowest) < 0) lowest = cursor
     }
     return lowest
   }

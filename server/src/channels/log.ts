@@ -8,7 +8,7 @@ export interface Entry extends Position {
   /** The size that counts against the limits, see {@link entryBytes}. */
   readonly bytes: number
   /** When this node received it, in ms since the process started. */
-  readonly at: number
+  readonly receivedAt: number
   /** The order of arrival over all channels of this node; 0 for an entry from another node. */
   readonly arrival: number
 }
@@ -18,7 +18,7 @@ export interface LogLimits {
   readonly maxMessages: number
   /** The maximum number of bytes, see {@link entryBytes}. */
   readonly maxBytes: number
-  /** The maximum number of bytes while a reader still needs entries, see {@link ChannelLog.keepFrom}. */
+  /** The maximum number of bytes while a reader still needs entries, see {@link ChannelLog.retainFrom}. */
   readonly maxUndeliveredBytes: number
 }
 
@@ -38,7 +38,7 @@ export function entryBytes(json: string): number {
 }
 
 /** Replaces a dropped entry, so that the log does not keep its text in memory. */
-const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, at: 0, arrival: 0 }
+const DROPPED: Entry = { beacon: 0, count: 0, json: '', bytes: 0, receivedAt: 0, arrival: 0 }
 
 /**
  * The last messages of one channel, without a hole: it contains every message after `start` up to `head`, all of one
@@ -113,7 +113,7 @@ export class ChannelLog {
   }
 
   /** Retains everything after `position` beyond the usual limits, until the reader that needs it has moved on. */
-  keepFrom(position: Position): void {
+  retainFrom(position: Position): void {
     if (!isSameRun(position.beacon, this.#start.beacon)) return
     if (this.#floor === null || comparePositions(position, this.#floor) < 0) this.#floor = position
   }
@@ -147,7 +147,7 @@ export class ChannelLog {
 
   /** Drops the entries that are older than `time` (in ms since the process started), whether they are needed or not. */
   dropBefore(time: number, reason: 'expired' | 'overflow'): void {
-    while (this.size > 0 && this.#entries[this.#first]!.at < time) this.#dropFirst(reason)
+    while (this.size > 0 && this.#entries[this.#first]!.receivedAt < time) this.#dropFirst(reason)
   }
 
   /** Whether every message after `position` is in the log. The age of the position does not matter. */
@@ -167,7 +167,7 @@ export class ChannelLog {
   /** When the newest entry that is not after `position` arrived; `-Infinity` if the log does not have it. */
   arrivalUpTo(position: Position): number {
     const index = this.#indexAfter(position) - 1
-    return index < this.#first ? -Infinity : this.#entries[index]!.at
+    return index < this.#first ? -Infinity : this.#entries[index]!.receivedAt
   }
 
   /** The oldest entry after `position`. */
@@ -221,7 +221,7 @@ export class ChannelLog {
 
   /** The newest entry is never dropped, so that a reader that is slightly late can still get it. */
   #keepBounds(): void {
-    while (this.size > 1 && this.#isOver && !this.#isKept()) this.#dropFirst('overflow')
+    while (this.size > 1 && this.#isOver && !this.#isRetained()) this.#dropFirst('overflow')
   }
 
   get #isOver(): boolean {
@@ -229,7 +229,7 @@ export class ChannelLog {
   }
 
   /** Whether the oldest entry is retained although the log is over its limits. */
-  #isKept(): boolean {
+  #isRetained(): boolean {
     return this.#bytes <= this.#limits.maxUndeliveredBytes && this.#isNeeded()
   }
 
@@ -244,8 +244,8 @@ export class ChannelLog {
     return isNeeded
   }
 
-  #isAfter(place: Position): boolean {
-    return comparePositions(this.#entries[this.#first]!, place) > 0
+  #isAfter(position: Position): boolean {
+    return comparePositions(this.#entries[this.#first]!, position) > 0
   }
 
   #dropFirst(reason: GapReason): void {

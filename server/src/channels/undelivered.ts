@@ -65,37 +65,37 @@ export class SessionReader implements Reader {
   answeredAt = -Infinity
   /** Whether the client speaks the base protocol, without the additions. */
   isOfBase = false
-  readonly #places = new Map<Channel, Position>()
+  readonly #cursors = new Map<Channel, Position>()
   #isReleased = false
 
-  placeIn(channel: Channel): Position | null {
-    return this.#places.get(channel) ?? null
+  cursorIn(channel: Channel): Position | null {
+    return this.#cursors.get(channel) ?? null
   }
 
-  /** The session has received every message of the channel up to `place`. Later messages are retained. */
-  keep(channel: Channel, place: Position): void {
+  /** The session has received every message of the channel up to `cursor`. Later messages are retained. */
+  retainFrom(channel: Channel, cursor: Position): void {
     // A request that is still at work when its session ends must not retain the channel: nobody would release it.
     if (this.#isReleased) return
-    this.#places.set(channel, place)
-    channel.addReader(this, place)
+    this.#cursors.set(channel, cursor)
+    channel.addReader(this, cursor)
   }
 
   /** Releases every channel that is not in `names`. */
-  keepOnly(names: { has(name: string): boolean }): void {
-    for (const channel of this.#places.keys()) if (!names.has(channel.name)) this.#drop(channel)
+  retainOnly(names: { has(name: string): boolean }): void {
+    for (const channel of this.#cursors.keys()) if (!names.has(channel.name)) this.#drop(channel)
   }
 
   forget(name: string): void {
-    for (const channel of this.#places.keys()) if (channel.name === name) this.#drop(channel)
+    for (const channel of this.#cursors.keys()) if (channel.name === name) this.#drop(channel)
   }
 
   release(): void {
     this.#isReleased = true
-    for (const channel of this.#places.keys()) this.#drop(channel)
+    for (const channel of this.#cursors.keys()) this.#drop(channel)
   }
 
   #drop(channel: Channel): void {
-    this.#places.delete(channel)
+    this.#cursors.delete(channel)
     channel.readers.delete(this)
     channel.idleSince = uptimeMs()
   }

@@ -6,7 +6,7 @@ import { uptimeMs } from '../time/uptime.ts'
  */
 export class Fences {
   readonly #lifeMs: number
-  readonly #fences = new Map<string, { generation: number; at: number }>()
+  readonly #fences = new Map<string, { generation: number; addedAt: number }>()
 
   /** @param lifeMs How long a fence is stored. It must be as long as an older session can live. */
   constructor(lifeMs: number) {
@@ -18,10 +18,10 @@ export class Fences {
     const known = this.#fences.get(client)
     if (known !== undefined && known.generation >= generation) return
     this.#fences.delete(client)
-    this.#fences.set(client, { generation, at: now })
+    this.#fences.set(client, { generation, addedAt: now })
     // A Map keeps the order of insertion, so the oldest fences come first.
     for (const [name, fence] of this.#fences) {
-      if (now - fence.at <= this.#lifeMs) break
+      if (now - fence.addedAt <= this.#lifeMs) break
       this.#fences.delete(name)
     }
   }

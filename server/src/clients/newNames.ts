@@ -8,7 +8,7 @@ interface Budget {
   /** The number of tokens in the bucket. A negative number is the number of requests that wait. */
   names: number
   /** The time of that number, in ms since the process started. */
-  at: number
+  updatedAt: number
 }
 
 /**
@@ -56,12 +56,12 @@ export class NewNames {
     const names = (budget === undefined ? this.#burst : this.#namesAt(budget, now)) - 1
     const waitMs = Math.ceil((-names / this.#perSecond) * 1000)
     if (waitMs > LONGEST_WAIT_MS) return null
-    if (budget === undefined) this.#budgets.set(client, { names, at: now })
-    else Object.assign(budget, { names, at: now })
+    if (budget === undefined) this.#budgets.set(client, { names, updatedAt: now })
+    else Object.assign(budget, { names, updatedAt: now })
     return waitMs
   }
 
-  #namesAt({ names, at }: Budget, now: number): number {
-    return Math.min(this.#burst, names + ((now - at) / 1000) * this.#perSecond)
+  #namesAt({ names, updatedAt }: Budget, now: number): number {
+    return Math.min(this.#burst, names + ((now - updatedAt) / 1000) * this.#perSecond)
   }
 }

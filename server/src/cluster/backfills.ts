@@ -104,11 +104,11 @@ export class Backfills {
       },
     }
     backfill.waiters.add(waiter)
-    this.#look(backfill, { waiters: [waiter] })
+    this.#proceed(backfill, { waiters: [waiter] })
     await deadline.wait(promise)
     if (!backfill.waiters.delete(waiter)) return outcome
     // The deadline of this client is over, so the backfill does not continue for it.
-    this.#look(backfill, { waiters: [] })
+    this.#proceed(backfill, { waiters: [] })
     return sourcesFor(backfill, waiter).length > 0 ? 'late' : 'refused'
   }
 
@@ -122,7 +122,7 @@ export class Backfills {
     const backfill: Backfill = {
       channel,
       log,
-      reader: { placeIn: () => log.start },
+      reader: { cursorIn: () => log.start },
       waiters: new Set(),
       sources: new Set(),
       failed: new Set(),
@@ -138,27 +138,27 @@ export class Backfills {
 
   #ask(backfill: Backfill, first: string): void {
     const { channel, log } = backfill
-    const at = log.start
+    const position = log.start
     let earliest: Position | null = null
     backfill.asked = 'asking'
     const found = (source: Whereabouts): boolean => {
       if (backfill.failed.has(source.node)) return false
       if (earliest === null || comparePositions(source.start, earliest) < 0) earliest = source.start
       backfill.sources.add(source)
-      reachBackTo(channel, log, at, source.last)
-      this.#look(backfill)
+      reachBackTo(channel, log, position, source.last)
+      this.#proceed(backfill)
       return [...backfill.waiters].every(({ since }) => comparePositions(source.start, since) <= 0)
     }
     const done = (isFinal: boolean): void => {
       if (isFinal) this.#reaches.set(log, { start: earliest, askedAt: uptimeMs() })
       backfill.asked = isFinal ? 'all' : 'some'
-      this.#look(backfill)
+      this.#proceed(backfill)
     }
-    this.#questions.ask([{ channel: channel.name, at, first, found, done }])
+    this.#questions.ask([{ channel: channel.name, position, first, found, done }])
   }
 
   /** Settles the waiters whose outcome is known, and queues the next page for the others. */
-  #look(
+  #proceed(
     backfill: Backfill,
     { waiters = [...backfill.waiters], isNext = false }: { waiters?: Waiter[]; isNext?: boolean } = {},
   ): void {
@@ -217,7 +217,7 @@ export class Backfills {
     else if (answer === null || 'needs' in answer) drop(backfill, source)
     else this.#extend(backfill, source, before, answer)
     // The backfill that has begun continues first. So a client gets its channels one after the other, and not all at the end.
-    this.#look(backfill, { isNext: true })
+    this.#proceed(backfill, { isNext: true })
     this.#fetchNext()
   }
 
@@ -231,7 +231,7 @@ export class Backfills {
     }
     const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
     log.prepend(missing, start, reasonFor(channel))
-    log.keepFrom(start)
+    log.retainFrom(start)
   }
 
   #end(backfill: Backfill, outcome: Outcome): void {
@@ -243,9 +243,10 @@ export class Backfills {
   }
 }
 
-/** Extends a log that begins at or before `at` back to `last`, because no message was published between `last` and `at`. */
-export function reachBackTo(channel: Channel, log: ChannelLog, at: Position, last: Position): void {
-  const isAdjacent = isSameRun(log.start.beacon, at.beacon) && comparePositions(log.start, at) <= 0
+/** Extends a log that begins at or before `position` back to `last`, because no message was published between `last` and `position`. */
+export function reachBackTo(channel: Channel, log: ChannelLog, position: Position, last: Position): void {
+  const isAdjacent =
+    isSameRun(log.start.beacon, position.beacon) && comparePositions(log.start, position) <= 0
   if (channel.log !== log || !isAdjacent || comparePositions(last, log.start) >= 0) return
   log.prepend([], last, reasonFor(channel))
 }

@@ -58,8 +58,8 @@ export class PageQueries {
       }
       const cancel = runningTimeout(TIMEOUT_MS, () => resolve(null))
       this.#waiting.set(id, { before, resolve })
-      const places = { after: formatPosition(after), before: formatPosition(before) }
-      const query = { type: 'getPage', id, node: this.#control.node, channel, ...places, bytes } as const
+      const range = { after: formatPosition(after), before: formatPosition(before) }
+      const query = { type: 'getPage', id, node: this.#control.node, channel, ...range, bytes } as const
       this.#control.publishToNode(node, query).then(
         (receivers) => {
           if (receivers === 0) resolve(null)
@@ -78,10 +78,10 @@ export class PageQueries {
     const now = uptimeMs()
     const entries: Entry[] = []
     for (const [position, body, ageMs] of sent) {
-      const place = parsePosition(position)
+      const parsed = parsePosition(position)
       const json = JSON.stringify(body)
-      if (place !== null)
-        entries.push({ ...place, json, bytes: entryBytes(json), at: now - ageMs, arrival: 0 })
+      if (parsed !== null)
+        entries.push({ ...parsed, json, bytes: entryBytes(json), receivedAt: now - ageMs, arrival: 0 })
     }
     const isWhole = entries.length === count && isContiguous(start, entries, query.before)
     query.resolve(isWhole ? { start, entries } : null)
@@ -195,7 +195,11 @@ export class PageAnswers {
     const now = uptimeMs()
     const sent = entries
       .slice(first, end)
-      .map((entry): SentEntry => [formatPosition(entry), JSON.parse(entry.json) as string, now - entry.at])
+      .map((entry): SentEntry => [
+        formatPosition(entry),
+        JSON.parse(entry.json) as string,
+        now - entry.receivedAt,
+      ])
     return { page: { type: 'page', id, start, count: sent.length, needs: 0, entries: sent }, size }
   }
 }

@@ -59,8 +59,8 @@ export class Recovery {
   constructor(host: RecoveryHost) {
     this.#host = host
     const { control, backend, maxBackfillBytes } = host
-    this.#questions = new WhereaboutsQuestions(control, backend, (channel, at) =>
-      this.#locateHere(channel, at),
+    this.#questions = new WhereaboutsQuestions(control, backend, (channel, position) =>
+      this.#locateHere(channel, position),
     )
     const entriesAfter: EntriesAfter = (channel, after) => this.#entriesAfter(channel, after)
     this.#pageAnswers = new PageAnswers(control, entriesAfter, maxBackfillBytes)
@@ -89,15 +89,15 @@ export class Recovery {
     if (!this.#host.backend.isOrdered) return
     const inquiries = channels.map((channel): Inquiry => {
       const log = channel.log!
-      const at = log.start
+      const position = log.start
       this.#asking.add(log)
       return {
         channel: channel.name,
-        at,
-        isNeedless: () => this.#host.beacons.wasAloneAt(at.beacon),
+        position,
+        isNeedless: () => this.#host.beacons.wasAloneAt(position.beacon),
         first: 'any',
         found: ({ last, isAsking }: Whereabouts) => {
-          reachBackTo(channel, log, at, last)
+          reachBackTo(channel, log, position, last)
           // If the node has already received the answers of other nodes, its log includes what all nodes know.
           return !isAsking
         },
@@ -175,11 +175,11 @@ export class Recovery {
     return this.#backfills.reach(channel, since, seeker)
   }
 
-  #locateHere(name: string, at: Position): ReturnType<Locate> {
+  #locateHere(name: string, position: Position): ReturnType<Locate> {
     const channel = this.#host.channels.get(name)
     if (channel === undefined || channel.state === 'joining') return undefined
-    const log = this.#logOf(name, at)
-    return log && { start: log.start, last: log.lastUpTo(at), isAsking: this.#asking.has(log) }
+    const log = this.#logOf(name, position)
+    return log && { start: log.start, last: log.lastUpTo(position), isAsking: this.#asking.has(log) }
   }
 
   #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {

@@ -45,7 +45,7 @@ export interface Inquiry {
    * A position that this node has received. Every node that answers has received it too, because the question is
    * published after it.
    */
-  readonly at: Position
+  readonly position: Position
   /** Called directly before other nodes are asked. Returns whether the inquiry is not needed, because there are none. */
   isNeedless?(): boolean
   /** The id of the node to ask first; `any`: some nodes at random; `all`: all of them at once. */
@@ -60,12 +60,12 @@ export interface Inquiry {
  * What this node has of a channel; `null` if it knows nothing; `undefined` if Redis has not confirmed that the node holds the
  * channel.
  */
-export type Locate = (channel: string, at: Position) => Omit<Whereabouts, 'node'> | null | undefined
+export type Locate = (channel: string, position: Position) => Omit<Whereabouts, 'node'> | null | undefined
 
 /** A channel that is asked about, for all inquiries with the same position. */
 interface Subject {
   readonly channel: string
-  readonly at: Position
+  readonly position: Position
   readonly inquiries: Inquiry[]
   /** The number of other nodes that hold the channel, from the last answer of Redis. */
   others: number
@@ -253,7 +253,7 @@ export class WhereaboutsQuestions {
 
   #encode(id: number): ControlMessageOf<'where'> {
     const { target, subjects } = this.#questions.get(id)!
-    const channels = subjects.map(({ channel, at }) => [channel, formatPosition(at)] as const)
+    const channels = subjects.map(({ channel, position }) => [channel, formatPosition(position)] as const)
     return { type: 'where', id, node: this.#control.node, onlyHolders: target === 'holders', channels }
   }
 
@@ -262,8 +262,8 @@ export class WhereaboutsQuestions {
     this.#heardOf(node)
     const held: [index: number, start: string, last: string, isAsking: boolean][] = []
     channels.forEach(([channel, text], index) => {
-      const at = parsePosition(text)
-      const found = at && this.#locate(channel, at)
+      const position = parsePosition(text)
+      const found = position && this.#locate(channel, position)
       if (found) held.push([index, formatPosition(found.start), formatPosition(found.last), found.isAsking])
       else if (found === null) held.push([index, '', '', false])
     })
@@ -298,8 +298,8 @@ export class WhereaboutsQuestions {
     const now = uptimeMs()
     this.#nodes.delete(node)
     this.#nodes.set(node, now)
-    for (const [other, at] of this.#nodes) {
-      if (now - at <= REMEMBERED_MS) break
+    for (const [other, heardAt] of this.#nodes) {
+      if (now - heardAt <= REMEMBERED_MS) break
       this.#nodes.delete(other)
     }
   }
@@ -316,11 +316,11 @@ export class WhereaboutsQuestions {
 function subjectsOf(inquiries: readonly Inquiry[]): Subject[] {
   const subjects = new Map<string, Subject>()
   for (const inquiry of inquiries) {
-    const { channel, at } = inquiry
-    const key = `${formatPosition(at)} ${channel}`
+    const { channel, position } = inquiry
+    const key = `${formatPosition(position)} ${channel}`
     const known = subjects.get(key) ?? {
       channel,
-      at,
+      position,
       inquiries: [],
       others: 0,
       tried: new Set(),
@@ -337,10 +337,10 @@ function subjectsOf(inquiries: readonly Inquiry[]): Subject[] {
 }
 
 function found(subject: Subject, whereabouts: Whereabouts): void {
-  const { at, inquiries } = subject
+  const { position, inquiries } = subject
   const { start, last } = whereabouts
-  const isSensible = isSameRun(last.beacon, at.beacon) && isSameRun(start.beacon, last.beacon)
-  if (!isSensible || comparePositions(last, at) > 0) return
+  const isSensible = isSameRun(last.beacon, position.beacon) && isSameRun(start.beacon, last.beacon)
+  if (!isSensible || comparePositions(last, position) > 0) return
   const isEnough = inquiries.map((inquiry) => inquiry.found(whereabouts)).every(Boolean)
   if (isEnough) end(subject, false)
 }

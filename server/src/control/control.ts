@@ -19,18 +19,18 @@ export type ControlMessage =
   | { readonly type: 'beacon'; readonly number: number }
   /**
    * A request to all nodes, or to one: how far back do your logs of these channels reach, and what was the last message up to
-   * `at`? With `onlyHolders`, a node that holds none of the channels does not answer. Older nodes omit it.
+   * `position`? With `onlyHolders`, a node that holds none of the channels does not answer. Older nodes omit it.
    */
   | {
       readonly type: 'where'
       readonly id: number
       readonly node: string
       readonly onlyHolders?: boolean
-      readonly channels: readonly (readonly [channel: string, at: string])[]
+      readonly channels: readonly (readonly [channel: string, position: string])[]
     }
   /**
    * The answer to `where`, sent to the requesting node. `channels` only contains the channels that the node holds, by their
-   * index in the request. The log has every message after `start`, and no message was published after `last` up to `at`.
+   * index in the request. The log has every message after `start`, and no message was published after `last` up to `position`.
    * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself still waits for answers about it. Older
    * nodes omit it.
    */
@@ -125,7 +125,7 @@ const isOptionalBoolean = (value: unknown): boolean => value === undefined || ty
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every(isString)
-const isPlace = (value: unknown): boolean =>
+const isWhereabouts = (value: unknown): boolean =>
   Array.isArray(value) &&
   isCount(value[0]) &&
   isString(value[1]) &&
@@ -146,7 +146,7 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
     Array.isArray(channels) &&
     channels.every(isPair),
   whereIs: ({ id, node, channels }) =>
-    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPlace),
+    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isWhereabouts),
   getPage: ({ id, node, channel, after, before, bytes }) =>
     isCount(id) && [node, channel, after, before].every(isString) && isCount(bytes),
   page: ({ id, start, count, needs, entries }) =>

@@ -20,7 +20,7 @@ const SIGNATURE = /,"sig":"([0-9a-z]{1,11})\.([\w-]{11})\.([0-9a-z]{1,11})\.([\w
 const LONGEST_SIGNATURE = 100
 
 interface Stamp {
-  readonly at: number
+  readonly sentAt: number
   readonly sender: string
   readonly counter: number
 }
@@ -66,7 +66,7 @@ export class SignedCodec implements ControlCodec {
     const { message, stamp } = opened
     // The age of a beacon is not checked, because the broker's clock may jump. The counter alone is enough, because the
     // broker never makes two beacons with the same number.
-    const isOld = message.type !== 'beacon' && Math.abs(this.#now - stamp.at) > MAX_AGE_MS
+    const isOld = message.type !== 'beacon' && Math.abs(this.#now - stamp.sentAt) > MAX_AGE_MS
     if (isOld || !this.#isNew(stamp)) return this.#refuse(isOld ? 'too old' : 'a replay')
     return message
   }
@@ -80,18 +80,22 @@ export class SignedCodec implements ControlCodec {
   }
 
   #open(channel: string, text: string): { message: ControlMessage; stamp: Stamp } | null {
-    const [signature, at, sender, counter, given] = SIGNATURE.exec(text.slice(-LONGEST_SIGNATURE)) ?? []
+    const [signature, sentAt, sender, counter, given] = SIGNATURE.exec(text.slice(-LONGEST_SIGNATURE)) ?? []
     const body = signature === undefined ? text : `${text.slice(0, -signature.length)}}`
     const message = parseControl(body)
     // Invalid text is not counted as refused, with a signature or without.
     if (message === null) return null
     if (signature === undefined) return this.#refuse('not signed')
-    const stamp = [at, sender, counter].join('.')
+    const stamp = [sentAt, sender, counter].join('.')
     const isOurs = this.#secrets.some((secret) => isEqual(given!, mac(secret, channel, stamp, body)))
     if (!isOurs) return this.#refuse('signed with another secret')
     return {
       message,
-      stamp: { at: Number.parseInt(at!, 36), sender: sender!, counter: Number.parseInt(counter!, 36) },
+      stamp: {
+        sentAt: Number.parseInt(sentAt!, 36),
+        sender: sender!,
+        counter: Number.parseInt(counter!, 36),
+      },
     }
   }
 

@@ -13,12 +13,12 @@ interface Segment {
  * The paths at which an application is mounted, as far as they can be known without routing a request through Express.
  */
 export class Mounts {
-  readonly #mounts: { readonly parent: Mountable; readonly at: unknown }[] = []
+  readonly #mounts: { readonly parent: Mountable; readonly path: unknown }[] = []
   #isIncomplete = false
   #lastPath: string | null = null
 
   constructor(app: Express) {
-    app.on('mount', (parent) => this.#mounts.push({ parent, at: app.mountpath }))
+    app.on('mount', (parent) => this.#mounts.push({ parent, path: app.mountpath }))
   }
 
   /**
@@ -36,7 +36,7 @@ export class Mounts {
       return null
     // The patterns of Express 4 and 5 treat `//` differently.
     if (path.includes('//')) return null
-    const paths = this.#mounts.flatMap(({ parent, at }) => mountPathsOf(parent, at))
+    const paths = this.#mounts.flatMap(({ parent, path }) => mountPathsOf(parent, path))
     if (paths.some((segments) => segments !== null && isMountPath(segments, path))) return true
     return paths.includes(null) ? null : false
   }
@@ -59,11 +59,11 @@ const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i
 /**
  * All paths to a mount, each as segments from the outermost application inwards; `null` for a path that is a pattern.
  */
-function mountPathsOf(parent: Mountable, at: unknown): (Segment[] | null)[] {
+function mountPathsOf(parent: Mountable, mountPath: unknown): (Segment[] | null)[] {
   const outer = parent.parent === undefined ? [[]] : mountPathsOf(parent.parent, parent.mountpath)
   const isCaseSensitive = parent.enabled('case sensitive routing')
   return outer.flatMap((segments) =>
-    [at].flat(Infinity).map((path) => {
+    [mountPath].flat(Infinity).map((path) => {
       if (segments === null || typeof path !== 'string' || !PLAIN_PATH.test(path)) return null
       return [...segments, { text: path.replace(/\/+$/, ''), isCaseSensitive }]
     }),
@@ -82,12 +82,12 @@ function isApplication(listener: unknown): boolean {
 }
 
 function isMountPath(segments: Segment[], path: string): boolean {
-  let at = 0
+  let index = 0
   for (const { text, isCaseSensitive } of segments) {
-    const part = path.slice(at, at + text.length)
+    const part = path.slice(index, index + text.length)
     if (isCaseSensitive ? part !== text : part.toLowerCase() !== text.toLowerCase()) return false
-    at += text.length
+    index += text.length
   }
-  const rest = path.slice(at)
+  const rest = path.slice(index)
   return rest === '' || rest === '/'
 }

@@ -45,7 +45,7 @@ export class ChannelTable {
   retain(name: string): Channel {
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      if (!this.#room.hasPlace()) throw new NodeFull(name)
+      if (!this.#room.hasRoom()) throw new NodeFull(name)
       channel = new Channel(name, this.#options.compression)
       channel.keepsLog = this.#options.recovery
       this.#channels.set(name, channel)

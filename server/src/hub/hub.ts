@@ -149,7 +149,7 @@ export class Hub {
     deadline: Deadline,
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
-    return this.#at(
+    return this.#whenLive(
       name,
       since,
       { owner: subscriber, node: subscriber.formerNode, deadline, isSession: false },
@@ -192,7 +192,7 @@ export class Hub {
       begin(channel, from)
       return { channel, from, gap }
     }
-    return this.#at(name, since, { owner: reader, node: null, deadline, isSession: true }, act)
+    return this.#whenLive(name, since, { owner: reader, node: null, deadline, isSession: true }, act)
   }
 
   unwatch(reader: LogReader, channel: Channel): void {
@@ -214,7 +214,7 @@ export class Hub {
     begin: (channel: Channel, head: Position) => void,
     maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
-    return this.#at(name, since, { owner, node: null, deadline, isSession: false }, (live, gap) => {
+    return this.#whenLive(name, since, { owner, node: null, deadline, isSession: false }, (live, gap) => {
       const channel = this.#withLog(live)
       const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
       const last = missed.at(-1)
@@ -279,7 +279,7 @@ export class Hub {
   }
 
   /** Calls `act` when the channel is live, and `since` is either covered by its log or known to be unavailable. */
-  async #at<T>(
+  async #whenLive<T>(
     name: string,
     since: Position | null,
     seeker: Seeker,
@@ -304,7 +304,7 @@ export class Hub {
         const turn = hasTurn ? null : this.#replays.take(seeker.owner, log.bytesAfter(since))
         if (turn === null) return act(channel, null)
         // The log keeps the messages meanwhile.
-        const reader = { placeIn: () => since }
+        const reader = { cursorIn: () => since }
         channel.addReader(reader, since)
         await turn
         channel.readers.delete(reader)

@@ -30,7 +30,7 @@ export class Room {
   }
 
   /** Whether the node may hold one more channel. */
-  hasPlace(): boolean {
+  hasRoom(): boolean {
     if (this.#channels.size >= this.#maxChannels) this.#makeRoom()
     return this.#channels.size < this.#maxChannels
   }

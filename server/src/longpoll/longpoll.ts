@@ -29,7 +29,7 @@ import type { NewNames } from '../clients/newNames.ts'
 import type { Limits } from '../limits.ts'
 import { Polls } from './polls.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
-import { lookAgain, SessionChannels } from './sessionChannels.ts'
+import { recheckRevocation, SessionChannels } from './sessionChannels.ts'
 import { SessionEnds } from './sessionEnds.ts'
 import { sessionId, type SessionOwner, type SessionStore } from '../backends/sessions.ts'
 import { Undelivered } from '../channels/undelivered.ts'
@@ -198,7 +198,7 @@ export class LongPoll {
       // The client was revoked while `canConnect` was running. It has to send a new request.
       return nodeUnavailable()
     }
-    lookAgain(this.#host, async () => {
+    recheckRevocation(this.#host, async () => {
       if (isCutOff()) await this.endSession(id)
     })
     this.#host.authenticated(auth)

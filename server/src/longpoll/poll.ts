@@ -105,13 +105,13 @@ export class Poll implements LogReader {
     const { hub } = this.#host
     // Whether this node has retained messages for the session. If not, another node has, and it may still have the messages
     // that have overflowed here.
-    let wasKeptHere = false
-    const keep = (channel: Channel, from: Position): void => {
+    let wasRetainedHere = false
+    const retain = (channel: Channel, from: Position): void => {
       const reader = this.#reader()
-      wasKeptHere = reader.placeIn(channel) !== null
-      if (isCurrent()) reader.keep(channel, from)
+      wasRetainedHere = reader.cursorIn(channel) !== null
+      if (isCurrent()) reader.retainFrom(channel, from)
     }
-    const watching = hub.watch(this, name, since, this.#host.deadline(), keep)
+    const watching = hub.watch(this, name, since, this.#host.deadline(), retain)
     const found = await watching.catch((error: unknown) => {
       if (!(error instanceof ChannelRefused)) throw error
       return null
@@ -123,7 +123,7 @@ export class Poll implements LogReader {
       if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)
       return
     }
-    const reason = gap === 'overflow' && !wasKeptHere ? 'node' : gap
+    const reason = gap === 'overflow' && !wasRetainedHere ? 'node' : gap
     const end = this.#endOf(name, from)
     this.#cursors.set(name, { channel, from, gap: since === null ? 'expired' : reason, end })
     this.wake(channel)
@@ -342,7 +342,7 @@ function dueAt(cursor: Cursor): number {
   const { log } = channel
   // A gap need not wait, and messages that the log may soon drop must not wait.
   if (gapOf(cursor) !== null || log.isUrgent(from)) return -Infinity
-  return log.firstAfter(from)?.at ?? Infinity
+  return log.firstAfter(from)?.receivedAt ?? Infinity
 }
 
 function gapOf({ channel, from, gap }: Cursor): GapReason | null {

@@ -8,7 +8,7 @@ import { Poll, type PollHost } from './poll.ts'
 import type { Position } from '../channels/position.ts'
 import type { SessionChannels } from './sessionChannels.ts'
 import type { SessionEnds } from './sessionEnds.ts'
-import { asText, nodeOf, revokedChannels, startingPlaces } from './sessionPlaces.ts'
+import { formatCursor, nodeOf, revokedChannels, startingCursors } from './sessionCursors.ts'
 import { seqKey, sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
 import { SharedTexts } from './sharedTexts.ts'
 import type { SessionReader, Undelivered } from '../channels/undelivered.ts'
@@ -19,7 +19,7 @@ const DRAINING_WAIT_MS = 1000
 /** The maximum time for the message of another node that the session's next poll is there, in ms. */
 const OVERTAKEN_MS = 2000
 
-type Places = ReadonlyMap<string, Position | null>
+type Cursors = ReadonlyMap<string, Position | null>
 type AboutPoll = ControlMessageOf<'endPoll' | 'pollChannel'>
 
 /** The polls that wait on this node. */
@@ -177,12 +177,12 @@ export class Polls {
   }
 
   /** Reads the channels, and waits until there is something to answer with. */
-  async #wait(poll: Poll, reader: SessionReader, places: Places): Promise<void> {
+  async #wait(poll: Poll, reader: SessionReader, cursors: Cursors): Promise<void> {
     const { timeoutMs, pollTimeMs, isDraining } = this.#host
     // The session may have got a channel since it was read from the store.
-    const names = { has: (name: string) => places.has(name) || poll.hasGained(name) }
-    reader.keepOnly(names)
-    await Promise.all([...places].map(([channel, place]) => poll.watch(channel, place)))
+    const names = { has: (name: string) => cursors.has(name) || poll.hasGained(name) }
+    reader.retainOnly(names)
+    await Promise.all([...cursors].map(([channel, cursor]) => poll.watch(channel, cursor)))
     // Clients of the base keep the timing of the original.
     const answeredAt = reader.isOfBase ? null : reader.answeredAt
     const longestMs = isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
@@ -202,7 +202,7 @@ export class Polls {
     const revoked = revokedChannels(session, message)
     if (revoked.length > 0) return answer(200, ...revoked)
     const reader = this.#undelivered.reader(id, this.#life.pollingMs)
-    await this.#wait(poll, reader, startingPlaces(session, message))
+    await this.#wait(poll, reader, startingCursors(session, message))
     if (this.#ends.isFenced(session)) return expired()
     if (poll.isReplaced || abort.aborted) return empty()
     if (poll.refusals.size > 0) return this.#withdraw(id, poll)
@@ -229,19 +229,19 @@ export class Polls {
     message: PollMessage,
     abort: Abort,
   ): Promise<Answer> {
-    const places = startingPlaces(session, message)
+    const cursors = startingCursors(session, message)
     const repeated = session.answer?.seq === message.seq ? session.answer : null
     if (repeated !== null) poll.repeat(repeated.positions)
     const reader = this.#undelivered.reader(id, this.#life.pollingMs)
     reader.isOfBase = true
-    await this.#wait(poll, reader, places)
+    await this.#wait(poll, reader, cursors)
     if (poll.isReplaced || abort.aborted) return overtaken(poll)
     // The client can be told neither of a gap nor of a refused channel. (It gets the refusal when it subscribes again.)
     if (poll.hasGap || poll.refusals.size > 0) {
       return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(poll)
     }
     const reply = poll.answer(false)
-    const begun = Object.fromEntries([...places].map(([channel, place]) => [channel, asText(place)]))
+    const begun = Object.fromEntries([...cursors].map(([channel, cursor]) => [channel, formatCursor(cursor)]))
     const { seq, delivered } = poll
     const isOurs = await this.#host.sessions.commitAnswer(id, poll.id, { seq, positions: delivered }, begun)
     return isOurs ? reply : this.#overtakenElsewhere(poll)

@@ -9,7 +9,7 @@ import { subscribedText } from '../channels/frames.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
-import { nodeOf } from './sessionPlaces.ts'
+import { nodeOf } from './sessionCursors.ts'
 import {
   sessionLife,
   type SessionFull,
@@ -46,7 +46,7 @@ export class SessionChannels {
         const added = await this.#addChannel(id, session, message)
         if (!isTaken() || added.isKept) {
           if (added.isNew) {
-            lookAgain(this.#host, async () => {
+            recheckRevocation(this.#host, async () => {
               if (isTaken()) await this.#take(id, channel)
             })
           }
@@ -89,10 +89,10 @@ export class SessionChannels {
     const reader = this.#undelivered.reader(id, this.#life.idleMs)
     const begin = (held: Channel, head: Position): void => {
       // If the session had the channel already, it may still need the messages before the head.
-      if (isResuming || reader.placeIn(held) === null) reader.keep(held, head)
+      if (isResuming || reader.cursorIn(held) === null) reader.retainFrom(held, head)
     }
-    const place = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
-    const reply = await sessions.subscribe(id, channel, formatPosition(place.head), {
+    const read = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
+    const reply = await sessions.subscribe(id, channel, formatPosition(read.head), {
       replace: isResuming,
       poller: `${control.node}/0`,
     })
@@ -101,14 +101,14 @@ export class SessionChannels {
       return { ...notAdded(overtaken(channel)), isKept: false }
     }
     if (reply === 'gone') return this.#notAdded(id, channel, reply)
-    const last = place.missed.at(-1)
-    if (last !== undefined && place.channel.log.firstAfter(last) !== null) this.#host.answerCut()
+    const last = read.missed.at(-1)
+    if (last !== undefined && read.channel.log.firstAfter(last) !== null) this.#host.answerCut()
     const added = { ...reply, isKept: !reply.isNew }
     if (!isVersioned) return { ...added, answer: answer(200, { __type: 'subscribeOk', channel }) }
-    const gap = isResuming && since === null ? 'expired' : place.gap
+    const gap = isResuming && since === null ? 'expired' : read.gap
     // If the session had the channel already, also if it got it while this request was running, its position is unchanged.
     const name = JSON.stringify(channel)
-    const ok = subscribedText(name, reply.position, place.missed, isResuming ? { gap } : null)
+    const ok = subscribedText(name, reply.position, read.missed, isResuming ? { gap } : null)
     return { ...added, answer: { status: 200, body: `[${ok}]` } }
   }
 
@@ -177,10 +177,10 @@ export class SessionChannels {
  * done so just before the addition, and its message to this node may still be in flight. When everything that was published
  * before has been received, that message has been received too.
  */
-export function lookAgain({ hub, logger }: LongPollHost, look: () => Promise<void>): void {
+export function recheckRevocation({ hub, logger }: LongPollHost, recheck: () => Promise<void>): void {
   void hub
     .caughtUp()
-    .then(look)
+    .then(recheck)
     .catch((error: unknown) => logger.error({ err: error }, 'A revocation could not be applied to a session'))
 }
 

@@ -3,21 +3,21 @@ import { uptimeMs } from './uptime.ts'
 
 /** The point in time at which an operation must be over. A timer is started only by {@link wait}. */
 export class Deadline {
-  readonly #at: number
+  readonly #endsAt: number
 
   constructor(ms: number) {
-    this.#at = uptimeMs() + ms
+    this.#endsAt = uptimeMs() + ms
   }
 
   get isOver(): boolean {
-    return uptimeMs() >= this.#at
+    return uptimeMs() >= this.#endsAt
   }
 
   /** Resolves with `work`, or at the deadline if that is earlier; later if the process is blocked meanwhile. */
   async wait(work: Promise<void>): Promise<void> {
     let cancel = (): void => {}
     const timeIsUp = new Promise<void>((resolve) => {
-      cancel = runningTimeout(this.#at - uptimeMs(), resolve)
+      cancel = runningTimeout(this.#endsAt - uptimeMs(), resolve)
     })
     await Promise.race([work, timeIsUp])
     cancel()

@@ -175,7 +175,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
    * Clients were disconnected by their context. The context of a client that has not authenticated is not known, so it has to
    * reconnect with a new request.
    */
-  endUnknown(): void {
+  endUnauthenticated(): void {
     if (this.#state === 'new') this.close('restart')
   }
 
@@ -237,7 +237,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     this.#state = 'open'
     this.send(authOk(version, this.#host.node))
     this.#host.authenticated(auth, this)
-    this.#requests.goOn()
+    this.#requests.resume()
   }
 
   #refuse(reason: string): void {

@@ -75,8 +75,8 @@ export class Connections {
   }
 
   /** Ends the connections whose client is not known yet. */
-  endUnknown(): void {
-    for (const connection of this.#open()) connection.endUnknown()
+  endUnauthenticated(): void {
+    for (const connection of this.#open()) connection.endUnauthenticated()
   }
 
   /** Detects clients that do not read, and applies the budget. Must be called periodically. */

@@ -70,7 +70,7 @@ export class Requests {
   }
 
   /** Handles waiting frames, as far as it is possible now. */
-  goOn(): void {
+  resume(): void {
     while (this.#waiting !== null && !this.#requested.isClosed && !this.#isEnough) {
       const { frames, next } = this.#waiting
       const frame = frames[next]
@@ -104,7 +104,7 @@ export class Requests {
       this.#pendingBytes -= channel.length
       if (this.#pending === 0) this.#queues = null
       else if (this.#queues?.get(channel) === queue) this.#queues.delete(channel)
-      this.goOn()
+      this.resume()
     }
     this.#queues ??= new Map()
     const earlier = this.#queues.get(channel)
@@ -125,7 +125,7 @@ export class Requests {
   /** The client has read all answers. */
   drained(): void {
     this.#answerBytes = 0
-    this.goOn()
+    this.resume()
   }
 
   get #isEnough(): boolean {

@@ -142,7 +142,7 @@ class WebSocketLink implements Link {
   readonly #socket: Socket
   #isAwaitingDrain = false
   /** Resumes reading; `null` while reading is not paused. */
-  #readOn: (() => void) | null = null
+  #unpause: (() => void) | null = null
   /** The value of `sentBytes` at the last ping. */
   #sentAtPing = -1
   #wasClosing = false
@@ -178,20 +178,20 @@ class WebSocketLink implements Link {
   }
 
   pause(): void {
-    if (this.#readOn !== null) return
+    if (this.#unpause !== null) return
     // `ws` resumes the socket by itself after it has inflated a frame, so it is paused again. A closing socket must be
     // read to its end.
     const stay = () => {
       if (this.#ws.readyState === OPEN) this.#socket.pause()
     }
-    this.#readOn = () => this.#socket.off('resume', stay).resume()
+    this.#unpause = () => this.#socket.off('resume', stay).resume()
     this.#socket.pause().on('resume', stay)
   }
 
   resume(): void {
-    if (this.#readOn === null) return
-    this.#readOn()
-    this.#readOn = null
+    if (this.#unpause === null) return
+    this.#unpause()
+    this.#unpause = null
     // Frames could not be received until now.
     this.isHeard = true
   }
@@ -212,7 +212,7 @@ class WebSocketLink implements Link {
 
   /** Whether a paused client is alive: it has received bytes since the last ping, or there are none to receive. */
   #isReading(): boolean {
-    if (this.#readOn === null) return false
+    if (this.#unpause === null) return false
     const isReading = this.sentBytes !== this.#sentAtPing || this.bufferedBytes === 0
     this.#sentAtPing = this.sentBytes
     return isReading

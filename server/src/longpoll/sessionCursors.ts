@@ -3,23 +3,23 @@ import { comparePositions, formatPosition, parsePosition, type Position } from '
 import type { Session } from '../backends/sessions.ts'
 
 /** The position from which each channel of the session is read; `null` if the position can not be parsed. */
-export function startingPlaces(session: Session, message: Poll): Map<string, Position | null> {
-  const places = new Map<string, Position | null>()
+export function startingCursors(session: Session, message: Poll): Map<string, Position | null> {
+  const cursors = new Map<string, Position | null>()
   const told = session.version > 0 ? message.positions : undefined
   // A poll with another `seq` confirms that the last answer has arrived.
   const arrived =
     session.answer !== null && session.answer.seq !== message.seq ? session.answer.positions : {}
   for (const [channel, stored] of session.channels) {
     if (told !== undefined && Object.hasOwn(told, channel)) {
-      places.set(channel, parsePosition(told[channel]!))
+      cursors.set(channel, parsePosition(told[channel]!))
       continue
     }
     const begun = parsePosition(stored)
     const reached = Object.hasOwn(arrived, channel) ? parsePosition(arrived[channel]!) : null
     // The channel may have been unsubscribed and subscribed again since that answer, so the later position counts.
-    places.set(channel, begun && reached && comparePositions(reached, begun) > 0 ? reached : begun)
+    cursors.set(channel, begun && reached && comparePositions(reached, begun) > 0 ? reached : begun)
   }
-  return places
+  return cursors
 }
 
 /** The messages for channels of which the client sends a position, and which the session no longer has. */
@@ -30,8 +30,8 @@ export function revokedChannels(session: Session, { positions }: Poll): ServerMe
     .map((channel) => ({ __type: 'unsubscribed', channel, reason: reasons.unsubscribedByServer }))
 }
 
-export function asText(place: Position | null): string {
-  return place === null ? '' : formatPosition(place)
+export function formatCursor(cursor: Position | null): string {
+  return cursor === null ? '' : formatPosition(cursor)
 }
 
 /** The node from the id of a poll. */
