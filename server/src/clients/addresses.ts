@@ -82,10 +82,6 @@ export class Addresses {
     address.fullAt = this.#options.rate.takeTime(address.fullAt, FINE_MS)
   }
 
-  retryAfterSeconds(address: Address): number {
-    return this.#options.rate.retryAfterSeconds(address.fullAt)
-  }
-
   /** Forgets addresses that use nothing. Must be called periodically. */
   sweep(): void {
     const now = uptimeMs()

@@ -40,10 +40,6 @@ export class KnownSessions {
     return fullAt !== null
   }
 
-  retryAfterSeconds({ fullAt }: KnownSession): number {
-    return this.#rate.retryAfterSeconds(fullAt)
-  }
-
   /** Adds a session whose token is valid. The session takes over the place that its request has taken. */
   add(token: string, address: Address): void {
     if (this.#known.has(token)) return this.#addresses.leave(address)

@@ -31,10 +31,4 @@ export class RequestRate {
   putBack(fullAt: number): number {
     return fullAt - this.#tokenMs
   }
-
-  /** How long a client with an empty bucket should wait. */
-  retryAfterSeconds(fullAt: number): number {
-    const ms = fullAt + this.#tokenMs - this.#capacityMs - uptimeMs()
-    return Math.max(1, Math.ceil(ms / 1000))
-  }
 }

@@ -10,7 +10,7 @@ import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
 import { ClientAbort, type Abort } from '../longpoll/clientAbort.ts'
 import { readBody, type Body } from './body.ts'
 import type { BodyLimits } from './bodyLimits.ts'
-import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
+import { NO_ROOM_RETRY_SECONDS, setTooMany, TOKEN_RETRY_SECONDS } from './tooMany.ts'
 import type { UnreadAnswers } from './unreadAnswers.ts'
 import { answerUnread } from './unreadBody.ts'
 
@@ -96,7 +96,7 @@ export class LongPollRequests {
     const { sessions } = this.#node.admission
     if (sessions.takeRequest(session)) return null
     this.#noteLimit(session.address, 'limits.requestsPerSecond: too many requests of one session')
-    return sessions.retryAfterSeconds(session)
+    return TOKEN_RETRY_SECONDS
   }
 
   /**
@@ -107,7 +107,7 @@ export class LongPollRequests {
     const { addresses } = this.#node.admission
     if (!addresses.takeRequest(address)) {
       this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
-      return addresses.retryAfterSeconds(address)
+      return TOKEN_RETRY_SECONDS
     }
     if (addresses.enter(address)) return null
     this.#noteLimit(address, 'limits.connectionsPerAddress: too many sessions of one address')

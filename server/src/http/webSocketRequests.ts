@@ -4,7 +4,7 @@ import type { Admission } from '../clients/admission.ts'
 import { NODE_FULL } from '../clients/refusals.ts'
 import type { Revocations } from '../clients/revocations.ts'
 import type { OriginCheck } from './origin.ts'
-import { NO_ROOM_RETRY_SECONDS, setTooMany } from './tooMany.ts'
+import { NO_ROOM_RETRY_SECONDS, setTooMany, TOKEN_RETRY_SECONDS } from './tooMany.ts'
 
 /** What a WebSocket request needs of the node. */
 export interface WebSocketNode {
@@ -38,7 +38,7 @@ export class WebSocketRequests {
     const address = addresses.of(req)
     if (!addresses.takeRequest(address)) {
       this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
-      return void setTooMany(res, addresses.retryAfterSeconds(address)).end()
+      return void setTooMany(res, TOKEN_RETRY_SECONDS).end()
     }
     if (!addresses.enter(address)) {
       this.#noteLimit(address, 'limits.connectionsPerAddress: too many connections of one address')
