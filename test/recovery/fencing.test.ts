@@ -13,7 +13,8 @@ import type { Subject } from '../support/subject.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 import { numbers, Visitor } from './visitor.ts'
 
-const cluster = tidy(await startNodes(2, { redis: tidy(await startRedis()).url }))
+const redis = tidy(await startRedis())
+const cluster = tidy(await startNodes(2, { redis: redis.url }))
 const [nodeA, nodeB] = cluster.nodes as [(typeof cluster.nodes)[0], (typeof cluster.nodes)[0]]
 
 describe('a client that reconnects while its old connection still looks open', () => {
@@ -52,6 +53,21 @@ describe('a client that reconnects while its old connection still looks open', (
     const newer = await signIn(nodeA, { transport: 'websocket', auth: { ...auth, __generation: 3 } })
     await until('the other node to know', () => isReplaced(nodeB, { ...auth, __generation: 2 }))
     expect(await newer.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('A1: an older one stays closed when the fence of a still older one arrives late', async () => {
+    const auth = { __v: 1, __client: channelName('client') }
+    await signIn(nodeA, { transport: 'websocket', auth: { ...auth, __generation: 3 } })
+    await until('the other node to know', () => isReplaced(nodeB, { ...auth, __generation: 2 }))
+    // The older connection was replaced, so it sends no fence. This one comes from a node that has not heard of the newest.
+    const late = JSON.stringify({ v: 1, type: 'fence', client: auth.__client, generation: 1 })
+    await redis.cli('PUBLISH', 'broadcaster', late)
+    const channel = channelName()
+    const bob = await signIn(nodeB, { transport: 'websocket' })
+    await bob.subscribe(channel)
+    await cluster.publish(channel, 'after the fence')
+    await bob.next()
+    expect(await isReplaced(nodeB, { ...auth, __generation: 2 })).toBe(true)
   })
 
   it('A1: the old session is ended, and its waiting poll is answered', async () => {

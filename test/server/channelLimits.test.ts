@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { BroadcasterOptions } from '@broadcaster/server'
+import { stopSweeps } from '../support/clock.ts'
 import { signIn } from '../support/connect.ts'
 import type { Wire } from '../support/inbox.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
@@ -178,5 +179,19 @@ describe.each(transports)('S7: limits.newChannelsPerSecond over %s', (transport)
     const again = await Promise.all(first.map((name) => alice.subscribe(name)))
     expect(again.filter(({ __type }) => __type === 'subscribeOk')).toHaveLength(burst)
     expect(await joined(redis)).toHaveLength(burst + given.length)
+  })
+
+  it('gives back the names of the time that has passed, not all of them', async () => {
+    const clock = stopSweeps()
+    const limits = { newChannelsPerSecond: 1, channelsPerConnection: 10, requestsPerSecond: Infinity }
+    const { server } = await start({ limits })
+    const alice = await signIn(server, { transport })
+    const first = names(10)
+    await Promise.all(first.map((name) => alice.subscribe(name)))
+    await Promise.all(first.map((name) => alice.unsubscribe(name)))
+    clock.advance(2500)
+    // Two are given at once, five wait for up to five seconds, and the rest would have to wait longer.
+    const answers = await Promise.all(names(10).map((name) => alice.subscribe(name)))
+    expect(answers.filter(({ __type }) => __type === 'subscribeOk')).toHaveLength(7)
   })
 })
