@@ -146,7 +146,7 @@ function codecFor({ secrets, redis, logger }: ResolvedOptions): ControlCodec {
 function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
   const { redis, pubSub, controlChannel, controlNamespace, timeout: timeoutMs, logger } = options
   if (redis === false) return new MemoryBackend({ controlChannel, timeoutMs })
-  const backend = new RedisBackend({
+  return new RedisBackend({
     redis,
     pubSub: pubSub ?? redis,
     controlChannel,
@@ -155,11 +155,4 @@ function backendFor(options: ResolvedOptions, codec: ControlCodec): Backend {
     logger,
     codec,
   })
-  if (!backend.isOrdered && options.recovery !== false) {
-    logger.warn(
-      {},
-      'Redis Cluster has no total order: a client can only be recovered by the node to which it was connected',
-    )
-  }
-  return backend
 }

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 /** @ts-ignore ioredis is an optional peer dependency: without it, its types are `any`, and `redis: false` compiles. */
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import type { ConnectAnswer } from './clients/access.ts'
 import type { RefusalLevel } from './clients/refusals.ts'
 import { controlChannelFor } from './backends/controlChannel.ts'
@@ -21,11 +21,14 @@ import { readOrigins, type AllowedOrigins } from './input/originList.ts'
 import { checkRedis } from './input/redisTarget.ts'
 import { checkWebSocket, type WebSocketOptions } from './input/webSocketOptions.ts'
 
+/** A Redis Cluster: some of its nodes, as for `new Cluster(nodes, options)` of ioredis, and the options. */
+export type ClusterTarget = ClusterOptions & { readonly cluster: readonly ClusterNode[] }
+
 /**
  * The Redis server: a URL, ioredis options, or an ioredis instance. The settings of an instance are used for our own
- * connections.
+ * connections. A Redis Cluster: `{ cluster: [nodes], ...options }`, or an instance of `Cluster`.
  */
-export type RedisTarget = string | RedisOptions | Redis | Cluster
+export type RedisTarget = string | RedisOptions | ClusterTarget | Redis | Cluster
 
 export type Context = Record<string, unknown>
 

@@ -3,6 +3,7 @@ import type { TestOptions } from 'vitest'
 import { onlyIf } from '../support/onlyIf.ts'
 import { publisherTo } from '../support/publisher.ts'
 import { startRedis } from '../support/redis.ts'
+import { startRedisCluster } from '../support/redisCluster.ts'
 import { startNodes, startServer } from '../support/server.ts'
 import type { Subject } from '../support/subject.ts'
 import { settings } from './settings.ts'
@@ -65,6 +66,17 @@ export const twoNodes: Kind = {
   startWith: async (changes) => {
     const broker = await startRedis()
     const cluster = await startNodes(2, merge({ ...changes, redis: broker.url }))
+    return { ...cluster, close: () => cluster.close().finally(broker.stop) }
+  },
+}
+
+export const redisCluster: Kind = {
+  name: 'two nodes on a Redis Cluster',
+  start: () => redisCluster.startWith!({}),
+  startWith: async (changes) => {
+    const broker = await startRedisCluster()
+    const redis = { cluster: broker.nodes, natMap: broker.natMap }
+    const cluster = await startNodes(2, merge({ ...changes, redis }))
     return { ...cluster, close: () => cluster.close().finally(broker.stop) }
   },
 }

@@ -82,7 +82,6 @@ export class SubscriberConnection {
 
 /** A node's backend. It has a connection for subscriptions, one for commands and one for the commands of sessions. */
 export class SimulatedBackend implements Backend {
-  readonly isOrdered = true
   readonly trouble = null
   readonly sessions: SimulatedSessions
   readonly #world: World
@@ -134,6 +133,10 @@ export class SimulatedBackend implements Backend {
 
   beacon(floor: number): Promise<Beacon> {
     return this.#commands.run(() => this.#broker.beacon(floor))
+  }
+
+  counts(): boolean {
+    return true
   }
 
   // The number of connections is not part of the guarantee.

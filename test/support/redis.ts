@@ -11,6 +11,8 @@ export type TestRedis = {
   readonly port: number
   /** Ends the process with SIGKILL. Connections break and all data is lost. A second call does nothing. */
   stop(): Promise<void>
+  /** The same, but files of the server stay for the next `start`, such as the `nodes.conf` of a cluster. */
+  kill(): Promise<void>
   /** Starts an empty server again on the same port. */
   start(): Promise<void>
   /** SIGSTOP: connections stay open, and there are no answers. */
@@ -21,8 +23,11 @@ export type TestRedis = {
 }
 
 export type RedisOptions = {
-  /** More command line arguments, for instance `['--client-output-buffer-limit', 'pubsub 64kb 0 0']`. */
-  readonly args?: readonly string[]
+  /**
+   * More command line arguments, for instance `['--client-output-buffer-limit', 'pubsub 64kb 0 0']`. A function makes them
+   * for each attempt to start.
+   */
+  readonly args?: readonly string[] | (() => Promise<readonly string[]>)
   /** The port. The default is any free port. */
   readonly port?: number
 }
@@ -33,6 +38,11 @@ const run = promisify(execFile)
 const command = spawnSync('setpriv', ['--version']).error
   ? ['redis-server']
   : ['setpriv', '--pdeathsig', 'KILL', 'redis-server']
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 /** Starts a real, empty `redis-server` on a free port of this machine. Resolves when it answers PING. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis> {
@@ -54,10 +64,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
       '--appendonly',
       'no',
     ]
-    const started = spawn(command[0]!, [...command.slice(1), ...args, ...(options.args ?? [])], {
+    const given = options.args ?? []
+    const more = typeof given === 'function' ? await given() : given
+    const started = spawn(command[0]!, [...command.slice(1), ...args, ...more], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child = started
+    running.add(started)
+    started.once('exit', () => running.delete(started))
     let output = ''
     started.stdout.on('data', (chunk) => (output += chunk))
     started.stderr.on('data', (chunk) => (output += chunk))
@@ -73,7 +87,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     started.stderr.removeAllListeners('data').resume()
   }
 
-  const stop = async () => {
+  const kill = async () => {
     const stopping = child
     child = undefined
     if (!stopping || stopping.exitCode !== null || stopping.signalCode !== null) return
@@ -82,16 +96,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     await exited
   }
 
-  const killWithProcess = () => child?.kill('SIGKILL')
-  process.once('exit', killWithProcess)
-
   for (let attempt = 1; ; attempt++) {
     if (options.port === undefined) port = await freePort()
     try {
       await launch()
       break
     } catch (error) {
-      await stop()
+      await kill()
       // Another process may have taken the port in the meantime.
       if (attempt === 5 || options.port !== undefined) throw error
     }
@@ -102,14 +113,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     port,
     start: async () => {
       if (child) throw new Error('This redis-server is running')
-      process.once('exit', killWithProcess)
       await launch()
     },
     stop: async () => {
-      await stop()
-      process.off('exit', killWithProcess)
+      await kill()
       await rm(dir, { recursive: true, force: true, maxRetries: 3 })
     },
+    kill,
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     cli: async (...args) => (await run('redis-cli', ['-p', String(port), ...args])).stdout.trimEnd(),

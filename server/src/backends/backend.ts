@@ -27,11 +27,6 @@ export interface Beacon {
  * `subscribe` that has resolved receives every message that is published after that.
  */
 export interface Backend {
-  /**
-   * Whether all nodes receive messages in the same order. Only then do beacons give a message the same number on every
-   * node. Otherwise (Redis Cluster) a position is valid on its own node only.
-   */
-  readonly isOrdered: boolean
   readonly sessions: SessionStore
   /** Whether requests can be served now: every connection is established. */
   readonly isConnected: boolean
@@ -82,6 +77,12 @@ export interface Backend {
    * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses the command
    */
   beacon(floor: number): Promise<Beacon>
+
+  /**
+   * Whether messages are counted from this beacon, which was received. A beacon of another run than that of the current
+   * connection does not count: on a Redis Cluster, it may come from a server whose order this node does not receive.
+   */
+  counts(beacon: number): boolean
 
   /**
    * Stores the number of connections of this node for `ttlMs`, so that {@link connections} of every node can count

@@ -1,12 +1,12 @@
 import type { RedisTarget } from '../options.ts'
-import { isInstance } from './ioredis.ts'
+import { isClusterTarget, isInstance } from './ioredis.ts'
 
 /** The number of the database in which a target's keys are. */
 export function databaseOf(target: RedisTarget): number {
   if (typeof target === 'string') return databaseOfUrl(target)
-  if (!isInstance(target)) return numberOf(target.db)
   // A Redis Cluster has only database 0.
-  return 'db' in target.options ? numberOf(target.options.db) : 0
+  if (isClusterTarget(target)) return 0
+  return numberOf(isInstance(target) ? target.options.db : target.db)
 }
 
 /**

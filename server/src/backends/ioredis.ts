@@ -1,9 +1,12 @@
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { BroadcasterError } from '../errors.ts'
-import type { RedisTarget } from '../options.ts'
+import type { ClusterTarget, RedisTarget } from '../options.ts'
 
-/** The class that creates a connection from a URL or from options. */
-export type RedisClass = typeof Redis
+/** The classes that create a connection from a URL or from options. */
+export interface Ioredis {
+  readonly Redis: typeof Redis
+  readonly Cluster: typeof Cluster
+}
 
 /**
  * Loads ioredis, an optional peer dependency: an application with `redis: false` does not install it, and an ioredis
@@ -12,7 +15,7 @@ export type RedisClass = typeof Redis
  *
  * @throws {BroadcasterError} `invalidOption`, if ioredis is not installed or too old
  */
-export async function loadIoredis(): Promise<RedisClass> {
+export async function loadIoredis(): Promise<Ioredis> {
   let loaded: { readonly Redis?: unknown }
   try {
     loaded = await import('ioredis')
@@ -23,7 +26,7 @@ export async function loadIoredis(): Promise<RedisClass> {
   }
   // Versions before 5 do not export a class with this name.
   if (typeof loaded.Redis !== 'function') throw unusable('the installed version is too old')
-  return loaded.Redis as RedisClass
+  return loaded as Ioredis
 }
 
 /**
@@ -34,9 +37,10 @@ export function isInstance(target: RedisTarget): target is Extract<RedisTarget, 
   return typeof target === 'object' && 'duplicate' in target && typeof target.duplicate === 'function'
 }
 
-/** Whether the target is a Redis Cluster. Only an instance can be one. */
-export function isClusterTarget(target: RedisTarget): boolean {
-  return isInstance(target) && target.isCluster
+/** Whether the target is a Redis Cluster: an instance, or `{ cluster: [...] }`. */
+export function isClusterTarget(target: RedisTarget): target is Cluster | ClusterTarget {
+  if (isInstance(target)) return target.isCluster
+  return typeof target === 'object' && 'cluster' in target
 }
 
 function unusable(why: string, cause?: unknown): BroadcasterError {

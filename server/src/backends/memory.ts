@@ -8,7 +8,6 @@ import type { Backend, BackendReceiver, Beacon } from './backend.ts'
 
 /** The backend for `redis: false`: one process, without external services. */
 export class MemoryBackend implements Backend {
-  readonly isOrdered = true
   readonly trouble = null
   readonly sessions: MemorySessions
   readonly #controlChannel: string
@@ -60,6 +59,10 @@ export class MemoryBackend implements Backend {
     this.#beacon = makeBeacon(ms, this.#run)
     const text = encodeControl({ type: 'beacon', number: this.#beacon })
     return { n: this.#beacon, nowMs, receivers: await this.publish(this.#controlChannel, text) }
+  }
+
+  counts(): boolean {
+    return true
   }
 
   async report(): Promise<void> {}

@@ -2,15 +2,28 @@ import type { ControlCodec } from '../control/codec.ts'
 import { BroadcasterError, closed } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RedisTarget } from '../options.ts'
+import type { Cluster } from 'ioredis'
 import type { Backend, BackendReceiver, Beacon } from './backend.ts'
-import { isInstance, loadIoredis } from './ioredis.ts'
-import { RedisBeacons } from './redisBeacons.ts'
+import { ClusterOrder } from './clusterOrder.ts'
+import { isClusterTarget, isInstance, loadIoredis, type Ioredis } from './ioredis.ts'
+import { beaconKeyOf, RedisBeacons } from './redisBeacons.ts'
+import { clientsOf, type ClientSource } from './redisClients.ts'
 import { RedisConnection, type ConnectionEvents } from './redisConnection.ts'
 import { failure, isDenied, isRefusal, isReply } from './redisReplies.ts'
-import { dataSteps, explainChannel, explainMissing, publisherSteps, subscriberSteps } from './redisRights.ts'
+import {
+  dataSteps,
+  explainChannel,
+  explainMissing,
+  publisherSteps,
+  serverSteps,
+  subscriberSteps,
+  type Names,
+} from './redisRights.ts'
 import { RedisRevocations } from './redisRevocations.ts'
 import { RedisSessions } from './redisSessions.ts'
-import { Trouble } from './redisTrouble.ts'
+import { Trouble, writeCheck } from './redisTrouble.ts'
+import { SlotOwner } from './slotOwner.ts'
+import { slotOf } from './slots.ts'
 
 export interface RedisBackendOptions {
   readonly redis: RedisTarget
@@ -32,14 +45,20 @@ const MAX_LOGGED_ERRORS = 20
 /** The maximum number of refused channels that are logged by name. */
 const MAX_LOGGED_CHANNELS = 100
 
-/** The backend for Redis, through ioredis. It has three connections: for subscriptions, for PUBLISH and for data. */
+/**
+ * The backend for Redis, through ioredis. It has three connections: for subscriptions, for PUBLISH and for data. On a
+ * Redis Cluster, the first two lead to one server (see {@link ClusterOrder}), and the third one to all servers.
+ */
 export class RedisBackend implements Backend {
-  readonly isOrdered: boolean
   readonly sessions: RedisSessions
   readonly #options: RedisBackendOptions
   readonly #subscriber: RedisConnection
   readonly #publisher: RedisConnection
   readonly #data: RedisConnection
+  /** The connections to all servers of the Cluster that is used for pub/sub; `null` if it is a single Redis. */
+  readonly #cluster: RedisConnection | null
+  readonly #owner: SlotOwner | null = null
+  readonly #order: ClusterOrder | null = null
   readonly #troubles = new Map<RedisConnection, Trouble>()
   readonly #outage: Outage
   readonly #beacons: RedisBeacons
@@ -60,29 +79,42 @@ export class RedisBackend implements Backend {
     const { redis, pubSub, controlNamespace: namespace, controlChannel, timeoutMs, logger } = options
     this.#options = options
     this.#outage = new Outage(logger)
-    const connect = (target: RedisTarget, role: 'subscriber' | 'commands'): RedisConnection => {
+    const names = { namespace, controlChannel }
+    const connect = (source: ClientSource, role: 'subscriber' | 'commands'): RedisConnection => {
       const connection: RedisConnection = new RedisConnection(
-        target,
+        source,
         role,
         this.#eventsOf(() => connection),
       )
       return connection
     }
-    this.#subscriber = connect(pubSub, 'subscriber')
-    this.#publisher = connect(pubSub, 'commands')
-    this.#data = pubSub === redis ? this.#publisher : connect(redis, 'commands')
-    const names = { namespace, controlChannel }
+    if (isClusterTarget(pubSub)) {
+      const cluster = (this.#cluster = connect(clientsOf(pubSub), 'commands'))
+      const owner = (this.#owner = new SlotOwner(slotOf(beaconKeyOf(names)), () => cluster.client as Cluster))
+      const source: ClientSource = (_, role) => owner.client(role)
+      const subscriber = (this.#subscriber = connect(source, 'subscriber'))
+      const publisher = (this.#publisher = connect(source, 'commands'))
+      this.#data = pubSub === redis ? cluster : connect(clientsOf(redis), 'commands')
+      this.#order = new ClusterOrder({ subscriber, publisher, names, joined: () => this.#up() })
+    } else {
+      this.#cluster = null
+      this.#subscriber = connect(clientsOf(pubSub), 'subscriber')
+      this.#publisher = connect(clientsOf(pubSub), 'commands')
+      this.#data = pubSub === redis ? this.#publisher : connect(clientsOf(redis), 'commands')
+    }
     this.#revocations = new RedisRevocations(this.#data.commands, namespace)
-    this.#beacons = new RedisBeacons(this.#publisher.commands, names, options.codec)
+    const runOf = this.#order === null ? 'process' : 'holder'
+    this.#beacons = new RedisBeacons(this.#publisher.commands, names, options.codec, runOf)
     for (const connection of this.#connections()) {
       const trouble = new Trouble({
         connection,
         names,
         logger,
-        writes: connection !== this.#subscriber,
+        write: this.#writeOf(connection, names),
         steps: () => [
           ...(connection === this.#subscriber ? subscriberSteps(names) : []),
           ...(connection === this.#publisher ? publisherSteps(names) : []),
+          ...(connection === this.#publisher && this.#order !== null ? serverSteps : []),
           ...(connection === this.#data ? dataSteps(names) : []),
         ],
         // Messages are now published to another server, so the subscriber has to move there too.
@@ -92,9 +124,7 @@ export class RedisBackend implements Backend {
       })
       this.#troubles.set(connection, trouble)
     }
-    // In a Redis Cluster, each node has an order of its own.
-    this.isOrdered = !this.#subscriber.isCluster
-    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, this.#data.isCluster)
+    this.sessions = new RedisSessions(this.#data.commands, namespace, timeoutMs, isClusterTarget(redis))
   }
 
   get isConnected(): boolean {
@@ -113,13 +143,21 @@ export class RedisBackend implements Backend {
     this.#receiver = receiver
     const refused = new Promise<never>((_, reject) => (this.#refuse = reject))
     const { redis, pubSub } = this.#options
-    const Client = isInstance(redis) && isInstance(pubSub) ? null : await loadIoredis()
+    const ioredis = isInstance(redis) && isInstance(pubSub) ? null : await loadIoredis()
     if (this.#isClosed) throw closed()
-    for (const connection of this.#connections()) connection.connect(Client)
-    this.#subscriber.client.on('message', (channel: string, body: string) => receiver.message(channel, body))
+    const cluster = this.#cluster
+    if (cluster === null) this.#connectOrder(ioredis)
+    if (this.#data !== this.#publisher) this.#data.connect(ioredis)
+    if (cluster !== null && cluster !== this.#data) cluster.connect(ioredis)
+    // A client of a single server is made from one of the Cluster's own clients.
+    cluster?.client.once('ready', () => this.#connectOrder(ioredis))
     this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS)
     this.#checks.unref()
     await Promise.race([refused, this.#checkRights()])
+  }
+
+  counts(beacon: number): boolean {
+    return this.#order === null || this.#order.includes(beacon)
   }
 
   async subscribe(channels: readonly string[]): Promise<readonly string[]> {
@@ -152,7 +190,7 @@ export class RedisBackend implements Backend {
 
   async publish(channel: string, body: string | Buffer): Promise<number> {
     try {
-      return await this.#publisher.commands.publish(channel, body)
+      return await (this.#order ?? this.#publisher.commands).publish(channel, body)
     } catch (error) {
       if (!isDenied(error)) throw error
       const text = explainChannel(this.#troubles.get(this.#publisher)!.user, channel)
@@ -207,26 +245,54 @@ export class RedisBackend implements Backend {
   }
 
   #connections(): Set<RedisConnection> {
-    return new Set([this.#subscriber, this.#publisher, this.#data])
+    const all = [this.#subscriber, this.#publisher, this.#data]
+    return new Set(this.#cluster === null ? all : [...all, this.#cluster])
+  }
+
+  #connectOrder(ioredis: Ioredis | null): void {
+    if (this.#isClosed) return
+    for (const connection of [this.#subscriber, this.#publisher]) connection.connect(ioredis)
+    const { client } = this.#subscriber
+    client.on('message', (channel: string, body: string) => this.#receiver!.message(channel, body))
+  }
+
+  /** How the connection writes a key, to find out whether it can. */
+  #writeOf(connection: RedisConnection, names: Names): (() => Promise<unknown>) | null {
+    if (connection === this.#subscriber) return null
+    if (connection === this.#publisher && this.#order !== null) return () => this.#order!.check()
+    return () => writeCheck(connection, names)
   }
 
   #eventsOf(connection: () => RedisConnection): ConnectionEvents {
     return {
       ready: () => {
+        if (connection() === this.#publisher) this.#order?.publisherArrived()
         if (connection() === this.#subscriber) {
-          this.#isUp = true
-          this.#receiver!.up()
+          if (this.#order === null) this.#up()
+          else this.#order.arrived()
         }
         void this.#troubles.get(connection())!.check()
         if ([...this.#connections()].every(({ isReady }) => isReady)) this.#outage.end()
       },
       lost: (error) => {
         this.#options.logger.debug({ err: error }, 'A connection to Redis was lost')
-        if (connection() === this.#subscriber) this.#down(error)
+        if (connection() === this.#publisher) this.#order?.publisherLost()
+        if (connection() !== this.#subscriber) return
+        this.#order?.lost()
+        this.#down(error)
       },
       failed: (error) => this.#failed(connection(), error),
-      refused: (error) => this.#troubles.get(connection())!.note(error),
+      refused: (error) => {
+        if (connection() === this.#publisher) this.#owner?.redirected(error.message)
+        this.#troubles.get(connection())!.note(error)
+      },
     }
+  }
+
+  /** The subscriber connection can subscribe. */
+  #up(): void {
+    this.#isUp = true
+    this.#receiver!.up()
   }
 
   #failed(connection: RedisConnection, error: Error): void {
@@ -281,10 +347,11 @@ export class RedisBackend implements Backend {
   async #checkRights(): Promise<void> {
     const troubles = [...this.#troubles.values()]
     const missing = new Map<string, Set<string>>()
-    for (const { user, missing: asked } of troubles) {
-      const rights = missing.get(user) ?? new Set()
-      missing.set(user, rights)
-      for (const right of await asked) rights.add(right)
+    for (const trouble of troubles) {
+      const asked = await trouble.missing
+      const rights = missing.get(trouble.user) ?? new Set()
+      missing.set(trouble.user, rights)
+      for (const right of asked) rights.add(right)
     }
     const texts = [...missing].filter(([, rights]) => rights.size > 0)
     if (texts.length === 0) return

@@ -1,15 +1,14 @@
 import { deferred } from '@broadcaster/protocol'
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import type { Socket } from 'node:net'
 import { Deadline } from '../time/deadline.ts'
 import { BroadcasterError, closed } from '../errors.ts'
-import type { RedisTarget } from '../options.ts'
-import { isClusterTarget, isInstance, type RedisClass } from './ioredis.ts'
-import { failure, isReply } from './redisReplies.ts'
+import type { Ioredis } from './ioredis.ts'
+import { isCluster, roleSettings, type ClientSource } from './redisClients.ts'
+import { failure, redirectionOf, isReply } from './redisReplies.ts'
+import { pause } from '../time/pause.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
-/** The maximum time for the reply to a command. After that the command has failed. */
-const COMMAND_TIMEOUT_MS = 3000
 /**
  * The interval of the health check, which sends PING on every connection. TCP alone would need minutes to detect a dead
  * connection. The PING also keeps a Redis with the setting `timeout` (at least 1 s) from closing idle connections.
@@ -20,9 +19,10 @@ const SILENT_CHECKS_UNTIL_UNHEALTHY = 4
 const SILENT_CHECKS_UNTIL_DEAD = 5
 /** How long a command waits for a new connection after the old one was lost. */
 const RECONNECT_WAIT_MS = 1000
-const MAX_RETRY_MS = 2000
 /** The maximum number of attempts of a command whose connection breaks again and again. */
 const MAX_TRIES = 3
+/** How long a command waits before it is sent again while its slot of a Cluster is on its way to another server. */
+const SLOT_RETRY_MS = 100
 
 /** Every command that this kit sends. `redisRights.ts` checks the permission for each. */
 const COMMANDS = [
@@ -69,13 +69,12 @@ export interface ConnectionEvents {
 }
 
 /**
- * One connection to Redis, or to the nodes of a Cluster. It checks its health, reconnects when it is dead, and lets
- * commands wait for the new connection.
+ * One connection to Redis, or the connections for commands to all nodes of a Cluster. It checks its health, reconnects
+ * when it is dead, and lets commands wait for the new connection.
  */
 export class RedisConnection {
   readonly commands: Commands
-  readonly isCluster: boolean
-  readonly #target: RedisTarget
+  readonly #source: ClientSource
   readonly #isSubscriber: boolean
   readonly #events: ConnectionEvents
   readonly #health = new WeakMap<Socket, { bytes: number; silentChecks: number }>()
@@ -84,21 +83,15 @@ export class RedisConnection {
   #lostAt: number | null = uptimeMs()
   #nextReady = deferred()
   #isUnhealthy = false
-  /**
-   * The subscriber connection of a Cluster. ioredis replaces it by itself, and does not report that messages were
-   * missed meanwhile.
-   */
-  #clusterSubscriber: Redis | null = null
   #healthTimer: NodeJS.Timeout | null = null
   #isClosed = false
   /** `null` until ioredis is loaded. */
   #client: Redis | Cluster | null = null
 
-  constructor(target: RedisTarget, role: 'subscriber' | 'commands', events: ConnectionEvents) {
-    this.#target = target
+  constructor(source: ClientSource, role: 'subscriber' | 'commands', events: ConnectionEvents) {
+    this.#source = source
     this.#isSubscriber = role === 'subscriber'
     this.#events = events
-    this.isCluster = isClusterTarget(target)
     this.commands = this.#makeCommands()
   }
 
@@ -119,7 +112,9 @@ export class RedisConnection {
 
   /** Whether commands work, possibly after a short delay: while the connection is being replaced, commands wait. */
   get isUsable(): boolean {
-    return this.isReady ? !this.#isUnhealthy : !this.#isSubscriber && this.canWait
+    // A node of a Cluster that does not respond concerns only the keys that it has.
+    if (this.isReady) return !this.#isUnhealthy || isCluster(this.client)
+    return !this.#isSubscriber && this.canWait
   }
 
   /** Whether the connection was lost only a moment ago, so that commands still wait for the next one. */
@@ -127,25 +122,14 @@ export class RedisConnection {
     return this.#reconnectWaitMs > 0
   }
 
-  /**
-   * Connects, and retries without end. `Client` creates a connection from a URL or from options; an instance is
-   * duplicated instead.
-   */
-  connect(Client: RedisClass | null): void {
-    const client = connection(
-      this.#target,
-      Client,
-      // Polls arrive in bursts. Auto-pipelining sends all commands of one event loop turn in one write.
-      this.#isSubscriber
-        ? { autoResubscribe: false }
-        : { commandTimeout: COMMAND_TIMEOUT_MS, enableAutoPipelining: true },
-    )
+  /** Connects, and retries without end. `ioredis` is `null` if the target is an instance. */
+  connect(ioredis: Ioredis | null): void {
+    const client = this.#source(ioredis, roleSettings[this.#isSubscriber ? 'subscriber' : 'commands'])
     this.#client = client
     this.#lostAt = uptimeMs()
     client.on('ready', () => {
       this.#lostAt = null
       this.#isUnhealthy = false
-      this.#clusterSubscriber = clusterSubscriberOf(client)
       this.#nextReady.resolve()
       this.#nextReady = deferred()
       this.#events.ready()
@@ -208,8 +192,13 @@ export class RedisConnection {
         return await command()
       } catch (error) {
         if (isReply(error)) this.#events.refused(error)
-        const isWorthIt = wasNotSent(error) || (mayRepeat && wasCutOff(error))
-        if (!isWorthIt || tries === MAX_TRIES || !(await this.#waitForNext())) throw explained(error)
+        if (tries === MAX_TRIES) throw explained(error)
+        const redirection = isReply(error) ? redirectionOf(error) : null
+        // The command was not executed.
+        if (redirection === 'temporary') await pause(SLOT_RETRY_MS)
+        else if (redirection === 'moved') this.renew()
+        else if (!wasNotSent(error) && !(mayRepeat && wasCutOff(error))) throw explained(error)
+        if (redirection !== 'temporary' && !(await this.#waitForNext())) throw explained(error)
       }
     }
   }
@@ -267,8 +256,6 @@ export class RedisConnection {
         redis.ping().catch(() => {})
       }
     }
-    const subscriber = clusterSubscriberOf(this.client)
-    if (this.#isSubscriber && this.isReady && subscriber !== this.#clusterSubscriber) this.renew()
   }
 
   /**
@@ -289,20 +276,12 @@ export class RedisConnection {
 
 /** Every open socket with its client: one, or one for each node of a Cluster. */
 function socketsOf(client: Redis | Cluster): (Redis & { stream: Socket })[] {
-  const subscriber = clusterSubscriberOf(client)
-  const clients = isCluster(client) ? [...client.nodes(), ...(subscriber ? [subscriber] : [])] : [client]
+  const clients = isCluster(client) ? client.nodes() : [client]
   return clients.filter(hasSocket)
 }
 
 function hasSocket(redis: Redis): redis is Redis & { stream: Socket } {
   return redis.status === 'connect' || redis.status === 'ready'
-}
-
-/** The connection of a Cluster that holds its subscriptions. It is missing from the types of ioredis. */
-function clusterSubscriberOf(client: Redis | Cluster): Redis | null {
-  if (!isCluster(client)) return null
-  const { subscriber } = client as unknown as { subscriber: { getInstance(): Redis | null } }
-  return subscriber.getInstance()
 }
 
 /**
@@ -333,54 +312,4 @@ function explained(error: unknown): Error {
       ? 'The connection to Redis broke: it is unknown whether the command was executed'
       : null
   return text === null ? failure(error) : new BroadcasterError('brokerUnavailable', text, { cause: error })
-}
-
-function connection(
-  target: RedisTarget,
-  Client: RedisClass | null,
-  own: Pick<RedisOptions, 'autoResubscribe' | 'commandTimeout' | 'enableAutoPipelining'>,
-): Redis | Cluster {
-  const settings = {
-    lazyConnect: true,
-    // Commands fail immediately while Redis is unavailable. With a queue they would be answered long after the caller
-    // has given up.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) => Math.min(100 * attempt, MAX_RETRY_MS),
-    // While Redis is loading its data, ioredis asks it once a second. This also shows that the server is alive.
-    maxLoadingRetryTime: 1000,
-    // Channels have no prefix, and keys have a namespace of their own.
-    keyPrefix: '',
-    // This fixes the form of the replies that we parse, whatever the application has set for its own connections.
-    replyMapping: 'legacy' as const,
-    stringNumbers: false,
-    ...own,
-  }
-  if (isInstance(target)) {
-    if (isCluster(target)) {
-      const redisOptions = { commandTimeout: COMMAND_TIMEOUT_MS }
-      return target.duplicate([], {
-        lazyConnect: true,
-        enableOfflineQueue: false,
-        keyPrefix: '',
-        redisOptions,
-      })
-    }
-    return target.duplicate({ ...sentinels(target.options), ...settings })
-  }
-  if (typeof target === 'string') return new Client!(target, settings)
-  return new Client!({ ...sentinels(target), ...target, ...settings })
-}
-
-/**
- * Sets a timeout for sentinels, because a sentinel that does not answer would otherwise block the connection forever.
- */
-function sentinels({ sentinelCommandTimeout }: RedisOptions): RedisOptions {
-  return { sentinelCommandTimeout: sentinelCommandTimeout ?? COMMAND_TIMEOUT_MS }
-}
-
-/** `instanceof` is not used, because the instance may come from another copy of ioredis. */
-function isCluster(target: Redis | Cluster): target is Cluster {
-  return target.isCluster
 }

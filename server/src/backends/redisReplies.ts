@@ -35,6 +35,15 @@ export function isDenied(error: unknown): boolean {
   return isReply(error) && (error.message.includes('NOPERM') || IN_SCRIPT.test(error.message))
 }
 
+/**
+ * Whether a server of a Cluster refuses the command because it does not serve its slot: `moved` for good, or `temporary`
+ * while the slot is on its way to another server. `null` for any other error. The command was not executed.
+ */
+export function redirectionOf({ message }: Error): 'moved' | 'temporary' | null {
+  if (message.startsWith('MOVED ')) return 'moved'
+  return /^(ASK|TRYAGAIN) /.test(message) ? 'temporary' : null
+}
+
 /** The code of the current trouble of Redis, such as `OOM`; `null` for any other error. */
 export function troubleOf(error: unknown): string | null {
   if (!isReply(error)) return null

@@ -41,6 +41,9 @@ export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => 
   ]
 }
 
+/** The step that tests whether a node can find out to which server of a Cluster a connection leads. */
+export const serverSteps: readonly Step[] = [['info', 'server']]
+
 /**
  * The steps that test sessions and the count of connections. They use every command of `redisSessions.ts` and
  * `redis.ts`, on keys with random names that do not exist.

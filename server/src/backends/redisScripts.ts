@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { wasCutOff, type Commands } from './redisConnection.ts'
 
-type RedisScript = (keys: readonly string[], ...args: (string | number)[]) => Promise<unknown>
+type RedisScript = (keys: readonly string[], ...args: (string | number | Buffer)[]) => Promise<unknown>
 
 export type RedisScripts<Name extends string> = Readonly<Record<Name, RedisScript>>
 

@@ -19,8 +19,8 @@ export interface TroubleOptions {
   readonly logger: Logger
   /** The steps that must be allowed. They are made anew for each check. */
   steps(): Parameters<typeof missingRights>[1]
-  /** Whether this connection writes keys. */
-  readonly writes: boolean
+  /** Writes a key as this connection does in normal operation; `null` if it writes none. */
+  readonly write: (() => Promise<unknown>) | null
   /** The connection may lead to another server from now on. */
   moved(): void
 }
@@ -48,7 +48,7 @@ export class Trouble {
     return this.#code
   }
 
-  /** The Redis user. */
+  /** The Redis user. It is known when the connection has been made. */
   get user(): string {
     const { client } = this.#options.connection
     const options = 'redisOptions' in client.options ? client.options.redisOptions : client.options
@@ -67,12 +67,12 @@ export class Trouble {
    * Checks whether everything works. It is called periodically, because there may be no other commands at the moment.
    */
   async check(): Promise<void> {
-    const { connection, names, writes } = this.#options
+    const { connection, write } = this.#options
     if (this.#isChecking || !connection.isReady) return
     this.#isChecking = true
     try {
       if (!this.#hasRights && !(await this.#checkRights())) return
-      if (writes) await write(connection, names)
+      if (write !== null) await write()
       this.#end()
     } catch (error) {
       this.#classify(error)
@@ -135,7 +135,7 @@ export class Trouble {
 }
 
 /** Writes a key inside a script, as beacons and sessions do. */
-async function write({ commands }: RedisConnection, { namespace }: Names): Promise<void> {
+export async function writeCheck({ commands }: RedisConnection, { namespace }: Names): Promise<void> {
   const script = "return redis.call('SET', KEYS[1], '', 'PX', ARGV[1])"
   await commands.eval(script, 1, `${namespace}check`, CHECK_LIFE_MS)
 }

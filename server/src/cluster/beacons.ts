@@ -1,8 +1,7 @@
-import { randomInt } from 'node:crypto'
 import type { Backend } from '../backends/backend.ts'
 import type { Logger } from '../logger.ts'
 import { isRefusal, logFailure } from '../errors.ts'
-import { isSameRun, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
+import { isSameRun, timeOfBeacon } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
@@ -51,7 +50,6 @@ export class Beacons {
   #brokerAheadMs = 0
   #hasWarned = false
   #isClosed = false
-  readonly #ownRun = randomInt(RUNS)
 
   readonly #onRefused: () => void
 
@@ -76,9 +74,9 @@ export class Beacons {
     return isSameRun(beacon, this.#aloneAt) && beacon <= this.#aloneAt
   }
 
-  /** Makes a beacon locally. This is enough if nodes have no common order. */
-  makeOwn(): void {
-    this.#current = makeBeacon(Math.max(timeOfBeacon(this.#current) + 1, Date.now()), this.#ownRun)
+  /** Whether messages are counted from a received beacon. */
+  counts(n: number): boolean {
+    return this.#backend.counts(n)
   }
 
   /** Handles a received beacon. Returns whether it is ahead of all earlier ones, and the current one from now on. */
@@ -132,7 +130,6 @@ export class Beacons {
 
   /** Resolves when everything that was published before this call has been received. Never rejects. */
   fresh(): Promise<void> {
-    if (!this.#backend.isOrdered) return Promise.resolve()
     // All calls of one turn of the event loop share a beacon. Later calls need a later beacon.
     this.#next ??= new Promise((resolve) => {
       setImmediate(() => {

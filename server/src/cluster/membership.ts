@@ -76,11 +76,10 @@ export class Membership {
 
   /** There is a new connection, without subscriptions. */
   async up(): Promise<void> {
-    const { backend, beacons, numbering, ownChannels, channels } = this.#host
+    const { beacons, numbering, ownChannels, channels } = this.#host
     const epoch = ++this.#epoch
     this.#wanted = []
     numbering.reset()
-    if (!backend.isOrdered) beacons.makeOwn()
     for (;;) {
       const refused = await this.#ask(() => ownChannels, epoch)
       if (refused === null) return
@@ -144,11 +143,7 @@ export class Membership {
     const joined = channels.filter(
       (channel) => this.#host.channels.get(channel.name) === channel && channel.state === 'joining',
     )
-    if (this.#host.backend.isOrdered) {
-      this.#host.numbering.awaitBeacon(joined)
-    } else {
-      this.#host.begin(joined)
-    }
+    this.#host.numbering.awaitBeacon(joined)
   }
 }
 

@@ -52,6 +52,7 @@ export class Numbering {
 
   #received(beacon: number): void {
     const { beacons } = this.#host
+    if (!beacons.counts(beacon)) return
     const before = beacons.current
     if (!beacons.advance(beacon)) {
       // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the

@@ -86,7 +86,6 @@ export class Recovery {
    * So a client whose last message is old can move to this node when its own node is killed.
    */
   #reachBack(channels: readonly Channel[]): void {
-    if (!this.#host.backend.isOrdered) return
     const inquiries = channels.map((channel): Inquiry => {
       const log = channel.log!
       const position = log.start
@@ -170,8 +169,6 @@ export class Recovery {
   }
 
   async #reach(channel: Channel, since: Position, seeker: Seeker): Promise<Outcome> {
-    // If nodes have no common order, the positions of other nodes cannot be compared with ours.
-    if (!this.#host.backend.isOrdered) return 'refused'
     return this.#backfills.reach(channel, since, seeker)
   }
 

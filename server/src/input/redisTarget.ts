@@ -14,8 +14,8 @@ const NOT_OF_IOREDIS: Record<string, string> = {
   hostname: 'host',
   user: 'username',
   pass: 'password',
-  nodes: 'an instance: new Cluster([...])',
-  rootNodes: 'an instance: new Cluster([...])',
+  nodes: 'cluster: [...]',
+  rootNodes: 'cluster: [...]',
   legacyMode: 'nothing in its place',
   disableOfflineQueue: 'nothing in its place',
   commandsQueueMaxLength: 'nothing in its place',
@@ -32,7 +32,7 @@ export function checkRedis(option: string, target: unknown): void {
   if (isIoredis(target)) return
   if (target instanceof URL) throw invalid(option, 'the URL as a string: url.href', target)
   if (Array.isArray(target))
-    throw invalid(option, `${EXPECTED}; for a Cluster, use new Cluster([...])`, target)
+    throw invalid(option, `${EXPECTED}; for a Cluster, use { cluster: [...] }`, target)
   if (isPromise(target)) throw invalid(option, `${EXPECTED}, which must be awaited first`, target)
   if (isClient(target)) {
     throw invalid(
@@ -68,6 +68,7 @@ function checkOptions(option: string, target: object): void {
     if (Object.hasOwn(NOT_OF_IOREDIS, key))
       throw invalid(`${option}.${key}`, `${NOT_OF_IOREDIS[key]}, since ioredis has no such option`, key)
   }
+  if ('cluster' in target) checkCluster(`${option}.cluster`, target)
   // A Map, or another object without own keys, would connect to localhost.
   if (Object.keys(target).length === 0 && describe(target) !== 'an object')
     throw invalid(option, EXPECTED, target)
@@ -75,6 +76,18 @@ function checkOptions(option: string, target: object): void {
   const isPort = /^\d{1,5}$/.test(String(port)) && Number(port) < 65536
   if (port !== undefined && port !== null && !isPort)
     throw invalid(`${option}.port`, 'a number up to 65535', port)
+}
+
+function checkCluster(option: string, { cluster, ...options }: { readonly cluster?: unknown }): void {
+  const isNode = (node: unknown): boolean =>
+    typeof node === 'string' || typeof node === 'number' || (typeof node === 'object' && node !== null)
+  if (!Array.isArray(cluster) || cluster.length === 0 || !cluster.every(isNode))
+    throw invalid(option, 'a list of nodes: [{ host, port }]', cluster)
+  // `new Cluster()` of ioredis ignores these, and would connect without them.
+  for (const key of ['host', 'port', 'username', 'password', 'tls', 'sentinels', 'db']) {
+    if (key in options)
+      throw invalid(`${option} with ${key}`, `${key} in a node of the list, or in redisOptions`, key)
+  }
 }
 
 function checkUrl(option: string, target: string): void {

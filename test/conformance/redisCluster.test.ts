@@ -1,0 +1,4 @@
+import { conformance } from './suite.ts'
+import { redisCluster } from './subjects.ts'
+
+await conformance(redisCluster)
