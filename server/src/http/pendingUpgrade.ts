@@ -1,7 +1,8 @@
-import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable, type Duplex } from 'node:stream'
 import { holdEarlyData } from './earlyData.ts'
+import { responseClassOf } from './requestClasses.ts'
 
 /** The arguments for the handshake of a WebSocket server. */
 export interface Handshake {
@@ -24,14 +25,15 @@ export class PendingUpgrade {
   #deadline: NodeJS.Timeout | undefined
 
   /**
+   * @param server The server of the request. The response is of the class that it uses.
    * @param notOurs Set if the request may belong to another listener of the server. The output of middleware is
    * discarded then. `notOurs` is called if the request does not reach a broadcaster: when the application has answered
    * it, or has not answered for some time.
    */
-  constructor(req: IncomingMessage, handshake: Handshake, notOurs: (() => void) | null) {
+  constructor(req: IncomingMessage, handshake: Handshake, server: object, notOurs: (() => void) | null) {
     this.#req = req
     this.#handshake = handshake
-    this.#response = new ServerResponse(req)
+    this.#response = new (responseClassOf(server))(req)
     this.#response.shouldKeepAlive = false
     pending.set(req, this)
     // Nobody else handles the errors of the socket while middleware runs.

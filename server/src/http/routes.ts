@@ -10,6 +10,7 @@ import type { BodyLimits } from './bodyLimits.ts'
 import { LongPollRequests, type LongPollNode } from './longPollRequests.ts'
 import { keepLast } from './ownLayers.ts'
 import { allowCors, originCheck, type OriginCheck } from './origin.ts'
+import { usePrototypesOfExpress } from './requestClasses.ts'
 import { answerUnread } from './unreadBody.ts'
 import type { UpgradeGate } from './upgrade.ts'
 import { WebSocketRequests, type WebSocketNode } from './webSocketRequests.ts'
@@ -81,6 +82,7 @@ export class Routes {
   /** Serves the requests of both transports. */
   #serve(req: Request, res: Response, next: NextFunction): void {
     if (!isMountPath(req)) return next()
+    usePrototypesOfExpress(req)
     if (this.#upgrades.claim(req)) return this.#webSocket.serve(req, res, next)
     if (req.method !== 'POST') return next()
     this.#checkOrigin(

@@ -123,7 +123,7 @@ export class Upgrades {
 
   #routeThroughApp(req: IncomingMessage, socket: Duplex, head: Buffer, owner: Owner): void {
     const notOurs = owner === 'ours' ? null : () => this.#passOn(req, socket, head)
-    const { response } = new PendingUpgrade(req, { socket, head }, notOurs)
+    const { response } = new PendingUpgrade(req, { socket, head }, this.#server, notOurs)
     this.#server.emit('request', req, response)
   }
 
