@@ -14,8 +14,8 @@ import { Listeners } from './listeners.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
 
 /**
- * How long a channel without listeners stays subscribed. So nothing is sent when React mounts a component twice, or when
- * the user goes to another page with the same channel.
+ * How long a channel without listeners stays subscribed. Without this time, requests would be sent when React mounts a component
+ * twice, or when the user goes to another page with the same channel.
  */
 export const UNSUBSCRIBE_GRACE_MS = 1_000
 
@@ -55,7 +55,7 @@ export class Channel {
   #wire: Wire = 'off'
   /** The timeout of the request in flight, or the pause before the next attempt. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Runs while the channel stays subscribed without listeners. */
+  /** The timer that ends {@link UNSUBSCRIBE_GRACE_MS}. */
   #grace: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   /** The promises of `unsubscribe()` calls. */

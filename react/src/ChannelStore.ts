@@ -47,14 +47,14 @@ export class ChannelStore<Body> {
     this.#notify = notify
     // No need to notify. React reads the state again after it has subscribed.
     this.#setStatus(subscription.status, subscription.error)
-    this.#lookWhetherAway()
+    this.#checkWhetherAway()
 
     return () => {
       subscription()
       this.#notify = undefined
       this.#setStatus('subscribing', null)
       this.#idleState = this.#takeState('idle')
-      this.#lookWhetherAway()
+      this.#checkWhetherAway()
     }
   }
 
@@ -62,7 +62,7 @@ export class ChannelStore<Body> {
    * StrictMode and hot reload subscribe again at once, so they miss no messages. A hook that was disabled, or an <Activity>
    * that was hidden, subscribes again later, and then messages were missed.
    */
-  #lookWhetherAway(): void {
+  #checkWhetherAway(): void {
     queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
   }
 

@@ -4,16 +4,17 @@ const HIDDEN_PAGE_MS = 250
 /** If neither the frame nor the timer has come after this time, they will not come. They are requested again. */
 const LOST_MS = 2 * HIDDEN_PAGE_MS
 
-type Asked = {
-  /** Tests replace timers. A request to timers that were replaced is never executed. */
-  readonly of: typeof setTimeout
-  readonly at: number
+/** A request for a frame and for a timer. The first of them runs the callbacks. */
+type FrameRequest = {
+  /** The function that set the timer. If a test has replaced it since, the timer never fires. */
+  readonly setTimeout: typeof setTimeout
+  readonly requestedAt: number
   readonly timer: ReturnType<typeof setTimeout>
   frame?: number
 }
 
 const waiting = new Set<() => void>()
-let asked: Asked | undefined
+let current: FrameRequest | undefined
 
 /**
  * Calls the callback with the next frame. It is called once, even if it was added several times. All callbacks of a frame
@@ -21,20 +22,20 @@ let asked: Asked | undefined
  */
 export function onNextFrame(callback: () => void): void {
   waiting.add(callback)
-  const at = performance.now()
+  const now = performance.now()
   // Tests replace the clock too, and then the time may go back.
-  if (asked?.of === setTimeout && Math.abs(at - asked.at) < LOST_MS) return
-  const asking: Asked = { of: setTimeout, at, timer: setTimeout(run, HIDDEN_PAGE_MS) }
-  asked = asking
-  if (typeof requestAnimationFrame === 'function') asking.frame = requestAnimationFrame(run)
+  if (current?.setTimeout === setTimeout && Math.abs(now - current.requestedAt) < LOST_MS) return
+  const request: FrameRequest = { setTimeout, requestedAt: now, timer: setTimeout(run, HIDDEN_PAGE_MS) }
+  current = request
+  if (typeof requestAnimationFrame === 'function') request.frame = requestAnimationFrame(run)
 }
 
 function run(): void {
-  if (asked) {
-    clearTimeout(asked.timer)
+  if (current) {
+    clearTimeout(current.timer)
     // If a test replaces frames, there may be no function to cancel them. An additional frame does nothing.
-    if (asked.frame !== undefined) globalThis.cancelAnimationFrame?.(asked.frame)
-    asked = undefined
+    if (current.frame !== undefined) globalThis.cancelAnimationFrame?.(current.frame)
+    current = undefined
   }
   const callbacks = [...waiting]
   waiting.clear()

@@ -18,13 +18,13 @@ export function useOwnClient(options: Options | null): BroadcasterClient | null 
     () => options && new OwnClient(options, () => latest.current?.auth ?? {}),
     [options?.url, options?.mode],
   )
-  useEffect(() => own?.hold(), [own])
+  useEffect(() => own?.retain(), [own])
   return own && own.client
 }
 
 class OwnClient {
   readonly client: BroadcasterClient
-  #leaving: ReturnType<typeof setTimeout> | undefined
+  #disconnectTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor({ url, ...options }: Options, getAuth: () => NonNullable<ClientOptions['auth']>) {
     const auth = () => {
@@ -34,15 +34,15 @@ class OwnClient {
     this.client = new BroadcasterClient(url, { ...options, auth })
   }
 
-  /** Connects, or stays connected. Returns a function that disconnects after the grace time. */
-  hold(): () => void {
+  /** Connects the client, or keeps it connected. Returns a function that disconnects it after the grace time. */
+  retain(): () => void {
     // If it fails, useConnection() has the error.
-    if (this.#leaving === undefined) void this.client.connect()
-    clearTimeout(this.#leaving)
-    this.#leaving = undefined
+    if (this.#disconnectTimer === undefined) void this.client.connect()
+    clearTimeout(this.#disconnectTimer)
+    this.#disconnectTimer = undefined
     return () => {
-      this.#leaving = setTimeout(() => {
-        this.#leaving = undefined
+      this.#disconnectTimer = setTimeout(() => {
+        this.#disconnectTimer = undefined
         void this.client.disconnect()
       }, GRACE_MS)
     }
