@@ -1,6 +1,7 @@
 import net from 'node:net'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { Cluster as Cluster5 } from 'ioredis5'
+import { HOLD } from '../../server/src/backends/beaconScripts.ts'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { channelName } from '../support/names.ts'
 import { startRedisCluster, type Member, type TestRedisCluster } from '../support/redisCluster.ts'
@@ -132,6 +133,41 @@ describe('on a Redis Cluster, nothing is lost without a gap', () => {
   })
 })
 
+// The scripts of the server, which the package does not export.
+describe('the run of a Redis Cluster', () => {
+  const key = 'bc:{run}beaconNumber'
+  const hold = async (): Promise<string> => {
+    const owner = await cluster.owner(key)
+    const [server, run] = (await owner.ask('EVAL', HOLD, '1', key, '0')) as [string, number]
+    return `${server} ${run}`
+  }
+
+  it('lasts while the same server holds the slot, and is a new one if the slot was elsewhere in between', async () => {
+    const [from, to] = [await cluster.owner(key), await cluster.stranger(key)]
+    const first = await hold()
+    expect(await hold()).toBe(first)
+    await cluster.moveSlot(key, to)
+    await hold()
+    await cluster.moveSlot(key, from)
+    const again = await hold()
+    expect(again.split(' ')[0], 'the same process').toBe(first.split(' ')[0])
+    expect(again, 'in another run').not.toBe(first)
+  })
+
+  it('is a new one if another server was the master in between', async () => {
+    const old = await cluster.owner(key)
+    const first = await hold()
+    await cluster.settled()
+    const next = await cluster.failOver(old)
+    await cluster.settled()
+    expect(await cluster.failOver(next)).toBe(old)
+    await cluster.settled()
+    const again = await hold()
+    expect(again.split(' ')[0], 'the same process').toBe(first.split(' ')[0])
+    expect(again, 'in another run').not.toBe(first)
+  })
+})
+
 describe('on a Redis Cluster, a node', () => {
   it.each([
     ['6', Cluster],
@@ -145,6 +181,35 @@ describe('on a Redis Cluster, a node', () => {
     for (const node of nodes) await works(node)
     expect(await traffic.faults()).toEqual([])
     for (const gaps of traffic.gaps()) expect(gaps).toEqual(['broker'])
+  })
+
+  it('uses only those settings of an instance that are about connections', async () => {
+    const mine = new Cluster([...cluster.nodes], {
+      natMap: cluster.natMap,
+      scaleReads: 'slave',
+      enableAutoPipelining: true,
+      redisOptions: { keyPrefix: 'mine:', connectionName: 'mine', stringNumbers: true },
+    })
+    tidy({ close: () => mine.disconnect() })
+    const nodes = tidy(await startNodes(2, { redis: mine }))
+    for (const node of nodes.nodes) await works(node)
+    for (const member of cluster.members) {
+      const keys = (await member.ask('KEYS', '*')) as string[]
+      expect(keys.filter((key) => !key.startsWith('bc:'))).toEqual([])
+    }
+  })
+
+  it('returns after all servers were away, and delivers each message once', async () => {
+    const { nodes, traffic } = await start()
+    for (const { proxy } of cluster.members) {
+      proxy.refuse()
+      proxy.cut()
+    }
+    for (const node of nodes) await isUnhealthy(node)
+    for (const { proxy } of cluster.members) proxy.resume()
+    for (const node of nodes) await isHealthy(node)
+    await traffic.arrives()
+    expect(await traffic.faults()).toEqual([])
   })
 
   it('stays healthy while a server that does not own the slot of the order is away', async () => {

@@ -47,6 +47,18 @@ export const mutations: readonly Mutation[] = [
     replace: '',
     seed: 2,
   },
+  {
+    name: 'a node checks the order of messages of which it has only a part',
+    file: 'server/src/cluster/orderCheck.ts',
+    find: ' || channel.log?.covers(after) !== true',
+    replace: ' || channel.log == null',
+  },
+  {
+    name: 'a node checks the order with messages that came after those of the check',
+    file: 'server/src/cluster/orderCheck.ts',
+    find: '.filter((entry) => comparePositions(entry, upTo) <= 0)',
+    replace: '',
+  },
 
   // -- logs
   {

@@ -19,6 +19,7 @@ import {
   subscriberSteps,
   type Names,
 } from './redisRights.ts'
+import { Outage } from './redisOutage.ts'
 import { RedisRevocations } from './redisRevocations.ts'
 import { RedisSessions } from './redisSessions.ts'
 import { Trouble, writeCheck } from './redisTrouble.ts'
@@ -37,11 +38,6 @@ export interface RedisBackendOptions {
 
 /** How often the backend checks whether Redis can do everything that is needed. */
 const CHECK_INTERVAL_MS = 1000
-/**
- * The maximum number of refusals that are logged in one outage. Their texts may contain addresses, so each may be a new
- * text.
- */
-const MAX_LOGGED_ERRORS = 20
 /** The maximum number of refused channels that are logged by name. */
 const MAX_LOGGED_CHANNELS = 100
 
@@ -374,36 +370,5 @@ export class RedisBackend implements Backend {
 
   get #nodesKey(): string {
     return `${this.#options.controlNamespace}nodes`
-  }
-}
-
-/** The log of an outage: its begin, the errors of Redis during it, and its end. Each is logged once. */
-class Outage {
-  readonly #logger: Logger
-  readonly #logged = new Set<string>()
-  #since: number | null = null
-
-  constructor(logger: Logger) {
-    this.#logger = logger
-  }
-
-  begin(error: Error): void {
-    if (this.#since !== null) return
-    this.#since = Date.now()
-    this.log(error, 'Redis is away; retrying')
-  }
-
-  /** Logs an error once, not at every attempt to connect. */
-  log(error: Error, message = 'Redis refuses the connection'): void {
-    if (this.#logged.has(error.message) || this.#logged.size >= MAX_LOGGED_ERRORS) return
-    this.#logged.add(error.message)
-    this.#logger.error({ err: error }, message)
-  }
-
-  end(): void {
-    this.#logged.clear()
-    if (this.#since === null) return
-    this.#logger.warn({ downMs: Date.now() - this.#since }, 'Redis is back')
-    this.#since = null
   }
 }

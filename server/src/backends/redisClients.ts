@@ -57,8 +57,11 @@ function clusterClient(target: Cluster | ClusterTarget, ioredis: Ioredis | null)
     lazyConnect: true,
     enableOfflineQueue: false,
     keyPrefix: '',
+    // A replica may lack what a node has just written, for instance a revocation.
+    scaleReads: 'master' as const,
     slotsRefreshInterval: given.slotsRefreshInterval ?? SLOTS_REFRESH_MS,
-    redisOptions: { ...given.redisOptions, commandTimeout: COMMAND_TIMEOUT_MS, ...replies },
+    // ioredis takes the prefix from here if the one above is empty.
+    redisOptions: { ...given.redisOptions, keyPrefix: '', commandTimeout: COMMAND_TIMEOUT_MS, ...replies },
   }
   if ('duplicate' in target) return target.duplicate([], settings)
   const { cluster, ...options } = target

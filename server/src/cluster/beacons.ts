@@ -1,7 +1,8 @@
+import { randomInt } from 'node:crypto'
 import type { Backend } from '../backends/backend.ts'
 import type { Logger } from '../logger.ts'
 import { isRefusal, logFailure } from '../errors.ts'
-import { isSameRun, timeOfBeacon } from '../channels/position.ts'
+import { isSameRun, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
@@ -49,6 +50,8 @@ export class Beacons {
   /** How far the broker's clock is ahead of ours. */
   #brokerAheadMs = 0
   #hasWarned = false
+  /** The run of this node alone, if nodes have no common order; otherwise `null`. */
+  #ownRun: number | null = null
   #isClosed = false
 
   readonly #onRefused: () => void
@@ -77,6 +80,25 @@ export class Beacons {
   /** Whether messages are counted from a received beacon. */
   counts(n: number): boolean {
     return this.#backend.counts(n)
+  }
+
+  /** Whether this node counts in a run of its own, because nodes have no common order. */
+  get isSeparate(): boolean {
+    return this.#ownRun !== null
+  }
+
+  /**
+   * From the next beacon on, this node counts in a run of its own. Then its positions cannot be compared with those of
+   * other nodes: a client that moves to another node gets a gap.
+   */
+  separate(): void {
+    this.#ownRun = (this.#current + randomInt(1, RUNS)) % RUNS
+    this.need()
+  }
+
+  /** The number of a beacon on this node. */
+  own(n: number): number {
+    return this.#ownRun === null ? n : makeBeacon(timeOfBeacon(n), this.#ownRun)
   }
 
   /** Handles a received beacon. Returns whether it is ahead of all earlier ones, and the current one from now on. */
@@ -181,7 +203,8 @@ export class Beacons {
     this.#note()
     this.#inFlight += 1
     this.#backend.beacon(before).then(
-      ({ n, nowMs, receivers }) => {
+      ({ n: made, nowMs, receivers }) => {
+        const n = this.own(made)
         this.#aloneAt = receivers <= 1 ? n : 0
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
         this.#brokerAheadMs = nowMs - Date.now()

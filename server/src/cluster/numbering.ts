@@ -50,9 +50,10 @@ export class Numbering {
     for (const channel of this.#host.channels.values()) channel.broken(this.#host.beacons.current)
   }
 
-  #received(beacon: number): void {
+  #received(received: number): void {
     const { beacons } = this.#host
-    if (!beacons.counts(beacon)) return
+    if (!beacons.counts(received)) return
+    const beacon = beacons.own(received)
     const before = beacons.current
     if (!beacons.advance(beacon)) {
       // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the

@@ -86,6 +86,7 @@ export class Recovery {
    * So a client whose last message is old can move to this node when its own node is killed.
    */
   #reachBack(channels: readonly Channel[]): void {
+    if (this.#host.beacons.isSeparate) return
     const inquiries = channels.map((channel): Inquiry => {
       const log = channel.log!
       const position = log.start
@@ -169,6 +170,8 @@ export class Recovery {
   }
 
   async #reach(channel: Channel, since: Position, seeker: Seeker): Promise<Outcome> {
+    // No other node has messages with positions of this run.
+    if (this.#host.beacons.isSeparate) return 'refused'
     return this.#backfills.reach(channel, since, seeker)
   }
 

@@ -66,6 +66,15 @@ export type ControlMessage =
       readonly needs: number
       readonly entries: readonly SentEntry[]
     }
+  /**
+   * To all nodes: the messages that this node has after `first` up to `last` (inclusive), as a hash. A node with other
+   * messages between the same positions does not receive messages in the same order.
+   */
+  | {
+      readonly type: 'order'
+      readonly node: string
+      readonly channels: readonly (readonly [channel: string, first: string, last: string, hash: string])[]
+    }
   /** Connections of this client with a lower generation must be closed. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
   /**
@@ -134,6 +143,9 @@ const isWhereabouts = (value: unknown): boolean =>
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
 
+const isSample = (value: unknown): boolean =>
+  Array.isArray(value) && value.length === 4 && value.every(isString)
+
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -156,6 +168,7 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
     isCount(needs) &&
     Array.isArray(entries) &&
     entries.every(isEntry),
+  order: ({ node, channels }) => isString(node) && Array.isArray(channels) && channels.every(isSample),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
   endPoll: ({ session, poll, seq }) => isString(session) && isString(poll) && (seq === null || isString(seq)),
   endSession: ({ session }) => isString(session),

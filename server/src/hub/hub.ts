@@ -10,6 +10,7 @@ import type { Entry } from '../channels/log.ts'
 import { Listening } from './listening.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Numbering } from '../cluster/numbering.ts'
+import { OrderCheck } from '../cluster/orderCheck.ts'
 import { Oversized } from './oversized.ts'
 import { positionOf, type Position } from '../channels/position.ts'
 import { Recovery, type Seeker } from '../cluster/recovery.ts'
@@ -51,6 +52,7 @@ export class Hub {
   readonly #recovery: Recovery
   readonly #replays = new ReplayTurns()
   readonly #membership: Membership
+  readonly #orderCheck: OrderCheck
   readonly #listening: Listening
   /** The arrival sequence number of the last message, over all channels of this node. */
   #arrivals = 0
@@ -78,6 +80,7 @@ export class Hub {
       isHopeless: (channel) => this.#membership.isHopeless(channel),
       maxBackfillBytes: options.backfillBytes,
     })
+    this.#orderCheck = new OrderCheck({ control, beacons, channels, logger })
     this.#membership = new Membership({
       backend,
       beacons,
@@ -122,6 +125,7 @@ export class Hub {
     this.#table.close()
     this.flush()
     this.#membership.down()
+    this.#orderCheck.close()
     this.#beacons.close()
     this.#listening.close()
     await this.#options.backend.close()
