@@ -1,4 +1,5 @@
 import type { Position } from '@broadcaster/protocol'
+import { ReadSessions } from './readSessions.ts'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 import type { Commands } from './redisConnection.ts'
 import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
@@ -29,12 +30,14 @@ export class RedisSessions implements SessionStore {
   readonly #namespace: string
   readonly #life: SessionLife
   readonly #isCluster: boolean
+  readonly #read: ReadSessions
 
   constructor(redis: Commands, namespace: string, timeoutMs: number, isCluster: boolean) {
     this.#redis = redis
     this.#isCluster = isCluster
     this.#namespace = namespace
     this.#life = sessionLife(timeoutMs)
+    this.#read = new ReadSessions(this.#life.pollingMs)
     this.#run = redisScripts(redis, scripts, UNREPEATABLE)
   }
 
@@ -58,11 +61,20 @@ export class RedisSessions implements SessionStore {
 
   async beginPoll(id: string, poller: string, seq: string | null): Promise<Session | 'late' | null> {
     const { pollingMs, enoughMs } = this.#life
-    const reply = await this.#run.beginPoll(this.#keys(id), poller, seq ?? '', enoughMs, pollingMs, id)
-    if (reply === null) return null
-    const [fields, isLate, isProlonged] = reply as [string[], number, number]
+    const known = this.#read.get(id)
+    const args = [poller, seq ?? '', known?.poller ?? '', enoughMs, pollingMs, id]
+    const reply = await this.#run.beginPoll(this.#keys(id), ...args)
+    if (reply === null) {
+      this.#read.delete(id)
+      return null
+    }
+    const [fields, isLate, isProlonged] = reply as [string[] | null, number, number]
     if (isProlonged === 1) await this.#noteProlonged(id, pollingMs)
-    return isLate === 1 ? 'late' : parseSession(fields)
+    if (isLate === 1) return 'late'
+    // Redis sends no fields if the session is unchanged since this node has read it.
+    const session = fields === null ? { ...known!.session, poller: known!.poller } : parseSession(fields)
+    if (session !== null) this.#read.set(id, { poller, session })
+    return session
   }
 
   async commitAnswer(
@@ -111,6 +123,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async end(id: string): Promise<string | null> {
+    this.#read.delete(id)
     const [poller] = await Promise.all([
       this.#run.end(this.#keys(id), id),
       this.#isCluster ? this.#redis.zrem(this.#setKey, id) : null,

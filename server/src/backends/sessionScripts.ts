@@ -7,6 +7,7 @@ import { SEQS_LENGTH } from './sessions.ts'
  * - `owner`: the part of `identity` that every request needs. Older versions did not write it
  * - `poller`, `answer`: the last poll, and its answer
  * - `hasMissed`: exists if that answer reported missed messages
+ * - `changed`: exists if channels or `answer` have changed since the last poll has read the session
  * - `seqs`: the keys of the `seq` of the last polls, with a space after each key
  * - `nameBytes`: the number of bytes of the names of its channels
  * - a field for each channel, with its position, or {@link RESERVED} while the broker is asked for the channel
@@ -45,9 +46,13 @@ end`
 const COUNT = `${NOW}
 local living = redis.call('ZCOUNT', KEYS[#KEYS], string.format('%.0f', now), '+inf')`
 
+/** What {@link scripts.beginPoll} returns has changed. */
+const CHANGED = `redis.call('HSET', KEYS[1], 'changed', '1')`
+
 /** ARGV: the channel's field. */
 const REMOVE = `
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
+  ${CHANGED}
   local bytes = (tonumber(redis.call('HGET', KEYS[1], 'nameBytes') or 0)) - #ARGV[1] + ${CHANNEL_FIELD.length}
   redis.call('HSET', KEYS[1], 'nameBytes', math.max(0, bytes))
 end`
@@ -75,10 +80,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ${note}
 return { value, hasMissed, 1 }`,
 
-  /** ARGV: poller, the key of its `seq` or '', `enoughMs`, life, id. */
+  /**
+   * ARGV: poller, the key of its `seq` or '', the poll with which this node has read the session or '', `enoughMs`, life, id. The
+   * session is not returned if that was its last poll, and it has not changed since.
+   */
   beginPoll: `
-local session = redis.call('HGETALL', KEYS[1])
-if #session == 0 then return false end
+local isKnown = ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'poller') == ARGV[3]
+  and redis.call('HEXISTS', KEYS[1], 'changed') == 0
+local session = not isKnown and redis.call('HGETALL', KEYS[1])
+if session and #session == 0 then return false end
 local isLate = false
 if ARGV[2] ~= '' then
   local seqs = redis.call('HGET', KEYS[1], 'seqs') or ' '
@@ -90,10 +100,13 @@ if ARGV[2] ~= '' then
     end
   end
 end
-if isLate then session = {} else redis.call('HSET', KEYS[1], 'poller', ARGV[1]) end
-local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3])
+if not isLate then
+  redis.call('HSET', KEYS[1], 'poller', ARGV[1])
+  if session then redis.call('HDEL', KEYS[1], 'changed') end
+end
+local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4])
 if isProlonged then
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
   ${note}
 end
 return { session, isLate and 1 or 0, isProlonged and 1 or 0 }`,
@@ -101,6 +114,7 @@ return { session, isLate and 1 or 0, isProlonged and 1 or 0 }`,
   /** ARGV: poller, answer, whether it reports missed messages, then the field and the position of each channel. */
   commitAnswer: `
 if redis.call('HGET', KEYS[1], 'poller') ~= ARGV[1] then return 0 end
+${CHANGED}
 redis.call('HSET', KEYS[1], 'answer', ARGV[2])
 if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'hasMissed', '1') end
 for i = 4, #ARGV, 2 do
@@ -114,7 +128,7 @@ return 1`,
 if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'reserved' end
 local others = 0
-for _, field in ipairs({ 'identity', 'owner', 'poller', 'answer', 'hasMissed', 'seqs', 'nameBytes' }) do
+for _, field in ipairs({ 'identity', 'owner', 'poller', 'answer', 'hasMissed', 'changed', 'seqs', 'nameBytes' }) do
   others = others + redis.call('HEXISTS', KEYS[1], field)
 end
 if redis.call('HLEN', KEYS[1]) - others >= tonumber(ARGV[2]) then return 'tooManyChannels' end
@@ -134,7 +148,10 @@ if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then return 'gone' end
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 if not known then return 'unreserved' end
 local isNew = known == '${RESERVED}'
-if isNew or ARGV[3] == '1' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
+if isNew or ARGV[3] == '1' then
+  ${CHANGED}
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
 if redis.call('HEXISTS', KEYS[1], 'poller') == 0 then redis.call('HSET', KEYS[1], 'poller', ARGV[4]) end
 local isProlonged = redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5])
 if isProlonged then
