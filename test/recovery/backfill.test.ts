@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { BEACONS_PER_MS } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
 import type { Peer } from '../support/peer.ts'
@@ -114,6 +115,7 @@ describe('messages that no node has', () => {
 
   it.each([
     ['a monitoring tool that subscribes to all channels by a pattern', 'psubscribe', () => '*'],
+    ['a monitoring tool that subscribes to the control channel', 'subscribe', () => 'broadcaster'],
     ['another application that subscribes to the channel', 'subscribe', (channel: string) => channel],
   ] as const)(
     'R5: are known to be missing as soon as the nodes have answered, with %s',
@@ -183,7 +185,7 @@ describe('messages that no node has', () => {
     const redis = tidy(await startRedis())
     const late = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
-    await connect(redis.url).subscribe('broadcaster', channel)
+    await connect(redis.url).subscribe('broadcaster', 'bc:members', channel)
     const alice = await come(late)
     const { position } = await alice.subscribe(channel)
     const again = await come(late)
@@ -209,7 +211,7 @@ describe('a page of another node', () => {
     const late = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
-    await subscriber.subscribe('broadcaster', 'bc:node:other', channel)
+    await subscriber.subscribe('broadcaster', 'bc:members', 'bc:node:other', channel)
     const alice = await come(late)
     const { position } = await alice.subscribe(channel)
     const start = earlierThan(position as string)
@@ -242,7 +244,7 @@ describe('limits.backfillBytes', () => {
     const late = tidy(await startServer({ redis: redis.url, limits }))
     const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
     const fence = channelName()
-    await subscriber.subscribe('broadcaster', 'bc:node:other', fence)
+    await subscriber.subscribe('broadcaster', 'bc:members', 'bc:node:other', fence)
     // No query ends because its time is over.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const asked = new Map<string, number>()
@@ -320,7 +322,7 @@ describe('a deadline', () => {
 /** An earlier position of the same run of Redis. */
 function earlierThan(position: string, by = 0): string {
   const [beacon] = position.split('.')
-  return `${(Number.parseInt(beacon!, 36) - 1024 * (1000 + by)).toString(36)}.0`
+  return `${(Number.parseInt(beacon!, 36) - BEACONS_PER_MS * (1000 + by)).toString(36)}.0`
 }
 
 async function heardOf(heard: Awaited<ReturnType<typeof listen>>, type: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { Redis } from 'ioredis'
+import { BEACONS_PER_MS } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
@@ -171,7 +172,7 @@ describe('A5: the node that a client was on', () => {
       if (type === 'getPage') void say({ type: 'page', start: null, count: 0, needs: 0, entries: [] })
     })
     // It says so again when all nodes are asked.
-    await subscriber.subscribe('broadcaster')
+    await subscriber.subscribe('broadcaster', 'bc:members')
     const again = (await come(next, client(channelName('client'), 2, { __node: node }))).peer
     expect(await again.subscribe(channel, { position })).toMatchObject({
       recovered: true,
@@ -211,7 +212,7 @@ describe('a node that begins to hold a channel', () => {
     await alice.subscribe(channel)
     await until('an answer', () => of('whereIs').length > 0)
     const [beacon] = String(position).split('.') as [string]
-    const older = `${(Number.parseInt(beacon, 36) - 1_024_000).toString(36)}.0`
+    const older = `${(Number.parseInt(beacon, 36) - 125 * BEACONS_PER_MS).toString(36)}.0`
     await alice.unsubscribe(channel)
     expect(await alice.subscribe(channel, { position: older })).toMatchObject({ recovered: false })
     // All nodes have answered the second question, so they have handled the first one.

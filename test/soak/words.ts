@@ -1,3 +1,4 @@
+import { beaconAt } from '../support/beacons.ts'
 import type { Random } from '../simulation/random.ts'
 
 /** Placeholders for the tokens of an attacker's sessions. They have the length of a token, so that lengths stay correct. */
@@ -52,7 +53,7 @@ export function position(random: Random): string {
   const number = () => random.between(0, 2 ** 40).toString(36)
   return random.pick([
     `${number()}.${random.between(0, 50).toString(36)}`,
-    `${(Date.UTC(2026, 0) * 1024).toString(36)}.0`,
+    `${beaconAt(Date.UTC(2026, 0)).toString(36)}.0`,
     '0.0',
     'zzzzzzzzzzz.zzzzzzzzzzz',
     '',

@@ -24,14 +24,18 @@ export type ControlHandlers = { readonly [T in Type]?: (message: ControlMessageO
 export class ControlChannels {
   /** The id of this node. */
   readonly node = randomUUID()
-  /** The channels that this node must be subscribed to. */
-  readonly own: readonly [controlChannel: string, nodeChannel: string]
+  /**
+   * The channels that this node must be subscribed to. Nothing is published on the last one: the nodes are counted by it. Other
+   * programs may be subscribed to the control channel, to monitor it.
+   */
+  readonly own: readonly [controlChannel: string, nodeChannel: string, members: string]
   readonly #options: ControlChannelsOptions
   readonly #handlers = new Map<Type, (message: never) => void>()
 
   constructor(options: ControlChannelsOptions) {
     this.#options = options
-    this.own = [options.controlChannel, this.#channelOf(this.node)]
+    const { controlChannel, controlNamespace } = options
+    this.own = [controlChannel, this.#channelOf(this.node), `${controlNamespace}members`]
   }
 
   /** Registers the handlers of one part of the node. A type has one handler. */
@@ -59,7 +63,7 @@ export class ControlChannels {
     handler?.(message)
   }
 
-  /** Resolves with the number of receivers. These include subscriptions by pattern, which are not nodes. */
+  /** Resolves with the number of receivers. These include other programs. */
   publishToAll(message: ControlMessage): Promise<number> {
     return this.#publish(this.#options.controlChannel, message)
   }
@@ -71,7 +75,7 @@ export class ControlChannels {
 
   /** The number of nodes, including this one. */
   async countNodes(): Promise<number> {
-    const [nodes] = await this.#options.backend.countHolders([this.#options.controlChannel])
+    const [nodes] = await this.#options.backend.countHolders([this.own[2]])
     return nodes!
   }
 
