@@ -185,7 +185,7 @@ describe('messages that no node has', () => {
     const redis = tidy(await startRedis())
     const late = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
-    await connect(redis.url).subscribe('broadcaster', 'bc:members', channel)
+    await connect(redis.url).subscribe('broadcaster', 'bc:members:broadcaster', channel)
     const alice = await come(late)
     const { position } = await alice.subscribe(channel)
     const again = await come(late)
@@ -211,7 +211,7 @@ describe('a page of another node', () => {
     const late = tidy(await startServer({ redis: redis.url }))
     const channel = channelName()
     const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
-    await subscriber.subscribe('broadcaster', 'bc:members', 'bc:node:other', channel)
+    await subscriber.subscribe('broadcaster', 'bc:members:broadcaster', 'bc:node:other', channel)
     const alice = await come(late)
     const { position } = await alice.subscribe(channel)
     const start = earlierThan(position as string)
@@ -244,7 +244,7 @@ describe('limits.backfillBytes', () => {
     const late = tidy(await startServer({ redis: redis.url, limits }))
     const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
     const fence = channelName()
-    await subscriber.subscribe('broadcaster', 'bc:members', 'bc:node:other', fence)
+    await subscriber.subscribe('broadcaster', 'bc:members:broadcaster', 'bc:node:other', fence)
     // No query ends because its time is over.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const asked = new Map<string, number>()

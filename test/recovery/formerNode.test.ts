@@ -172,7 +172,7 @@ describe('A5: the node that a client was on', () => {
       if (type === 'getPage') void say({ type: 'page', start: null, count: 0, needs: 0, entries: [] })
     })
     // It says so again when all nodes are asked.
-    await subscriber.subscribe('broadcaster', 'bc:members')
+    await subscriber.subscribe('broadcaster', 'bc:members:broadcaster')
     const again = (await come(next, client(channelName('client'), 2, { __node: node }))).peer
     expect(await again.subscribe(channel, { position })).toMatchObject({
       recovered: true,

@@ -86,7 +86,7 @@ describe('the control channel', () => {
     const own = tidy(await startRedis())
     const [target] = [options.redis ?? '/0'].map((path) => `${own.url}${path as string}`)
     tidy(await startServer({ ...options, redis: target! }))
-    return (await own.cli('PUBSUB', 'CHANNELS')).split('\n').filter((name) => !name.includes('node:'))
+    return (await own.cli('PUBSUB', 'CHANNELS')).split('\n').filter((name) => !/node:|members:/.test(name))
   }
 
   it.each([

@@ -35,7 +35,7 @@ export class ControlChannels {
   constructor(options: ControlChannelsOptions) {
     this.#options = options
     const { controlChannel, controlNamespace } = options
-    this.own = [controlChannel, this.#channelOf(this.node), `${controlNamespace}members`]
+    this.own = [controlChannel, this.#channelOf(this.node), `${controlNamespace}members:${controlChannel}`]
   }
 
   /** Registers the handlers of one part of the node. A type has one handler. */
