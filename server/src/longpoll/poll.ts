@@ -55,6 +55,8 @@ interface Cursor {
 /** A waiting poll. It has a cursor in the log of each channel of the session, and waits for messages after the cursors. */
 export class Poll implements LogReader {
   readonly id: string
+  /** The order of arrival on this node. */
+  readonly order: number
   readonly seq: string
   /** Whether a poll with the same `seq` has ended it, that is, the same poll sent again. */
   isRepeated = false
@@ -81,9 +83,10 @@ export class Poll implements LogReader {
   #onEnd: (() => void) | null = null
 
   /** @param reader Returns the reader that retains messages for the session. It is called when the session is known to exist. */
-  constructor(host: PollHost, id: string, seq: string, reader: () => SessionReader) {
+  constructor(host: PollHost, node: string, order: number, seq: string, reader: () => SessionReader) {
     this.#host = host
-    this.id = id
+    this.id = `${node}/${order}`
+    this.order = order
     this.seq = seq
     this.#reader = reader
   }

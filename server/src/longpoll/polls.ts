@@ -72,7 +72,7 @@ export class Polls {
         this.drop(id)
         return refusal
       }
-      this.#replace(id, poll, session!.poller)
+      this.#replace(id, poll)
       if (poll.isReplaced) return session!.version > 0 ? empty() : overtaken(poll)
       client = session!.client
       await this.#takeOver(id, poll, session!)
@@ -131,7 +131,7 @@ export class Polls {
   /** Begins a poll. From now on it gets changes of the session's channels. Earlier changes are in the stored session. */
   #begin(id: string, seq: string): Poll {
     const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
-    const poll = new Poll(this.#pollHost, `${this.#host.control.node}/${++this.#lastPoll}`, seq, reader)
+    const poll = new Poll(this.#pollHost, this.#host.control.node, ++this.#lastPoll, seq, reader)
     this.#arriving.set(id, (this.#arriving.get(id) ?? new Set()).add(poll))
     return poll
   }
@@ -143,16 +143,15 @@ export class Polls {
   }
 
   /**
-   * The poll is now the session's poll, in place of `previous`, so the older polls on this node end. The answers of the store
-   * may come in another order: then a newer poll has already replaced this one.
+   * The poll is now the session's poll, and the older polls on this node end. The store gets polls in the order of their arrival,
+   * but its answers may come in another order. So a newer poll may already have replaced this one.
    */
-  #replace(id: string, poll: Poll, previous: string | null): void {
+  #replace(id: string, poll: Poll): void {
     this.#arrived(id, poll)
+    const current = this.#polls.get(id)
+    if (current !== undefined && current.order > poll.order) this.#end(id, poll, current.seq)
     if (poll.isReplaced) return
-    for (const older of this.#pollsOf(id)) {
-      // Another arriving poll may be newer than this one, unless the store says that it is the previous one.
-      if (older === this.#polls.get(id) || older.id === previous) this.#end(id, older, poll.seq)
-    }
+    for (const older of this.#pollsOf(id)) if (older.order < poll.order) this.#end(id, older, poll.seq)
     this.#polls.set(id, poll)
   }
 
