@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 const auth = (fields: object): Auth => ({ __type: 'auth', ...fields }) as Auth
 
-describe('the name of a client', () => {
+describe('A1: the name of a client', () => {
   it.each(['a', 'x'.repeat(64), ' '])('is %j', (name) => {
     expect(readClientName(auth({ __client: name }))).toBe(name)
   })
