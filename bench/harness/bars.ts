@@ -122,6 +122,14 @@ export const bars: readonly Bar[] = [
     atMost: 0.5,
     text: 'CPU for a delivery <= half of Socket.IO polling, with pollTime: 0, that is, at the same latency',
   },
+  ...(['broadcaster', 'broadcaster-polltime-0'] as const).map((subject): Bar => ({
+    scenario: 'longpoll',
+    subject,
+    figure: 'cpuUsPerPoll',
+    against: 'socketio',
+    atMost: 2,
+    text: `CPU for a poll of ${subject} <= 2 x that of Socket.IO polling`,
+  })),
   ...growthBars,
   ...recoveryCostBars,
 ]
