@@ -6,7 +6,7 @@ import { SlowFirst } from './support/slowFirst.ts'
 const source = '@broadcaster/source'
 
 /** A slow machine is not a failure. A timeout only limits how long a test can hang. */
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 240_000
 const node = { environment: 'node', testTimeout: TIMEOUT_MS, hookTimeout: TIMEOUT_MS }
 
 /** They measure memory, replace the timers of the whole process, or use much of the machine for a long time. */

@@ -99,7 +99,7 @@ export class Connection {
       transport,
       ...(error && { error }),
       ...(attempt > 0 && { attempt }),
-      ...(retryAt !== null && { retryInMs: retryAt - Date.now() }),
+      ...(retryAt !== null && { retryInMs: Math.max(0, retryAt - Date.now()) }),
     }
     this.#emitter.emitAll(
       ['status', [change]],

@@ -29,7 +29,7 @@ let errors: string[]
 
 beforeAll(async () => {
   errors = await compile([...snippets, mistaken])
-}, 120_000)
+})
 
 describe('The documents', () => {
   it('have snippets', () => {

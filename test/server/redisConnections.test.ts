@@ -151,7 +151,7 @@ describe('half-open connections', () => {
     await owner.redis.cli('PUBLISH', channel, 'back')
     await until('the message', () => alice.pending.some(({ body }) => body === 'back'))
     expect(alice.pending.some(({ __type }) => __type === 'gap')).toBe(true)
-  }, 60_000)
+  })
 })
 
 /** Starts a server on a Cluster of two masters, each behind a proxy. The first one owns the slot of the order. */

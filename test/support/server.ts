@@ -32,6 +32,8 @@ export type Setup = {
   readonly port?: number
 }
 
+const LONG_MS = 200_000
+
 /** An Express application with a broadcaster, on a free port. It uses the memory backend unless `redis` is given. */
 export async function startServer<C extends object = Record<string, unknown>>(
   options: BroadcasterOptions<C> = {},
@@ -43,9 +45,11 @@ export async function startServer<C extends object = Record<string, unknown>>(
     redis: false,
     pollTime: 50,
     logger: logs.logger,
+    // On a loaded machine a test may take long. Its clients do not time out, and its sessions and messages do not expire.
+    timeout: LONG_MS,
     ...options,
-    // On a loaded machine, a client of a test may need long until it is authenticated.
-    limits: { authTimeout: 120_000, ...options.limits },
+    limits: { authTimeout: LONG_MS, ...options.limits },
+    recovery: options.recovery !== false && { window: LONG_MS, ...options.recovery },
   } as BroadcasterOptions)
   const app = express()
   setup.before?.(app)

@@ -1,5 +1,5 @@
 /** The time limit for everything that a test waits for. It is long, because a slow machine is not a failure. */
-export const PATIENCE_MS = 30_000
+export const PATIENCE_MS = 60_000
 
 /** Returns the value of the promise. On timeout, throws an error that names what the test waited for. */
 export async function within<T>(promise: Promise<T>, what: string, ms = PATIENCE_MS): Promise<T> {
