@@ -55,6 +55,13 @@ export class Server {
     return answer.heapUsed
   }
 
+  /** Serves another node from the same process. Returns its port. */
+  async startAnotherNode(): Promise<number> {
+    this.#child.send('another node')
+    const [ready] = (await once(this.#child, 'message')) as [PeerReady]
+    return ready.port
+  }
+
   /** Asks the process to exit, so that it writes its profile. */
   async stop(): Promise<void> {
     if (this.#hasEnded()) return

@@ -4,7 +4,7 @@ import type { Subscribed } from '../generator/subscribers.ts'
 import type { Figures } from '../harness/figures.ts'
 import { trafficOf } from '../harness/redisTraffic.ts'
 
-type Kind = 'new channels' | 'shared channels' | 'storm'
+type Kind = 'new channels' | 'shared channels' | 'storm' | 'one at a time'
 type NodesCase = {
   name: string
   kind: Kind
@@ -16,9 +16,11 @@ type NodesCase = {
 
 /** Subscriptions per second of the client on each node. This is below `limits.newChannelsPerSecond`. */
 const RATE = 60
+/** The same when one client of all nodes subscribes, and the cluster is idle otherwise. */
+const IDLE_RATE = 10
 
 const casesOf = (counts: readonly number[], seconds: number, clients: number): NodesCase[] =>
-  (['new channels', 'shared channels', 'storm'] as const).flatMap((kind) =>
+  (['new channels', 'shared channels', 'storm', 'one at a time'] as const).flatMap((kind) =>
     counts.map((nodes) => ({
       name: `${kind}, ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
       kind,
@@ -31,8 +33,9 @@ const casesOf = (counts: readonly number[], seconds: number, clients: number): N
 export const nodes: Scenario<NodesCase> = {
   name: 'nodes',
   about:
-    'The messages between nodes through Redis. On each node, a client subscribes to 60 channels a second: to channels that no ' +
-    'node has, or to the same channels on all nodes. In a storm, 5,000 clients with a channel each reconnect to another node.',
+    'The messages between nodes through Redis; all nodes are in one process. On each node, a client subscribes to 60 channels a ' +
+    'second: to channels that no node has, or to the same channels on all nodes. In a storm, 5,000 clients with a channel each ' +
+    'reconnect to another node. One at a time: the latency when only one client subscribes, to 10 new channels a second.',
   peers: ['broadcaster'],
   columns: ['redisBytesPerSubscribe', 'publishesPerSubscribe', 'p50', 'p99', 'gaps'],
   cases: {
@@ -43,14 +46,17 @@ export const nodes: Scenario<NodesCase> = {
   point: ({ kind, nodes: x }) => ({ line: kind, x }),
   async run(session, { kind, nodes: count, seconds, clients }) {
     const ports = [session.server.port]
-    while (ports.length < count) ports.push((await session.startServer()).port)
+    while (ports.length < count) ports.push(await session.server.startAnotherNode())
     const redis = new Redis(session.redisUrl)
     try {
       if (kind === 'storm') {
         await session.generator.call('gather', { ports, clients })
         return await figuresOf(redis, () => session.generator.call('storm'))
       }
-      const load = { ports, rate: RATE, isShared: kind === 'shared channels' }
+      const load =
+        kind === 'one at a time'
+          ? { ports: ports.slice(0, 1), rate: IDLE_RATE, isShared: false }
+          : { ports, rate: RATE, isShared: kind === 'shared channels' }
       return await figuresOf(redis, () => session.generator.call('subscribe', { ...load, seconds }))
     } finally {
       redis.disconnect()

@@ -1,65 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { Redis } from 'ioredis'
-import { BEACONS_PER_MS } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
-import { startRedis } from '../support/redis.ts'
-import { startServer, type TestServer } from '../support/server.ts'
-import { tidy } from '../support/tidy.ts'
+import type { TestServer } from '../support/server.ts'
 import { until } from '../support/waiting.ts'
-import { WebSocketPeer } from '../support/webSocketPeer.ts'
-
-type Control = { readonly to: string; readonly type: string; readonly [field: string]: unknown }
-
-/** Nodes on one Redis, and what they tell each other. */
-async function start(count: number) {
-  const redis = tidy(await startRedis())
-  const nodes: TestServer[] = []
-  while (nodes.length < count) nodes.push(tidy(await startServer({ redis: redis.url })))
-  const listener = new Redis(redis.url)
-  tidy({ close: () => listener.disconnect() })
-  const heard: Control[] = []
-  await listener.psubscribe('broadcaster*', 'bc:node:*')
-  listener.on('pmessage', (_pattern, to, body: string) => heard.push({ to, ...JSON.parse(body) }))
-  const of = (type: string) => heard.filter((message) => message.type === type)
-  const idOf = async (node: TestServer) => (await node.broadcaster.stats()).node.id
-  return { redis, nodes, of, idOf, channelOf: async (node: TestServer) => `bc:node:${await idOf(node)}` }
-}
-
-const client = (name: string, generation: number, fields: object = {}) => ({
-  __v: 2,
-  __client: name,
-  __generation: generation,
-  ...fields,
-})
-
-async function come(node: TestServer, auth: object) {
-  const peer = await WebSocketPeer.connect(node)
-  return { peer, authOk: await peer.auth(auth) }
-}
-
-/** Somebody who answers questions as a node does, with what a test says. */
-async function pretend(
-  url: string,
-  answer: (message: Control, say: (message: object) => Promise<void>) => void,
-) {
-  const node = randomUUID()
-  const [subscriber, publisher] = [new Redis(url), new Redis(url)]
-  tidy({ close: () => [subscriber, publisher].forEach((redis) => redis.disconnect()) })
-  await subscriber.subscribe(`bc:node:${node}`)
-  subscriber.on('message', (to, body: string) => {
-    const message = JSON.parse(body) as Control
-    const say = async (fields: object) => {
-      await publisher.publish(
-        `bc:node:${message['node'] as string}`,
-        JSON.stringify({ v: 1, node, ...fields }),
-      )
-    }
-    answer({ ...message, to }, (fields) => say({ id: message['id'], ...fields }))
-  })
-  return { node, subscriber, publisher }
-}
+import { client, come, pretend, start } from './controlTraffic.ts'
 
 describe('A5: the node that a client was on', () => {
   it('is sent to clients with version 2 on a WebSocket, and to no others', async () => {
@@ -124,14 +68,16 @@ describe('A5: the node that a client was on', () => {
     const { position } = await peer.subscribe(channel)
     await former.publish(channel, 'missed')
     await Promise.all([peer.next(), witness.next()])
-    const before = of('where').length
+    const nextId = await idOf(next)
     const again = (await come(next, client(channelName('client'), 2, { __node: await idOf(former) }))).peer
     const answer = await again.subscribe(channel, { position })
     expect(answer).toMatchObject({ recovered: true, messages: [['missed', expect.anything()]] })
     expect(
       of('where')
-        .slice(before)
-        .map(({ to }) => to),
+        .filter((question) => question['node'] === nextId)
+        .map(({ to }) => to)
+        // Later, the node may ask one of the others about the time before its log.
+        .slice(0, 1),
     ).toEqual([await channelOf(former)])
   })
 
@@ -158,7 +104,7 @@ describe('A5: the node that a client was on', () => {
   })
 
   it('if it does not send what it says it has, all other nodes are asked', async () => {
-    const { redis, nodes } = await start(2)
+    const { redis, nodes, idOf } = await start(2)
     const [holder, next] = nodes as [TestServer, TestServer]
     const channel = channelName()
     const { peer } = await come(holder, client(channelName('client'), 1))
@@ -166,8 +112,9 @@ describe('A5: the node that a client was on', () => {
     await holder.publish(channel, 'missed')
     const { position: last } = await peer.next()
     const asked: string[] = []
-    const { node, subscriber } = await pretend(redis.url, ({ type }, say) => {
-      if (['where', 'getPage'].includes(type)) asked.push(type)
+    const asker = await idOf(next)
+    const { node, subscriber } = await pretend(redis.url, ({ type, node: from }, say) => {
+      if (['where', 'getPage'].includes(type) && from === asker) asked.push(type)
       if (type === 'where') void say({ type: 'whereIs', channels: [[0, position, last, false]] })
       if (type === 'getPage') void say({ type: 'page', start: null, count: 0, needs: 0, entries: [] })
     })
@@ -178,82 +125,7 @@ describe('A5: the node that a client was on', () => {
       recovered: true,
       messages: [['missed', last]],
     })
-    expect(asked).toEqual(['where', 'getPage', 'where'])
-  })
-})
-
-describe('a node that begins to hold a channel', () => {
-  it('asks one of many nodes that hold it, if it has heard of them', async () => {
-    const { nodes, of } = await start(5)
-    const subscribe = async (node: TestServer, channel: string) => {
-      await (await come(node, client(channelName('client'), 1))).peer.subscribe(channel)
-    }
-    const asker = nodes[0]!
-    const asked = () => of('where').filter(({ node }) => node === of('where').at(-1)!['node'])
-    const [first, second] = [channelName(), channelName()]
-    for (const node of nodes.slice(1)) await subscribe(node, first)
-    for (const node of nodes.slice(1)) await subscribe(node, second)
-    const before = of('where').length
-    await subscribe(asker, first)
-    await until('the first question', () => of('where').length > before)
-    await until('the answers to it', () => of('whereIs').some(({ id }) => id === asked()[0]!['id']))
-    const between = of('where').length
-    await subscribe(asker, second)
-    await until('the second question', () => of('where').length > between)
-    expect(of('where')[between]!.to).toMatch(/^bc:node:/)
-  })
-
-  it('gets answers only from nodes that hold it, unless a client waits', async () => {
-    const { nodes, of, idOf } = await start(4)
-    const [holder, asker] = nodes as [TestServer, TestServer]
-    const channel = channelName()
-    const { position } = await (await come(holder, client(channelName('client'), 1))).peer.subscribe(channel)
-    const alice = (await come(asker, client(channelName('client'), 1))).peer
-    await alice.subscribe(channel)
-    await until('an answer', () => of('whereIs').length > 0)
-    const [beacon] = String(position).split('.') as [string]
-    const older = `${(Number.parseInt(beacon, 36) - 125 * BEACONS_PER_MS).toString(36)}.0`
-    await alice.unsubscribe(channel)
-    expect(await alice.subscribe(channel, { position: older })).toMatchObject({ recovered: false })
-    // All nodes have answered the second question, so they have handled the first one.
-    await until('the answers of all', () => of('whereIs').length >= 4)
-    expect(of('whereIs').map(({ node }) => node)).toContain(await idOf(nodes[2]!))
-    const [{ id: first }] = of('where') as [Control]
-    expect(of('whereIs').flatMap(({ id, node }) => (id === first ? [node] : []))).toEqual([
-      await idOf(holder),
-    ])
-  })
-
-  it('asks further nodes after one that itself waits for answers', async () => {
-    const { redis, nodes, of, idOf } = await start(2)
-    const [holder, asker] = nodes as [TestServer, TestServer]
-    const askerId = await idOf(asker)
-    const { peer } = await come(holder, client(channelName('client'), 1))
-    const alice = (await come(asker, client(channelName('client'), 1))).peer
-    const { node, subscriber, publisher } = await pretend(
-      redis.url,
-      ({ type, node: from, channels }, say) => {
-        if (type !== 'where' || from !== askerId) return
-        const [[, at]] = channels as [[string, string]]
-        void say({ type: 'whereIs', channels: [[0, at, at, true]] })
-      },
-    )
-    // So both nodes know of it.
-    await publisher.publish('broadcaster', JSON.stringify({ v: 1, type: 'where', id: 1, node, channels: [] }))
-    for (;;) {
-      const channel = channelName()
-      await subscriber.subscribe(channel)
-      await peer.subscribe(channel)
-      await alice.subscribe(channel)
-      const questions = () =>
-        of('where').filter(
-          (message) => message['node'] === askerId && JSON.stringify(message['channels']).includes(channel),
-        )
-      await until('a question about the channel', () => questions().length > 0)
-      // Which node is asked first is decided at random.
-      if (!questions()[0]!.to.endsWith(node)) continue
-      await until('a second question about the channel', () => questions().length > 1)
-      break
-    }
+    expect(asked.filter((type) => type === 'getPage')).toHaveLength(1)
+    expect(asked.lastIndexOf('where')).toBeGreaterThan(asked.indexOf('getPage'))
   })
 })

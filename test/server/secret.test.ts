@@ -95,11 +95,9 @@ const forgeries: Forgery[] = [
   ],
   ['beacon', ({ beacon }) => ({ number: beacon + 3_600_000 * BEACONS_PER_MS })],
   ['beacon', ({ beacon }) => ({ number: beacon + 1 })],
-  [
-    'where',
-    ({ channel, position }) => ({ id: 1, node: 'evil', onlyHolders: false, channels: [[channel, position]] }),
-  ],
+  ['where', ({ channel, position }) => ({ id: 1, node: 'evil', channels: [[channel, position]] })],
   ['whereIs', () => ({ id: 1, node: 'evil', channels: [[0, '0.0', '0.0', false]] }), true],
+  ['claim', ({ channel, position }) => ({ node: 'evil', upTo: position, channels: [[channel, position]] })],
   [
     'getPage',
     ({ channel, position }) => ({

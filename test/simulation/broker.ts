@@ -154,7 +154,7 @@ export class Broker {
 
 /** Whether it is a recovery message between nodes. Redis keeps the order of all other messages, and the guarantee relies on it. */
 function isOfRecovery(body: string): boolean {
-  return /^\{"v":1,"type":"(?:where|whereIs|getPage|page)"/.test(body)
+  return /^\{"v":1,"type":"(?:where|whereIs|claim|getPage|page)"/.test(body)
 }
 
 /**

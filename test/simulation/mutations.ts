@@ -127,9 +127,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a node takes the first page for the whole range',
     file: 'server/src/cluster/backfills.ts',
-    find: 'log.prepend(missing, start, reasonFor(channel))',
+    find: 'log.prepend(missing, start, reasonBefore(channel))',
     replace:
-      'log.prepend(missing, [...backfill.waiters].map(({ since }) => since).sort(comparePositions)[0] ?? start, reasonFor(channel))',
+      'log.prepend(missing, [...backfill.waiters].map(({ since }) => since).sort(comparePositions)[0] ?? start, reasonBefore(channel))',
     seed: 2,
   },
   {
@@ -145,6 +145,27 @@ export const mutations: readonly Mutation[] = [
     find: 'subject.others = counts[i]! - 1',
     replace: 'subject.others = counts[i]! - 2',
     seed: 6,
+  },
+  {
+    name: 'a log that begins after a claim reaches back over the messages between the two',
+    file: 'server/src/cluster/beginnings.ts',
+    find: 'const log = this.#logOf(name, upTo)\n      if (log === null) continue',
+    replace: 'const log = this.#host.channels.get(name)?.log\n      if (log == null) continue',
+    seed: 4,
+  },
+  {
+    name: 'a claim leaves out the messages after the start of the log',
+    file: 'server/src/cluster/beginnings.ts',
+    find: 'positions: log.positionsUpTo(upTo, MAX_POSITIONS) }]',
+    replace: 'positions: [log.start] }]',
+    seed: 17,
+  },
+  {
+    name: 'a claim with the newest messages says that there are none before them',
+    file: 'server/src/channels/log.ts',
+    find: 'positions.length < max ? [this.#start, ...positions] : positions',
+    replace: '[this.#start, ...positions]',
+    seed: 51,
   },
   {
     name: 'messages that a node missed while its connection was broken count as recovered when they are not',

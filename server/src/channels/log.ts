@@ -170,6 +170,17 @@ export class ChannelLog {
     return index < this.#first ? -Infinity : this.#entries[index]!.receivedAt
   }
 
+  /**
+   * The positions of the newest entries that are not after `position`, oldest first, at most `max`. If the log has fewer, its
+   * start is the first of them. Every message after the first one, up to `position`, is at one of the others.
+   */
+  positionsUpTo(position: Position, max: number): Position[] {
+    const end = this.#indexAfter(position)
+    const first = Math.max(this.#first, end - max)
+    const positions = this.#entries.slice(first, end).map(positionOf)
+    return positions.length < max ? [this.#start, ...positions] : positions
+  }
+
   /** The oldest entry after `position`. */
   firstAfter(position: Position): Entry | null {
     return this.#entries[this.#indexAfter(position)] ?? null

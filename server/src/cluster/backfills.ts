@@ -1,12 +1,14 @@
-import { deferred, type GapReason } from '@broadcaster/protocol'
+import { deferred } from '@broadcaster/protocol'
 import type { Channel, Reader } from '../channels/channel.ts'
 import type { ChannelLog } from '../channels/log.ts'
 import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
+import { reasonBefore, type Beginnings } from './beginnings.ts'
 import type { Page, PageQueries } from './pages.ts'
 import type { Seeker } from './recovery.ts'
 import { Turns } from './turns.ts'
-import type { Whereabouts, WhereaboutsQuestions } from './whereabouts.ts'
+import type { Whereabouts } from './inquiries.ts'
+import type { WhereaboutsQuestions } from './whereabouts.ts'
 
 /**
  * The maximum number of bytes of one page, unless a single message is larger. Both nodes handle a page in one piece, in
@@ -61,6 +63,7 @@ interface Backfill {
  */
 export class Backfills {
   readonly #questions: WhereaboutsQuestions
+  readonly #beginnings: Beginnings
   readonly #pages: PageQueries
   readonly #maxInFlight: number
   readonly #maxPageBytes: number
@@ -75,8 +78,14 @@ export class Backfills {
   readonly #bytesOf = new Map<object, number>()
   #inFlight = 0
 
-  constructor(questions: WhereaboutsQuestions, pages: PageQueries, maxInFlight: number) {
+  constructor(
+    questions: WhereaboutsQuestions,
+    beginnings: Beginnings,
+    pages: PageQueries,
+    maxInFlight: number,
+  ) {
     this.#questions = questions
+    this.#beginnings = beginnings
     this.#pages = pages
     this.#maxInFlight = maxInFlight
     this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
@@ -145,7 +154,7 @@ export class Backfills {
       if (backfill.failed.has(source.node)) return false
       if (earliest === null || comparePositions(source.start, earliest) < 0) earliest = source.start
       backfill.sources.add(source)
-      reachBackTo(channel, log, position, source.last)
+      this.#beginnings.found(channel, log, position, source)
       this.#proceed(backfill)
       return [...backfill.waiters].every(({ since }) => comparePositions(source.start, since) <= 0)
     }
@@ -230,7 +239,7 @@ export class Backfills {
       return
     }
     const missing = entries.filter((entry) => comparePositions(entry, log.start) <= 0)
-    log.prepend(missing, start, reasonFor(channel))
+    log.prepend(missing, start, reasonBefore(channel))
     log.retainFrom(start)
   }
 
@@ -241,19 +250,6 @@ export class Backfills {
     backfill.channel.readers.delete(backfill.reader)
     for (const waiter of backfill.waiters) waiter.settle(outcome)
   }
-}
-
-/** Extends a log that begins at or before `position` back to `last`, because no message was published between `last` and `position`. */
-export function reachBackTo(channel: Channel, log: ChannelLog, position: Position, last: Position): void {
-  const isAdjacent =
-    isSameRun(log.start.beacon, position.beacon) && comparePositions(log.start, position) <= 0
-  if (channel.log !== log || !isAdjacent || comparePositions(last, log.start) >= 0) return
-  log.prepend([], last, reasonFor(channel))
-}
-
-/** The reason why messages before the new start of the log are missing. */
-function reasonFor({ state }: Channel): GapReason {
-  return state === 'filling' ? 'broker' : 'node'
 }
 
 /** Drops a node that did not send messages that it had announced. */

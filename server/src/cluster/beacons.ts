@@ -8,10 +8,11 @@ import { uptimeMs } from '../time/uptime.ts'
 const RETRY_MS = 500
 /**
  * The minimum time between two beacons of all nodes together, in ms, after a burst. A node that needs a beacon of any node sends one
- * at once within this rate. Otherwise it waits, and a beacon of another node ends the wait. So the number of beacons does not grow
- * with the number of nodes.
+ * at once within this rate. Otherwise it waits, and a beacon of another node ends the wait. Every node receives every beacon, so
+ * the time grows with the number of nodes. So the beacons that Redis delivers in a second do not grow with the number of nodes.
  */
-const SPACING_MS = 10
+const MIN_SPACING_MS = 10
+const SPACING_PER_NODE_MS = 2
 /** The number of beacons that may come at once before nodes wait. */
 const BURST = 10
 /**
@@ -30,7 +31,9 @@ export class Beacons {
   #current = 0
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
-  /** The time at which the last beacon would have been sent if all beacons were `SPACING_MS` apart. */
+  /** The minimum time between two beacons, for the number of nodes that received the last own beacon. */
+  #spacingMs = MIN_SPACING_MS
+  /** The time at which the last beacon would have been sent if all beacons had the minimum time between them. */
   #spacedMs = 0
   /** The number of own beacons in flight. */
   #inFlight = 0
@@ -136,7 +139,7 @@ export class Beacons {
   need(): void {
     if (this.#needed !== undefined || this.#isClosed) return
     const isAlone = this.#aloneAt > 0
-    const waitMs = isAlone ? 0 : this.#spacedMs - BURST * SPACING_MS - uptimeMs()
+    const waitMs = isAlone ? 0 : this.#spacedMs - BURST * this.#spacingMs - uptimeMs()
     // A node that is alone has one beacon in flight at a time, for all channels that are confirmed before it arrives. So
     // more clients at the same time do not make more beacons, and a single client does not wait.
     if (isAlone ? this.#inFlight === 0 : waitMs <= 0) return void this.fresh()
@@ -146,7 +149,7 @@ export class Beacons {
         this.#needed = undefined
         void this.fresh()
       },
-      waitMs + Math.random() * SPACING_MS,
+      waitMs + Math.random() * this.#spacingMs,
     )
   }
 
@@ -175,7 +178,7 @@ export class Beacons {
   }
 
   #note(): void {
-    this.#spacedMs = Math.max(this.#spacedMs, uptimeMs()) + SPACING_MS
+    this.#spacedMs = Math.max(this.#spacedMs, uptimeMs()) + this.#spacingMs
   }
 
   /** Whether the beacon becomes the current one: it is ahead of it, is of another run, or the current one is disowned. */
@@ -206,6 +209,7 @@ export class Beacons {
       ({ n: made, nowMs, receivers }) => {
         const n = this.own(made)
         this.#aloneAt = receivers <= 1 ? n : 0
+        this.#spacingMs = Math.max(MIN_SPACING_MS, receivers * SPACING_PER_NODE_MS)
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
         this.#brokerAheadMs = nowMs - Date.now()
         if (isSameRun(n, before) && n <= before && this.#current === before) this.#isDisowned = true

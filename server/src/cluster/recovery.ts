@@ -1,7 +1,8 @@
 import type { GapReason } from '@broadcaster/protocol'
 import type { Backend } from '../backends/backend.ts'
-import { Backfills, reachBackTo, type Outcome } from './backfills.ts'
+import { Backfills, type Outcome } from './backfills.ts'
 import type { Beacons } from './beacons.ts'
+import { Beginnings } from './beginnings.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { FanOut } from '../channels/fanout.ts'
 import type { ChannelLog, LogLimits } from '../channels/log.ts'
@@ -9,7 +10,7 @@ import { comparePositions, isSameRun, type Position } from '../channels/position
 import type { ControlChannels } from './controlChannels.ts'
 import { PageAnswers, PageQueries, type EntriesAfter } from './pages.ts'
 import { Deadline } from '../time/deadline.ts'
-import { WhereaboutsQuestions, type Inquiry, type Locate, type Whereabouts } from './whereabouts.ts'
+import { WhereaboutsQuestions, type Locate } from './whereabouts.ts'
 
 /** The maximum time for which live messages of a channel are held back while the hole before them is filled. */
 const FILL_TIMEOUT_MS = 5000
@@ -50,21 +51,19 @@ export type Located = 'here' | 'away' | 'late' | { readonly gap: GapReason }
 /** Gets the messages that a log lacks from the other nodes, or finds out that no node has them. */
 export class Recovery {
   readonly #host: RecoveryHost
-  readonly #questions: WhereaboutsQuestions
   readonly #pageAnswers: PageAnswers
   readonly #backfills: Backfills
-  /** New logs for which other nodes are still being asked about the time before. */
-  readonly #asking = new WeakSet<ChannelLog>()
+  readonly #beginnings: Beginnings
 
   constructor(host: RecoveryHost) {
     this.#host = host
-    const { control, backend, maxBackfillBytes } = host
-    this.#questions = new WhereaboutsQuestions(control, backend, (channel, position) =>
-      this.#locateHere(channel, position),
-    )
+    const { control, backend, beacons, channels, maxBackfillBytes } = host
+    const locate: Locate = (channel, position) => this.#locateHere(channel, position)
+    const questions = new WhereaboutsQuestions(control, backend, locate)
+    const beginnings = (this.#beginnings = new Beginnings({ control, beacons, channels, questions }))
     const entriesAfter: EntriesAfter = (channel, after) => this.#entriesAfter(channel, after)
     this.#pageAnswers = new PageAnswers(control, entriesAfter, maxBackfillBytes)
-    this.#backfills = new Backfills(this.#questions, new PageQueries(control), maxBackfillBytes)
+    this.#backfills = new Backfills(questions, beginnings, new PageQueries(control), maxBackfillBytes)
   }
 
   /** The bytes of pages that are requested from other nodes, or sent to them. */
@@ -78,33 +77,7 @@ export class Recovery {
     const holes = channels.filter(({ state }) => state === 'filling')
     if (holes.length > 0) this.#fill(holes)
     const fresh = channels.filter(({ state, log }) => state === 'live' && log !== null)
-    if (fresh.length > 0) this.#reachBack(fresh)
-  }
-
-  /**
-   * Extends new logs backwards to the last message before them, if other nodes know it: no message is between the two.
-   * So a client whose last message is old can move to this node when its own node is killed.
-   */
-  #reachBack(channels: readonly Channel[]): void {
-    if (this.#host.beacons.isSeparate) return
-    const inquiries = channels.map((channel): Inquiry => {
-      const log = channel.log!
-      const position = log.start
-      this.#asking.add(log)
-      return {
-        channel: channel.name,
-        position,
-        isNeedless: () => this.#host.beacons.wasAloneAt(position.beacon),
-        first: 'any',
-        found: ({ last, isAsking }: Whereabouts) => {
-          reachBackTo(channel, log, position, last)
-          // If the node has already received the answers of other nodes, its log includes what all nodes know.
-          return !isAsking
-        },
-        done: () => void this.#asking.delete(log),
-      }
-    })
-    this.#questions.ask(inquiries)
+    if (fresh.length > 0) this.#beginnings.add(fresh)
   }
 
   /** Waits until the channel is live and its log reaches back to `since`. Asks other nodes for what the log lacks. */
@@ -179,7 +152,13 @@ export class Recovery {
     const channel = this.#host.channels.get(name)
     if (channel === undefined || channel.state === 'joining') return undefined
     const log = this.#logOf(name, position)
-    return log && { start: log.start, last: log.lastUpTo(position), isAsking: this.#asking.has(log) }
+    return (
+      log && {
+        start: log.start,
+        last: log.lastUpTo(position),
+        isAsking: this.#beginnings.isPending(name, log),
+      }
+    )
   }
 
   #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {

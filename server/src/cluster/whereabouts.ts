@@ -1,14 +1,9 @@
-import {
-  comparePositions,
-  formatPosition,
-  isSameRun,
-  parsePosition,
-  type Position,
-} from '../channels/position.ts'
+import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import type { Backend } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
 import { isUnavailable } from '../errors.ts'
+import { end, found, subjectsOf, type Inquiry, type Subject, type Whereabouts } from './inquiries.ts'
 import { pause } from '../time/pause.ts'
 import { runningTimeout } from '../time/runningTimeout.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -19,42 +14,18 @@ const TIMEOUT_MS = 2000
 const NODE_TIMEOUT_MS = 200
 /** The maximum number of channels in one question, and in one command that counts their holders. */
 const CHANNELS_PER_QUESTION = 500
-/** How many nodes are asked one after the other, at random, before all of them are asked. */
-const MAX_TRIES = 4
+/** One node is asked at random only if at least one of this number of nodes holds the channel. */
+const MAX_NODES_PER_HOLDER = 4
+/**
+ * Within this time after a question to a node, further ones to it are gathered and sent together. So many clients that come from
+ * one node do not make as many messages, and the first one does not wait.
+ */
+const GATHER_MS = 15
 /** How often, and after which time, a question is asked again while Redis is unavailable for commands. */
 const MAX_FAILURES = 20
 const RETRY_MS = 250
 /** How long a node is remembered after its last message. */
 const REMEMBERED_MS = 600_000
-
-/** What another node has of a channel. */
-export interface Whereabouts {
-  readonly node: string
-  /** Its log has every message after this position. */
-  readonly start: Position
-  /** No message was published after this position, up to the position of the inquiry. */
-  readonly last: Position
-  /** Whether the node itself still waits for the answers of other nodes about this channel. */
-  readonly isAsking: boolean
-}
-
-/** A question about one channel. */
-export interface Inquiry {
-  readonly channel: string
-  /**
-   * A position that this node has received. Every node that answers has received it too, because the question is
-   * published after it.
-   */
-  readonly position: Position
-  /** Called directly before other nodes are asked. Returns whether the inquiry is not needed, because there are none. */
-  isNeedless?(): boolean
-  /** The id of the node to ask first; `any`: some nodes at random; `all`: all of them at once. */
-  readonly first: string | 'any' | 'all'
-  /** Called for each node that knows the channel. Returns whether no other node needs to be asked. */
-  found(whereabouts: Whereabouts): boolean
-  /** Called once, when no further answer can come. `isFinal`: all nodes that hold the channel have been asked. */
-  done(isFinal: boolean): void
-}
 
 /**
  * What this node has of a channel; `null` if it knows nothing; `undefined` if Redis has not confirmed that the node holds the
@@ -62,31 +33,12 @@ export interface Inquiry {
  */
 export type Locate = (channel: string, position: Position) => Omit<Whereabouts, 'node'> | null | undefined
 
-/** A channel that is asked about, for all inquiries with the same position. */
-interface Subject {
-  readonly channel: string
-  readonly position: Position
-  readonly inquiries: Inquiry[]
-  /** The number of other nodes that hold the channel, from the last answer of Redis. */
-  others: number
-  readonly tried: Set<string>
-  /** The number of nodes that have answered a question to all holders. */
-  answered: number
-  /** How many times Redis was unavailable for the question. */
-  failures: number
-  /** Whether a client waits for the answer. */
-  isAwaited: boolean
-  isOpen: boolean
-}
-
-/** One node by its id, the nodes that hold one of the channels, or all nodes. */
-type Target = { readonly node: string } | 'holders' | 'everyone'
-
 interface Question {
-  readonly target: Target
+  /** The id of one node; `null` for all nodes. */
+  readonly node: string | null
   readonly subjects: readonly Subject[]
   readonly cancelTimeout: () => void
-  readonly ended: () => void
+  readonly ended: (question: Question) => void
   /** The nodes that have answered. */
   readonly answered: Set<string>
   /** The number of nodes that may answer; `null` until Redis has told it. */
@@ -94,10 +46,10 @@ interface Question {
 }
 
 /**
- * Asks other nodes what they have of channels. Redis knows how many nodes hold a channel, so no question is sent about a
- * channel that only this node holds. If one node is likely to know the answer, only that one is asked first. So the traffic
- * does not grow with the number of nodes. Otherwise all nodes are asked. If a client waits, every node answers, even if it
- * holds none of the channels, so this node knows which answer is the last one. Otherwise only nodes that hold one of them answer.
+ * Asks other nodes what they have of channels. If one node is likely to know the answer, only that one is asked first, so the
+ * traffic does not grow with the number of nodes. Redis knows how many nodes hold a channel, so no other question is sent about
+ * a channel that only this node holds. If all nodes are asked, every node answers, even if it holds none of the channels, so
+ * this node knows which answer is the last one.
  */
 export class WhereaboutsQuestions {
   readonly #control: ControlChannels
@@ -107,6 +59,8 @@ export class WhereaboutsQuestions {
   /** The nodes from which this node has received a message, the latest last, and when. */
   readonly #nodes = new Map<string, number>()
   #next: Inquiry[] = []
+  /** The subjects that wait because another question was sent to their node just before. */
+  readonly #gathered = new Map<string, Subject[]>()
   #lastId = 0
 
   constructor(control: ControlChannels, backend: Backend, locate: Locate) {
@@ -121,8 +75,20 @@ export class WhereaboutsQuestions {
 
   /** All inquiries of one turn of the event loop are sent together, and equal ones only once. */
   ask(inquiries: readonly Inquiry[]): void {
-    if (this.#next.length === 0) setImmediate(() => this.#askNext())
+    if (this.#next.length === 0 && inquiries.length > 0) setImmediate(() => this.#askNext())
     for (const inquiry of inquiries) this.#next.push(inquiry)
+  }
+
+  /** This node has received a message of another node. */
+  heardOf(node: string): void {
+    // Nodes that were not heard of for long may be gone. Without them, all nodes are asked.
+    const now = uptimeMs()
+    this.#nodes.delete(node)
+    this.#nodes.set(node, now)
+    for (const [other, heardAt] of this.#nodes) {
+      if (now - heardAt <= REMEMBERED_MS) break
+      this.#nodes.delete(other)
+    }
   }
 
   #askNext(): void {
@@ -131,18 +97,18 @@ export class WhereaboutsQuestions {
       if (inquiry.isNeedless?.()) inquiry.done(true)
       else inquiries.push(inquiry)
     }
-    const subjects = subjectsOf(inquiries)
     this.#next = []
-    for (let i = 0; i < subjects.length; i += CHANNELS_PER_QUESTION) {
-      const batch = subjects.slice(i, i + CHANNELS_PER_QUESTION)
-      void this.#start(batch)
-    }
+    const subjects = subjectsOf(inquiries, this.#control.node)
+    const named = subjects.filter((subject) => subject.named !== null)
+    for (const [node, group] of groupBy(named, (subject) => subject.named!)) this.#askSoon(node, group)
+    const others = subjects.filter((subject) => subject.named === null)
+    for (const batch of inBatches(others)) void this.#start(batch)
   }
 
   async #start(subjects: readonly Subject[]): Promise<void> {
     try {
       await this.#count(subjects)
-      this.#route(subjects)
+      this.#route(subjects.filter(({ isOpen }) => isOpen))
     } catch (error) {
       await this.#startAgain(subjects, error)
     }
@@ -166,41 +132,46 @@ export class WhereaboutsQuestions {
     const counts = await this.#backend.countHolders(subjects.map(({ channel }) => channel))
     subjects.forEach((subject, i) => {
       subject.others = counts[i]! - 1
-      if (subject.answered >= subject.others) end(subject, true)
+      endIfAnswered(subject)
     })
   }
 
-  /** Asks the node that comes next for each open subject, or all nodes. */
+  /** The holders are counted: asks all nodes, or one of them. */
   #route(subjects: readonly Subject[]): void {
-    const byNode = new Map<string | null, Subject[]>()
-    for (const subject of subjects) {
-      if (!subject.isOpen) continue
-      const node = this.#nextNode(subject)
-      const group = byNode.get(node)
-      if (group === undefined) byNode.set(node, [subject])
-      else group.push(subject)
-    }
-    for (const [node, group] of byNode) {
-      if (node !== null) this.#askNode(node, group)
-      else for (const target of ['holders', 'everyone'] as const) this.#askAll(target, group)
-    }
+    const isForAll = subjects.filter((subject) => subject.isForAll)
+    if (isForAll.length > 0) this.#askAll(isForAll)
+    const nodes = [...this.#nodes.keys()]
+    // A question to one node has many channels, so it goes to a node that is likely to hold many of them.
+    const node = nodes[Math.floor(Math.random() * nodes.length)]
+    const isWorthAsking = ({ others, hasAskedOne }: Subject): boolean =>
+      node !== undefined && !hasAskedOne && others * MAX_NODES_PER_HOLDER >= nodes.length
+    const background = subjects.filter((subject) => !subject.isForAll)
+    const worthAsking = background.filter(isWorthAsking)
+    if (worthAsking.length > 0) this.#askNode(node!, worthAsking)
+    for (const subject of background) if (!worthAsking.includes(subject)) end(subject, false)
   }
 
-  #nextNode({ inquiries, tried, others, isAwaited }: Subject): string | null {
-    const named = inquiries.find(({ first }) => first !== 'any' && first !== 'all')
-    if (named !== undefined && named.first !== this.#control.node) {
-      return tried.has(named.first) ? null : named.first
+  #askSoon(node: string, subjects: readonly Subject[]): void {
+    const gathered = this.#gathered.get(node)
+    if (gathered !== undefined) {
+      for (const subject of subjects) gathered.push(subject)
+      return
     }
-    // The more nodes hold the channel, the sooner one is found at random. Otherwise it takes fewer messages to ask all.
-    const isWorthTrying = tried.size < MAX_TRIES && others * MAX_TRIES >= this.#nodes.size
-    if (!isWorthTrying || isAwaited) return null
-    const untried = [...this.#nodes.keys()].filter((node) => !tried.has(node))
-    return untried[Math.floor(Math.random() * untried.length)] ?? null
+    for (const batch of inBatches(subjects)) this.#askNode(node, batch)
+    const next: Subject[] = []
+    this.#gathered.set(node, next)
+    setTimeout(() => {
+      this.#gathered.delete(node)
+      if (next.length > 0) this.#askSoon(node, next)
+    }, GATHER_MS)
   }
 
   #askNode(node: string, subjects: readonly Subject[]): void {
-    const id = this.#begin({ node }, subjects, NODE_TIMEOUT_MS, () => this.#route(subjects))
-    for (const subject of subjects) subject.tried.add(node)
+    const id = this.#begin(node, subjects, NODE_TIMEOUT_MS, () => {
+      const open = subjects.filter(({ isOpen }) => isOpen)
+      if (open.length > 0) void this.#start(open)
+    })
+    for (const subject of subjects) subject.hasAskedOne = true
     this.#control.publishToNode(node, this.#encode(id)).then(
       (receivers) => {
         if (receivers > 0) return
@@ -211,11 +182,13 @@ export class WhereaboutsQuestions {
     )
   }
 
-  #askAll(target: 'holders' | 'everyone', group: readonly Subject[]): void {
-    const subjects = group.filter(({ isAwaited }) => isAwaited === (target === 'everyone'))
-    if (subjects.length === 0) return
-    const id = this.#begin(target, subjects, TIMEOUT_MS, () => {
-      for (const subject of subjects) end(subject, true)
+  #askAll(subjects: readonly Subject[], isRepeated = false): void {
+    const id = this.#begin(null, subjects, TIMEOUT_MS, ({ answered, others }) => {
+      const open = subjects.filter(({ isOpen }) => isOpen)
+      // If no node at all has answered, the connection of this node is probably dead, and is renewed soon.
+      const isUnheard = answered.size === 0 && others !== 0
+      if (isUnheard && !isRepeated && open.length > 0) this.#askAll(open, true)
+      else for (const subject of open) end(subject, true)
     })
     Promise.all([this.#control.publishToAll(this.#encode(id)), this.#control.countNodes()]).then(
       ([receivers, nodes]) => {
@@ -233,15 +206,21 @@ export class WhereaboutsQuestions {
   }
 
   /** `ended` is called once, when the question is answered or its time is over. */
-  #begin(target: Target, subjects: readonly Subject[], timeoutMs: number, ended: () => void): number {
+  #begin(
+    node: string | null,
+    subjects: readonly Subject[],
+    timeoutMs: number,
+    ended: (question: Question) => void,
+  ): number {
     const id = ++this.#lastId
     const cancelTimeout = runningTimeout(timeoutMs, () => this.#end(id))
-    this.#questions.set(id, { target, subjects, cancelTimeout, ended, answered: new Set(), others: null })
+    this.#questions.set(id, { node, subjects, cancelTimeout, ended, answered: new Set(), others: null })
     return id
   }
 
   #end(id: number): void {
-    this.#forget(id)?.ended()
+    const question = this.#forget(id)
+    question?.ended(question)
   }
 
   #forget(id: number): Question | undefined {
@@ -252,56 +231,43 @@ export class WhereaboutsQuestions {
   }
 
   #encode(id: number): ControlMessageOf<'where'> {
-    const { target, subjects } = this.#questions.get(id)!
+    const { subjects } = this.#questions.get(id)!
     const channels = subjects.map(({ channel, position }) => [channel, formatPosition(position)] as const)
-    return { type: 'where', id, node: this.#control.node, onlyHolders: target === 'holders', channels }
+    return { type: 'where', id, node: this.#control.node, channels }
   }
 
-  #answer({ id, node, onlyHolders, channels }: ControlMessageOf<'where'>): void {
+  #answer({ id, node, channels }: ControlMessageOf<'where'>): void {
     if (node === this.#control.node) return
-    this.#heardOf(node)
+    this.heardOf(node)
     const held: [index: number, start: string, last: string, isAsking: boolean][] = []
     channels.forEach(([channel, text], index) => {
       const position = parsePosition(text)
-      const found = position && this.#locate(channel, position)
-      if (found) held.push([index, formatPosition(found.start), formatPosition(found.last), found.isAsking])
-      else if (found === null) held.push([index, '', '', false])
+      const located = position && this.#locate(channel, position)
+      if (located) {
+        const { start, last, isAsking } = located
+        held.push([index, formatPosition(start), formatPosition(last), isAsking])
+      } else if (located === null) held.push([index, '', '', false])
     })
-    if (onlyHolders && held.length === 0) return
     // If the answer cannot be sent, the timeout of the other node ends its question.
     const answer = { type: 'whereIs', id, node: this.#control.node, channels: held } as const
     this.#control.publishToNode(node, answer).catch(() => {})
   }
 
   #receive({ id, node, channels }: ControlMessageOf<'whereIs'>): void {
-    this.#heardOf(node)
+    this.heardOf(node)
     const question = this.#questions.get(id)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
-    const subjects = channels.flatMap(([index, startText, lastText, isAsking = false]) => {
+    for (const [index, startText, lastText, isAsking = false] of channels) {
       const subject = question.subjects[index]
-      if (subject?.isOpen !== true) return []
-      if (question.target === 'holders') subject.answered += 1
+      if (subject?.isOpen !== true) continue
+      subject.answered.add(node)
       const start = parsePosition(startText)
       const last = parsePosition(lastText)
       if (start !== null && last !== null) found(subject, { node, start, last, isAsking })
-      return subject
-    })
-    if (typeof question.target === 'object') return this.#end(id)
-    // Redis also counts subscribers of a channel that are not nodes. They never answer.
-    for (const subject of subjects) if (subject.answered >= subject.others) end(subject, true)
-    this.#endIfAnswered(id)
-  }
-
-  /** Nodes that were not heard of for long may be gone. Without them, all nodes are asked. */
-  #heardOf(node: string): void {
-    const now = uptimeMs()
-    this.#nodes.delete(node)
-    this.#nodes.set(node, now)
-    for (const [other, heardAt] of this.#nodes) {
-      if (now - heardAt <= REMEMBERED_MS) break
-      this.#nodes.delete(other)
     }
+    if (question.node !== null) return this.#end(id)
+    this.#endIfAnswered(id)
   }
 
   #endIfAnswered(id: number): void {
@@ -313,40 +279,28 @@ export class WhereaboutsQuestions {
   }
 }
 
-function subjectsOf(inquiries: readonly Inquiry[]): Subject[] {
-  const subjects = new Map<string, Subject>()
-  for (const inquiry of inquiries) {
-    const { channel, position } = inquiry
-    const key = `${formatPosition(position)} ${channel}`
-    const known = subjects.get(key) ?? {
-      channel,
-      position,
-      inquiries: [],
-      others: 0,
-      tried: new Set(),
-      answered: 0,
-      failures: 0,
-      isAwaited: false,
-      isOpen: true,
-    }
-    subjects.set(key, known)
-    known.inquiries.push(inquiry)
-    known.isAwaited ||= inquiry.first !== 'any'
+/** Ends the subject if there are no other holders, or if all have answered. */
+function endIfAnswered(subject: Subject): void {
+  const { others, answered, isForAll } = subject
+  // If a client waits, the answers of all nodes are awaited: the holders may have changed since they were counted.
+  if (others <= 0 || (!isForAll && answered.size >= others)) end(subject, true)
+}
+
+function groupBy<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
+  const groups = new Map<Key, T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
   }
-  return [...subjects.values()]
+  return groups
 }
 
-function found(subject: Subject, whereabouts: Whereabouts): void {
-  const { position, inquiries } = subject
-  const { start, last } = whereabouts
-  const isSensible = isSameRun(last.beacon, position.beacon) && isSameRun(start.beacon, last.beacon)
-  if (!isSensible || comparePositions(last, position) > 0) return
-  const isEnough = inquiries.map((inquiry) => inquiry.found(whereabouts)).every(Boolean)
-  if (isEnough) end(subject, false)
-}
-
-function end(subject: Subject, isFinal: boolean): void {
-  if (!subject.isOpen) return
-  subject.isOpen = false
-  for (const inquiry of subject.inquiries) inquiry.done(isFinal)
+function inBatches(subjects: readonly Subject[]): Subject[][] {
+  const batches: Subject[][] = []
+  for (let i = 0; i < subjects.length; i += CHANNELS_PER_QUESTION) {
+    batches.push(subjects.slice(i, i + CHANNELS_PER_QUESTION))
+  }
+  return batches
 }

@@ -19,26 +19,35 @@ export type ControlMessage =
   | { readonly type: 'beacon'; readonly number: number }
   /**
    * A request to all nodes, or to one: how far back do your logs of these channels reach, and what was the last message up to
-   * `position`? With `onlyHolders`, a node that holds none of the channels does not answer. Older nodes omit it.
+   * `position`?
    */
   | {
       readonly type: 'where'
       readonly id: number
       readonly node: string
-      readonly onlyHolders?: boolean
       readonly channels: readonly (readonly [channel: string, position: string])[]
     }
   /**
    * The answer to `where`, sent to the requesting node. `channels` only contains the channels that the node holds, by their
    * index in the request. The log has every message after `start`, and no message was published after `last` up to `position`.
-   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself still waits for answers about it. Older
-   * nodes omit it.
+   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself does not know yet what other nodes know
+   * about it. Older nodes omit it.
    */
   | {
       readonly type: 'whereIs'
       readonly id: number
       readonly node: string
       readonly channels: readonly (readonly [index: number, start: string, last: string, isAsking: boolean])[]
+    }
+  /**
+   * A claim to all nodes, about channels that this node holds only since a short time. Every message after the first of `positions`,
+   * up to `upTo`, is at one of the others. A node that knows an earlier position claims it too. Older nodes ignore this type.
+   */
+  | {
+      readonly type: 'claim'
+      readonly node: string
+      readonly upTo: string
+      readonly channels: readonly (readonly [channel: string, ...positions: string[]])[]
     }
   /**
    * A request to one node: the newest messages of the channel after `after` (exclusive) up to `before` (inclusive),
@@ -134,6 +143,7 @@ const isOptionalBoolean = (value: unknown): boolean => value === undefined || ty
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && value.every(isString)
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isString) && value.length > 1
 const isWhereabouts = (value: unknown): boolean =>
   Array.isArray(value) &&
   isCount(value[0]) &&
@@ -151,14 +161,12 @@ const isObject = (value: unknown): boolean =>
 
 const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
   beacon: ({ number }) => isCount(number),
-  where: ({ id, node, onlyHolders, channels }) =>
-    isCount(id) &&
-    isString(node) &&
-    isOptionalBoolean(onlyHolders) &&
-    Array.isArray(channels) &&
-    channels.every(isPair),
+  where: ({ id, node, channels }) =>
+    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPair),
   whereIs: ({ id, node, channels }) =>
     isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isWhereabouts),
+  claim: ({ node, upTo, channels }) =>
+    isString(node) && isString(upTo) && Array.isArray(channels) && channels.every(isTexts),
   getPage: ({ id, node, channel, after, before, bytes }) =>
     isCount(id) && [node, channel, after, before].every(isString) && isCount(bytes),
   page: ({ id, start, count, needs, entries }) =>
