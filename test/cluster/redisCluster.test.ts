@@ -246,7 +246,8 @@ describe('on a Redis Cluster, a node', () => {
     }
     const redisOptions = { password: 'hush', Connector: Tunnel } as unknown as RedisOptions
     const redis = { cluster: secured.nodes, natMap: secured.natMap, redisOptions }
-    const nodes = tidy(await startNodes(2, { redis }))
+    // With a secret, nodes propose the numbers of beacons.
+    const nodes = tidy(await startNodes(2, { redis, secret: 'a secret that nobody else knows at all' }))
     for (const node of nodes.nodes) await works(node)
     expect(await subscribers(await secured.owner(KEY))).toHaveLength(2)
     expect(connections).toBeGreaterThan(0)
