@@ -2,6 +2,7 @@ import { BroadcasterClient } from '@broadcaster/client'
 import { WebSocket } from 'ws'
 import { sleep, until, within } from '../support/waiting.ts'
 import type { ChaosNode } from './node.ts'
+import { ORDER_KEY } from './publisher.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -158,6 +159,47 @@ export const sentinelFaults: readonly Fault[] = [
     run: async (world) => {
       await world.sentinel.failoverByCommand()
       await allHealthy(world)
+    },
+  },
+]
+
+/** The first three happen to the server at which all nodes subscribe. */
+export const clusterFaults: readonly Fault[] = [
+  {
+    kind: 'Cluster: failover (by command)',
+    isCovered: false,
+    run: async (world) => {
+      await world.cluster.failOver(await world.cluster.owner(ORDER_KEY))
+      await allHealthy(world)
+      await world.cluster.settled()
+    },
+  },
+  {
+    kind: 'Cluster: failover (master killed)',
+    isCovered: false,
+    run: async (world) => {
+      const master = await world.cluster.owner(ORDER_KEY)
+      await world.cluster.kill(master)
+      await allHealthy(world)
+      await world.cluster.revive(master)
+    },
+  },
+  {
+    kind: 'Cluster: slot moved',
+    isCovered: false,
+    run: async (world) => {
+      await world.cluster.moveSlot(ORDER_KEY, await world.cluster.stranger(ORDER_KEY))
+      await allHealthy(world)
+    },
+  },
+  {
+    kind: 'Cluster: another master killed',
+    isCovered: false,
+    run: async (world) => {
+      const master = await world.cluster.stranger(ORDER_KEY)
+      await world.cluster.kill(master)
+      await allHealthy(world)
+      await world.cluster.revive(master)
     },
   },
 ]

@@ -1,4 +1,5 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { TestRedisCluster } from '../support/redisCluster.ts'
 import { sleep } from '../support/waiting.ts'
 import type { Heads } from './clientsMain.ts'
 import type { Random } from './random.ts'
@@ -13,12 +14,48 @@ const atMostOnce: RedisOptions = {
   sentinelRetryStrategy: () => 100,
 }
 
+/** A connection that never publishes a message twice. */
+export type Connection = { publish(channel: string, body: string): Promise<unknown>; disconnect(): void }
+
+export function connectionTo(redis: RedisOptions): Connection {
+  const client = new Redis({ ...redis, ...atMostOnce, replyMapping: 'legacy' })
+  client.on('error', () => {})
+  return client
+}
+
+/** Publishes at the owner of the slot of this key, where all nodes subscribe. */
+export const ORDER_KEY = 'bc:beaconNumber'
+
+export function connectionToCluster({ nodes, natMap }: TestRedisCluster): Connection {
+  const client = new Cluster([...nodes], {
+    natMap,
+    enableOfflineQueue: false,
+    // Without these, ioredis sends a command again if the connection broke.
+    retryDelayOnFailover: 0,
+    redisOptions: { commandTimeout: 3000 },
+    slotsRefreshInterval: 500,
+  })
+  client.on('error', () => {})
+  const last = new Map<string, Promise<unknown>>()
+  const script = "return redis.call('PUBLISH', ARGV[1], ARGV[2])"
+  return {
+    // One after the other in each channel: if a server redirects a command, ioredis sends it after later ones.
+    publish: (channel, body) => {
+      const before = last.get(channel) ?? Promise.resolve()
+      const published = before.catch(() => {}).then(() => client.eval(script, 1, ORDER_KEY, channel, body))
+      last.set(channel, published)
+      return published
+    },
+    disconnect: () => client.disconnect(),
+  }
+}
+
 /**
  * Publishes with PUBLISH, like any application. A body contains its number in the channel and its time. No number is sent twice.
  * If Redis does not answer, it is unknown whether it has received the message.
  */
 export class NumberedPublisher {
-  readonly #redis: Redis
+  readonly #redis: Connection
   readonly #channels: readonly string[]
   readonly #random: Random
   readonly #lastNumbers = new Map<string, number>()
@@ -26,9 +63,8 @@ export class NumberedPublisher {
   #timer: NodeJS.Timeout | null = null
   #published = 0
 
-  constructor(redis: RedisOptions, channels: readonly string[], random: Random) {
-    this.#redis = new Redis({ ...redis, ...atMostOnce, replyMapping: 'legacy' })
-    this.#redis.on('error', () => {})
+  constructor(redis: Connection, channels: readonly string[], random: Random) {
+    this.#redis = redis
     this.#channels = channels
     this.#random = random
     for (const channel of channels) this.#unsure.set(channel, new Set())

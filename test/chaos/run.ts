@@ -1,10 +1,17 @@
 import { sleep } from '../support/waiting.ts'
-import { brokerFaults, networkFaults, nodeFaults, sentinelFaults, type Fault } from './faults.ts'
+import {
+  brokerFaults,
+  clusterFaults,
+  networkFaults,
+  nodeFaults,
+  sentinelFaults,
+  type Fault,
+} from './faults.ts'
 import { Random } from './random.ts'
 import { judge, type Episode, type Report } from './report.ts'
 import { World } from './world.ts'
 
-export const scenarios = ['all', 'covered', 'broker', 'sentinel', 'rolling'] as const
+export const scenarios = ['all', 'covered', 'broker', 'sentinel', 'cluster', 'rolling'] as const
 export type Scenario = (typeof scenarios)[number]
 
 export type ChaosOptions = {
@@ -30,6 +37,7 @@ const faultsOf: Record<Scenario, readonly Fault[]> = {
   covered: nodeFaults,
   broker: brokerFaults,
   sentinel: sentinelFaults,
+  cluster: clusterFaults,
   rolling: [],
 }
 
@@ -47,6 +55,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     drainMs: DRAIN_MS,
     longestStallMs: options.longestStallMs ?? 8000,
     hasSentinel: scenario === 'sentinel',
+    hasCluster: scenario === 'cluster',
     isVerbose: options.isVerbose ?? false,
   })
   try {

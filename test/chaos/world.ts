@@ -1,13 +1,13 @@
 import type { Mode } from '@broadcaster/client'
-import type { RedisOptions } from 'ioredis'
 import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedisCluster, type TestRedisCluster } from '../support/redisCluster.ts'
 import { roundRobin } from '../support/roundRobin.ts'
 import { tcpProxy, type TcpProxy } from '../support/tcpProxy.ts'
 import { sleep } from '../support/waiting.ts'
 import { Clients } from './clients.ts'
 import type { ClientSetup } from './clientsMain.ts'
 import { ChaosNode } from './node.ts'
-import { NumberedPublisher } from './publisher.ts'
+import { connectionTo, connectionToCluster, NumberedPublisher } from './publisher.ts'
 import { Random } from './random.ts'
 import { Sentinel } from './sentinel.ts'
 
@@ -20,6 +20,7 @@ export type WorldOptions = {
   readonly modes: readonly Mode[]
   readonly drainMs: number
   readonly hasSentinel: boolean
+  readonly hasCluster: boolean
   /** The longest stall of a network or node. */
   readonly longestStallMs: number
   readonly seed: number
@@ -36,7 +37,7 @@ const SETTLING_MS = 120_000
  */
 export class World {
   readonly nodes: readonly ChaosNode[]
-  /** The link of each node to Redis. There are none if a Sentinel gives the address of Redis. */
+  /** The link of each node to Redis. There are none if a Sentinel or a Cluster gives the address of Redis. */
   readonly links: readonly TcpProxy[]
   readonly networks: readonly TcpProxy[]
   readonly publisher: NumberedPublisher
@@ -49,6 +50,7 @@ export class World {
   settledAt = 0
   readonly #redis: TestRedis | null
   readonly #sentinel: Sentinel | null
+  readonly #cluster: TestRedisCluster | null
   readonly #watch: NodeJS.Timeout
   readonly #stop: () => Promise<void>
 
@@ -63,6 +65,7 @@ export class World {
     this.breaches = parts.breaches
     this.#redis = parts.redis
     this.#sentinel = parts.sentinel
+    this.#cluster = parts.cluster
     this.#stop = parts.stop
     this.#watch = setInterval(() => {
       for (const node of this.nodes) void node.look(this.channels)
@@ -73,14 +76,19 @@ export class World {
     const { seed, drainMs, isVerbose } = options
     const breaches: string[] = []
     const sentinel = options.hasSentinel ? await Sentinel.start() : null
-    const redis = sentinel ? null : await startRedis()
+    const cluster = options.hasCluster ? await startRedisCluster() : null
+    const redis = sentinel || cluster ? null : await startRedis()
     const channels = Array.from({ length: options.channels }, (_, i) => `channel-${i + 1}`)
     const links: TcpProxy[] = []
     const nodes: ChaosNode[] = []
     while (nodes.length < options.nodes) {
       const link = redis && (await tcpProxy(redis.port))
       if (link) links.push(link)
-      const target = link ? `redis://${link.address}` : sentinel!.options
+      const target = link
+        ? `redis://${link.address}`
+        : cluster
+          ? { cluster: cluster.nodes, natMap: cluster.natMap }
+          : sentinel!.options
       const setup = { port: await freePort(), redis: target, drainMs, isVerbose }
       nodes.push(new ChaosNode(setup, (what) => breaches.push(what)))
     }
@@ -88,8 +96,10 @@ export class World {
     const balancer = await roundRobin(nodes.map(({ url }) => url))
     const networks: TcpProxy[] = []
     while (networks.length < NETWORKS) networks.push(await tcpProxy(balancer.port))
-    const forPublisher: RedisOptions = sentinel?.options ?? { host: '127.0.0.1', port: redis!.port }
-    const publisher = new NumberedPublisher(forPublisher, channels, new Random(seed + 1))
+    const connection = cluster
+      ? connectionToCluster(cluster)
+      : connectionTo(sentinel?.options ?? { host: '127.0.0.1', port: redis!.port })
+    const publisher = new NumberedPublisher(connection, channels, new Random(seed + 1))
     const clients = new Clients()
     const world = new World({
       nodes,
@@ -102,25 +112,30 @@ export class World {
       breaches,
       redis,
       sentinel,
+      cluster,
       stop: async () => {
         clients.stop()
         publisher.close()
         await Promise.all(nodes.map((node) => node.kill()))
         for (const thing of [...networks, balancer, ...links]) await thing.close()
-        await (sentinel ?? redis!).stop()
+        await (sentinel ?? cluster ?? redis!).stop()
       },
     })
     await clients.start(setups(options, networks, channels))
     return world
   }
 
-  /** The only Redis, if there is no Sentinel. */
+  /** The only Redis, if there is no Sentinel and no Cluster. */
   get redis(): TestRedis {
     return this.#redis!
   }
 
   get sentinel(): Sentinel {
     return this.#sentinel!
+  }
+
+  get cluster(): TestRedisCluster {
+    return this.#cluster!
   }
 
   /** Resolves when all clients have all messages that were published so far. */
@@ -171,6 +186,7 @@ type Rest = {
   readonly breaches: string[]
   readonly redis: TestRedis | null
   readonly sentinel: Sentinel | null
+  readonly cluster: TestRedisCluster | null
   readonly stop: () => Promise<void>
 }
 
