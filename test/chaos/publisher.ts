@@ -30,9 +30,9 @@ export function connectionToCluster({ nodes, natMap }: TestRedisCluster): Connec
   const client = new Cluster([...nodes], {
     natMap,
     enableOfflineQueue: false,
-    // Without these, ioredis sends a command again if the connection broke.
+    // With another value, ioredis sends a command again if the connection broke. There is no timeout for commands either:
+    // ioredis may still send a command whose time is over.
     retryDelayOnFailover: 0,
-    redisOptions: { commandTimeout: 3000 },
     slotsRefreshInterval: 500,
   })
   client.on('error', () => {})
