@@ -150,9 +150,9 @@ export class Polls {
     this.#arrived(id, poll)
     const current = this.#polls.get(id)
     if (current !== undefined && current.order > poll.order) this.#end(id, poll, current.seq)
-    if (poll.isReplaced) return
+    // This is also necessary if a poll of another node has replaced this one: it knows nothing of the older polls.
     for (const older of this.#pollsOf(id)) if (older.order < poll.order) this.#end(id, older, poll.seq)
-    this.#polls.set(id, poll)
+    if (!poll.isReplaced) this.#polls.set(id, poll)
   }
 
   /** Ends a poll that is no longer the session's poll. `seq` is the `seq` of the poll that replaces it. */
