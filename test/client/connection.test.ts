@@ -2,6 +2,7 @@ import { BroadcasterError } from '@broadcaster/client'
 import type { StatusChange } from '@broadcaster/client'
 import { closeCodes, shouldRetry } from '@broadcaster/protocol'
 import { describe, expect, it, vi } from 'vitest'
+import { tcpProxy } from '../support/tcpProxy.ts'
 import { withoutWaiting } from './fakeTime.ts'
 import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 
@@ -174,6 +175,17 @@ describe('the status', () => {
       { from: 'reconnecting', to: 'connected', reason: 'Authenticated by websocket', transport: 'websocket' },
       { from: 'connected', to: 'disconnected', reason: 'disconnect() was called', transport: null },
     ])
+  })
+
+  it('has the error of a failed attempt, which is no error event', async () => {
+    const { port, close } = await tcpProxy(1)
+    await close()
+    const client = makeClient(`http://127.0.0.1:${port}`, { mode: 'websocket', maxAttempts: 0 })
+    const errors: BroadcasterError[] = []
+    client.on('error', (error) => errors.push(error))
+    await expect(client.connect()).rejects.toMatchObject({ code: 'maxAttempts' })
+    expect(client.error).toMatchObject({ code: 'maxAttempts' })
+    expect(errors).toEqual([])
   })
 
   it('is in a snapshot, which is the same object until something changes', async () => {

@@ -57,6 +57,7 @@ describe('BroadcasterError.from()', () => {
       message: 'oops',
       cause: 'oops',
     })
+    expect('cause' in error).toBe(false)
     expect(error).toBeInstanceOf(Error)
     expect(String(error)).toBe('BroadcasterError: too late')
   })
