@@ -336,13 +336,6 @@ export const mutations: readonly Mutation[] = [
     seed: 246,
   },
   {
-    name: 'messages of a channel that a session gets while its poll begins are not retained',
-    file: 'server/src/longpoll/polls.ts',
-    find: ' || poll.hasGained(name)',
-    replace: '',
-    seed: 381,
-  },
-  {
     name: 'a session of the base does not end at a gap',
     file: 'server/src/longpoll/polls.ts',
     find: 'if (poll.hasGap || ',
