@@ -46,6 +46,16 @@ const come = async (server: TestServer, user: string) =>
 const refused = async (server: TestServer) => (await server.broadcaster.stats()).node.refusedControlMessages
 const nodeChannel = async (server: TestServer) => `bc:node:${(await server.broadcaster.stats()).node.id}`
 
+/** A node, and the message with which it has disconnected alice from all nodes. */
+async function recordDisconnect() {
+  const redis = tidy(await startRedis())
+  const server = await start(redis)
+  const ear = await listenIn(redis)
+  await server.broadcaster.disconnect({ user: 'alice' })
+  const { text } = await ear.find('"disconnect"')
+  return { redis, server, text }
+}
+
 /** A node with a WebSocket client, a client that polls, and a hostile publisher. */
 async function setUp(options?: { secret?: string | string[] }) {
   const redis = tidy(await startRedis())
@@ -183,11 +193,7 @@ describe('with a secret', () => {
   })
 
   it('a message that is older than a minute is not accepted by a node that has not received it before', async () => {
-    const redis = tidy(await startRedis())
-    const server = await start(redis)
-    const ear = await listenIn(redis)
-    await server.broadcaster.disconnect({ user: 'alice' })
-    const { text } = await ear.find('"disconnect"')
+    const { redis, text } = await recordDisconnect()
     const late = await start(redis)
     const alice = await come(late, 'alice')
     // The clock of the node moves forward by more than a minute, and the node assumes the same of the clock of Redis.
@@ -222,11 +228,7 @@ describe('with a secret', () => {
   })
 
   it('a recorded message is not accepted on another channel by a node that has not received it', async () => {
-    const redis = tidy(await startRedis())
-    const server = await start(redis)
-    const ear = await listenIn(redis)
-    await server.broadcaster.disconnect({ user: 'alice' })
-    const { text } = await ear.find('"disconnect"')
+    const { redis, text } = await recordDisconnect()
     const late = await start(redis)
     const alice = await come(late, 'alice')
     await redis.cli('PUBLISH', await nodeChannel(late), text)
@@ -235,11 +237,7 @@ describe('with a secret', () => {
   })
 
   it('a recorded message is not accepted with another counter or time', async () => {
-    const redis = tidy(await startRedis())
-    const server = await start(redis)
-    const ear = await listenIn(redis)
-    await server.broadcaster.disconnect({ user: 'alice' })
-    const { text } = await ear.find('"disconnect"')
+    const { redis, server, text } = await recordDisconnect()
     const alice = await come(server, 'alice')
     const [stamp, at, sender, counter] = /"sig":"(\w+)\.([\w-]+)\.(\w+)\./.exec(text)!
     const later = (Number.parseInt(at!, 36) + 1).toString(36)

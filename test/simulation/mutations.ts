@@ -50,8 +50,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a node checks the order of messages of which it has only a part',
     file: 'server/src/cluster/orderCheck.ts',
-    find: ' || channel.log?.covers(after) !== true',
-    replace: ' || channel.log == null',
+    find: 'this.#host.channels.get(name)?.logCovering(after)\n    if (log == null ||',
+    replace: 'this.#host.channels.get(name)?.log\n    if (log == null ||',
   },
   {
     name: 'a node checks the order with messages that came after those of the check',
@@ -149,8 +149,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a log that begins after a claim reaches back over the messages between the two',
     file: 'server/src/cluster/beginnings.ts',
-    find: 'const log = this.#logOf(name, upTo)\n      if (log === null) continue',
-    replace: 'const log = this.#host.channels.get(name)?.log\n      if (log == null) continue',
+    find: 'const log = channel?.logCovering(upTo)',
+    replace: 'const log = channel?.log',
     seed: 214,
   },
   {

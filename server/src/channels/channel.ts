@@ -163,6 +163,11 @@ export class Channel {
     return this as LoggedChannel
   }
 
+  /** The log, if it is complete and has every message after `position`. */
+  logCovering(position: Position): ChannelLog | null {
+    return this.state === 'live' && this.log?.covers(position) === true ? this.log : null
+  }
+
   /** Creates a log that retains the messages that {@link readers} have not received. */
   startLog(limits: LogLimits, start: Position, reason: GapReason): ChannelLog {
     return new ChannelLog(limits, start, reason, (run) => this.#lowestCursor(run))

@@ -144,10 +144,9 @@ export class Beginnings {
     if (beacons.isSeparate) this.#toClaim.clear()
     const upTo = { beacon: beacons.current, count: 0 }
     const known = [...this.#toClaim].flatMap((channel) => {
-      const log = this.#logOf(channel.name, upTo)
-      return log === null || log !== channel.log
-        ? []
-        : [{ channel, positions: log.positionsUpTo(upTo, MAX_POSITIONS) }]
+      const isHeld = this.#host.channels.get(channel.name) === channel
+      const log = isHeld ? channel.logCovering(upTo) : null
+      return log === null ? [] : [{ channel, positions: log.positionsUpTo(upTo, MAX_POSITIONS) }]
     })
     this.#toClaim.clear()
     for (let i = 0; i < known.length; i += CHANNELS_PER_CLAIM) {
@@ -170,13 +169,13 @@ export class Beginnings {
     questions.heardOf(node)
     const asGood: Channel[] = []
     for (const [name, ...texts] of channels) {
-      const log = this.#logOf(name, upTo)
-      if (log === null) continue
+      const channel = this.#host.channels.get(name)
+      const log = channel?.logCovering(upTo)
+      if (channel === undefined || log == null) continue
       const positions = texts.map(parsePosition).filter((position) => position !== null)
       const first = positions[0]
       if (positions.length < texts.length || first === undefined || !isSameRun(first.beacon, upTo.beacon))
         continue
-      const channel = this.#host.channels.get(name)!
       const isBehind = comparePositions(log.positionsUpTo(upTo, MAX_POSITIONS)[0]!, first) < 0
       if (isBehind) {
         this.#claimSoon(channel)
@@ -201,12 +200,6 @@ export class Beginnings {
     runningTimeout(SETTLE_MS, () => {
       for (const { pending, claims } of waiting) if (pending.claims === claims) this.#settle(pending)
     })
-  }
-
-  /** The log of the channel, if it has every message after `position`. */
-  #logOf(name: string, position: Position): ChannelLog | null {
-    const channel = this.#host.channels.get(name)
-    return channel?.state === 'live' && channel.log?.covers(position) === true ? channel.log : null
   }
 }
 

@@ -81,11 +81,10 @@ export class OrderCheck {
 
   /** The messages after one position up to another; `null` if this node does not have all of them. */
   #entriesOf(name: string, after: Position, upTo: Position): Entry[] | null {
-    const channel = this.#host.channels.get(name)
-    if (channel?.state !== 'live' || channel.log?.covers(after) !== true) return null
-    if (!isSameRun(after.beacon, upTo.beacon)) return null
+    const log = this.#host.channels.get(name)?.logCovering(after)
+    if (log == null || !isSameRun(after.beacon, upTo.beacon)) return null
     // The other node had received the messages before it sent the check, so they come before the check.
-    return channel.log.after(after).filter((entry) => comparePositions(entry, upTo) <= 0)
+    return log.after(after).filter((entry) => comparePositions(entry, upTo) <= 0)
   }
 
   #differs(channel: string, node: string): void {

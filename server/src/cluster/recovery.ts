@@ -151,7 +151,7 @@ export class Recovery {
   #locateHere(name: string, position: Position): ReturnType<Locate> {
     const channel = this.#host.channels.get(name)
     if (channel === undefined || channel.state === 'joining') return undefined
-    const log = this.#logOf(name, position)
+    const log = channel.logCovering(position)
     return (
       log && {
         start: log.start,
@@ -162,13 +162,7 @@ export class Recovery {
   }
 
   #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {
-    const log = this.#logOf(name, after)
-    return log && { start: log.lastUpTo(after), entries: log.after(after) }
-  }
-
-  /** The log of the channel, if it is complete and has every message after `position`. */
-  #logOf(name: string, position: Position): ChannelLog | null {
-    const channel = this.#host.channels.get(name)
-    return channel?.state === 'live' && channel.log?.covers(position) === true ? channel.log : null
+    const log = this.#host.channels.get(name)?.logCovering(after)
+    return log ? { start: log.lastUpTo(after), entries: log.after(after) } : null
   }
 }
