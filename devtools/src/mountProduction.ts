@@ -1,0 +1,2 @@
+export { mountDevtools } from './mountDevtools.ts'
+export type { DevtoolsOptions, DevtoolsPosition } from './mountDevtools.ts'

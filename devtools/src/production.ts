@@ -1,0 +1,5 @@
+'use client'
+
+export { BroadcasterDevtools } from './BroadcasterDevtools.ts'
+export { mountDevtools } from './mountDevtools.ts'
+export type { DevtoolsOptions, DevtoolsPosition } from './mountDevtools.ts'
