@@ -1,28 +1,67 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { build, transform } from 'esbuild'
 
 /**
  * Builds the package in the working directory, for `npm run build`: ES modules into `dist`, and the same as CommonJS into
- * `dist/cjs`, which only tools get that can't `require()` an ES module (Jest).
+ * `dist/cjs`, which only tools get that can't `require()` an ES module (Jest). A package with a `development.ts` also gets a
+ * production build, which bundlers take that have the condition `production`. All others, and Node, have the sentences of errors.
  */
 
 const { bin } = createRequire(import.meta.url)('typescript/package.json')
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), bin.tsc)
 
 compile('--outDir dist')
-// Under `nodenext` the module format is that of the nearest package.json, which is the source's: so it is said outright.
-compile('--outDir dist/cjs --module commonjs --moduleResolution bundler --verbatimModuleSyntax false')
+// Under `nodenext` the module format is that of the nearest package.json, which is the source's: so it is said outright. The first
+// run has checked the types.
+compile(
+  '--outDir dist/cjs --module commonjs --moduleResolution bundler --verbatimModuleSyntax false --noCheck',
+)
 // Bundlers and Node look at the nearest package.json, which is this one.
 const description = { type: 'commonjs', sideEffects: false }
 mkdirSync('dist/cjs', { recursive: true })
 writeFileSync('dist/cjs/package.json', `${JSON.stringify(description, null, 2)}\n`)
+if (existsSync('dist/development.js')) await buildForProduction()
 
 function compile(options) {
-  const args = ['-p', 'tsconfig.build.json', ...options.split(' ')]
+  const args = ['-p', 'tsconfig.build.json', '--checkers', '1', ...options.split(' ')]
   const { status } = spawnSync(process.execPath, [compiler, ...args], {
     stdio: 'inherit',
   })
   if (status !== 0) process.exit(1)
+}
+
+/** One file, in which `isDevelopment` is false. */
+async function buildForProduction() {
+  const development = {
+    name: 'development',
+    setup: ({ onLoad }) =>
+      onLoad({ filter: /development\.js$/ }, () => ({ contents: 'export const isDevelopment = false' })),
+  }
+  const { outputFiles } = await build({
+    entryPoints: ['dist/index.js'],
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    target: 'es2022',
+    plugins: [development],
+    minifySyntax: true,
+    sourcemap: 'inline',
+    sourcesContent: false,
+    outfile: 'dist/production/index.js',
+    write: false,
+  })
+  // esbuild replaces constants of other files when it prints. So only a second run removes what they disable.
+  const { code, map } = await transform(outputFiles[0].text, {
+    minifySyntax: true,
+    treeShaking: true,
+    sourcemap: true,
+    sourcesContent: false,
+    sourcefile: 'index.js',
+  })
+  mkdirSync('dist/production', { recursive: true })
+  writeFileSync('dist/production/index.js', `${code}//# sourceMappingURL=index.js.map\n`)
+  writeFileSync('dist/production/index.js.map', map)
 }

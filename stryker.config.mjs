@@ -1,4 +1,3 @@
-// @ts-nocheck
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -11,15 +10,20 @@ const { MUTATE: workspace = 'protocol', LINES: lines, SEED: seed = '1' } = proce
 
 export default {
   testRunner: 'vitest',
-  vitest: { configFile: 'test/vitest.mutate.config.ts' },
+  // Stryker knows from its first run which tests execute a line. It need not ask Vite again for each change.
+  vitest: { configFile: 'test/vitest.mutate.config.ts', related: false },
   mutate: lines === undefined ? [`${workspace}/src/**/*.ts`] : sample(Number(lines)),
   inPlace: true,
-  concurrency: 1,
+  // Vite does not check types, and otherwise Stryker writes a comment into each file of the repository.
+  disableTypeChecks: false,
+  // Most tests wait most of the time.
+  concurrency: 2,
   coverageAnalysis: 'perTest',
   ignoreStatic: true,
   // Texts of errors and logs are not what the tests are for.
   mutator: { excludedMutations: ['StringLiteral'] },
-  timeoutMS: 30_000,
+  timeoutMS: 20_000,
+  dryRunTimeoutMinutes: 20,
   reporters: ['clear-text', 'progress-append-only'],
   tempDirName: 'node_modules/.stryker',
   allowEmpty: false,

@@ -1,9 +1,18 @@
+import { fileURLToPath } from 'node:url'
 import { startDemo } from './startDemo.ts'
 
-const port = Number(process.env['PORT'] ?? 5173)
-const redis = process.env['REDIS_URL'] || false
+/** Over this time, clients are asked to move to other nodes. The supervisor has to wait longer before it kills the process. */
+const DRAIN_MS = 10_000
 
-const demo = await startDemo({ port, redis }).catch((error: NodeJS.ErrnoException) => {
+const port = Number(process.env['PORT'] ?? 5173)
+const host = process.env['HOST']
+const redis = process.env['REDIS_URL'] || false
+// `npm run build` puts the page beside this file.
+const built = process.env['NODE_ENV'] === 'production' && {
+  page: fileURLToPath(new URL('page', import.meta.url)),
+}
+
+const demo = await startDemo({ port, host, redis, ...built }).catch((error: NodeJS.ErrnoException) => {
   const inUse = error.code === 'EADDRINUSE'
   console.error(inUse ? `Port ${port} is taken. Try another: PORT=${port + 1} npm run demo` : error)
   process.exit(1)
@@ -21,11 +30,24 @@ console.log(`
   try       ${redis ? redisCli : curl}
 `)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    console.log('Draining: clients reconnect elsewhere without missing a message...')
-    void demo.close(2000).finally(() => process.exit(0))
-  })
+let isStopping = false
+const stop = () => {
+  // Some supervisors send a signal twice, and a second one must not cut the drain short.
+  if (isStopping) return
+  isStopping = true
+  console.log('Draining: clients reconnect elsewhere without missing a message...')
+  void demo.close(DRAIN_MS).finally(() => process.exit(0))
+}
+// Docker, Kubernetes and systemd send SIGTERM, PM2 and Ctrl+C SIGINT, a terminal that closes SIGHUP.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+
+try {
+  await demo.ready()
+  // PM2 waits for this message before it stops an older process.
+  process.send?.('ready')
+} catch (error) {
+  // If Redis refuses the connection, the process ends, and its supervisor reports it.
+  if (!isStopping) throw error
 }
 
 function withoutCredentials(address: string): string {

@@ -1,15 +1,21 @@
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { excluded, inFull } from './support/extent.ts'
 import { SlowFirst } from './support/slowFirst.ts'
 
 // The workspaces use the sources of each other, so no build is needed before a test.
 const source = '@broadcaster/source'
 
+// Without `module`, which is for bundlers: Node can't load what some packages have for them.
+const conditions = [source, ...defaultServerConditions.filter((condition) => condition !== 'module')]
+
 /** A slow machine is not a failure. A timeout only limits how long a test can hang. */
 const TIMEOUT_MS = 240_000
 const node = { environment: 'node', testTimeout: TIMEOUT_MS, hookTimeout: TIMEOUT_MS }
 
-/** They measure memory, replace the timers of the whole process, or use much of the machine for a long time. */
+/**
+ * They measure memory or hidden classes, replace the timers of the whole process, or use much of the machine for a long time.
+ */
 const alone = [
   'abuse/**/*.test.ts',
   'bench/**/*.test.ts',
@@ -18,11 +24,15 @@ const alone = [
   'soak/**/*.test.ts',
   'server/logMemory.test.ts',
   'server/neighbours.test.ts',
+  // V8 gives up to share hidden classes after some hundred Express applications in one process.
+  'server/requestClasses.test.ts',
 ]
 
 const react = {
   include: ['react/**/*.test.{ts,tsx}'],
   environment: 'happy-dom',
+  // As for the tests of Node: most of the CPU time was for loading React and the testing library once for each file.
+  isolate: false,
   testTimeout: TIMEOUT_MS,
   hookTimeout: TIMEOUT_MS,
 }
@@ -31,14 +41,14 @@ export default defineConfig({
   root: import.meta.dirname,
   cacheDir: 'node_modules/.vite',
   // These are the conditions of Node, also for the DOM tests. They use a real server in the same process, with the real `ws`.
-  resolve: { conditions: [source, ...defaultServerConditions] },
+  resolve: { conditions },
   ssr: {
-    resolve: { conditions: [source, ...defaultServerConditions], externalConditions: [source, 'node'] },
+    resolve: { conditions, externalConditions: [source, 'node'] },
   },
   test: {
     // Most tests wait most of the time, so there are more workers than cores. With too many, tests would time out. CI uses fewer,
     // because its machine is not known.
-    maxWorkers: process.env['CI'] ? 2 : 5,
+    maxWorkers: inFull(2, 5),
     sequence: { sequencer: SlowFirst },
     projects: [
       {
@@ -47,14 +57,22 @@ export default defineConfig({
           ...node,
           name: 'node',
           include: ['**/*.test.ts'],
-          exclude: [...alone, 'react/**', 'browser/**', 'packages/**', '.packed/**', 'node_modules/**'],
+          exclude: [
+            ...alone,
+            ...excluded,
+            'react/**',
+            'browser/**',
+            'packages/**',
+            '.packed/**',
+            'node_modules/**',
+          ],
           // To start a process and to load all modules again for each file takes longer than most files. So a file has to
           // restore whatever it changes of the process.
           isolate: false,
         },
       },
       { extends: true, test: { ...node, name: 'node alone', include: alone } },
-      { extends: true, test: { ...react, name: 'react 19' } },
+      { extends: true, test: { ...react, name: 'react 19', setupFiles: ['react/setup.ts'] } },
       {
         extends: true,
         resolve: {
@@ -63,7 +81,7 @@ export default defineConfig({
             { find: /^react-dom(?=\/|$)/, replacement: 'react-dom18' },
           ],
         },
-        test: { ...react, name: 'react 18', setupFiles: ['support/react18.ts'] },
+        test: { ...react, name: 'react 18', setupFiles: ['support/react18.ts', 'react/setup.ts'] },
       },
       {
         extends: true,
@@ -83,6 +101,7 @@ export default defineConfig({
         test: {
           name: 'packages',
           include: ['packages/*.test.ts'],
+          exclude: excluded,
           environment: 'node',
           globalSetup: 'packages/setup.ts',
           testTimeout: 180_000,

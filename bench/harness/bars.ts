@@ -41,6 +41,36 @@ const recoveryCostBars = ['bursts 1 x 1,000', 'single 1 x 1,000', 'channels 1,00
   text: 'CPU for a delivery <= 1.1 x that without recovery',
 }))
 
+const metricsBars = ['bursts 1 x 1,000', 'single 1 x 1,000'].map((name): Bar => ({
+  scenario: 'metrics',
+  case: name,
+  subject: 'broadcaster-metrics',
+  figure: cpu,
+  against: ours,
+  atMost: 1.05,
+  text: 'CPU for a delivery <= 1.05 x that without metrics',
+}))
+
+const nodesBars = [16, 32].flatMap((count): Bar[] => [
+  ...['new channels', 'shared channels', 'storm'].map((kind): Bar => ({
+    scenario: 'nodes',
+    case: `${kind}, ${count} nodes`,
+    subject: ours,
+    figure: 'redisBytesPerSubscribe',
+    againstCase: `${kind}, 2 nodes`,
+    atMost: 2,
+    text: `${kind}: bytes between ${count} nodes <= 2 x those between 2`,
+  })),
+  {
+    scenario: 'nodes',
+    case: `new channels, ${count} nodes`,
+    subject: ours,
+    figure: 'publishesPerSubscribe',
+    atMost: 1.2,
+    text: `new channels: publishes with ${count} nodes <= 1.2`,
+  },
+])
+
 export const bars: readonly Bar[] = [
   {
     scenario: 'bursts',
@@ -130,8 +160,10 @@ export const bars: readonly Bar[] = [
     atMost: 2,
     text: `CPU for a poll of ${subject} <= 2 x that of Socket.IO polling`,
   })),
+  ...nodesBars,
   ...growthBars,
   ...recoveryCostBars,
+  ...metricsBars,
 ]
 
 export type BarResult = {

@@ -80,6 +80,22 @@ export const figureTable = {
     label: 'Redis bytes / sub',
     about: 'bytes that Redis sent for each subscription, to all nodes together',
   },
+  redisCpuUsPerSubscribe: {
+    label: 'Redis CPU us / sub',
+    about: 'CPU microseconds of Redis, user and system, for each subscription',
+  },
+  redisBytesPerMessage: {
+    label: 'Redis bytes / msg',
+    about: 'bytes that Redis sent for each message, to all nodes together',
+  },
+  redisCpuUsPerMessage: {
+    label: 'Redis CPU us / msg',
+    about: 'CPU microseconds of Redis, user and system, for each message',
+  },
+  redisBytesPerSecond: {
+    label: 'Redis bytes / idle s',
+    about: 'bytes that Redis sent in a second to all nodes together, while nothing happened',
+  },
   publishesPerSubscribe: { label: 'publishes / sub', about: 'messages published for each subscription' },
   generatorLoad: {
     label: 'generator cores',

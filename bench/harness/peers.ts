@@ -37,8 +37,20 @@ const list = {
     dialect: 'broadcasterBase',
     isOurs: true,
   },
+  'broadcaster-metrics': {
+    about: 'this kit with prometheus(), scraped each second',
+    dialect: 'broadcaster',
+    poll: 'broadcaster',
+    isOurs: true,
+  },
   'broadcaster-no-recovery': {
     about: "this kit with recovery: false, the original's wire",
+    dialect: 'broadcaster',
+    poll: 'broadcaster',
+    isOurs: true,
+  },
+  'broadcaster-copies': {
+    about: 'this kit with recovery: { copies: 2 }',
     dialect: 'broadcaster',
     poll: 'broadcaster',
     isOurs: true,

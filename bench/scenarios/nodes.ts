@@ -2,9 +2,9 @@ import { Redis } from 'ioredis'
 import type { Scenario } from '../harness/scenario.ts'
 import type { Subscribed } from '../generator/subscribers.ts'
 import type { Figures } from '../harness/figures.ts'
-import { trafficOf } from '../harness/redisTraffic.ts'
+import { messageFiguresOf, trafficOf } from '../harness/redisTraffic.ts'
 
-type Kind = 'new channels' | 'shared channels' | 'storm' | 'one at a time'
+type Kind = 'new channels' | 'shared channels' | 'storm' | 'one at a time' | 'messages'
 type NodesCase = {
   name: string
   kind: Kind
@@ -20,7 +20,7 @@ const RATE = 60
 const IDLE_RATE = 10
 
 const casesOf = (counts: readonly number[], seconds: number, clients: number): NodesCase[] =>
-  (['new channels', 'shared channels', 'storm', 'one at a time'] as const).flatMap((kind) =>
+  (['new channels', 'shared channels', 'storm', 'one at a time', 'messages'] as const).flatMap((kind) =>
     counts.map((nodes) => ({
       name: `${kind}, ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
       kind,
@@ -35,9 +35,19 @@ export const nodes: Scenario<NodesCase> = {
   about:
     'The messages between nodes through Redis; all nodes are in one process. On each node, a client subscribes to 60 channels a ' +
     'second: to channels that no node has, or to the same channels on all nodes. In a storm, 5,000 clients with a channel each ' +
-    'reconnect to another node. One at a time: the latency when only one client subscribes, to 10 new channels a second.',
+    'reconnect to another node. One at a time: the latency when only one client subscribes, to 10 new channels a second. Messages: ' +
+    '1,000 messages of 100 bytes a second on one channel of all nodes.',
   peers: ['broadcaster'],
-  columns: ['redisBytesPerSubscribe', 'publishesPerSubscribe', 'p50', 'p99', 'gaps'],
+  columns: [
+    'redisBytesPerSubscribe',
+    'redisCpuUsPerSubscribe',
+    'publishesPerSubscribe',
+    'p50',
+    'p99',
+    'gaps',
+    'redisBytesPerMessage',
+    'redisCpuUsPerMessage',
+  ],
   cases: {
     smoke: casesOf([1, 2], 0.5, 50),
     quick: casesOf([2, 8], 3, 1000),
@@ -52,6 +62,11 @@ export const nodes: Scenario<NodesCase> = {
       if (kind === 'storm') {
         await session.generator.call('gather', { ports, clients })
         return await figuresOf(redis, () => session.generator.call('storm'))
+      }
+      if (kind === 'messages') {
+        // Each node keeps the channel for some time after its client has left.
+        await session.generator.call('subscribe', { ports, rate: RATE, seconds: 1 / RATE, isShared: true })
+        return await messageFiguresOf(redis, ['shared-0'], seconds)
       }
       const load =
         kind === 'one at a time'
@@ -69,6 +84,7 @@ async function figuresOf(redis: Redis, work: () => Promise<Subscribed>): Promise
   const { subscriptions, p50, p99, gaps } = await work()
   const after = await trafficOf(redis)
   return {
+    redisCpuUsPerSubscribe: (after.cpuUs - before.cpuUs) / subscriptions,
     redisBytesPerSubscribe: (after.sent - before.sent) / subscriptions,
     publishesPerSubscribe: (after.publishes - before.publishes) / subscriptions,
     p50,

@@ -8,9 +8,9 @@ import {
   type Unsubscribe,
 } from '@broadcaster/protocol'
 import { backoffMs } from './backoff.ts'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import type { Emitter } from './events.ts'
-import { Listeners } from './listeners.ts'
+import { Listeners, type ListenersHost } from './listeners.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
 
 /**
@@ -31,12 +31,12 @@ export interface Link {
   readonly unanswered: Set<string>
 }
 
-export interface ChannelHost {
+/** `position`: continue after it, as if the channel had been subscribed before. Empty: the position is not known, so it is a gap. */
+export type ResumeOptions = SubscribeOptions & { readonly position?: Position | undefined }
+
+export interface ChannelHost extends ListenersHost {
   readonly link: Link | null
-  readonly emitter: Emitter
   readonly timeoutMs: number
-  /** Why the client has given up. `null` if it has not. */
-  readonly givenUp: BroadcasterError | null
   /** Called when the channel is no longer needed. */
   drop(channel: Channel): void
 }
@@ -78,14 +78,27 @@ export class Channel {
   #isInStep = false
   /** The server has confirmed the subscription once. Messages that are missed after that are a gap. */
   #hasBeenOn = false
+  /** The server has confirmed the subscription on this connection. It may be asked again, for older messages. */
+  #isOn = false
+  /** The number of older messages that the last request asked for. */
+  #asked = 0
 
   constructor(name: string, host: ChannelHost) {
     this.name = name
     this.#host = host
-    this.listeners = new Listeners(name, host.emitter, host.givenUp)
+    this.listeners = new Listeners(name, host)
   }
 
-  subscribe(handler: MessageHandler, options: SubscribeOptions): Subscription {
+  /** The position of the last message. */
+  get position(): Position | undefined {
+    return this.#position
+  }
+
+  subscribe(handler: MessageHandler<never>, options: ResumeOptions): Subscription {
+    if (options.position !== undefined) {
+      this.#position = options.position || undefined
+      this.#hasBeenOn = true
+    }
     const subscription = this.listeners.add(handler, options, () => {
       this.#grace = setTimeout(() => {
         this.#grace = undefined
@@ -94,6 +107,8 @@ export class Channel {
     })
     this.#endGrace()
     this.sync()
+    // Not now: a handler may have called this in the middle of a batch, and during a request no message is delivered.
+    if (options.replay) queueMicrotask(() => this.#askForHistory())
     return subscription
   }
 
@@ -123,7 +138,7 @@ export class Channel {
   /** The connection has changed or ended, so the server does not have the channel. It is kept if it has listeners. */
   reset(): void {
     this.#settleRequest('off')
-    if (this.listeners.isEmpty) this.#drop()
+    if (!this.listeners.count) this.#drop()
   }
 
   /** The position that a poll sends for this channel, if the server has the channel or may have it. */
@@ -147,7 +162,8 @@ export class Channel {
         if (this.#isAskedFor) this.#subscribed(message)
         return
       case 'subscribeError':
-        if (this.#wire === 'subscribing') this.#refuse('refused', message.reason)
+        if (this.#wire === 'subscribing')
+          this.#refuse(this.#hasBeenOn ? 'unsubscribed' : 'refused', message.reason)
         return
       case 'unsubscribeOk':
       case 'unsubscribeError':
@@ -186,16 +202,28 @@ export class Channel {
   }
 
   #requestSubscribe(): void {
-    const { link } = this.#host
+    const { link, channelMap } = this.#host
     if (!link) return
     const { name: channel } = this
+    if (channelMap && !channelMap.match(channel)) {
+      this.#wire = 'subscribing'
+      // It comes later, like the answer of a server.
+      const reason = 'it is not in the option `channels`'
+      return queueMicrotask(() => this.receive({ __type: 'subscribeError', channel, reason }))
+    }
     const position = this.#position
     const isResumed = link.hasAdditions && position !== undefined
+    const history = (this.#asked = link.hasAdditions ? this.listeners.awaited : 0)
     // A session that did not have the channel starts at the position in the answer. This is also true if the request
-    // arrives twice.
-    this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !link.left.has(channel))
-    const request: Subscribe = { __type: 'subscribe', channel }
-    this.#request('subscribing', isResumed ? { ...request, position } : request)
+    // arrives twice, but not if it asks for older messages.
+    this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !history && !link.left.has(channel))
+    const request: Subscribe = { __type: 'subscribe', channel, ...(isResumed && { position }) }
+    this.#request('subscribing', history ? { ...request, history } : request)
+  }
+
+  /** Some listeners came when the channel was subscribed already, or after the request was sent. */
+  #askForHistory(): void {
+    if (this.#wire === 'on' && this.listeners.awaited) this.#requestSubscribe()
   }
 
   #request(wire: 'subscribing' | 'unsubscribing', request: Subscribe | Unsubscribe): void {
@@ -203,9 +231,13 @@ export class Channel {
     if (!link) return
     this.#wire = wire
     this.#timer = setTimeout(() => {
-      const message = `The server did not answer ${request.__type} '${this.name}' within ${timeoutMs} ms`
-      this.fail(new BroadcasterError('timeout', message))
+      const error = new BroadcasterError(
+        'timeout',
+        isDevelopment && `The server did not answer ${request.__type} '${this.name}' within ${timeoutMs} ms`,
+      )
+      this.fail(error)
     }, timeoutMs)
+    this.#host.emitter.emit('wire', request)
     link.send(request)
   }
 
@@ -214,9 +246,10 @@ export class Channel {
     return this.#wire === 'subscribing' || (this.#wire === 'subscribe has failed' && this.#isWanted)
   }
 
-  #subscribed({ position, recovered, reason, messages = [] }: SubscribeOk): void {
+  #subscribed({ position, recovered, reason, messages = [], history }: SubscribeOk): void {
     const held = this.#held
-    const isBack = this.#hasBeenOn
+    // On this connection nothing was missed, unless the server says so.
+    const isBack = this.#isOn ? recovered === false : this.#hasBeenOn
     this.#settleRequest('on')
     this.#hasBeenOn = true
     // Without a replay the channel continues at this position. A server that sends no position does not know the position
@@ -226,10 +259,14 @@ export class Channel {
     this.listeners.setStatus('subscribed', null)
     // A server without the additions can't tell what was missed while there was no connection. It may be anything.
     if (isBack && !recovered) this.listeners.tellGap(reason ?? 'node', position)
+    // A server that does not know of older messages will not send them later either.
+    const asked = history || (!this.#asked && this.#host.link?.hasAdditions) ? this.#asked : Infinity
+    this.listeners.deliverHistory(history ?? [], asked, () => this.#wire === 'on')
     for (const replayed of messages) this.#deliver(...replayed)
     if (this.#wire === 'on' && recovered) this.#position = position
     for (const message of held) this.#take(message)
     this.sync()
+    this.#askForHistory()
   }
 
   /** Handles a message about the channel, in order. */
@@ -273,13 +310,14 @@ export class Channel {
   #settleRequest(wire: 'on' | 'off'): void {
     clearTimeout(this.#timer)
     this.#wire = wire
+    this.#isOn = wire === 'on'
     this.#failures = 0
     this.#held = []
     if (wire === 'off') this.#reached = undefined
   }
 
   get #isWanted(): boolean {
-    return !this.listeners.isEmpty || this.#grace !== undefined
+    return this.listeners.count > 0 || this.#grace !== undefined
   }
 
   #endGrace(): void {

@@ -1,4 +1,5 @@
 import { Connection } from './connection.ts'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { makeEmitter } from './events.ts'
 import type { Listener } from './events.ts'
@@ -6,9 +7,11 @@ import { iterateMessages } from './messages.ts'
 import { readOptions } from './options.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type {
+  ChannelBody,
   ChannelName,
   ClientOptions,
   Events,
+  Inspection,
   Message,
   MessageHandler,
   Snapshot,
@@ -30,6 +33,8 @@ import type {
  * const stop = client.subscribe('news', (body) => console.log(body))
  */
 export class BroadcasterClient {
+  /** What tools for developers see of this client and may do to it, beside its events. */
+  readonly inspection: Inspection
   readonly #emitter = makeEmitter()
   readonly #subscriptions: Subscriptions
   readonly #connection: Connection
@@ -42,8 +47,9 @@ export class BroadcasterClient {
    */
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
-    this.#subscriptions = new Subscriptions(this.#emitter, settings.timeoutMs)
+    this.#subscriptions = new Subscriptions(this.#emitter, settings)
     this.#connection = new Connection(settings, this.#emitter, this.#subscriptions)
+    this.inspection = { settings, channels: this.#subscriptions.channels, drop: this.#connection.drop }
   }
 
   get status(): Status {
@@ -90,9 +96,17 @@ export class BroadcasterClient {
    *
    * @returns a function that ends the subscription. It has the `status` and the `ready` promise as properties.
    */
-  subscribe(channel: ChannelName, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
-    if (typeof channel !== 'string' || typeof handler !== 'function') {
+  subscribe<Name extends ChannelName>(
+    channel: Name,
+    handler: MessageHandler<ChannelBody<Name>>,
+    options: SubscribeOptions = {},
+  ): Subscription {
+    if (isDevelopment && (typeof channel !== 'string' || typeof handler !== 'function')) {
       throw new BroadcasterError('options', 'subscribe() takes the name of a channel and a function')
+    }
+    const { replay = 0 } = options
+    if (isDevelopment && !(Number.isInteger(replay) && replay >= 0)) {
+      throw new BroadcasterError('options', `replay has to be a number of messages, not ${String(replay)}`)
     }
     const subscription = this.#subscriptions.add(channel, handler, options)
     if (this.status === 'idle') void this.connect()
@@ -110,10 +124,17 @@ export class BroadcasterClient {
   /**
    * The messages of a channel, in order: `for await (const message of client.messages('news'))`. The channel is subscribed
    * while the loop runs. If messages arrive faster than the loop takes them, they are kept in memory. `disconnect()` ends
-   * the loop. The loop throws when the channel is refused or the client gives up.
+   * the loop. The loop throws when the channel is refused or the client gives up. With the option `channels`, bodies are
+   * parsed, and a message that does not fit is an `error` event, not part of the loop.
    */
-  messages(channel: ChannelName): AsyncIterable<Message> {
-    return iterateMessages((handler, options) => this.subscribe(channel, handler, options), this.#emitter)
+  messages<Name extends ChannelName>(
+    channel: Name,
+    { replay = 0 }: Pick<SubscribeOptions, 'replay'> = {},
+  ): AsyncIterable<Message<ChannelBody<Name>>> {
+    return iterateMessages<ChannelBody<Name>>(
+      (handler, options) => this.subscribe(channel, handler, { ...options, replay }),
+      this.#emitter,
+    )
   }
 
   /** Adds a listener for an event. @returns a function that removes the listener. */

@@ -1,12 +1,14 @@
 import { deferred, type Deferred } from '@broadcaster/protocol'
 import { backoffMs, restartMs } from './backoff.ts'
+import { isFinal } from './closes.ts'
 import { Dialer } from './dialer.ts'
 import type { Cancel, DialHandlers } from './dialer.ts'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
 import type { Subscriptions } from './subscriptions.ts'
-import type { Transport, TransportEnd, Trouble } from './transport.ts'
+import type { Transport, TransportHandlers } from './transport.ts'
 import { TransportChoice } from './transportChoice.ts'
 import type { Snapshot, Status, TransportName } from './types.ts'
 import { listenForWakeUps } from './wakeup.ts'
@@ -16,6 +18,8 @@ export const FALLBACK_MS = 4_000
 const PROBE_GRACE_MS = 1_000
 /** A connection that ends sooner does not prove that the server works. The backoff is not reset. */
 export const STABLE_MS = 5_000
+/** A client that is asked for credentials again within this time uses the backoff: the clock of the server may be wrong. */
+export const RENEWAL_MS = 1_000
 
 /** The rest of a snapshot when no attempt waits and there is no error. */
 const NOTHING = { error: null, attempt: 0, retryAt: null }
@@ -40,6 +44,8 @@ export class Connection {
   /** Failures in a row. A connection that was shorter than `STABLE_MS` does not reset it. */
   #backoffLevel = 0
   #connectedAt = 0
+  /** When this client last sent credentials again because it was asked to. */
+  #renewedAt = 0
   /** The promise of `connect()`. */
   #whenConnected: Deferred | null = null
   #closing: Promise<void> = Promise.resolve()
@@ -60,12 +66,12 @@ export class Connection {
     if (status === 'connected') return Promise.resolve()
     const { promise } = (this.#whenConnected ??= deferred())
     if (status === 'reconnecting') {
-      this.#wake()
+      this.wake()
     } else if (status !== 'connecting') {
       this.#backoffLevel = 0
-      this.#stopListening = listenForWakeUps((isOnline) => this.#wake(isOnline))
+      this.#stopListening = listenForWakeUps((isOnline) => this.wake(isOnline))
       this.#tryInTurn(this.#choice.list())
-      this.#set('connecting', 'connect() was called', NOTHING)
+      this.#set('connecting', NOTHING, isDevelopment && 'connect() was called')
       // A listener may have called disconnect().
       if (this.snapshot.status === 'connecting') this.#subscriptions.revive()
     }
@@ -73,17 +79,28 @@ export class Connection {
   }
 
   disconnect(): Promise<void> {
-    if (this.snapshot.status !== 'disconnected') this.#finish('disconnect() was called', null)
+    if (this.snapshot.status !== 'disconnected') this.#finish(null)
     return this.#closing
   }
 
-  /** The only place that changes the state. */
+  /** See {@link Inspection}. */
+  readonly drop = (reason: string): void => {
+    const cancel = this.#cancelAttempt
+    this.#cancelAttempt = null
+    void cancel?.()
+    void this.#transport?.close()
+    this.#choice.allFailed()
+    if (this.#transport || cancel) this.#lost(new BroadcasterError('connection', reason))
+  }
+
+  /** The only place that changes the state. @param sentence the reason, if it is not the error. */
   #set(
     to: Status,
-    reason: string,
     { error, attempt, retryAt }: Omit<Snapshot, 'status' | 'transport'>,
+    sentence?: string | false,
   ): void {
     const from = this.snapshot.status
+    const reason = sentence || error?.message || to
     const transport = (to === 'connected' && this.#transport?.name) || null
     this.snapshot = { status: to, transport, error, attempt, retryAt }
     if (to === 'connected' || to === 'disconnected') {
@@ -112,108 +129,119 @@ export class Connection {
     void this.#choice.stop()
     this.#tryInTurn(this.#choice.list())
     const { error, attempt } = this.snapshot
-    this.#set('reconnecting', 'Trying again', { error, attempt, retryAt: null })
+    this.#set('reconnecting', { error, attempt, retryAt: null }, isDevelopment && 'Trying again')
   }
 
   #tryInTurn([name, ...others]: TransportName[]): void {
     const { timeoutMs } = this.#settings
     const limitMs = others.length > 0 ? Math.min(timeoutMs, FALLBACK_MS) : timeoutMs
-    this.#cancelAttempt = this.#dial(name!, limitMs, (end) => {
+    this.#cancelAttempt = this.#dial(name!, limitMs, (error, isRestart, why) => {
       this.#cancelAttempt = null
-      const { code, retryAfterMs } = end.error
       // A refusal of the credentials, or a request to wait from an overloaded server, says nothing about the transport.
-      const isOfTransport = end.retry !== 'never' && code !== 'authFunction' && retryAfterMs === undefined
+      const isOfTransport =
+        !isFinal(error) && error.code !== 'authFunction' && error.retryAfterMs === undefined
       if (isOfTransport && others.length > 0) {
-        this.#choice.webSocketFailed(end)
+        this.#choice.webSocketFailed(error)
+        this.#dialer.fallback = why ?? 'error'
         return this.#tryInTurn(others)
       }
       this.#choice.allFailed()
-      this.#lost(end)
+      this.#lost(error, isRestart)
     })
   }
 
   #dial(name: TransportName, limitMs: number, onFail: DialHandlers['onFail']): Cancel {
     return this.#dialer.dial(name, limitMs, {
       onFail,
-      onOpen: (opened, hasAdditions) => this.#use(opened, hasAdditions),
-      onMessage: (message) => this.#subscriptions.receive(message),
-      onRequestFailed: (channel, error) => this.#subscriptions.fail(channel, error),
-      onTrouble: (trouble) => this.#troubled(trouble),
-      onEnd: (end) => this.#lost(end),
-      positions: () => this.#subscriptions.positions(),
+      receiver: this.#subscriptions,
+      onOpen: this.#use,
+      onTrouble: this.#troubled,
+      onRecovery: this.#recovered,
+      onEnd: this.#lost,
     })
   }
 
   /** A transport is authenticated. It replaces the previous transport, if any. */
-  #use(opened: Transport, hasAdditions: boolean): void {
+  readonly #use: TransportHandlers['onOpen'] = (opened, hasAdditions) => {
     const previous = this.#transport
-    const { name, token, node } = opened
+    const { name } = opened
     void previous?.close()
     this.#stopTimers()
     this.#cancelAttempt = null
     this.#transport = opened
-    this.#dialer.token = token
-    this.#dialer.node = node
     this.#choice.use(name)
     this.#connectedAt = Date.now()
     this.#subscriptions.attach({
-      send: (request) => opened.send(request),
+      send: opened.send,
       hasAdditions,
-      hasPositionsInPolls: hasAdditions && name === 'longpoll',
+      hasPositionsInPolls: hasAdditions && opened.hasPolls === true,
       left: new Set(),
       unanswered: new Set(),
     })
     // A handler may have called disconnect().
     if (this.#transport === opened)
-      this.#set('connected', previous ? `Moved to ${name}` : `Authenticated by ${name}`, NOTHING)
+      this.#set(
+        'connected',
+        NOTHING,
+        isDevelopment && (previous ? `Moved to ${name}` : `Authenticated by ${name}`),
+      )
   }
 
-  /** The transport has a failure and retries by itself. `null`: it works again. */
-  #troubled(trouble: Trouble | null): void {
-    if (!trouble) {
-      if (this.snapshot.status !== 'connected') this.#set('connected', 'The poll works again', NOTHING)
-      return
-    }
-    const { error, failures, retryInMs } = trouble
+  /** The transport has a failure and retries by itself. */
+  readonly #troubled: TransportHandlers['onTrouble'] = (error, failures, retryInMs) => {
     if (failures > this.#settings.maxAttempts) return this.#giveUp(error)
     // A single lost answer is not reported. A wait that the server asked for is.
     if (failures < 2 && error.retryAfterMs === undefined) return
-    this.#set('reconnecting', error.message, { error, attempt: failures, retryAt: Date.now() + retryInMs })
+    this.#set('reconnecting', { error, attempt: failures, retryAt: Date.now() + retryInMs })
+  }
+
+  readonly #recovered = (): void => {
+    if (this.snapshot.status !== 'connected')
+      this.#set('connected', NOTHING, isDevelopment && 'The poll works again')
   }
 
   /** The connection ended, or an attempt failed. */
-  #lost({ error, retry }: TransportEnd): void {
+  readonly #lost: TransportHandlers['onEnd'] = (error, isRestart) => {
     const wasConnected = this.#transport !== null
     this.#transport = null
     this.#stopTimers()
-    if (retry === 'never') return this.#finish(error.message, error)
-    if (wasConnected && Date.now() - this.#connectedAt >= STABLE_MS) this.#backoffLevel = 0
+    if (isFinal(error)) return this.#finish(error)
+    const now = Date.now()
+    if (wasConnected && now - this.#connectedAt >= STABLE_MS) this.#backoffLevel = 0
+    const isRenewal =
+      wasConnected &&
+      error.code === 'reauthorize' &&
+      !this.#choice.isProbing &&
+      Math.abs(now - this.#renewedAt) >= RENEWAL_MS
+    if (isRenewal) this.#renewedAt = now
     let { attempt } = this.snapshot
-    if (retry === 'backoff') {
+    if (!isRestart && !isRenewal) {
       attempt++
       this.#backoffLevel++
     }
     if (attempt > this.#settings.maxAttempts) return this.#giveUp(error)
     // The wait that the server asked for is added to the backoff. So clients that were disconnected together do not
     // reconnect together.
-    let retryInMs =
-      (retry === 'soon' ? restartMs() : backoffMs(this.#backoffLevel)) + (error.retryAfterMs ?? 0)
+    let retryInMs = (isRestart ? restartMs() : backoffMs(this.#backoffLevel)) + (error.retryAfterMs ?? 0)
     // The server may have ended the long-poll session because it has accepted the WebSocket. Its answer on the WebSocket
     // is then in flight.
     if (this.#choice.isProbing) retryInMs += PROBE_GRACE_MS
-    this.#retryTimer = setTimeout(() => this.#tryNow(), retryInMs)
-    this.#set('reconnecting', error.message, { error, attempt, retryAt: Date.now() + retryInMs })
-    this.#subscriptions.detach()
+    if (isRenewal) this.#tryInTurn(this.#choice.list())
+    else this.#retryTimer = setTimeout(() => this.#tryNow(), retryInMs)
+    this.#set('reconnecting', { error, attempt, retryAt: isRenewal ? null : now + retryInMs })
+    this.#subscriptions.detach(null, isRenewal)
   }
 
   #giveUp(cause: BroadcasterError): void {
     const { maxAttempts } = this.#settings
-    const message = `Gave up after ${maxAttempts} attempts to reconnect: ${cause.message}`
-    this.#finish(message, new BroadcasterError('maxAttempts', message, cause))
+    const message = isDevelopment
+      ? `Gave up after ${maxAttempts} attempts to reconnect: ${cause.message}`
+      : cause.message
+    this.#finish(new BroadcasterError('maxAttempts', message, cause))
   }
 
   /** Ends everything. Only `connect()` starts again. */
-  #finish(reason: string, error: BroadcasterError | null): void {
+  #finish(error: BroadcasterError | null): void {
     this.#stopListening()
     this.#stopListening = () => {}
     this.#stopTimers()
@@ -221,12 +249,13 @@ export class Connection {
     this.#closing = Promise.all(ends).then(() => {})
     this.#cancelAttempt = null
     this.#transport = null
-    this.#set('disconnected', reason, { ...NOTHING, error })
+    this.#set('disconnected', { ...NOTHING, error }, isDevelopment && !error && 'disconnect() was called')
     // A listener may have called connect() already.
     this.#subscriptions.detach(this.snapshot.error)
   }
 
-  #wake(isOnline = false): void {
+  /** The user has returned, or the network is back. */
+  wake(isOnline = false): void {
     const { error, retryAt } = this.snapshot
     if (this.#retryTimer === undefined) this.#transport?.check()
     // The server asked for this wait, so nothing shortens it. After a sleep of the device it may be over before the timer

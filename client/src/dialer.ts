@@ -1,11 +1,12 @@
 import { authData, PROTOCOL_VERSION } from '@broadcaster/protocol'
-import type { Auth } from '@broadcaster/protocol'
+import type { Auth, Fallback } from '@broadcaster/protocol'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import { openLongPoll } from './longpoll.ts'
 import { isObject } from './options.ts'
 import type { Settings } from './options.ts'
-import type { Transport, TransportEnd, TransportHandlers } from './transport.ts'
+import type { Transport, TransportHandlers } from './transport.ts'
 import type { TransportName } from './types.ts'
 import { openWebSocket } from './websocket.ts'
 
@@ -14,7 +15,7 @@ export type Cancel = () => Promise<void>
 
 export interface DialHandlers extends TransportHandlers {
   /** The attempt failed. After `onOpen`, the end is reported by `onEnd` instead. */
-  onFail(end: TransportEnd): void
+  onFail: TransportHandlers['onEnd']
 }
 
 /** Opens transports. Each one gets fresh credentials and the next generation number of this client. */
@@ -23,6 +24,8 @@ export class Dialer {
   token: string | undefined
   /** The node of the last WebSocket, unless there was an attempt after it whose outcome is not known. */
   node: string | undefined
+  /** Why the last WebSocket failed, until a transport is open. */
+  fallback: Fallback | undefined
   readonly #settings: Settings
   readonly #emitter: Emitter
   #clientName = ''
@@ -38,22 +41,30 @@ export class Dialer {
     let isCancelled = false
     let isOpen = false
     let opening: Transport | undefined
+    const fail: DialHandlers['onFail'] = (error, ...how) => {
+      this.#emitter.emit('attemptFailed', { transport: name, error })
+      // A listener may have called disconnect().
+      if (!isCancelled) handlers.onFail(error, ...how)
+    }
     const start = async () => {
       // The auth function may call any method of the client, so it must not run before the state has changed.
       await Promise.resolve()
       if (isCancelled) return
       const data = await this.#credentials()
       if (isCancelled) return
-      const openTransport = name === 'websocket' ? openWebSocket : openLongPoll
+      const openTransport = this.#settings.open ?? (name === 'websocket' ? openWebSocket : openLongPoll)
       opening = openTransport(
         { settings: this.#settings, auth: this.#makeAuth(data), limitMs },
         {
           ...handlers,
-          onOpen: (opened, hasAdditions) => {
+          onOpen: (opened, hasAdditions, answer) => {
             isOpen = true
-            handlers.onOpen(opened, hasAdditions)
+            this.token = answer.__token
+            this.node = answer.__node
+            this.fallback = undefined
+            handlers.onOpen(opened, hasAdditions, answer)
           },
-          onEnd: (end) => (isOpen ? handlers.onEnd(end) : handlers.onFail(end)),
+          onEnd: (...end) => (isOpen ? handlers.onEnd(...end) : fail(...end)),
         },
       )
     }
@@ -61,7 +72,7 @@ export class Dialer {
       const error = BroadcasterError.from(thrown, 'connection')
       if (error.code === 'authFunction' && !isCancelled) this.#emitter.emit('error', error)
       // A listener may have called disconnect().
-      if (!isCancelled) handlers.onFail({ error, retry: error.code === 'options' ? 'never' : 'backoff' })
+      if (!isCancelled) fail(error)
     })
     return async () => {
       isCancelled = true
@@ -74,7 +85,9 @@ export class Dialer {
     let timer: ReturnType<typeof setTimeout> | undefined
     try {
       const isLate = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+        timer = setTimeout(() => {
+          reject(new BroadcasterError('timeout', isDevelopment && `no answer within ${timeoutMs} ms`))
+        }, timeoutMs)
       })
       const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), isLate]) : auth
       if (!isObject(data)) throw new TypeError('expected an object')
@@ -83,7 +96,11 @@ export class Dialer {
       return data
     } catch (thrown) {
       const { message } = BroadcasterError.from(thrown)
-      throw new BroadcasterError('authFunction', `The auth function failed: ${message}`, thrown)
+      throw new BroadcasterError(
+        'authFunction',
+        isDevelopment ? `The auth function failed: ${message}` : message,
+        thrown,
+      )
     } finally {
       clearTimeout(timer)
     }
@@ -99,15 +116,15 @@ export class Dialer {
       __v: PROTOCOL_VERSION,
       __client: this.#clientName,
       __generation: ++this.#generation,
+      // A value that is undefined is not sent.
+      __fallback: this.fallback,
       ...(this.token !== undefined && { __previous: this.token }),
       ...(node !== undefined && { __node: node }),
     }
   }
 }
 
-/** Servers use it to recognize that a newer connection replaces an older one. */
-function randomName(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('')
+/** 128 random bits. By the name of a client, servers recognize that a newer connection replaces an older one. */
+export function randomName(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }

@@ -14,15 +14,17 @@ export type ErrorCode =
   | 'badMessage'
   /** The server does not accept a message of that size. Final. */
   | 'tooLarge'
+  /** The credentials have ended, or the server asks for them again. The client calls `auth` and comes back at once. */
+  | 'reauthorize'
   /** The connection could not be made, or was lost. The client tries again. */
   | 'connection'
   /** No answer in time. The client tries again, but the promise of the call rejects. */
   | 'timeout'
   /** The `auth` function threw, rejected or returned something that is not an object. The client tries again. */
   | 'authFunction'
-  /** The server refuses the channel. The client tries again with the next connection. */
+  /** The server refuses the channel, or the option `channels` does not have it. The client tries again with the next connection. */
   | 'refused'
-  /** The server ended the subscription. The client tries again with the next connection. */
+  /** The server ended the subscription, or refuses the channel after a reconnect. The client tries again with the next connection. */
   | 'unsubscribed'
   /** The server failed temporarily. The client tries again. */
   | 'serverError'
@@ -43,8 +45,12 @@ export class BroadcasterError extends Error {
    */
   declare readonly retryAfterMs?: number
 
-  constructor(code: ErrorCode, message: string, cause?: unknown, retryAfterMs?: number) {
-    super(message, cause === undefined ? undefined : { cause })
+  /** @param message `false`: there is no other message than the code. */
+  constructor(code: ErrorCode, message: string | false, cause?: unknown, retryAfterMs?: number) {
+    super(
+      message || `${code} (see ERRORS.md of @broadcaster/client)`,
+      cause === undefined ? undefined : { cause },
+    )
     this.name = 'BroadcasterError'
     this.code = code
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs

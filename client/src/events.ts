@@ -1,3 +1,4 @@
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Events } from './types.ts'
 
@@ -29,9 +30,9 @@ export interface Emitter {
   emitAll(...occurrences: Occurrence[]): void
   /**
    * Calls code of the application, and does not wait for it. If it throws or rejects, an `error` event is emitted. If
-   * `what` is null, the error is written to the console instead.
+   * `what` is null, the error is written to the console instead. In production, `what` is false.
    */
-  call(what: string | null, code: () => unknown): void
+  call(what: string | false | null, code: () => unknown): void
 }
 
 export function makeEmitter(): Emitter {
@@ -53,7 +54,8 @@ export function makeEmitter(): Emitter {
     for (const entry of entries ?? []) {
       if (!events.get(name)?.includes(entry)) continue
       if (entry.once) remove(name, (other) => other === entry)
-      emitter.call(name === 'error' ? null : `A listener of '${name}'`, () => entry.listener(...args))
+      const what = isDevelopment && `A listener of '${name}'`
+      emitter.call(name === 'error' ? null : what, () => entry.listener(...args))
     }
   }
 
@@ -65,7 +67,9 @@ export function makeEmitter(): Emitter {
     },
     off: (name, listener) => remove(name, (entry) => !listener || entry.listener === listener),
     // The compiler can't infer that the name and the arguments belong to the same event.
-    emit: (name, ...args) => emitter.emitAll([name, args] as unknown as Occurrence),
+    emit: (name, ...args) => {
+      if (events.has(name) || name === 'error') emitter.emitAll([name, args] as unknown as Occurrence)
+    },
     emitAll: (...occurrences) => {
       const isTelling = queue.length > 0
       queue.push(...occurrences)
@@ -77,7 +81,8 @@ export function makeEmitter(): Emitter {
       const onFail = (thrown: unknown) => {
         if (what === null) return console.error(thrown)
         const { message } = BroadcasterError.from(thrown)
-        emitter.emit('error', new BroadcasterError('handler', `${what} threw: ${message}`, thrown))
+        const sentence = isDevelopment ? `${what} threw: ${message}` : message
+        emitter.emit('error', new BroadcasterError('handler', sentence, thrown))
       }
       try {
         const result = code() as { then?: unknown } | null | undefined

@@ -2,8 +2,12 @@ export type { GapReason, Position } from '@broadcaster/protocol'
 export { BroadcasterClient } from './client.ts'
 export { BroadcasterError } from './errors.ts'
 export type { ErrorCode } from './errors.ts'
+export { shareTabs } from './shareTabs.ts'
+export type { ShareTabs, ShareTabsOptions } from './shareTabs.ts'
 export type {
+  AttemptFailed,
   AuthData,
+  ChannelBody,
   ChannelName,
   Channels,
   ClientOptions,
@@ -11,6 +15,8 @@ export type {
   Events,
   FetchLike,
   Gap,
+  InspectedChannel,
+  Inspection,
   Message,
   MessageHandler,
   Mode,
@@ -23,4 +29,5 @@ export type {
   TransportName,
   WebSocketConstructor,
   WebSocketLike,
+  WireMessage,
 } from './types.ts'

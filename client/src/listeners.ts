@@ -1,4 +1,12 @@
-import { deferred, type Deferred, type GapReason, type Position } from '@broadcaster/protocol'
+import type { AnyChannelMap, SchemaError } from '@broadcaster/channels'
+import {
+  deferred,
+  type Deferred,
+  type GapReason,
+  type Position,
+  type ReplayedMessage,
+} from '@broadcaster/protocol'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type {
@@ -12,11 +20,23 @@ import type {
 
 /** One call of `subscribe()`. */
 interface Listener {
-  readonly handler: MessageHandler
+  /** Its body is of the type that the channel has. */
+  readonly handler: MessageHandler<never>
   readonly options: SubscribeOptions
   isActive: boolean
+  /** The number of older messages that it has asked for. Until it has got them, it gets no other messages. */
+  awaited: number
   /** The promise of `ready`. */
   answer: Deferred
+}
+
+/** What {@link Listeners} use of the client. */
+export interface ListenersHost {
+  readonly emitter: Emitter
+  /** The option `channels`. */
+  readonly channelMap: AnyChannelMap | undefined
+  /** Why the client has given up. `null` if it has not. */
+  readonly givenUp: BroadcasterError | null
 }
 
 /**
@@ -30,32 +50,45 @@ export class Listeners {
   error: BroadcasterError | null = null
   readonly #name: string
   readonly #emitter: Emitter
+  readonly #channelMap: AnyChannelMap | undefined
   /** The array is replaced, never changed, so that it does not change during a delivery. */
   #all: readonly Listener[] = []
 
-  constructor(name: string, emitter: Emitter, givenUp: BroadcasterError | null) {
+  constructor(name: string, { emitter, channelMap, givenUp }: ListenersHost) {
     this.#name = name
     this.#emitter = emitter
+    this.#channelMap = channelMap
     if (givenUp) {
       this.status = 'error'
       this.error = givenUp
     }
   }
 
-  get isEmpty(): boolean {
-    return this.#all.length === 0
+  get count(): number {
+    return this.#all.length
+  }
+
+  /** The number of older messages that the listeners wait for. */
+  get awaited(): number {
+    return Math.max(0, ...this.#all.map(({ awaited }) => awaited))
   }
 
   /** @param onEmpty called when the application has ended the last subscription with the returned function. */
-  add(handler: MessageHandler, options: SubscribeOptions, onEmpty: () => void): Subscription {
-    const listener: Listener = { handler, options, isActive: true, answer: deferred() }
+  add(handler: MessageHandler<never>, options: SubscribeOptions, onEmpty: () => void): Subscription {
+    const listener: Listener = {
+      handler,
+      options,
+      isActive: true,
+      awaited: options.replay! > 0 ? options.replay! : 0,
+      answer: deferred(),
+    }
     this.#settle(listener)
     this.#all = [...this.#all, listener]
     const end = () => {
       if (!listener.isActive) return
       this.#end(listener)
       this.#all = this.#all.filter((other) => other !== listener)
-      if (this.isEmpty) onEmpty()
+      if (!this.count) onEmpty()
     }
     if (options.wasAway) {
       const gap: Gap = { channel: this.#name, reason: 'expired' }
@@ -63,7 +96,8 @@ export class Listeners {
     }
     return Object.defineProperties(end, {
       channel: { value: this.#name },
-      status: { get: () => this.status },
+      // It is subscribed when it has its older messages.
+      status: { get: () => (listener.awaited && this.status === 'subscribed' ? 'subscribing' : this.status) },
       error: { get: () => this.error },
       ready: { get: () => listener.answer.promise },
     }) as Subscription
@@ -84,41 +118,87 @@ export class Listeners {
     for (const listener of listeners) {
       // A handler has changed the status again. All handlers were already called with the newer status.
       if (this.status !== status || this.error !== error) return
-      this.#call(listener, () => listener.options.onStatus?.(status, error))
+      if (status !== 'subscribed' || !listener.awaited) this.#tellStatus(listener)
     }
   }
 
+  #tellStatus(listener: Listener): void {
+    this.#call(listener, () => listener.options.onStatus?.(this.status, this.error))
+  }
+
   deliver(body: string, position: Position | undefined): void {
-    if (this.isEmpty) return
+    if (!this.count) return
     const channel = this.#name
     const message: Message = position === undefined ? { channel, body } : { channel, body, position }
-    for (const listener of this.#all) this.#call(listener, () => listener.handler(body, message))
+    const handle = this.#parse(message)
+    for (const listener of this.#all) if (!listener.awaited) this.#call(listener, () => handle(listener))
     this.#emitter.emit('message', channel, body, message)
     this.#emitter.emit(`message:${channel}`, body, message)
   }
 
+  /**
+   * Delivers the older messages to the listeners that wait for no more than `asked` of them, while `isOn` returns true. After that,
+   * they wait for the rest.
+   */
+  deliverHistory(history: readonly ReplayedMessage[], asked: number, isOn: () => boolean): void {
+    const channel = this.#name
+    for (const listener of this.#all) {
+      const { awaited } = listener
+      if (!awaited || awaited > asked || !isOn()) continue
+      listener.awaited = 0
+      this.#tellStatus(listener)
+      const left = history.slice(-awaited)
+      while (left.length > 0 && isOn()) {
+        const [body, position] = left.shift()!
+        const message: Message = { channel, body, position, isReplayed: true }
+        this.#call(listener, () => this.#parse(message)(listener))
+      }
+      listener.awaited = left.length
+      this.#settle(listener)
+    }
+  }
+
   tellGap(reason: GapReason, position: Position | undefined): void {
-    if (this.isEmpty) return
+    if (!this.count) return
     const channel = this.#name
     const gap: Gap = position === undefined ? { channel, reason } : { channel, reason, position }
     for (const listener of this.#all) this.#call(listener, () => listener.options.onGap?.(gap))
     this.#emitter.emit('gap', gap)
   }
 
+  /** Parses the body, once for all listeners. Returns the call of a listener's handler. */
+  #parse(message: Message): (listener: Listener) => unknown {
+    let parsed: unknown = message.body
+    let error: SchemaError | undefined
+    try {
+      if (this.#channelMap) parsed = this.#channelMap.decode(this.#name, message.body)
+    } catch (thrown) {
+      error = thrown as SchemaError
+    }
+    return ({ handler, options }) => {
+      if (!error) return handler(parsed as never, message)
+      if (!options.onError) throw error
+      return options.onError(error, message)
+    }
+  }
+
   /** Makes the promise of `ready` agree with the status. */
   #settle(listener: Listener): void {
     const { status, error } = this
-    if (status === 'subscribed') listener.answer.resolve()
-    else if (error && status !== 'subscribing') listener.answer.reject(error)
+    if (status === 'subscribed') {
+      if (!listener.awaited) listener.answer.resolve()
+    } else if (error && status !== 'subscribing') listener.answer.reject(error)
     else listener.answer = deferred()
   }
 
   #end(listener: Listener): void {
     listener.isActive = false
-    listener.answer.reject(new BroadcasterError('aborted', `The subscription of '${this.#name}' was ended`))
+    listener.answer.reject(
+      new BroadcasterError('aborted', isDevelopment && `The subscription of '${this.#name}' was ended`),
+    )
   }
 
   #call(listener: Listener, code: () => unknown): void {
-    if (listener.isActive) this.#emitter.call(`A handler of channel '${this.#name}'`, code)
+    if (listener.isActive) this.#emitter.call(isDevelopment && `A handler of channel '${this.#name}'`, code)
   }
 }

@@ -1,9 +1,10 @@
 import { commonVersion } from '@broadcaster/protocol'
-import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
+import type { AuthOk, ClientMessage, ServerMessage } from '@broadcaster/protocol'
 import { backoffMs, readRetryAfter, TOO_MANY_REQUESTS_MS } from './backoff.ts'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { fetchOf, resolveUrl } from './options.ts'
-import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
+import type { OpenTransport, Transport } from './transport.ts'
 
 /** Added to the time that the server waits with an answer, for the answer to arrive. */
 export const POLL_MARGIN_MS = 10_000
@@ -12,8 +13,12 @@ const HASTY_POLL_MS = 50
 
 export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
   const fetch = fetchOf(settings)
-  if (!fetch)
-    throw new BroadcasterError('options', 'This platform has no fetch: pass one as the fetch option')
+  if (!fetch) {
+    throw new BroadcasterError(
+      'options',
+      isDevelopment && 'This platform has no fetch: pass one as the fetch option',
+    )
+  }
   const url = resolveUrl(settings, 'http')
   const headers = { ...settings.headers, 'Content-Type': 'application/json' }
   const running = new Set<AbortController>()
@@ -30,7 +35,9 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 
   const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
     const timer = setTimeout(() => {
-      abort.abort(new BroadcasterError('timeout', `The server did not answer within ${withinMs} ms`))
+      abort.abort(
+        new BroadcasterError('timeout', isDevelopment && `The server did not answer within ${withinMs} ms`),
+      )
     }, withinMs)
     running.add(abort)
     try {
@@ -47,19 +54,20 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   }
 
   const authenticate = async () => {
+    let answer: AuthOk | undefined
     try {
       const answers = await request(auth, limitMs)
-      const answer = answers.find((message) => message.__type === 'authOk')
-      if (!answer?.__token)
-        throw new BroadcasterError('connection', 'The answer to auth has no session token')
-      token = answer.__token
-      hasAdditions = commonVersion(answer.__v) > 0
+      answer = answers.find((message) => message.__type === 'authOk')
+      token = answer?.__token
+      if (!answer || !token) {
+        throw new BroadcasterError('connection', isDevelopment && 'The answer to auth has no session token')
+      }
     } catch (thrown) {
-      const error = BroadcasterError.from(thrown)
-      return end({ error, retry: error.code === 'unauthorized' ? 'never' : 'backoff' })
+      return end(BroadcasterError.from(thrown))
     }
     if (isOver) return
-    handlers.onOpen(transport, hasAdditions)
+    hasAdditions = commonVersion(answer.__v) > 0
+    handlers.onOpen(transport, hasAdditions, answer)
     for (let seq = 0; !isOver;) if (await pollOnce(String(seq))) seq++
   }
 
@@ -69,7 +77,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     let messages: ServerMessage[]
     poll = new AbortController()
     try {
-      const positions = hasAdditions ? { positions: handlers.positions() } : {}
+      const positions = hasAdditions ? { positions: handlers.receiver.positions() } : {}
       messages = await request(
         { __type: 'poll', seq, ...positions },
         settings.timeoutMs + POLL_MARGIN_MS,
@@ -83,7 +91,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     }
     if (failures > 0) {
       failures = 0
-      handlers.onTrouble(null)
+      handlers.onRecovery()
     }
     receive(messages)
     if (messages.length === 0 && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
@@ -97,17 +105,17 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     const waitMs = error.retryAfterMs ?? 0
     const retryInMs = waitMs + backoffMs(failures)
     notBefore = Date.now() + waitMs
-    handlers.onTrouble({ error, failures, retryInMs })
+    handlers.onTrouble(error, failures, retryInMs)
     await pause(retryInMs)
   }
 
   const receive = (messages: readonly ServerMessage[]) => {
-    for (const message of messages) if (message && !isOver) handlers.onMessage(message)
+    for (const message of messages) if (message && !isOver) handlers.receiver.receive(message)
   }
 
   /** The session does not exist any more. The next `auth` shows whether the credentials are still accepted. */
   const expire = (error: BroadcasterError) => {
-    end({ error: new BroadcasterError('connection', 'The session has expired', error), retry: 'backoff' })
+    end(new BroadcasterError('reauthorize', isDevelopment && 'The session has expired', error))
   }
 
   const pause = (ms: number) =>
@@ -125,30 +133,28 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     for (const abort of running) abort.abort()
     endPause?.()
   }
-  const end = (how: TransportEnd) => {
+  const end = (error: BroadcasterError) => {
     if (isOver) return
     stop()
-    handlers.onEnd(how)
+    handlers.onEnd(error)
   }
 
   const transport: Transport = {
     name: 'longpoll',
-    get token() {
-      return token
-    },
+    hasPolls: true,
     send: (message) => {
       if (isOver) return
       request(message, settings.timeoutMs).then(receive, (error: BroadcasterError) => {
         if (isOver) return
         if (error.code === 'unauthorized') return expire(error)
         const failure = new BroadcasterError('serverError', error.message, error, error.retryAfterMs)
-        handlers.onRequestFailed(message.channel, failure)
+        handlers.receiver.fail(message.channel, failure)
       })
     },
     check: () => {
       if (Date.now() >= notBefore) endPause?.()
       // A server without the additions does not notice that a poll was aborted, and loses the messages of its answer.
-      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', 'The poll is sent again'))
+      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', false))
     },
     close: async () => stop(),
   }
@@ -166,14 +172,14 @@ function readAnswer(status: number, text: string, retryAfter?: string | null): S
   }
   const first: { reason?: string } | undefined = Array.isArray(messages) ? messages[0] : undefined
   if (status === 401 || status === 403) {
-    throw new BroadcasterError('unauthorized', first?.reason ?? `The server answered ${status}`)
+    throw new BroadcasterError('unauthorized', first?.reason ?? `HTTP ${status}`)
   }
   if (status !== 200 || !Array.isArray(messages)) {
-    const words = first?.reason ?? (status === 200 ? 'without an array of messages' : '')
+    const words = first?.reason ?? (isDevelopment && status === 200 ? 'without an array of messages' : '')
     const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
     throw new BroadcasterError(
       'connection',
-      `The server answered ${status} ${words}`.trim(),
+      `HTTP ${status} ${words}`.trim(),
       undefined,
       status === 429 ? (waitMs ?? TOO_MANY_REQUESTS_MS) : waitMs,
     )

@@ -1,16 +1,22 @@
 import type { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
-import type { Message, MessageHandler, SubscribeOptions, Subscription } from './types.ts'
+import type { Message, MessageHandler, SubscribeOptions, Subscription, SubscriptionStatus } from './types.ts'
 
-type Subscribe = (handler: MessageHandler, options: SubscribeOptions) => Subscription
+type Subscribe<Body> = (handler: MessageHandler<Body>, options: SubscribeOptions) => Subscription
 
 /** The messages of a channel as an iterator. The channel is subscribed until the loop ends, whatever ends it. */
-export function iterateMessages(subscribe: Subscribe, emitter: Emitter): AsyncIterable<Message> {
+export function iterateMessages<Body>(
+  subscribe: Subscribe<Body>,
+  emitter: Emitter,
+): AsyncIterable<Message<Body>> {
   return { [Symbol.asyncIterator]: () => iterate(subscribe, emitter) }
 }
 
-function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message, undefined> {
-  const arrived: Message[] = []
+function iterate<Body>(
+  subscribe: Subscribe<Body>,
+  emitter: Emitter,
+): AsyncIterator<Message<Body>, undefined> {
+  const arrived: Message<Body>[] = []
   let isOver = false
   let failure: BroadcasterError | null = null
   /** Settles the `next()` calls that wait. */
@@ -29,18 +35,21 @@ function iterate(subscribe: Subscribe, emitter: Emitter): AsyncIterator<Message,
     stopListening()
     wake()
   }
+  const onStatus = (status: SubscriptionStatus, error: BroadcasterError | null) => {
+    if (status === 'refused' || status === 'error') end(error)
+  }
   const stopListening = emitter.on('disconnected', ({ error }) => end(error))
   subscription = subscribe(
-    (_body, message) => {
-      arrived.push(message)
+    (body, message) => {
+      arrived.push({ ...message, body })
       wake()
     },
-    { onStatus: (status, error) => (status === 'refused' || status === 'error') && end(error) },
+    { onStatus },
   )
   if (isOver) subscription()
-  else if (subscription.status === 'refused' || subscription.status === 'error') end(subscription.error)
+  else onStatus(subscription.status, subscription.error)
 
-  const next = async (): Promise<IteratorResult<Message, undefined>> => {
+  const next = async (): Promise<IteratorResult<Message<Body>, undefined>> => {
     for (;;) {
       const value = arrived.shift()
       if (value) return { value, done: false }

@@ -1,17 +1,24 @@
+import type { AnyChannelMap } from '@broadcaster/channels'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
+import type { OpenTransport } from './transport.ts'
 import type { AuthData, ClientOptions, FetchLike, Mode, WebSocketConstructor } from './types.ts'
 
-/** The validated options, with defaults. */
+/** The options, with defaults. In development they are valid. */
 export interface Settings {
   readonly url: string
-  readonly mode: Mode
+  /** Tools for developers change it. */
+  mode: Mode
   readonly auth: AuthData | (() => AuthData | Promise<AuthData>)
+  readonly channelMap: AnyChannelMap | undefined
   readonly timeoutMs: number
   readonly pingIntervalMs: number
   readonly maxAttempts: number
   readonly headers: Record<string, string>
   readonly WebSocket: WebSocketConstructor | undefined
   readonly fetch: FetchLike | undefined
+  /** Takes the place of both transports. */
+  readonly open?: OpenTransport | undefined
 }
 
 /** Longer timers overflow and fire at once. */
@@ -22,6 +29,7 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     url: String(url),
     mode: options.mode ?? 'auto',
     auth: options.auth ?? {},
+    channelMap: options.channels,
     timeoutMs: options.timeout ?? 30_000,
     pingIntervalMs: options.pingInterval ?? 30_000,
     maxAttempts: options.maxAttempts ?? Infinity,
@@ -29,7 +37,21 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     WebSocket: options.WebSocket,
     fetch: options.fetch,
   }
-  const { mode, auth, timeoutMs, pingIntervalMs, maxAttempts, headers } = settings
+  const { shareTabs } = options
+  if (isDevelopment) {
+    check(url, settings)
+    expect(
+      'shareTabs',
+      shareTabs,
+      !shareTabs || typeof shareTabs === 'function',
+      "shareTabs(), a function of '@broadcaster/client'",
+    )
+  }
+  return shareTabs ? shareTabs(settings) : settings
+}
+
+function check(url: string | URL, settings: Settings): void {
+  const { mode, auth, channelMap, timeoutMs, pingIntervalMs, maxAttempts, headers } = settings
   expect(
     'url',
     url,
@@ -38,6 +60,12 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
   )
   expect('mode', mode, ['auto', 'websocket', 'longpoll'].includes(mode), "'auto', 'websocket' or 'longpoll'")
   expect('auth', auth, typeof auth === 'function' || isObject(auth), 'an object or a function')
+  expect(
+    'channels',
+    channelMap,
+    !channelMap || typeof channelMap.match === 'function',
+    'what defineChannels() returns',
+  )
   expect('timeout', timeoutMs, isDuration(timeoutMs), 'milliseconds above 0')
   expect('pingInterval', pingIntervalMs, isDuration(pingIntervalMs), 'milliseconds above 0')
   const isCount = maxAttempts === Infinity || (Number.isInteger(maxAttempts) && maxAttempts >= 0)
@@ -47,7 +75,6 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     const value = settings[name]
     expect(name, value, value === undefined || typeof value === 'function', 'a function')
   }
-  return settings
 }
 
 /** Looked up at each call, because a polyfill may be installed late, and a server that only renders may have none. */
@@ -68,8 +95,12 @@ export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
   try {
     url = new URL(settings.url, base)
   } catch (error) {
-    const message = `'${settings.url}' is not a whole URL, and can't be resolved against the page (${base})`
-    throw new BroadcasterError('options', message, error)
+    throw new BroadcasterError(
+      'options',
+      isDevelopment &&
+        `'${settings.url}' is not a whole URL, and can't be resolved against the page (${base})`,
+      error,
+    )
   }
   url.protocol = url.protocol.replace(/^(ws|http)/, scheme)
   url.hash = ''

@@ -1,32 +1,36 @@
 import type { Position, ServerMessage } from '@broadcaster/protocol'
 import { Channel } from './channel.ts'
-import type { ChannelHost, Link } from './channel.ts'
+import type { ChannelHost, Link, ResumeOptions } from './channel.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
-import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
+import type { Settings } from './options.ts'
+import type { Receiver } from './transport.ts'
+import type { MessageHandler, Subscription } from './types.ts'
 
 /** The channels that have listeners. They are subscribed on each new connection, each from its position. */
-export class Subscriptions implements ChannelHost {
+export class Subscriptions implements ChannelHost, Receiver {
   readonly emitter: Emitter
   readonly timeoutMs: number
+  readonly channelMap: Settings['channelMap']
   link: Link | null = null
   givenUp: BroadcasterError | null = null
-  readonly #channels = new Map<string, Channel>()
+  readonly channels = new Map<string, Channel>()
   /** Counts changes of the connection. A loop that calls handlers stops when a handler causes another change. */
   #changes = 0
 
-  constructor(emitter: Emitter, timeoutMs: number) {
+  constructor(emitter: Emitter, { timeoutMs, channelMap }: Settings) {
     this.emitter = emitter
     this.timeoutMs = timeoutMs
+    this.channelMap = channelMap
   }
 
-  add(name: string, handler: MessageHandler, options: SubscribeOptions): Subscription {
-    return (this.#channels.get(name) ?? this.#make(name)).subscribe(handler, options)
+  add(name: string, handler: MessageHandler<never>, options: ResumeOptions): Subscription {
+    return (this.channels.get(name) ?? this.#make(name)).subscribe(handler, options)
   }
 
   /** Ends all subscriptions of a channel. Resolves when the server has answered. */
   remove(name: string): Promise<void> {
-    return this.#channels.get(name)?.unsubscribe() ?? Promise.resolve()
+    return this.channels.get(name)?.unsubscribe() ?? Promise.resolve()
   }
 
   /** There is a new connection. Subscribes all channels on it. */
@@ -38,11 +42,14 @@ export class Subscriptions implements ChannelHost {
     })
   }
 
-  /** There is no connection. With an error, the client does not reconnect. */
-  detach(final: BroadcasterError | null = null): void {
+  /**
+   * There is no connection. With an error, the client does not reconnect. `isRenewal`: it comes back at once, so that channels
+   * stay `subscribed`, as while they move from one transport to another.
+   */
+  detach(final: BroadcasterError | null = null, isRenewal = false): void {
     this.#change(null, final, ({ listeners }) => {
       if (final) listeners.setStatus('error', final)
-      else if (listeners.status === 'subscribed') listeners.setStatus('subscribing', null)
+      else if (listeners.status === 'subscribed' && !isRenewal) listeners.setStatus('subscribing', null)
     })
   }
 
@@ -54,8 +61,9 @@ export class Subscriptions implements ChannelHost {
   }
 
   receive(message: ServerMessage): void {
+    this.emitter.emit('wire', message)
     const { channel: name } = message as { channel?: string }
-    const channel = name === undefined ? undefined : this.#channels.get(name)
+    const channel = name === undefined ? undefined : this.channels.get(name)
     if (channel) channel.receive(message)
     else if (message.__type === 'serverError')
       this.emitter.emit('error', new BroadcasterError('serverError', message.reason))
@@ -64,15 +72,14 @@ export class Subscriptions implements ChannelHost {
       this.#make(message.channel).requestUnsubscribe()
   }
 
-  /** A request for this channel got no answer. */
   fail(name: string, error: BroadcasterError): void {
-    this.#channels.get(name)?.fail(error)
+    this.channels.get(name)?.fail(error)
   }
 
-  /** What a poll sends: the position of each channel that the server has, or may have. */
+  /** Of each channel that the server has, or may have. */
   positions(): Record<string, Position> {
     const entries: [string, Position][] = []
-    for (const channel of this.#channels.values()) {
+    for (const channel of this.channels.values()) {
       const position = channel.positionForPoll()
       if (position !== undefined) entries.push([channel.name, position])
     }
@@ -81,12 +88,12 @@ export class Subscriptions implements ChannelHost {
   }
 
   drop(channel: Channel): void {
-    if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name)
+    if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name)
   }
 
   #make(name: string): Channel {
     const channel = new Channel(name, this)
-    this.#channels.set(name, channel)
+    this.channels.set(name, channel)
     return channel
   }
 
@@ -95,7 +102,7 @@ export class Subscriptions implements ChannelHost {
     const change = ++this.#changes
     this.link = link
     this.givenUp = givenUp
-    const channels = [...this.#channels.values()]
+    const channels = [...this.channels.values()]
     for (const channel of channels) channel.reset()
     for (const channel of channels) if (change === this.#changes) tell(channel)
   }

@@ -1,16 +1,23 @@
-import type { Auth, Position, ServerMessage, Subscribe, Unsubscribe } from '@broadcaster/protocol'
+import type {
+  Auth,
+  AuthOk,
+  Fallback,
+  Position,
+  ServerMessage,
+  Subscribe,
+  Unsubscribe,
+} from '@broadcaster/protocol'
 import type { BroadcasterError } from './errors.ts'
+import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
 import type { TransportName } from './types.ts'
 
 /** A connection to the server that is authenticated, or is being authenticated. */
 export interface Transport {
   readonly name: TransportName
-  /** The token of the long-poll session. */
-  readonly token?: string | undefined
-  /** The id of the server node that a WebSocket is connected to. */
-  readonly node?: string | undefined
-  /** Sends a request. `onMessage` is called with the answer, or `onRequestFailed` is called instead. */
+  /** Messages come as answers to polls, and each poll contains the position of each channel. */
+  readonly hasPolls?: boolean
+  /** Sends a request. The receiver gets the answer, or is told that there is none. */
   send(request: Subscribe | Unsubscribe): void
   /** Checks now whether the connection still works. */
   check(): void
@@ -25,31 +32,31 @@ export interface TransportSetup {
   readonly limitMs: number
 }
 
-export interface TransportHandlers {
-  /** The server has accepted the credentials. `hasAdditions`: both sides know the additions of the protocol. */
-  onOpen(transport: Transport, hasAdditions: boolean): void
-  onMessage(message: ServerMessage): void
+/** What a transport uses of the subscriptions. */
+export interface Receiver {
+  /** For `wire` events, and for errors that belong to no call. */
+  readonly emitter: Emitter
+  receive(message: ServerMessage): void
   /** A request for this channel got no answer. The transport still works. */
-  onRequestFailed(channel: string, error: BroadcasterError): void
-  /** The transport has a failure and retries by itself. `null`: it works again. */
-  onTrouble(trouble: Trouble | null): void
-  /** The transport has ended. No other handler is called after this. Without an `onOpen` before, the attempt has failed. */
-  onEnd(end: TransportEnd): void
+  fail(channel: string, error: BroadcasterError): void
   /** The positions for the next poll. */
   positions(): Readonly<Record<string, Position>>
 }
 
-export interface Trouble {
-  readonly error: BroadcasterError
-  /** The number of failures in a row. */
-  readonly failures: number
-  readonly retryInMs: number
-}
-
-export interface TransportEnd {
-  readonly error: BroadcasterError
-  /** `soon`: the server asks the client to reconnect. This is not a failure. */
-  readonly retry: 'backoff' | 'soon' | 'never'
+export interface TransportHandlers {
+  readonly receiver: Receiver
+  /** The server has accepted the credentials. `hasAdditions`: both sides know the additions of the protocol. */
+  onOpen(transport: Transport, hasAdditions: boolean, answer: AuthOk): void
+  /** The transport has a failure and retries by itself. `failures`: in a row. */
+  onTrouble(error: BroadcasterError, failures: number, retryInMs: number): void
+  /** It works again. */
+  onRecovery(): void
+  /**
+   * The transport has ended. No other handler is called after this. Without an `onOpen` before, the attempt has failed.
+   * `isRestart`: the server asked the client to reconnect, which is not a failure. `why`: what the server is told, if the client
+   * falls back to the other transport.
+   */
+  onEnd(error: BroadcasterError, isRestart?: boolean, why?: Fallback): void
 }
 
 /** Throws when the platform or the URL does not allow the transport. Calls no handler before it returns. */

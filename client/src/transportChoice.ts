@@ -1,7 +1,8 @@
-import type { Cancel } from './dialer.ts'
+import { isFinal } from './closes.ts'
+import type { Cancel, DialHandlers } from './dialer.ts'
+import type { BroadcasterError } from './errors.ts'
 import { fetchOf, webSocketOf } from './options.ts'
 import type { Settings } from './options.ts'
-import type { TransportEnd } from './transport.ts'
 import type { TransportName } from './types.ts'
 import { readRetryTime, writeRetryTime } from './webSocketMemory.ts'
 
@@ -10,7 +11,7 @@ export const PROBE_FIRST_MS = 30_000
 export const PROBE_CAP_MS = 300_000
 
 /** Tries to open a WebSocket. The function itself handles a success. */
-type OpenProbe = (onFail: (end: TransportEnd) => void) => Cancel
+type OpenProbe = (onFail: DialHandlers['onFail']) => Cancel
 
 /** Decides which transports `auto` tries. While `auto` uses long-poll, probes whether a WebSocket works again. */
 export class TransportChoice {
@@ -44,7 +45,7 @@ export class TransportChoice {
   }
 
   /** A WebSocket has failed, and long-poll is next. A timeout means that a network blocks: a server would have answered. */
-  webSocketFailed({ error }: TransportEnd): void {
+  webSocketFailed(error: BroadcasterError): void {
     this.#isBlocked = error.code === 'timeout'
   }
 
@@ -72,10 +73,10 @@ export class TransportChoice {
   probeNow(): void {
     if (this.#timer === undefined) return
     this.stopWaiting()
-    this.#cancel = this.#openProbe(({ retry }) => {
+    this.#cancel = this.#openProbe((error) => {
       this.#cancel = null
       // The current session was accepted, so a refusal of the probe does not end it. Another probe would be refused too.
-      if (this.#prefersLongPoll && retry !== 'never') this.#probeIn(this.#delayMs * 2)
+      if (this.#prefersLongPoll && !isFinal(error)) this.#probeIn(this.#delayMs * 2)
     })
   }
 

@@ -1,8 +1,19 @@
-import type { GapReason, Position } from '@broadcaster/protocol'
+import type { AnyChannelMap, KeyFor, NamesOf, Parsed, SchemaError } from '@broadcaster/channels'
+import type { GapReason, Ping, Position, ServerMessage, Subscribe, Unsubscribe } from '@broadcaster/protocol'
 import type { BroadcasterError } from './errors.ts'
+import type { ShareTabs } from './shareTabs.ts'
 
 /**
- * Declare your channels here once, with the type of their bodies after `JSON.parse`:
+ * Declare your channels here once. With a map of `defineChannels()`, which is also the option `channels`, bodies are parsed
+ * and typed:
+ *
+ * ```ts
+ * declare module '@broadcaster/client' {
+ *   interface Channels extends ChannelsOf<typeof channels> {}
+ * }
+ * ```
+ *
+ * Without a map, declare the types of the bodies after `JSON.parse`:
  *
  * ```ts
  * declare module '@broadcaster/client' {
@@ -10,13 +21,36 @@ import type { BroadcasterError } from './errors.ts'
  * }
  * ```
  *
- * The client uses only the names, for completion in editors. It always passes the body as the published string.
- * `@broadcaster/react` checks bodies with a `schema`, and takes their types from this map.
+ * Then the client passes the body as the published string, and uses only the names, for completion in editors.
+ * `@broadcaster/react` checks bodies with a `schema`, and takes their types from this declaration.
  */
 export interface Channels {}
 
+/** The keys of {@link Channels} that come from a map. */
+type MapKey = {
+  [Key in keyof Channels]: unknown extends Channels[Key]
+    ? never
+    : Channels[Key] extends Parsed<unknown>
+      ? Key
+      : never
+}[keyof Channels]
+
 /** Any string. Editors suggest the names that are declared in {@link Channels}. */
-export type ChannelName = (keyof Channels & string) | (string & {})
+export type ChannelName = (Exclude<keyof Channels, MapKey> & string) | NamesOf<MapKey> | (string & {})
+
+/**
+ * What a handler of the channel gets: the output of the channel's schema in the map, if {@link Channels} declares one, and
+ * `never` if the map does not have the channel. Without a map it is the published string.
+ */
+export type ChannelBody<Name extends string> = [MapKey] extends [never]
+  ? string
+  : BodyAt<KeyFor<MapKey, Name>>
+
+type BodyAt<Key> = Key extends keyof Channels
+  ? Channels[Key] extends Parsed<infer Body>
+    ? Body
+    : never
+  : never
 
 /**
  * - `idle`: `connect()` was not called yet
@@ -83,6 +117,15 @@ export interface ClientOptions {
    */
   auth?: AuthData | (() => AuthData | Promise<AuthData>)
   /**
+   * The channels of the application, from `defineChannels()` of `@broadcaster/channels`. Handlers get each body parsed by the
+   * schema of its channel. All handlers of a channel get the same value, so they should not change it. A body that does
+   * not fit goes to `onError` of the subscription. A channel that the map does not have is refused without asking the
+   * server. The events `message` and `message:NAME` have the published string.
+   *
+   * @default bodies are the published strings, of any channel
+   */
+  channels?: AnyChannelMap
+  /**
    * Time limit in milliseconds for a connection attempt and for the answer to a request. It should not be less than the
    * `timeout` of the server: a poll without an answer is repeated this time plus ten seconds after it was sent.
    *
@@ -124,19 +167,28 @@ export interface ClientOptions {
    * @default the platform's
    */
   fetch?: FetchLike
+  /**
+   * `shareTabs()`: all tabs of the same user and URL use one connection. It is a function, not `true`, so that only bundles that use
+   * it have its code. If a cookie decides who the user is, it needs a `key`.
+   *
+   * @default false
+   */
+  shareTabs?: ShareTabs | false
 }
 
 /** One message of a channel. */
-export interface Message {
+export interface Message<Body = string> {
   readonly channel: string
-  /** The string that was published. */
-  readonly body: string
+  /** The string that was published. (In `messages()` of a client with `channels`, it is the parsed body.) */
+  readonly body: Body
   /** The position of the message in the channel. Opaque. Missing if the server has no recovery. */
   readonly position?: Position
+  /** Whether the message is from before the subscription, see {@link SubscribeOptions.replay}. */
+  readonly isReplayed?: true
 }
 
 /** May be async. The next message does not wait for it. If it throws or rejects, the client emits an `error` event. */
-export type MessageHandler = (body: string, message: Message) => unknown
+export type MessageHandler<Body = string> = (body: Body, message: Message) => unknown
 
 /** Messages of a channel were missed, or may have been missed. Fetch again what you show of the channel. */
 export interface Gap {
@@ -149,7 +201,7 @@ export interface Gap {
 /**
  * - `subscribing`: the server has not answered yet, or there is no connection
  * - `subscribed`: every message arrives
- * - `refused`: the server refuses the channel. The next connection asks again.
+ * - `refused`: the server refuses the channel, or the option `channels` does not have it. The next connection asks again.
  * - `error`: the client has disconnected and does not reconnect. After `connect()` it asks again.
  */
 export type SubscriptionStatus = 'subscribing' | 'subscribed' | 'refused' | 'error'
@@ -160,12 +212,25 @@ export interface SubscribeOptions {
   /** The status of the subscription or its error has changed. Not called for the first status. */
   onStatus?(status: SubscriptionStatus, error: BroadcasterError | null): unknown
   /**
+   * A message does not fit the schema of its channel in the option `channels`. Without this function, it is an `error` event
+   * of the client.
+   */
+  onError?(error: SchemaError, message: Message): unknown
+  /**
    * The subscription replaces one that ended some time ago. `onGap` is called soon, with reason `expired`, for the messages
    * that were missed in between.
    *
    * @default false
    */
   wasAway?: boolean
+  /**
+   * How many of the newest older messages to receive first, in order, with `isReplayed`. There are as many as the nodes still keep
+   * (by default those of the last minute), and none if no node had the channel. A server without the additions of this kit sends
+   * none. Without a gap, no message is received twice, and none between them and the live ones is missing.
+   *
+   * @default 0
+   */
+  replay?: number
 }
 
 /** Call it to end the subscription. A second call does nothing. */
@@ -200,7 +265,7 @@ export interface Snapshot {
 export interface StatusChange {
   readonly from: Status
   readonly to: Status
-  /** A text for logs. */
+  /** A text for logs: the message of the error, or a sentence. In production, `to` in place of a sentence. */
   readonly reason: string
   readonly transport: TransportName | null
   readonly error?: BroadcasterError
@@ -217,6 +282,42 @@ export interface Disconnected {
   readonly error: BroadcasterError | null
 }
 
+/** An attempt to open a transport has failed. With `mode: 'auto'`, the attempt of the other transport may follow. */
+export interface AttemptFailed {
+  readonly transport: TransportName
+  readonly error: BroadcasterError
+}
+
+/** A message of the protocol: what the server has sent after the handshake, or a request to it. */
+export type WireMessage = ServerMessage | Subscribe | Unsubscribe | Ping
+
+/** What tools for developers, like `@broadcaster/devtools`, see of a client and may do to it, beside its events. */
+export interface Inspection {
+  readonly settings: {
+    readonly url: string
+    /** From the next attempt on, the client has the mode that a tool writes here. */
+    mode: Mode
+  }
+  /** The channels that have listeners, or that the server has. */
+  readonly channels: ReadonlyMap<string, InspectedChannel>
+  /**
+   * Ends the connection, or the attempt to connect, as if the network had failed. `reason` is the message of the error. The client
+   * reconnects after its usual pause, or at once if `connect()` is called next. `auto` begins with a WebSocket again.
+   */
+  drop(reason: string): void
+}
+
+export interface InspectedChannel {
+  readonly listeners: {
+    /** How many subscriptions of the application there are. */
+    readonly count: number
+    readonly status: SubscriptionStatus
+    readonly error: BroadcasterError | null
+    /** Tells the application of a gap. The client continues at its position, so no message is lost. */
+    tellGap(reason: GapReason, position: Position | undefined): void
+  }
+}
+
 /** The events of a client, each with the arguments of its listeners. */
 export interface Events {
   /** Every message of a subscribed channel. A listener does not subscribe to anything. */
@@ -227,5 +328,11 @@ export interface Events {
   /** A handler or the `auth` function threw or rejected, or the server reported an error that belongs to no call. */
   error: [error: BroadcasterError]
   gap: [gap: Gap]
+  attemptFailed: [attempt: AttemptFailed]
+  /**
+   * Each message of the protocol, except `auth` and `poll`, before the client handles it. For tools: on long-poll, a message may come
+   * twice here, of which the client ignores one.
+   */
+  wire: [message: WireMessage]
   disconnected: [event: Disconnected]
 }

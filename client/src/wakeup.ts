@@ -6,21 +6,12 @@
  */
 export function listenForWakeUps(wake: (isOnline: boolean) => void): () => void {
   if (typeof addEventListener !== 'function') return () => {}
-  const page = typeof document === 'undefined' ? undefined : document
-  const onOnline = () => wake(true)
-  const onVisible = () => {
-    if (page?.visibilityState === 'visible') wake(false)
-  }
+  const removal = new AbortController()
+  const options = { signal: removal.signal }
+  addEventListener('online', () => wake(true), options)
   // `pageshow` also happens when a page loads. Only a page from the back-forward cache (`persisted`) was away.
-  const onShow = (event: Event) => {
-    if ((event as PageTransitionEvent).persisted) wake(false)
-  }
-  addEventListener('online', onOnline)
-  addEventListener('pageshow', onShow)
-  page?.addEventListener('visibilitychange', onVisible)
-  return () => {
-    removeEventListener('online', onOnline)
-    removeEventListener('pageshow', onShow)
-    page?.removeEventListener('visibilitychange', onVisible)
-  }
+  addEventListener('pageshow', ({ persisted }) => persisted && wake(false), options)
+  const page = globalThis.document
+  page?.addEventListener('visibilitychange', () => page.visibilityState === 'visible' && wake(false), options)
+  return () => removal.abort()
 }

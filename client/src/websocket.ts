@@ -1,10 +1,11 @@
-import { closeCodes, commonVersion } from '@broadcaster/protocol'
-import type { ServerMessage } from '@broadcaster/protocol'
+import { commonVersion } from '@broadcaster/protocol'
+import type { Fallback, ServerMessage } from '@broadcaster/protocol'
 import { TOO_MANY_REQUESTS_MS } from './backoff.ts'
+import { finalCloses, REAUTHORIZE, RESTART, TOO_MANY_REQUESTS } from './closes.ts'
+import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import type { ErrorCode } from './errors.ts'
 import { resolveUrl, webSocketOf } from './options.ts'
-import type { OpenTransport, Transport, TransportEnd } from './transport.ts'
+import type { OpenTransport, Transport, TransportHandlers } from './transport.ts'
 
 /** The time limit for a pong. A server that works answers much sooner. */
 export const PONG_LIMIT_MS = 10_000
@@ -13,12 +14,15 @@ export const CHECK_LIMIT_MS = 5_000
 /** The time limit for the closing handshake, which a dead connection never finishes. */
 const CLOSE_LIMIT_MS = 1_000
 
-const PING = JSON.stringify({ __type: 'ping' })
+const PING = '{"__type":"ping"}'
 
 export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
   const WebSocket = webSocketOf(settings)
   if (!WebSocket) {
-    throw new BroadcasterError('options', 'This platform has no WebSocket: pass one as the WebSocket option')
+    throw new BroadcasterError(
+      'options',
+      isDevelopment && 'This platform has no WebSocket: pass one as the WebSocket option',
+    )
   }
   const { headers, pingIntervalMs } = settings
   const url = resolveUrl(settings, 'ws')
@@ -30,16 +34,15 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   let isOpen = false
   let isOver = false
   let hasAdditions = false
-  let node: string | undefined
   /** True: the timer is the time limit for the next frame. False: it is the time until the next ping. */
   let isWaiting = true
   let timer: ReturnType<typeof setTimeout>
 
-  const expectFrame = (withinMs: number, what: string) => {
+  const expectFrame = (withinMs: number, what: string | false, why?: Fallback) => {
     clearTimeout(timer)
     isWaiting = true
     timer = setTimeout(() => {
-      end({ error: new BroadcasterError('timeout', `${what} within ${withinMs} ms`), retry: 'backoff' })
+      end(new BroadcasterError('timeout', isDevelopment && `${what} within ${withinMs} ms`), false, why)
     }, withinMs)
   }
   const pingLater = () => {
@@ -49,25 +52,23 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   }
   const ping = (limitMs: number) => {
     socket.send(PING)
-    if (hasAdditions) expectFrame(limitMs, 'The server did not answer a ping')
+    handlers.receiver.emitter.emit('wire', { __type: 'ping' })
+    if (hasAdditions) expectFrame(limitMs, isDevelopment && 'The server did not answer a ping')
     else pingLater()
   }
   const stop = () => {
     isOver = true
     clearTimeout(timer)
   }
-  const end = (how: TransportEnd) => {
+  const end: TransportHandlers['onEnd'] = (error, ...how) => {
     if (isOver) return
     stop()
     socket.close()
-    handlers.onEnd(how)
+    handlers.onEnd(error, ...how)
   }
 
   const transport: Transport = {
     name: 'websocket',
-    get node() {
-      return node
-    },
     send: (request) => {
       if (!isOver) socket.send(JSON.stringify(request))
     },
@@ -90,7 +91,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   socket.onopen = () => {
     if (isOver) return
     // Some proxies open the socket and then forward nothing.
-    expectFrame(limitMs, 'The WebSocket opened, but no frame arrived')
+    expectFrame(limitMs, isDevelopment && 'The WebSocket opened, but no frame arrived', 'silence')
     socket.send(JSON.stringify(auth))
   }
   socket.onmessage = ({ data }: { data: string }) => {
@@ -99,45 +100,36 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
     try {
       message = JSON.parse(data)
     } catch (thrown) {
-      return end({
-        error: new BroadcasterError('connection', 'A frame is not JSON', thrown),
-        retry: 'backoff',
-      })
+      return end(new BroadcasterError('connection', isDevelopment && 'A frame is not JSON', thrown))
     }
     if (isOpen) {
       if (isWaiting) pingLater()
-      if (message) handlers.onMessage(message)
+      if (message) handlers.receiver.receive(message)
     } else if (message?.__type === 'authOk') {
       isOpen = true
       hasAdditions = commonVersion(message.__v) > 0
-      node = message.__node
       pingLater()
-      handlers.onOpen(transport, hasAdditions)
+      handlers.onOpen(transport, hasAdditions, message)
     } else if (message?.__type === 'authError') {
-      end({ error: new BroadcasterError('unauthorized', message.reason), retry: 'never' })
+      end(new BroadcasterError('unauthorized', message.reason))
     }
   }
   // The event has no details, and `close` follows. But `ws` throws if there is no listener.
   socket.onerror = () => {}
-  socket.onclose = ({ code, reason }: { code: number; reason: string }) =>
-    end(readClose(code, reason, isOpen))
+  socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
+    const error = new BroadcasterError(
+      code === REAUTHORIZE ? 'reauthorize' : (finalCloses[code as keyof typeof finalCloses] ?? 'connection'),
+      `${reason || (isDevelopment ? describe(isOpen) : 'WebSocket')} (${code})`,
+      undefined,
+      code === TOO_MANY_REQUESTS ? TOO_MANY_REQUESTS_MS : undefined,
+    )
+    end(error, code === RESTART, code)
+  }
 
-  expectFrame(limitMs, 'The WebSocket did not open')
+  expectFrame(limitMs, isDevelopment && 'The WebSocket did not open', 'timeout')
   return transport
 }
 
-function readClose(code: number, reason: string, wasOpen: boolean): TransportEnd {
-  const [name, entry] = Object.entries(closeCodes).find(([, known]) => known.code === code) ?? []
-  const isFinal = entry?.retry === false
-  const words = reason || (wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened')
-  return {
-    // The names of the final close codes in the table of the protocol are error codes of this package.
-    error: new BroadcasterError(
-      isFinal ? (name as ErrorCode) : 'connection',
-      `${words} (${code})`,
-      undefined,
-      name === 'tooManyRequests' ? TOO_MANY_REQUESTS_MS : undefined,
-    ),
-    retry: isFinal ? 'never' : name === 'restart' ? 'soon' : 'backoff',
-  }
+function describe(wasOpen: boolean): string {
+  return wasOpen ? 'The connection was lost' : 'The WebSocket could not be opened'
 }

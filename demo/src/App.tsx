@@ -1,4 +1,5 @@
 import type { Mode } from '@broadcaster/client'
+import { BroadcasterDevtools } from '@broadcaster/devtools'
 import { BroadcasterProvider } from '@broadcaster/react'
 import { useState } from 'react'
 import { Announcer } from './Announcer.tsx'
@@ -19,6 +20,7 @@ export function App() {
         <Header />
         <ChannelBoard channels={channels} onChange={setChannels} />
         <ConnectionPanel mode={mode} onModeChange={setMode} />
+        <BroadcasterDevtools />
       </BroadcasterProvider>
       {/* Outside the provider, so that signing in does not remount the form and lose its focus. */}
       <SignInPanel token={token} onSignIn={setToken} />

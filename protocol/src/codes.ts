@@ -25,6 +25,8 @@ export const closeCodes = {
   replaced: { code: 4409, reason: 'Replaced by a newer connection', retry: false },
   /** 4410: messages were missed, and the server has no other way to tell this client. */
   gap: { code: 4410, reason: 'Messages were missed', retry: true },
+  /** 4411: the credentials have ended, or the server asks for them again. The client sends new ones at once. */
+  reauthorize: { code: 4411, reason: 'Authorize again', retry: true },
   /** 4429: the client sent more than `limits.requestsPerSecond`. It waits at least one second before it reconnects. */
   tooManyRequests: { code: 4429, reason: 'Too many requests', retry: true },
 } as const satisfies Record<string, { code: number; reason: string; retry: boolean }>

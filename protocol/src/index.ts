@@ -1,6 +1,8 @@
 export { readClientName, readFormerNode, readGeneration } from './clientName.ts'
 export { closeCodes, cutReason, shouldRetry } from './codes.ts'
 export type { CloseName } from './codes.ts'
+export { readFallback } from './fallback.ts'
+export type { FallbackReason } from './fallback.ts'
 export { deferred } from './deferred.ts'
 export type { Deferred } from './deferred.ts'
 export { commonVersion, PROTOCOL_VERSION, reasons } from './messages.ts'
@@ -9,6 +11,7 @@ export type {
   AuthError,
   AuthOk,
   ClientMessage,
+  Fallback,
   Gap,
   GapReason,
   Message,

@@ -30,6 +30,12 @@ export type GapReason =
 /** One message of a replay: its body and its position. */
 export type ReplayedMessage = readonly [body: string, position: Position]
 
+/**
+ * Why a WebSocket failed: the close code, or `error` if it could not be made at all. `timeout`: it did not open. `silence`: it
+ * opened, but no frame arrived.
+ */
+export type Fallback = number | 'error' | 'timeout' | 'silence'
+
 export type Auth = {
   readonly __type: 'auth'
   /** The version of the additions that the client knows. */
@@ -42,6 +48,8 @@ export type Auth = {
   readonly __previous?: string
   /** The `__node` of the WebSocket that this connection replaces, if that one was authenticated (version 2). */
   readonly __node?: string
+  /** Over long-poll: why the WebSocket failed that the client has tried before. */
+  readonly __fallback?: Fallback | undefined
   /** All other keys belong to the application. */
   readonly [key: string]: unknown
 }
@@ -51,6 +59,8 @@ export type Subscribe = {
   readonly channel: string
   /** Continue after this position. */
   readonly position?: Position
+  /** The number of older messages that the client asks for (version 2). */
+  readonly history?: number
 }
 
 export type Unsubscribe = { readonly __type: 'unsubscribe'; readonly channel: string }
@@ -90,6 +100,8 @@ export type SubscribeOk = {
   /** Why `recovered` is false. */
   readonly reason?: GapReason
   readonly messages?: readonly ReplayedMessage[]
+  /** The newest messages up to the position in `subscribe`, or up to `position`. Only present if `subscribe` asked for them. */
+  readonly history?: readonly ReplayedMessage[]
 }
 
 export type SubscribeError = {
@@ -159,6 +171,7 @@ export const reasons = {
   authExpected: 'Auth expected',
   unauthorized: 'Unauthorized',
   authTooLarge: 'Auth too large',
+  credentialsExpired: 'Credentials have expired',
   channelRefused: 'Channel refused',
   channelExpected: 'Channel expected',
   channelTooLong: 'Channel name too long',

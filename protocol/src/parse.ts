@@ -45,13 +45,15 @@ export function readClientMessage(value: unknown): Parsed {
       return { kind: 'message', message: { __type: 'ping' }, token }
     case 'subscribe':
     case 'unsubscribe': {
-      const { __type: type, channel, position } = fields
+      const { __type: type, channel, position, history } = fields
       if (typeof channel !== 'string') return { kind: 'noChannel', type, token }
       if (type === 'unsubscribe') return { kind: 'message', message: { __type: type, channel }, token }
-      const message =
-        typeof position === 'string'
-          ? { __type: type, channel, position: readPosition(position) }
-          : { __type: type, channel }
+      const message = {
+        __type: type,
+        channel,
+        ...(typeof position === 'string' && { position: readPosition(position) }),
+        ...(isCount(history) && { history }),
+      }
       return { kind: 'message', message, token }
     }
     case 'poll': {
@@ -72,6 +74,10 @@ export function readClientMessage(value: unknown): Parsed {
 /** The data of the application in an `auth`: all keys except the reserved ones, which begin with `__`. */
 export function authData(message: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(message).filter(([key]) => !key.startsWith('__')))
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 function asString(value: unknown): string {

@@ -1,6 +1,6 @@
+import { parseBody, type SchemaError } from '@broadcaster/channels'
 import type { BroadcasterClient, BroadcasterError, Message, SubscriptionStatus } from '@broadcaster/client'
 import { onNextFrame } from './frame.ts'
-import { parseBody, type SchemaError } from './schema.ts'
 import type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './types.ts'
 
 let lastId = 0
@@ -17,6 +17,8 @@ export class ChannelStore<Body> {
   #latestIsRead = false
   #notify: (() => void) | undefined
   #wasAway = false
+  /** Whether it has subscribed before, so that it has its older messages. */
+  #hasBegun = false
 
   #state = this.#takeState(this.#status)
   #idleState = this.#takeState('idle')
@@ -39,11 +41,20 @@ export class ChannelStore<Body> {
 
   readonly subscribe = (notify: () => void): (() => void) => {
     const channel = this.#channel!
-    const subscription = this.#client.subscribe(channel, this.#onMessage, {
-      onGap: (gap) => this.#handlers.onGap?.(gap),
-      onStatus: this.#onStatus,
-      wasAway: this.#wasAway,
-    })
+    const subscription = this.#client.subscribe(
+      channel,
+      (body: unknown, message) => this.#receive(message, () => body as Body),
+      {
+        onGap: (gap) => this.#handlers.onGap?.(gap),
+        onStatus: this.#onStatus,
+        onError: (error, message) =>
+          this.#receive(message, () => {
+            throw error
+          }),
+        wasAway: this.#wasAway,
+        replay: this.#hasBegun ? 0 : (this.#handlers.replay ?? 0),
+      },
+    )
     this.#notify = notify
     // No need to notify. React reads the state again after it has subscribed.
     this.#setStatus(subscription.status, subscription.error)
@@ -63,15 +74,21 @@ export class ChannelStore<Body> {
    * that was hidden, subscribes again later, and then messages were missed.
    */
   #checkWhetherAway(): void {
-    queueMicrotask(() => (this.#wasAway = this.#notify === undefined))
+    queueMicrotask(() => {
+      this.#wasAway = this.#notify === undefined
+      this.#hasBegun = true
+    })
   }
 
-  // A handler may return a promise. The client handles its rejection.
-  readonly #onMessage = (text: string, message: Message): unknown => {
+  /**
+   * @param parsed returns the body as the client has parsed it, or throws. A `schema` of the hook is used instead.
+   * @returns what the handler returns. It may be a promise. The client handles its rejection.
+   */
+  #receive(message: Message, parsed: () => Body): unknown {
     const { schema, onMessage, onError } = this.#handlers
     let body: Body
     try {
-      body = schema ? parseBody(schema, message.channel, text) : (text as Body) // Without a schema, Body is string.
+      body = schema ? parseBody(schema, message.channel, message.body) : parsed()
     } catch (error) {
       if (!onError) throw error
       return onError(error as SchemaError, message)

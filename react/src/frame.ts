@@ -25,14 +25,20 @@ export function onNextFrame(callback: () => void): void {
   const now = performance.now()
   // Tests replace the clock too, and then the time may go back.
   if (current?.setTimeout === setTimeout && Math.abs(now - current.requestedAt) < LOST_MS) return
-  const request: FrameRequest = { setTimeout, requestedAt: now, timer: setTimeout(run, HIDDEN_PAGE_MS) }
+  const request: FrameRequest = {
+    setTimeout,
+    requestedAt: now,
+    timer: setTimeout(flushFrame, HIDDEN_PAGE_MS),
+  }
   current = request
-  if (typeof requestAnimationFrame === 'function') request.frame = requestAnimationFrame(run)
+  if (typeof requestAnimationFrame === 'function') request.frame = requestAnimationFrame(flushFrame)
 }
 
-function run(): void {
+/** Renders now what waits for the next frame. For tests. */
+export function flushFrame(): void {
   if (current) {
-    clearTimeout(current.timer)
+    // A timer that a test has replaced never fires, and the new function does not know it.
+    if (current.setTimeout === setTimeout) clearTimeout(current.timer)
     // If a test replaces frames, there may be no function to cancel them. An additional frame does nothing.
     if (current.frame !== undefined) globalThis.cancelAnimationFrame?.(current.frame)
     current = undefined

@@ -1,9 +1,10 @@
 'use client'
 
+export { SchemaError } from '@broadcaster/channels'
+export type { Schema, SchemaIssue } from '@broadcaster/channels'
 export { BroadcasterProvider } from './BroadcasterProvider.tsx'
 export type { BroadcasterProviderProps } from './BroadcasterProvider.tsx'
-export { SchemaError } from './schema.ts'
-export type { Schema, SchemaIssue } from './schema.ts'
+export { flushFrame } from './frame.ts'
 export { useBroadcaster } from './useBroadcaster.ts'
 export type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './types.ts'
 export { useChannel } from './useChannel.ts'

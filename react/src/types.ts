@@ -1,16 +1,16 @@
+import type { Parsed, Schema, SchemaError } from '@broadcaster/channels'
 import type { BroadcasterError, Channels, Gap, Message, SubscriptionStatus } from '@broadcaster/client'
-import type { Schema, SchemaError } from './schema.ts'
 
 /**
  * - `idle`: there is no name, or `enabled` is `false`
  * - `subscribing`: the server has not answered yet, or there is no connection
  * - `subscribed`: every message arrives
- * - `refused`: the server refuses the channel. The next connection asks again.
+ * - `refused`: the server refuses the channel, or the option `channels` does not have it. The next connection asks again.
  * - `error`: the client has disconnected and does not reconnect. After its `connect()` it asks again.
  */
 export type ChannelStatus = 'idle' | SubscriptionStatus
 
-/** A message. Its body is the output of the `schema`, or a string if there is no schema. */
+/** A message. Its body is the output of the schema, or a string if there is no schema. */
 export type ReceivedMessage<Body = string> = Omit<Message, 'body'> & {
   readonly body: Body
   /** Unique among all messages on this page. Use it as the `key` in React. */
@@ -35,7 +35,7 @@ export interface ChannelOptions<Body = string, Name = string> {
   /** Messages were missed. Fetch again what you show of the channel. */
   onGap?: ((gap: Gap) => unknown) | undefined
   /**
-   * Called when the channel is `refused` or in `error`, or when a message does not fit the `schema`. In the second case
+   * Called when the channel is `refused` or in `error`, or when a message does not fit its schema. In the second case
    * the unparsed message is passed too. Without this handler, a message that does not fit is an `error` event of the
    * client.
    */
@@ -48,13 +48,25 @@ export interface ChannelOptions<Body = string, Name = string> {
    */
   enabled?: boolean | undefined
   /**
+   * How many of the newest older messages to receive first, with `isReplayed`. They come once for each channel: if the component
+   * was hidden or paused, `onGap` reports what was missed instead. A later change has no effect.
+   *
+   * @default 0
+   */
+  replay?: number | undefined
+  /**
    * A Standard Schema (zod, valibot, arktype, ...). It must be synchronous. The body is parsed as JSON and then by the
    * schema, and the output of the schema is the body. A body that does not fit goes to `onError`, never to `onMessage`.
    *
-   * @default bodies are the published strings
+   * @default the schema of the channel in the option `channels` of the client. Without that option, bodies are the published
+   * strings.
    */
   schema?: (Schema<Body> & Declared<Name>) | undefined
 }
 
-/** If `interface Channels` declares the channel, the schema must fit the declared type. */
-type Declared<Name> = Name extends keyof Channels ? Schema<Channels[Name]> : unknown
+/** If `interface Channels` declares the type of the channel, without a map, the schema must fit the declared type. */
+type Declared<Name> = Name extends keyof Channels
+  ? Channels[Name] extends Parsed<unknown>
+    ? unknown
+    : Schema<Channels[Name]>
+  : unknown

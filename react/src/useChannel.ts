@@ -1,4 +1,4 @@
-import type { ChannelName } from '@broadcaster/client'
+import type { ChannelBody, ChannelName } from '@broadcaster/client'
 import { useInsertionEffect, useSyncExternalStore } from 'react'
 import { ChannelStore } from './ChannelStore.ts'
 import type { ChannelOptions, ChannelState } from './types.ts'
@@ -17,7 +17,7 @@ import { useKept } from './useKept.ts'
  * @param name the channel, or `null` for none
  * @param options the message handler, or options
  */
-export function useChannel<Name extends ChannelName, Body = string>(
+export function useChannel<Name extends ChannelName, Body = ChannelBody<Name>>(
   name: Name | null | undefined,
   options: ChannelOptions<Body, Name>['onMessage'] | ChannelOptions<Body, Name> = {},
 ): ChannelState<Body> {

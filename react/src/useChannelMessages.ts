@@ -1,4 +1,4 @@
-import type { ChannelName, Gap } from '@broadcaster/client'
+import type { ChannelBody, ChannelName, Gap } from '@broadcaster/client'
 import { useMemo, useSyncExternalStore } from 'react'
 import { MessageList } from './MessageList.ts'
 import type { ChannelOptions, ChannelState, ReceivedMessage } from './types.ts'
@@ -54,7 +54,11 @@ export interface ChannelMessages<Item, Body = string> extends ChannelState<Body>
  *
  * The list is empty at first, and again when the name of the channel changes.
  */
-export function useChannelMessages<Name extends ChannelName, Body = string, Item = ReceivedMessage<Body>>(
+export function useChannelMessages<
+  Name extends ChannelName,
+  Body = ChannelBody<Name>,
+  Item = ReceivedMessage<Body>,
+>(
   name: Name | null | undefined,
   options: ChannelMessagesOptions<Item, Body, Name> = {},
 ): ChannelMessages<Item, Body> {

@@ -1,3 +1,4 @@
+import type { ChannelNameOf, InputOf, Schemas } from '@broadcaster/channels'
 import express, { type Express, type Request, type RequestHandler } from 'express'
 import type { IncomingMessage } from 'node:http'
 import type { Backend } from './backends/backend.ts'
@@ -10,6 +11,8 @@ import { Routes } from './http/routes.ts'
 import { UpgradeGate } from './http/upgrade.ts'
 import type { AttachableServer } from './http/upgrades.ts'
 import { duration } from './input/optionChecks.ts'
+import { NodeMetrics } from './metrics/nodeMetrics.ts'
+import { METRICS } from './metrics/reading.ts'
 import { Node } from './node.ts'
 import type { Stats } from './stats.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
@@ -17,7 +20,8 @@ import { withoutContext } from './websocket/inflate.ts'
 import { WebSockets } from './websocket/websocket.ts'
 
 /** An Express application to mount with `app.use(path, broadcaster())`, with methods for the process. */
-export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'> {
+export interface Broadcaster<S extends Schemas = Schemas>
+  extends RequestHandler, Omit<Express, 'unsubscribe'> {
   /**
    * Resolves when the broker is connected and messages are received. While Redis is unavailable, it waits.
    *
@@ -30,17 +34,21 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    * is sent as its bytes, and clients receive these bytes decoded as UTF-8. Any other body that is not a string is sent
    * as JSON.
    *
+   * With the option `channels`, the names of channels and the bodies are typed. Every body is sent as JSON, except where
+   * the schema is `text`. A body that does not fit the schema of its channel is not published.
+   *
    * If the connection was just lost, it waits up to a second for a new one. If the connection breaks while the message
    * is being sent, the message is not sent again, because it may have been published already. (On a Redis Cluster,
    * ioredis may send it again.)
    *
    * @throws {BroadcasterError} `brokerUnavailable`, if Redis is unavailable: the message tells whether nothing was
    * published, or whether that is unknown. `brokerRefused`, if Redis refuses the command. `invalidOption`, if JSON
-   * cannot represent the body, if the body is larger than `limits.publishedBytes`, if the channel is not a valid name,
+   * cannot represent the body, if the map `channels` does not have the channel, if the body does not fit its schema (the
+   * `cause` is a `SchemaError`), if the body is larger than `limits.publishedBytes`, if the channel is not a valid name,
    * or if it is reserved: the control channel, every name that begins with `controlNamespace`, and the channels of
    * Redis itself.
    */
-  publish(channel: string, body: unknown): Promise<void>
+  publish<Name extends ChannelNameOf<S>>(channel: Name, body: InputOf<S, Name>): Promise<void>
   /**
    * Counts clients and channels. It only reads, so it also works while Redis refuses writes. Other nodes cannot report
    * their connections then: six seconds later they are no longer counted.
@@ -64,6 +72,15 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
    * `{ user: undefined }`
    */
   disconnect(match: object | 'everyone'): Promise<void>
+  /**
+   * Asks, on every node, all clients for credentials again whose context contains everything that `match` has. The context is
+   * compared as for {@link disconnect}. The `auth` function of the client is called, then `canConnect`, and `canSubscribe` for each
+   * channel. The client continues from its positions, so it misses nothing. Channels that it may no longer have end with
+   * `unsubscribed`. Call it when rights have changed.
+   *
+   * @throws {BroadcasterError} `invalidOption`
+   */
+  reauthorize(match: object | 'everyone'): Promise<void>
   /**
    * Unsubscribes clients from a channel, on every node: all clients whose context contains everything that `match` has.
    * The context is compared as for {@link disconnect}.
@@ -90,7 +107,9 @@ export interface Broadcaster extends RequestHandler, Omit<Express, 'unsubscribe'
  *
  * @throws {BroadcasterError} `invalidOption`
  */
-export function broadcaster<C extends object = Context>(options: BroadcasterOptions<C> = {}): Broadcaster {
+export function broadcaster<C extends object = Context, S extends Schemas = Schemas>(
+  options: BroadcasterOptions<C, S> = {},
+): Broadcaster<S> {
   return open(resolveOptions(options))
 }
 
@@ -100,6 +119,7 @@ function open(options: ResolvedOptions): Broadcaster {
   const codec = codecFor(options)
   const node = new Node(options, backendFor(options, codec), codec)
   const webSockets = new WebSockets(node, options.timeout)
+  const metrics = new NodeMetrics(node)
   const app = express()
   const { perMessageDeflate, handleProtocols: choose } = options.webSocket
   const wsOptions = {
@@ -118,18 +138,21 @@ function open(options: ResolvedOptions): Broadcaster {
     await node.close(drainMs)
     webSockets.stop()
     upgrades.detach()
+    metrics.close()
   }
   const ready = node.start()
   ready.catch((error: unknown) => {
     // If the broadcaster was closed before Redis was available, the failed start is not an error.
-    if (closing === null) logger.error({ err: error }, 'The broadcaster cannot start')
+    if (closing === null) logger.error({ event: 'cannotStart', err: error }, 'The broadcaster cannot start')
   })
+  Object.defineProperty(app, METRICS, { value: metrics })
   return Object.assign(app, {
     ready: () => ready,
     publish: (channel: string, body: unknown) => node.publish(channel, body),
     stats: () => node.stats(),
     attach: (server: AttachableServer) => upgrades.attach(server),
     disconnect: (match: object | 'everyone') => node.disconnect(match),
+    reauthorize: (match: object | 'everyone') => node.reauthorize(match),
     unsubscribe: (match: object | 'everyone', channel: string) => node.unsubscribe(match, channel),
     close: async ({ drain = 0 }: { drain?: number } = {}) => {
       if (drain !== 0) duration('close.drain', drain)

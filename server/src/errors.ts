@@ -1,4 +1,4 @@
-import type { Logger } from './logger.ts'
+import type { EventLogger, LogEvent } from './logger.ts'
 
 /** The kind of error, for callers that branch on it. */
 export type ErrorCode =
@@ -76,8 +76,8 @@ function isBug(error: unknown): boolean {
  * Logs why background work failed. If the broker is the cause, the level is `debug`, because the backend has already
  * logged the outage.
  */
-export function logFailure(logger: Logger, error: unknown, text: string): void {
-  logger[isBug(error) ? 'error' : 'debug']({ err: error }, text)
+export function logFailure(logger: EventLogger, event: LogEvent, error: unknown, text: string): void {
+  logger[isBug(error) ? 'error' : 'debug']({ event, err: error }, text)
 }
 
 /** Whether there was no connection to the broker, or no reply in time. */

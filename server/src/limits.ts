@@ -148,6 +148,13 @@ export interface Limits {
    */
   totalBufferedBytes: number
   /**
+   * The maximum number of older messages that a client gets when it subscribes with `replay`. They are also limited by what
+   * the nodes keep (`recovery`), by `bufferedBytes`, and by `answerBytes` over long-poll. 0: no client gets any.
+   *
+   * @default 1_000
+   */
+  historyMessages: number
+  /**
    * How long a slow reader may read nothing at all, in ms. Beyond: close 1013; the client reconnects and continues from
    * its positions.
    *
@@ -177,6 +184,7 @@ export const defaultLimits: Limits = {
   authTimeout: 10_000,
   bufferedBytes: 1024 * 1024,
   totalBufferedBytes: 256 * 1024 * 1024,
+  historyMessages: 1_000,
   laggingTimeout: 60_000,
 }
 

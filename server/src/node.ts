@@ -1,4 +1,11 @@
-import { readClientName, readFormerNode, readGeneration, type Auth, type Parsed } from '@broadcaster/protocol'
+import {
+  readClientName,
+  readFallback,
+  readFormerNode,
+  readGeneration,
+  type Auth,
+  type Parsed,
+} from '@broadcaster/protocol'
 import { Access, type Authenticate } from './clients/access.ts'
 import { Admission } from './clients/admission.ts'
 import { nodeFull, nodeUnavailable, type Answer } from './longpoll/answers.ts'
@@ -7,13 +14,18 @@ import { Connection, type ConnectionHost } from './websocket/connection.ts'
 import type { Link } from './websocket/link.ts'
 import { Connections } from './websocket/connections.ts'
 import { Unauthenticated } from './websocket/unauthenticated.ts'
-import { ControlChannels } from './cluster/controlChannels.ts'
+import { Endings } from './clients/endings.ts'
+import { NodeControl } from './cluster/nodeControl.ts'
 import { plainCodec, type ControlCodec } from './control/codec.ts'
 import type { ControlMessageOf, Revocation } from './control/control.ts'
 import { BroadcasterError, logFailure } from './errors.ts'
 import type { Abort } from './longpoll/clientAbort.ts'
 import { Fences } from './clients/fences.ts'
-import { NODE_FULL } from './clients/refusals.ts'
+import { NODE_FULL, overLimit } from './clients/refusals.ts'
+import { Counts } from './metrics/counts.ts'
+import { fallbackKey } from './metrics/fallbacks.ts'
+import { Latency } from './metrics/latency.ts'
+import type { Reading } from './metrics/reading.ts'
 import type { Compression } from './channels/frames.ts'
 import { Hub } from './hub/hub.ts'
 import { describe } from './input/json.ts'
@@ -41,10 +53,12 @@ export class Node {
   readonly access: Access
   readonly admission: Admission
   readonly revocations = new Revocations()
+  readonly counts = new Counts()
+  readonly latency = new Latency()
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #codec: ControlCodec
-  readonly #control: ControlChannels
+  readonly #control: NodeControl
   readonly #hub: Hub
   readonly #connectionHost: ConnectionHost
   readonly connections: Connections
@@ -53,9 +67,10 @@ export class Node {
   readonly #missed: MissedRevocations
   readonly #newNames: NewNames
   readonly #fences: Fences
+  readonly #endings = new Endings()
   readonly #reporter: NodeJS.Timeout
   #isDraining = false
-  #cutAnswers = 0
+  #isClosed = false
   /**
    * The number of sockets in use: with a pending handshake, with a connection, and with a closed connection until the
    * socket is gone.
@@ -69,15 +84,14 @@ export class Node {
     this.#options = options
     this.unreadAnswers = new UnreadAnswers(limits, ({ req }, limit) => {
       const { refusals, addresses } = this.admission
-      const reason = `${limit}: a long-poll answer was not read`
-      refusals.note({ kind: 'limit', reason }, { address: addresses.of(req).key })
+      refusals.note(overLimit(limit, 'a long-poll answer was not read'), { address: addresses.of(req).key })
     })
-    this.connections = new Connections(limits)
+    this.connections = new Connections(limits, this.counts.limits)
     this.#backend = backend
     this.#codec = codec
     this.#fences = new Fences(sessionLife(timeout).pollingMs)
-    const { window: windowMs, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
-    this.#control = new ControlChannels({ backend, codec, controlChannel, controlNamespace })
+    const { window: windowMs, copies, ...logLimits } = recovery === false ? LONGPOLL_LOG : recovery
+    this.#control = new NodeControl({ controlChannel, controlNamespace })
     this.#missed = new MissedRevocations({
       backend,
       codec,
@@ -88,12 +102,23 @@ export class Node {
     })
     this.#hub = new Hub({
       backend,
-      onBack: (downMs) => void this.#missed.catchUp(downMs),
+      onBack: (downMs) => {
+        this.#longPoll.missed()
+        void this.#missed.catchUp(downMs)
+      },
       logger,
+      counts: this.counts,
+      latency: this.latency,
       control: this.#control,
       recovery: recovery !== false,
+      copies,
       maxPublishedBytes: limits.publishedBytes,
-      log: { windowMs, ...logLimits, maxUndeliveredBytes: limits.undeliveredBytes },
+      log: {
+        windowMs,
+        ...logLimits,
+        maxUndeliveredBytes: limits.undeliveredBytes,
+        onUndelivered: () => void (this.counts.limits.undeliveredBytes += 1),
+      },
       backfillBytes: limits.backfillBytes,
       compression: compressionOf(options),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
@@ -102,6 +127,7 @@ export class Node {
     this.#unauthenticated = new Unauthenticated(limits.unauthenticated)
     this.admission = new Admission({
       limits,
+      limitCounts: this.counts.limits,
       addressOf: options.addressOf ?? null,
       refusalLevel: options.refusalLevel,
       logger,
@@ -110,27 +136,36 @@ export class Node {
     this.access = new Access({
       canConnect: options.canConnect,
       canSubscribe: options.canSubscribe,
+      channels: options.channels,
       isReserved: (channel) => this.#control.isReserved(channel),
       maxChannelBytes: limits.channelBytes,
       logger,
     })
-    this.#newNames = new NewNames(limits.newChannelsPerSecond, limits.channelsPerConnection)
+    this.#newNames = new NewNames(
+      limits.newChannelsPerSecond,
+      limits.channelsPerConnection,
+      this.counts.limits,
+    )
     this.#longPoll = new LongPoll({
       hub: this.#hub,
       control: this.#control,
       sessions: backend.sessions,
       access: this.access,
       revocations: this.revocations,
+      endings: this.#endings,
       newNames: this.#newNames,
       limits,
       logger,
+      counts: this.counts,
       timeoutMs: timeout,
       pollTimeMs: options.pollTime,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
-      authenticated: (auth) => this.#replaceOlder(auth, null),
+      authenticated: (auth) => {
+        this.#countSession(auth)
+        this.#replaceOlder(auth, null)
+      },
       isFenced: (client, generation) => this.#fences.isFenced(client, generation),
-      answerCut: () => void (this.#cutAnswers += 1),
       isDraining: () => this.#isDraining,
     })
     this.#connectionHost = {
@@ -138,14 +173,17 @@ export class Node {
       hub: this.#hub,
       access: this.access,
       revocations: this.revocations,
+      endings: this.#endings,
       newNames: this.#newNames,
       limits,
       budget: this.connections.budget,
       logger,
+      counts: this.counts,
       brokerTimeoutMs: BROKER_TIMEOUT_MS,
       recovery: recovery !== false,
       authenticated: (auth, opened) => {
         this.#unauthenticated.delete(opened)
+        this.counts.connects.websocket += 1
         this.#replaceOlder(auth, opened)
       },
       refused: (refusal, { address }) =>
@@ -156,6 +194,7 @@ export class Node {
       fence: ({ client, generation }) => this.#fenced(client, generation),
       disconnect: (revocation) => this.#disconnected(revocation),
       unsubscribe: (revocation) => this.#unsubscribed(revocation),
+      reauthorize: (revocation) => this.#reauthorized(revocation),
     })
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
@@ -171,6 +210,14 @@ export class Node {
   get ailment(): string | null {
     if (this.#isDraining) return 'The node is draining'
     return this.#hub.trouble ?? (this.#hub.isListening ? null : 'There is no connection to Redis')
+  }
+
+  /**
+   * Whether only a restart of the process can make the node serve clients again. Redis may be away, and the node may be
+   * draining: a restart would not help.
+   */
+  get isDead(): boolean {
+    return this.#isClosed || this.#backend.hasEnded
   }
 
   get isDraining(): boolean {
@@ -210,8 +257,9 @@ export class Node {
    */
   makeRoom(): boolean {
     return this.#unauthenticated.makeRoom(({ address }) => {
-      const reason = 'limits.unauthenticated: dropped for a newer connection'
-      this.#connectionHost.refused({ kind: 'limit', reason }, { address })
+      this.#connectionHost.refused(overLimit('unauthenticated', 'dropped for a newer connection'), {
+        address,
+      })
     })
   }
 
@@ -229,14 +277,26 @@ export class Node {
       const text = `publish(): ${channel} is reserved for messages of the nodes or of Redis`
       throw new BroadcasterError('invalidOption', text)
     }
-    const payload = toPayload(body)
+    const payload = this.#encode(channel, body)
     const bytes = Buffer.byteLength(payload)
     const { publishedBytes } = this.#options.limits
     if (bytes > publishedBytes) {
+      this.counts.limits.publishedBytes += 1
       const text = `publish(): the body has ${bytes} bytes; limits.publishedBytes is ${publishedBytes}`
       throw new BroadcasterError('invalidOption', text)
     }
     await this.#backend.publish(channel, payload)
+  }
+
+  #encode(channel: string, body: unknown): string | Buffer {
+    const { channels } = this.#options
+    if (!channels) return toPayload(body)
+    try {
+      return channels.encode(channel, body)
+    } catch (error) {
+      const { message } = error as Error
+      throw new BroadcasterError('invalidOption', `publish(): ${message}`, { cause: error })
+    }
   }
 
   async stats(): Promise<Stats> {
@@ -257,10 +317,26 @@ export class Node {
         refusedControlMessages: this.#codec.refused,
         queuedBytes: this.connections.budget.measure(),
         unreadBytes: this.unreadAnswers.bytes,
-        cutAnswers: this.#cutAnswers,
+        cutAnswers: this.counts.limits.answerBytes,
         ...channels,
         refusals: this.admission.refusals.counts,
       },
+    }
+  }
+
+  /** What metrics are read from. It needs nothing of the broker. */
+  reading(): Reading {
+    return {
+      counts: this.counts,
+      refusals: this.admission.refusals.counts,
+      refusedControlMessages: this.#codec.refused,
+      clients: { websocket: this.connections.authenticated, longpoll: this.#longPoll.waiting },
+      sessions: this.admission.sessions.size,
+      lagging: this.connections.lagging,
+      queuedBytes: { websocket: this.connections.budget.measure(), longpoll: this.unreadAnswers.bytes },
+      isListening: this.#hub.isListening,
+      isHealthy: this.ailment === null,
+      ...this.#hub.totals(),
     }
   }
 
@@ -277,6 +353,12 @@ export class Node {
     await this.#longPoll.revoke(match, channel)
   }
 
+  async reauthorize(who: object | 'everyone'): Promise<void> {
+    const match = readMatch('reauthorize', who)
+    await this.#revoke({ type: 'reauthorize', match })
+    await this.#longPoll.endSessions(match)
+  }
+
   async #revoke(revocation: Revocation): Promise<void> {
     await this.#control.publishToAll(await this.#missed.keep(revocation))
   }
@@ -286,11 +368,22 @@ export class Node {
     this.#isDraining = true
     clearInterval(this.#reporter)
     this.#longPoll.endPolls()
+    this.#control.flush()
+    const left = this.#hub.leave().catch(() => {})
     if (drainMs > 0) await this.connections.drain(drainMs)
     this.connections.close()
     this.#missed.close()
+    await left
     await this.#backend.leave(this.#control.node).catch(() => {})
     await this.#hub.close()
+    this.#isClosed = true
+  }
+
+  #countSession(auth: Auth): void {
+    this.counts.connects.longpoll += 1
+    const fallback = readFallback(auth)
+    if (fallback === null) return
+    this.counts.fallbacks[fallbackKey(fallback)]! += 1
   }
 
   #replaceOlder(auth: Auth, connection: Connection | null): void {
@@ -317,7 +410,7 @@ export class Node {
     this.#inBackground(
       formerNode === null
         ? this.#control.publishToAll(fence)
-        : this.#control.publishToNode(formerNode, fence),
+        : this.#control.publishToNodeSoon(formerNode, fence),
     )
   }
 
@@ -328,21 +421,35 @@ export class Node {
   }
 
   #disconnected(revocation: ControlMessageOf<'disconnect'>): void {
+    this.#cutOff(revocation)
+    this.connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
+  }
+
+  #reauthorized(revocation: ControlMessageOf<'reauthorize'>): void {
+    this.#cutOff(revocation)
+    this.connections.reauthorize(revocation.match)
+  }
+
+  #cutOff(revocation: ControlMessageOf<'disconnect' | 'reauthorize'>): void {
     this.#missed.heard(revocation)
     this.revocations.disconnected(revocation.match)
     this.connections.endUnauthenticated()
-    this.connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
+    if (revocation.id === undefined) this.#inBackground(this.#longPoll.endSessions(revocation.match))
   }
 
   #unsubscribed(revocation: ControlMessageOf<'unsubscribe'>): void {
     this.#missed.heard(revocation)
-    this.revocations.unsubscribed(revocation.match, revocation.channel)
-    this.connections.forEach(revocation.match, (connection) => connection.revoke(revocation.channel))
+    const { match, channel, id } = revocation
+    this.revocations.unsubscribed(match, channel)
+    this.connections.forEach(match, (connection) => connection.revoke(channel))
+    if (id === undefined) this.#inBackground(this.#longPoll.revoke(match, channel))
   }
 
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
   #inBackground(work: Promise<unknown>): void {
-    work.catch((error: unknown) => logFailure(this.#options.logger, error, 'A cleanup in Redis failed'))
+    work.catch((error: unknown) =>
+      logFailure(this.#options.logger, 'cleanupFailed', error, 'A cleanup in Redis failed'),
+    )
   }
 
   #report(): void {

@@ -1,3 +1,4 @@
+import type { AnyChannelMap, ChannelParamsOf, Schemas } from '@broadcaster/channels'
 import type { Request } from 'express'
 /** @ts-ignore ioredis is an optional peer dependency: without it, its types are `any`, and `redis: false` compiles. */
 import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
@@ -5,10 +6,11 @@ import type { ConnectAnswer } from './clients/access.ts'
 import type { RefusalLevel } from './clients/refusals.ts'
 import { controlChannelFor } from './backends/controlChannel.ts'
 import { readLimits, type Limits } from './limits.ts'
-import { consoleLogger, type Logger } from './logger.ts'
+import { consoleLogger, type EventLogger, type Logger } from './logger.ts'
 import {
   amounts,
   callback,
+  checkChannels,
   checkKeys,
   checkLogger,
   duration,
@@ -33,10 +35,10 @@ export type RedisTarget = string | RedisOptions | ClusterTarget | Redis | Cluste
 export type Context = Record<string, unknown>
 
 /** Options of {@link broadcaster}. All durations are whole milliseconds. */
-export interface BroadcasterOptions<C extends object = Context> {
+export interface BroadcasterOptions<C extends object = Context, S extends Schemas = Schemas> {
   /**
    * May this client connect? `false` refuses the client. `true` accepts it. An object accepts it and is stored as the
-   * client's context. The context is converted to JSON, because a long-poll session is stored in Redis: a Date becomes
+   * client's context. {@link accept} does the same until a time. The context is converted to JSON, because a long-poll session is stored in Redis: a Date becomes
    * text, `undefined` is omitted, a Map becomes empty. The client is also refused, and the error is logged, if the
    * callback throws or rejects, if JSON cannot represent the context (a BigInt, a circular reference), or if it is
    * nested more than 1,000 levels deep. `auth` is what the client sent, without the reserved keys that begin with `__`.
@@ -48,7 +50,9 @@ export interface BroadcasterOptions<C extends object = Context> {
   /**
    * May this client subscribe to this channel? It is called at every subscribe, also when a client comes back.
    * `context` is a copy of the context that `canConnect` returned, as JSON. If the callback throws or rejects, the
-   * channel is refused and the error is logged.
+   * channel is refused and the error is logged. With the option `channels`, `params` are those of the channel's name:
+   * `{ id: '42' }` for the channel `room:42` of the key `room:{id}`. A param that the channel does not have is
+   * `undefined`.
    *
    * @default every channel
    */
@@ -56,7 +60,16 @@ export interface BroadcasterOptions<C extends object = Context> {
     auth: Record<string, unknown>,
     channel: string,
     context: NoInfer<C>,
+    params: ChannelParamsOf<NoInfer<S>>,
   ) => boolean | Promise<boolean>
+  /**
+   * The channels of the application, from `defineChannels()` of `@broadcaster/channels`. Clients are refused all other
+   * channels. `publish` is typed, sends every body as JSON (text too), and rejects a body that does not fit the schema of
+   * its channel. Messages that others publish with `PUBLISH` are relayed unchecked; the clients check them.
+   *
+   * @default any channel, with any body
+   */
+  channels?: (AnyChannelMap & { readonly schemas: S }) | undefined
   /**
    * The browser origins that may connect, on both transports. It is a list such as
    * `['https://app.example', /^https:\/\/[\w-]+\.app\.example$/]`, or a sync or async function that is called for every
@@ -120,9 +133,10 @@ export interface BroadcasterOptions<C extends object = Context> {
    */
   timeout?: number | undefined
   /**
-   * The shortest time between two answers with messages to a long-poll client, in ms. A message that comes after a quiet
-   * time of this length is answered at once. One that comes sooner waits for further messages for this time. A longer time
-   * means fewer requests, and more latency of messages that come in quick succession. 0 answers every message at once.
+   * The shortest time between two answers with messages to a long-poll client, in ms. A lone message waits only until
+   * this time has passed since the last answer, so at one message a second it does not wait. Messages that come in quick
+   * succession are gathered for this time. A longer time means fewer requests, and more latency of such messages. 0
+   * answers every message at once.
    *
    * Clients of the original keep its timing: every message waits for this time.
    *
@@ -185,6 +199,16 @@ export interface RecoveryOptions {
    * @default 256 MiB
    */
   maxTotalBytes: number
+  /**
+   * The number of nodes that hold each channel with clients, from 1 to 8, while there are so many nodes. With 2, a node that is
+   * killed takes no messages with it: a channel that has been held for two seconds has no gap. Each further copy costs Redis
+   * one more delivery of each message, and a node the memory of the log. A channel that is held for another node counts for
+   * `limits.channels`; a node that has nine tenths of them refuses, and another one is asked. It has no effect with
+   * `redis: false`, where there is one node.
+   *
+   * @default 1
+   */
+  copies: number
 }
 
 export const defaultRecovery: RecoveryOptions = {
@@ -192,12 +216,22 @@ export const defaultRecovery: RecoveryOptions = {
   maxMessages: 1_000,
   maxBytes: 1024 * 1024,
   maxTotalBytes: 256 * 1024 * 1024,
+  copies: 1,
 }
+
+/** With more copies, each message would go to nearly all nodes of most clusters. */
+const MOST_COPIES = 8
 
 /** The options with every default filled in. */
 export interface ResolvedOptions {
   readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
-  readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
+  readonly canSubscribe: (
+    auth: Record<string, unknown>,
+    channel: string,
+    context: unknown,
+    params: Readonly<Record<string, string>>,
+  ) => unknown
+  readonly channels: AnyChannelMap | undefined
   readonly checkOrigin: AllowedOrigins | ((req: Request) => unknown) | undefined
   readonly addressOf: ((req: Request) => unknown) | undefined
   readonly redis: RedisTarget | false
@@ -211,7 +245,7 @@ export interface ResolvedOptions {
   readonly recovery: RecoveryOptions | false
   readonly limits: Limits
   readonly webSocket: WebSocketOptions
-  readonly logger: Logger
+  readonly logger: EventLogger
   readonly refusalLevel: RefusalLevel | undefined
 }
 
@@ -220,6 +254,7 @@ const DEFAULT_REDIS = 'redis://localhost:6379'
 const KNOWN = new Set<string>([
   'canConnect',
   'canSubscribe',
+  'channels',
   'checkOrigin',
   'addressOf',
   'redis',
@@ -237,13 +272,16 @@ const KNOWN = new Set<string>([
 ] satisfies (keyof BroadcasterOptions)[])
 
 /** @throws {BroadcasterError} `invalidOption`, with the expected and the actual value */
-export function resolveOptions<C extends object>(options: BroadcasterOptions<C>): ResolvedOptions {
+export function resolveOptions<C extends object, S extends Schemas>(
+  options: BroadcasterOptions<C, S>,
+): ResolvedOptions {
   checkKeys(options, KNOWN)
-  const { recovery, redis, pubSub, checkOrigin } = options
+  const { channels, recovery, redis, pubSub, checkOrigin } = options
   if (pubSub !== undefined && redis === false)
     throw invalid('pubSub', 'undefined where redis is false', pubSub)
   if (redis !== undefined && redis !== false) checkRedis('redis', redis)
   if (pubSub !== undefined) checkRedis('pubSub', pubSub)
+  if (channels !== undefined) checkChannels(channels)
   if (options.logger !== undefined) checkLogger(options.logger)
   if (options.webSocket !== undefined) checkWebSocket(options.webSocket)
   const timeout = duration('timeout', options.timeout ?? 30_000)
@@ -260,6 +298,7 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     canConnect: callback('canConnect', options.canConnect) ?? (() => true),
     canSubscribe:
       (callback('canSubscribe', options.canSubscribe) as ResolvedOptions['canSubscribe']) ?? (() => true),
+    channels,
     checkOrigin: checkOrigin === undefined ? undefined : readOrigins(checkOrigin),
     addressOf: callback('addressOf', options.addressOf),
     redis: redis ?? DEFAULT_REDIS,
@@ -272,12 +311,19 @@ export function resolveOptions<C extends object>(options: BroadcasterOptions<C>)
     secrets: secrets(options.secret),
     timeout,
     pollTime,
-    recovery: recovery === false ? false : amounts('recovery', defaultRecovery, recovery),
+    recovery: recovery === false ? false : readRecovery(recovery),
     limits,
     webSocket: options.webSocket ?? {},
     logger: options.logger ?? consoleLogger,
     refusalLevel: level('refusalLevel', options.refusalLevel),
   }
+}
+
+function readRecovery(given: unknown): RecoveryOptions {
+  const { copies = 1 } = (given ?? {}) as Partial<RecoveryOptions>
+  if (!Number.isInteger(copies) || copies < 1 || copies > MOST_COPIES)
+    throw invalid('recovery.copies', `a whole number from 1 to ${MOST_COPIES}`, copies)
+  return amounts('recovery', defaultRecovery, given)
 }
 
 function defaultControlChannel(

@@ -21,6 +21,10 @@ export interface Stats {
     unreadBytes: number
     /** Channels that the node holds, including those that it retains for clients that may come back. */
     channels: number
+    /** With `recovery.copies`: channels that the node holds for other nodes. */
+    copiedChannels: number
+    /** With `recovery.copies`: channels with clients on this node that are not held by enough other nodes, or not yet. */
+    uncopiedChannels: number
     logMessages: number
     logBytes: number
     /** Bytes of logs that are requested from other nodes, or sent to them, for clients that come back. */

@@ -68,6 +68,23 @@ export const kinds: Readonly<Record<string, Kind>> = {
         client.frame({ __type: 'subscribe', channel: BUSY_CHANNEL })
       }),
   },
+  'a reader that never reads and hangs up': {
+    limit: 'bufferedBytes of one and of all',
+    abusers: 100,
+    run: (abuse) =>
+      again(abuse, async (client) => {
+        await authenticated(client)
+        client.stopReading()
+        client.frame({ __type: 'subscribe', channel: BUSY_CHANNEL })
+        await abuse.sleep(2000 + Math.random() * 6000)
+        // The answers come on top of the messages that wait.
+        const channel = 'n'.repeat(400)
+        for (let i = 0; i < 50; i++) client.frame({ __type: 'unsubscribe', channel: channel + i })
+        client.halfClose()
+        await abuse.sleep(2000)
+        client.end()
+      }),
+  },
   'replays that nobody reads': {
     limit: 'bufferedBytes, bytes of a replay',
     abusers: 50,

@@ -80,6 +80,11 @@ export class RawClient {
     this.socket.resume()
   }
 
+  /** Ends only its own side of the connection. */
+  halfClose(): void {
+    this.socket.end()
+  }
+
   end(): void {
     this.socket.destroy()
   }

@@ -2,6 +2,7 @@ import type { BrowserContext } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startDemo, type Demo } from '../../demo/startDemo.ts'
 import { launchChromium } from '../support/chromium.ts'
+import { inFull } from '../support/extent.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
 import { tidy } from '../support/tidy.ts'
@@ -28,8 +29,13 @@ const backends: readonly Backend[] = [
   // The command that a user types into a shell.
   { name: 'on Redis', demo: onRedis, publish: (channel, body) => redis.cli('PUBLISH', channel, body) },
 ]
-const transports: readonly TransportChoice[] = ['WebSocket', 'Long-poll']
-const matrix = backends.flatMap((backend) => transports.map((transport) => ({ ...backend, transport })))
+const transports: readonly TransportChoice[] = ['Long-poll', 'WebSocket']
+const all = backends.flatMap((backend) => transports.map((transport) => ({ ...backend, transport })))
+// Each backend and each transport once.
+const matrix = inFull(
+  all,
+  backends.map((backend, i) => ({ ...backend, transport: transports[i]! })),
+)
 
 describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transport }) => {
   let page: DemoPage

@@ -11,7 +11,7 @@ export class Clients {
 
   constructor() {
     this.#child = fork(program(join(import.meta.dirname, 'clientsMain.ts')), [], {
-      execArgv: ['--enable-source-maps'],
+      execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
   }

@@ -2,7 +2,6 @@ import { BroadcasterClient } from '@broadcaster/client'
 import { WebSocket } from 'ws'
 import { sleep, until, within } from '../support/waiting.ts'
 import type { ChaosNode } from './node.ts'
-import { ORDER_KEY } from './publisher.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -163,13 +162,12 @@ export const sentinelFaults: readonly Fault[] = [
   },
 ]
 
-/** The first three happen to the server at which all nodes subscribe. */
 export const clusterFaults: readonly Fault[] = [
   {
     kind: 'Cluster: failover (by command)',
     isCovered: false,
-    run: async (world) => {
-      await world.cluster.failOver(await world.cluster.owner(ORDER_KEY))
+    run: async (world, random) => {
+      await world.cluster.failOver(random.pick(await world.cluster.masters()))
       await allHealthy(world)
       await world.cluster.settled()
     },
@@ -177,29 +175,54 @@ export const clusterFaults: readonly Fault[] = [
   {
     kind: 'Cluster: failover (master killed)',
     isCovered: false,
-    run: async (world) => {
-      const master = await world.cluster.owner(ORDER_KEY)
+    run: async (world, random) => {
+      const master = random.pick(await world.cluster.masters())
       await world.cluster.kill(master)
       await allHealthy(world)
       await world.cluster.revive(master)
     },
   },
   {
-    kind: 'Cluster: slot moved',
+    kind: 'Cluster: failover (master stopped, SIGSTOP)',
     isCovered: false,
-    run: async (world) => {
-      await world.cluster.moveSlot(ORDER_KEY, await world.cluster.stranger(ORDER_KEY))
+    run: async (world, random) => {
+      const master = random.pick(await world.cluster.masters())
+      await world.cluster.freeze(master)
+      await allHealthy(world)
+      await world.cluster.revive(master)
+    },
+  },
+  {
+    kind: 'Cluster: 150 slots moved',
+    isCovered: false,
+    run: async (world, random) => {
+      const masters = await world.cluster.masters()
+      const from = random.pick(masters)
+      const to = random.pick(masters.filter((master) => master !== from))
+      const slots = await world.cluster.slots(from)
+      const first = Math.floor(random.between(0, slots.length - 150))
+      await world.cluster.moveSlots(slots.slice(first, first + 150), from, to)
       await allHealthy(world)
     },
   },
   {
-    kind: 'Cluster: another master killed',
+    kind: 'Cluster: slot of a channel moved, and back',
     isCovered: false,
-    run: async (world) => {
-      const master = await world.cluster.stranger(ORDER_KEY)
-      await world.cluster.kill(master)
+    run: async (world, random) => {
+      const channel = random.pick(world.channels)
+      const from = await world.cluster.owner(channel)
+      await world.cluster.moveSlot(channel, await world.cluster.stranger(channel))
+      await sleep(random.pick([0, 20, 500]))
+      await world.cluster.moveSlot(channel, from)
       await allHealthy(world)
-      await world.cluster.revive(master)
+    },
+  },
+  {
+    kind: 'Cluster: connections of all subscribers to a server cut',
+    isCovered: false,
+    run: async (world, random) => {
+      await random.pick(await world.cluster.masters()).ask('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await allHealthy(world)
     },
   },
 ]

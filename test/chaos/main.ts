@@ -40,13 +40,14 @@ if (values.help || !scenarios.includes(values.scenario as Scenario)) {
 
 const scenario = values.scenario as Scenario
 const isRolling = scenario === 'rolling'
+const isSmall = isRolling || scenario === 'copies'
 const options = {
   scenario,
   minutes: Number(values.minutes),
   nodes: Number(values.nodes ?? (isRolling ? 2 : 3)),
-  clients: Number(values.clients ?? (isRolling ? 100 : 300)),
+  clients: Number(values.clients ?? (isSmall ? 100 : 300)),
   rate: Number(values.rate ?? (isRolling ? 500 : 200)),
-  channels: Number(values.channels),
+  channels: Number(scenario === 'copies' ? (values.clients ?? 100) : values.channels),
   seed: Number(values.seed),
 }
 const startedAt = Date.now()

@@ -31,7 +31,7 @@ export class ChaosNode {
   /** Resolves when the node accepts connections and is connected to Redis. */
   async start(): Promise<void> {
     const child = fork(program(join(import.meta.dirname, 'nodeMain.ts')), [JSON.stringify(this.#setup)], {
-      execArgv: ['--enable-source-maps'],
+      execArgv: [],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })
     this.#child = child
@@ -81,6 +81,14 @@ export class ChaosNode {
     }
     const holdsAll = node?.isListening === true && channels.every((name) => name in localSubscriptions)
     if (stats !== null) this.holdsSince = holdsAll ? (this.holdsSince ?? Date.now()) : null
+  }
+
+  /** The number of channels with clients that do not have enough copies; 0 if the node does not run. */
+  async uncopied(): Promise<number> {
+    const response = this.#child && (await this.#get(`http://127.0.0.1:${this.port}/stats`))
+    if (response?.status !== 200) return 0
+    const stats = (await response.json()) as { node: { uncopiedChannels: number } }
+    return stats.node.uncopiedChannels
   }
 
   #end(signal: NodeJS.Signals): Promise<unknown> {

@@ -5,20 +5,21 @@ export type NodeSetup = {
   readonly port: number
   readonly redis: NonNullable<BroadcasterOptions['redis']>
   readonly drainMs: number
+  readonly copies: number
   readonly isVerbose: boolean
 }
 
 const LAST_ANSWERS_MS = 2000
 
 // An ordinary server that drains on SIGTERM.
-const { port, redis, drainMs, isVerbose } = JSON.parse(process.argv[2]!) as NodeSetup
+const { port, redis, drainMs, copies, isVerbose } = JSON.parse(process.argv[2]!) as NodeSetup
 const say = (level: string) => (fields: object, words?: string) => {
   if (isVerbose) console.error(port, level, words, JSON.stringify(fields))
 }
 const live = broadcaster({
   redis,
   // A client on a loaded machine may be disconnected for long. The limits of logs are not the subject of this run.
-  recovery: { window: 120_000, maxMessages: 20_000 },
+  recovery: { window: 120_000, maxMessages: 20_000, copies },
   logger: { debug: () => {}, info: say('info'), warn: say('warn'), error: say('error') },
 })
 const app = express()

@@ -14,7 +14,7 @@ const atMostOnce: RedisOptions = {
   sentinelRetryStrategy: () => 100,
 }
 
-/** A connection that never publishes a message twice. */
+/** A connection that never publishes a message twice. On a Cluster, it uses SPUBLISH. */
 export type Connection = { publish(channel: string, body: string): Promise<unknown>; disconnect(): void }
 
 export function connectionTo(redis: RedisOptions): Connection {
@@ -22,9 +22,6 @@ export function connectionTo(redis: RedisOptions): Connection {
   client.on('error', () => {})
   return client
 }
-
-/** Publishes at the owner of the slot of this key, where all nodes subscribe. */
-export const ORDER_KEY = 'bc:beaconNumber'
 
 export function connectionToCluster({ nodes, natMap }: TestRedisCluster): Connection {
   const client = new Cluster([...nodes], {
@@ -37,12 +34,11 @@ export function connectionToCluster({ nodes, natMap }: TestRedisCluster): Connec
   })
   client.on('error', () => {})
   const last = new Map<string, Promise<unknown>>()
-  const script = "return redis.call('PUBLISH', ARGV[1], ARGV[2])"
   return {
     // One after the other in each channel: if a server redirects a command, ioredis sends it after later ones.
     publish: (channel, body) => {
       const before = last.get(channel) ?? Promise.resolve()
-      const published = before.catch(() => {}).then(() => client.eval(script, 1, ORDER_KEY, channel, body))
+      const published = before.catch(() => {}).then(() => client.spublish(channel, body))
       last.set(channel, published)
       return published
     },

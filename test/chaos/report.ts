@@ -32,6 +32,8 @@ export type Report = {
   /** The times from the end of a fault until all clients had all messages that were published before. */
   readonly settling: Distribution
   readonly latency: Distribution
+  /** How many channels had no copy yet when they had been held for long enough; then the run waited for the copies. */
+  readonly copiedLate: number
   /** The violations of the guarantee. */
   readonly breaches: readonly string[]
 }
@@ -89,6 +91,7 @@ export function judge(
     recoveries: distribution(results.recoveries),
     settling: distribution(episodes.flatMap(({ over, to }) => (over === null ? [] : [to - over]))),
     latency: histogram(results.latencies),
+    copiedLate: 0,
     breaches,
   }
 }
@@ -106,6 +109,7 @@ export function table(title: string, report: Report): string {
     ['gaps though another node had the messages', report.gapsCovered],
     ['gaps for messages that no node received', report.gapsUncovered],
     ['deliveries missed in those gaps', report.missed],
+    ['channels without a copy after two seconds', report.copiedLate],
     ['interruptions of clients', recoveries.count],
     ['recovered in, p50 / p99 / max', spread(recoveries)],
     ['all clients recovered after a fault in, p50 / p99 / max', spread(report.settling)],

@@ -7,11 +7,12 @@ import {
   sentinelFaults,
   type Fault,
 } from './faults.ts'
+import type { ChaosNode } from './node.ts'
 import { Random } from './random.ts'
 import { judge, type Episode, type Report } from './report.ts'
 import { World } from './world.ts'
 
-export const scenarios = ['all', 'covered', 'broker', 'sentinel', 'cluster', 'rolling'] as const
+export const scenarios = ['all', 'covered', 'copies', 'broker', 'sentinel', 'cluster', 'rolling'] as const
 export type Scenario = (typeof scenarios)[number]
 
 export type ChaosOptions = {
@@ -35,23 +36,29 @@ export type ChaosOptions = {
 const faultsOf: Record<Scenario, readonly Fault[]> = {
   all: [...nodeFaults, ...brokerFaults],
   covered: nodeFaults,
+  copies: nodeFaults.filter(({ kind }) => kind.includes('kill -9')),
   broker: brokerFaults,
   sentinel: sentinelFaults,
-  cluster: clusterFaults,
+  cluster: [...clusterFaults, ...nodeFaults.slice(0, 3)],
   rolling: [],
 }
 
 /** This is long enough for clients to move, and short enough for a test. */
 const DRAIN_MS = 2000
 const PAUSE_MS = 1000
+/** With two copies, a node may be killed without a gap when every channel has been held for this time. */
+const SAFE_MS = 2000
 
 /** Starts the processes, injects faults until the time is over, and reports what the clients received. */
 export async function runChaos(options: ChaosOptions): Promise<Report> {
   const { scenario, seed, log = () => {} } = options
   const world = await World.start({
     ...options,
-    perClient: Math.min(2, options.channels),
-    modes: scenario === 'rolling' ? ['websocket', 'longpoll'] : ['websocket', 'longpoll', 'auto'],
+    // With copies, each client has a channel of its own.
+    ...(scenario === 'copies'
+      ? { channels: options.clients, perClient: 1, copies: 2 }
+      : { perClient: Math.min(2, options.channels), copies: 1 }),
+    modes: isPlain(scenario) ? ['websocket', 'longpoll'] : ['websocket', 'longpoll', 'auto'],
     drainMs: DRAIN_MS,
     longestStallMs: options.longestStallMs ?? 8000,
     hasSentinel: scenario === 'sentinel',
@@ -69,19 +76,29 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     } else {
       const { only = [''] } = options
       const faults = faultsOf[scenario].filter(({ kind }) => only.some((part) => kind.includes(part)))
-      const network = inParallel(world, new Random(seed + 2), episodes, log)
+      // A client that has just come back would not have had its channel for long enough.
+      const hasNetwork = scenario !== 'copies'
+      const network = hasNetwork && inParallel(world, new Random(seed + 2), episodes, log)
+      const untilSafe = (node: ChaosNode) =>
+        scenario === 'copies' ? world.untilCopied(SAFE_MS) : world.untilCovered(node)
       try {
-        await oneByOne(world, new Random(seed), faults, episodes, endsAt, log)
+        await oneByOne(world, new Random(seed), faults, untilSafe, episodes, endsAt, log)
       } finally {
-        await network.stop()
+        if (network) await network.stop()
       }
     }
     world.publisher.stop()
     await world.settle()
-    return judge(await world.clients.results(), world.publisher, episodes, world.breaches)
+    const report = judge(await world.clients.results(), world.publisher, episodes, world.breaches)
+    return { ...report, copiedLate: world.copiedLate }
   } finally {
     await world.stop()
   }
+}
+
+/** Whether `auto` clients, which change their transport in between, are left out. */
+function isPlain(scenario: Scenario): boolean {
+  return scenario === 'rolling' || scenario === 'copies'
 }
 
 /** Injects all kinds in random order, then all again. Between two faults, every client has to get all missing messages. */
@@ -89,6 +106,7 @@ async function oneByOne(
   world: World,
   random: Random,
   faults: readonly Fault[],
+  untilSafe: (node: ChaosNode) => Promise<void>,
   episodes: Episode[],
   endsAt: number,
   log: (line: string) => void,
@@ -99,7 +117,7 @@ async function oneByOne(
       if (!isFirst && Date.now() > endsAt) break
       await sleep(random.between(0, PAUSE_MS))
       const node = random.pick(world.nodes)
-      if (fault.isCovered) await world.untilCovered(node)
+      if (fault.isCovered) await untilSafe(node)
       const from = Date.now()
       await fault.run(world, random, node)
       const over = Date.now()

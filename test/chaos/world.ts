@@ -1,9 +1,10 @@
 import type { Mode } from '@broadcaster/client'
-import { freePort, startRedis, type TestRedis } from '../support/redis.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { freePort } from '../support/redisServer.ts'
 import { startRedisCluster, type TestRedisCluster } from '../support/redisCluster.ts'
 import { roundRobin } from '../support/roundRobin.ts'
 import { tcpProxy, type TcpProxy } from '../support/tcpProxy.ts'
-import { sleep } from '../support/waiting.ts'
+import { sleep, until } from '../support/waiting.ts'
 import { Clients } from './clients.ts'
 import type { ClientSetup } from './clientsMain.ts'
 import { ChaosNode } from './node.ts'
@@ -19,6 +20,8 @@ export type WorldOptions = {
   readonly perClient: number
   readonly modes: readonly Mode[]
   readonly drainMs: number
+  /** The number of nodes that hold each channel, also without clients. */
+  readonly copies: number
   readonly hasSentinel: boolean
   readonly hasCluster: boolean
   /** The longest stall of a network or node. */
@@ -48,6 +51,8 @@ export class World {
   readonly breaches: string[]
   /** All clients have all messages that were published before this time. */
   settledAt = 0
+  /** How many channels had no copy when they should have had one. */
+  copiedLate = 0
   readonly #redis: TestRedis | null
   readonly #sentinel: Sentinel | null
   readonly #cluster: TestRedisCluster | null
@@ -73,7 +78,7 @@ export class World {
   }
 
   static async start(options: WorldOptions): Promise<World> {
-    const { seed, drainMs, isVerbose } = options
+    const { seed, drainMs, copies, isVerbose } = options
     const breaches: string[] = []
     const sentinel = options.hasSentinel ? await Sentinel.start() : null
     const cluster = options.hasCluster ? await startRedisCluster() : null
@@ -89,7 +94,7 @@ export class World {
         : cluster
           ? { cluster: cluster.nodes, natMap: cluster.natMap }
           : sentinel!.options
-      const setup = { port: await freePort(), redis: target, drainMs, isVerbose }
+      const setup = { port: await freePort(), redis: target, drainMs, copies, isVerbose }
       nodes.push(new ChaosNode(setup, (what) => breaches.push(what)))
     }
     await Promise.all(nodes.map((node) => node.start()))
@@ -167,6 +172,20 @@ export class World {
       await sleep(200)
       await this.settle()
     }
+  }
+
+  /**
+   * Resolves when all channels have been held for `safeMs`, and have copies. Counts the channels that had no copy after this
+   * time.
+   */
+  async untilCopied(safeMs: number): Promise<void> {
+    await sleep(safeMs)
+    const uncopied = async () => {
+      const counts = await Promise.all(this.nodes.map((node) => node.uncopied()))
+      return counts.reduce((sum, count) => sum + count, 0)
+    }
+    this.copiedLate += await uncopied()
+    await until('all channels to be copied', async () => (await uncopied()) === 0)
   }
 
   /** The logs of all nodes have been interrupted, so no node covers another one. */

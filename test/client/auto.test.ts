@@ -61,6 +61,46 @@ describe('auto', () => {
     await connected
   })
 
+  it.each([
+    ['its close code', 'refuse', 1006],
+    ['timeout, if it does not open', 'hang', 'timeout'],
+    ['silence, if no frame arrives', undefined, 'silence'],
+  ] as const)('A9: tells the server why the WebSocket failed: %s', async (_, behaviour, why) => {
+    const server = await scriptedServer(behaviour)
+    if (behaviour !== 'refuse') stopTime()
+    const client = makeClient(server.url)
+    const connected = client.connect()
+    if (behaviour === undefined) await (await server.socket()).next('auth')
+    else await server.handshake()
+    if (behaviour !== 'refuse') vi.advanceTimersByTime(4_000)
+    expect(await server.acceptSession('one')).toMatchObject({ __fallback: why })
+    await connected
+  })
+
+  it('A9: says it once, and not when long-poll was chosen for another reason', async () => {
+    withoutWaiting()
+    const { server, client } = await fallBack()
+    ;(await server.request('poll')).refuse(401, { __type: 'authError', reason: 'Auth expected' })
+    expect(await server.acceptSession('two')).not.toHaveProperty('__fallback')
+    await reaches(client, 'connected')
+    const other = await scriptedServer()
+    void makeClient(other.url, { mode: 'longpoll' }).connect()
+    expect(await other.acceptSession('three')).not.toHaveProperty('__fallback')
+  })
+
+  it('A9: says error if the WebSocket cannot be made', async () => {
+    const server = await scriptedServer()
+    class Broken {
+      constructor() {
+        throw new Error('blocked by a policy')
+      }
+    }
+    const client = makeClient(server.url, { WebSocket: Broken as never })
+    const connected = client.connect()
+    expect(await server.acceptSession('one')).toMatchObject({ __fallback: 'error' })
+    await connected
+  })
+
   it('asks for new credentials for each transport, because they may be valid only once', async () => {
     const server = await scriptedServer()
     let ticket = 0

@@ -26,7 +26,7 @@ describe('connecting', () => {
     const { server, client, socket } = await connectWebSocket()
     expect(socket.auth).toMatchObject({
       __v: 2,
-      __client: expect.stringMatching(/^[0-9a-f]{32}$/),
+      __client: expect.stringMatching(/^\d+(-\d+){3}$/),
       __generation: 1,
     })
     socket.cut()

@@ -31,14 +31,14 @@ export function fakePage() {
   const window = new EventTarget()
   vi.stubGlobal('document', page)
   let listeners = 0
-  vi.stubGlobal('addEventListener', (type: string, listener: EventListener) => {
-    listeners++
-    window.addEventListener(type, listener)
-  })
-  vi.stubGlobal('removeEventListener', (type: string, listener: EventListener) => {
-    listeners--
-    window.removeEventListener(type, listener)
-  })
+  vi.stubGlobal(
+    'addEventListener',
+    (type: string, listener: EventListener, options: { signal: AbortSignal }) => {
+      listeners++
+      options.signal.addEventListener('abort', () => listeners--)
+      window.addEventListener(type, listener, options)
+    },
+  )
   onTestFinished(() => void vi.unstubAllGlobals())
   return {
     get listeners() {

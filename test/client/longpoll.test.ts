@@ -277,8 +277,8 @@ describe('C2 a session that has expired', () => {
 describe('auth', () => {
   it.each([
     [401, JSON.stringify([{ __type: 'authError', reason: 'Unauthorized' }]), 'Unauthorized'],
-    [401, 'Please log in', 'The server answered 401'],
-    [403, '<h1>Forbidden</h1>', 'The server answered 403'],
+    [401, 'Please log in', 'HTTP 401'],
+    [403, '<h1>Forbidden</h1>', 'HTTP 403'],
   ])('answered %d %s is final', async (status, text, words) => {
     const server = await scriptedServer()
     const client = makeClient(server.url, { mode: 'longpoll' })
@@ -289,14 +289,10 @@ describe('auth', () => {
   })
 
   it.each([
-    [
-      503,
-      JSON.stringify([{ __type: 'serverError', reason: 'Draining' }]),
-      'The server answered 503 Draining',
-    ],
-    [200, '<html>', 'The server answered 200 without an array of messages'],
+    [503, JSON.stringify([{ __type: 'serverError', reason: 'Draining' }]), 'HTTP 503 Draining'],
+    [200, '<html>', 'HTTP 200 without an array of messages'],
     [200, '[]', 'The answer to auth has no session token'],
-    [404, 'Cannot POST /broadcast', 'The server answered 404'],
+    [404, 'Cannot POST /broadcast', 'HTTP 404'],
   ])('answered %d %s is tried again', async (status, text, words) => {
     withoutWaiting()
     const server = await scriptedServer()

@@ -24,6 +24,11 @@ describe('options', () => {
       "auth should be an object or a function, got 'token'",
     ],
     ['auth that is an array', ['/', { auth: wrong([]) }], 'auth should be an object or a function'],
+    [
+      'schemas without defineChannels()',
+      ['/', { channels: wrong({}) }],
+      'channels should be what defineChannels()',
+    ],
     ['a timeout of 0', ['/', { timeout: 0 }], 'timeout should be milliseconds above 0, got 0'],
     ['a timeout that is too long for timers', ['/', { timeout: 2 ** 31 }], 'timeout should be milliseconds'],
     ['a ping interval that is text', ['/', { pingInterval: wrong('1s') }], 'pingInterval should be'],

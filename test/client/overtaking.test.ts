@@ -133,7 +133,7 @@ describe('answers that overtake each other', () => {
     const request = await server.request('subscribe')
     expect(subscription.error).toMatchObject({
       code: 'serverError',
-      message: 'The server answered 503 Broker unavailable',
+      message: 'HTTP 503 Broker unavailable',
     })
     request.answer({ __type: 'subscribeOk', channel: 'news' })
     await subscription.ready

@@ -204,7 +204,7 @@ describe('with the server, while the transport changes', () => {
     const client = makeClient(server.url)
     await expect(client.connect()).rejects.toMatchObject({
       code: 'unauthorized',
-      message: 'The server answered 401',
+      message: 'HTTP 401',
     })
   })
 })

@@ -96,7 +96,7 @@ describe.each([
     const lost = reaches(client, 'reconnecting')
     ;(await server.request('auth')).answerWith(status, BUSY, headers)
     expect(await lost).toMatchObject({
-      reason: `The server answered ${status} Too many requests`,
+      reason: `HTTP ${status} Too many requests`,
       error: { code: 'connection', retryAfterMs: waitMs },
       retryInMs: waitMs,
     })

@@ -2,6 +2,8 @@
 export const settings = {
   /** Auth data with this key is refused. */
   refusedKey: 'bad',
+  /** Auth data with this key is accepted for this number of ms. */
+  lifeKey: 'lifeMs',
   /** This channel is refused. */
   refusedChannel: 'secret',
   /** The server's control channel. */

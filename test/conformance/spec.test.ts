@@ -55,7 +55,7 @@ async function ruleNamesInTests(): Promise<Set<string>> {
   for (const file of await readdir(testDir, { recursive: true })) {
     if (file.includes('node_modules') || !/\.tsx?$/.test(file)) continue
     const text = await readFile(join(testDir, file), 'utf8')
-    for (const [, ids] of text.matchAll(/(?:['"`])((?:[VWLASUPMRC]\d+(?:, )?)+)[: ]/g)) {
+    for (const [, ids] of text.matchAll(/(?:['"`])((?:[VWLASHUPMRC]\d+(?:, )?)+)[: ]/g)) {
       for (const id of ids!.split(', ')) names.add(id)
     }
   }

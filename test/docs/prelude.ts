@@ -2,6 +2,7 @@
  * Declarations for the snippets of the documents: the application around them, and imports of an earlier snippet of the same
  * document. A snippet that declares or imports one of these names uses its own.
  */
+import type { ChannelMap } from '@broadcaster/channels'
 import type * as client from '@broadcaster/client'
 import type * as react from '@broadcaster/react'
 import type * as kit from '@broadcaster/server'
@@ -28,12 +29,13 @@ declare global {
   const https: typeof nodeHttps
   const options: nodeHttps.ServerOptions
   const session: typeof expressSession
-  function verify(token: unknown): Promise<{ sub: string }>
+  function verify(token: unknown): Promise<{ sub: string; exp: number }>
 
   // The page
   const BroadcasterClient: typeof client.BroadcasterClient
   const BroadcasterProvider: typeof react.BroadcasterProvider
   const useChannel: typeof react.useChannel
+  const useChannelMessages: typeof react.useChannelMessages
   const useState: typeof React.useState
   const useEffect: typeof React.useEffect
   const root: Root
@@ -52,6 +54,9 @@ declare global {
   interface RoomMessage {
     text: string
   }
+  const RoomMessage: z.ZodType<RoomMessage>
+  const channels: ChannelMap<{ orders: typeof Order; 'room:{id}': typeof RoomMessage }>
+  function roomsOf(token: unknown): Promise<string[]>
 
   // TanStack Query
   function useQueryClient(): { invalidateQueries(filter: { queryKey: string[] }): Promise<void> }

@@ -13,7 +13,9 @@ const root = join(import.meta.dirname, '..', '..')
 const documents = [
   ...(await markdownIn('.')).filter((path) => path !== 'CHANGELOG.md'),
   ...(await markdownIn('docs')),
-  ...['protocol', 'server', 'client', 'react'].map((name) => `${name}/README.md`),
+  ...['protocol', 'channels', 'server', 'client', 'react', 'testing', 'devtools'].map(
+    (name) => `${name}/README.md`,
+  ),
 ]
 const snippets = (await Promise.all(documents.map(snippetsOf))).flat()
 
@@ -108,7 +110,8 @@ async function compile(all: readonly Snippet[]): Promise<string[]> {
   }
   await writeFile(join(dir, 'tsconfig.json'), JSON.stringify(config))
   const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
-  const child = spawn(process.execPath, [join(typescript, 'bin', 'tsc'), '--pretty', 'false'], { cwd: dir })
+  const args = [join(typescript, 'bin', 'tsc'), '--pretty', 'false', '--checkers', '1']
+  const child = spawn(process.execPath, args, { cwd: dir })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
   await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))

@@ -1,31 +1,23 @@
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { run } from './packed.ts'
+import { inFull } from '../support/extent.ts'
+import { compile } from './packed.ts'
 
-const { resolve } = createRequire(import.meta.url)
-const compiler = join(dirname(resolve('typescript/package.json')), 'bin', 'tsc')
+const nodenext = ['nodenext', 'nodenext'] as const
 
 describe('TypeScript resolves the types of all packages, and they are compatible', () => {
-  it.each([
-    ['node16', 'node16'],
-    ['nodenext', 'nodenext'],
-    ['preserve', 'bundler'],
-  ])('in ES modules and CommonJS, as module %s with resolution %s', async (module, moduleResolution) => {
-    const options = ['--module', module, '--moduleResolution', moduleResolution, '--target', 'es2022']
-    // Without `skipLibCheck`, TypeScript also checks the declarations of other packages. Only errors in ours count.
-    const args = [
-      compiler,
-      '--ignoreConfig',
-      '--strict',
-      '--noEmit',
-      '--types',
-      'node',
-      ...options,
-      'esm.mts',
-      'cjs.cts',
-    ]
-    const { code, output } = await run('types', args)
+  it.each(inFull([['node16', 'node16'], nodenext, ['preserve', 'bundler']], [nodenext]))(
+    'in ES modules and CommonJS, as module %s with resolution %s',
+    async (module, moduleResolution) => {
+      // Without `skipLibCheck`, TypeScript also checks the declarations of the packages.
+      const { code, output } = await compile('types', ['esm.mts', 'cjs.cts'], { module, moduleResolution })
+      expect(code, output).toBe(0)
+    },
+  )
+
+  // It is a program of its own, because it declares the channels of the whole program.
+  it('of channels: names, bodies and params on the server, in the client and in hooks', async () => {
+    const options = { module: 'nodenext', skipLibCheck: 'true' }
+    const { code, output } = await compile('types', ['channels.mts'], options)
     expect(code, output).toBe(0)
   })
 })

@@ -8,7 +8,8 @@ import { until } from '../support/waiting.ts'
 import { renderApp, sees } from './support.tsx'
 
 /** Renders a channel with these options, and collects the errors of the client. */
-async function renderChannel(options: ChannelOptions<any>, name = channelName(), hook = useChannel) {
+async function renderChannel(options: ChannelOptions<any>, { hook = useChannel, isRefused = false } = {}) {
+  const name = channelName()
   const unhandled: unknown[] = []
   const listen = (reason: unknown) => void unhandled.push(reason)
   process.on('unhandledRejection', listen)
@@ -19,7 +20,7 @@ async function renderChannel(options: ChannelOptions<any>, name = channelName(),
     React.useEffect(() => client.on('error', (error) => errors.push(error)), [client])
     return hook(name, { ...options, enabled }).status
   }
-  const app = await renderApp(<Channel enabled />)
+  const app = await renderApp(<Channel enabled />, ...(isRefused ? [name] : []))
   return {
     app,
     name,
@@ -41,7 +42,7 @@ describe('async callbacks: a rejection is an error event of the client', () => {
     ['useChannelMessages', useChannelMessages as unknown as typeof useChannel],
   ])('onMessage and onGap of %s', async (_name, hook) => {
     const options = { onMessage: fail('message'), onGap: fail('gap') }
-    const { app, name, causes } = await renderChannel(options, channelName(), hook)
+    const { app, name, causes } = await renderChannel(options, { hook })
     await sees(app, 'subscribed')
     app.wire.receive([
       { __type: 'message', channel: name, body: 'a', position: 'p1' },
@@ -70,7 +71,7 @@ describe('async callbacks: a rejection is an error event of the client', () => {
   })
 
   it('onError, for a refused channel and for a body that does not fit', async () => {
-    const refused = await renderChannel({ onError: fail('refused') }, channelName('secret'))
+    const refused = await renderChannel({ onError: fail('refused') }, { isRefused: true })
     expect(await refused.causes(1)).toEqual(['handler refused'])
     const { app, name, causes } = await renderChannel({ schema: z.number(), onError: fail('no number') })
     await sees(app, 'subscribed')

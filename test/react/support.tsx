@@ -1,29 +1,9 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { ClientOptions } from '@broadcaster/client'
+import type { ClientOptions, WebSocketLike } from '@broadcaster/client'
 import { BroadcasterProvider } from '@broadcaster/react'
-import { broadcaster } from '@broadcaster/server'
-import { cleanup, render, type RenderResult } from '@testing-library/react'
-import express from 'express'
+import { createTestBroadcaster, type TestBroadcaster } from '@broadcaster/testing'
+import { render, type RenderResult } from '@testing-library/react'
 import { StrictMode, type ReactNode } from 'react'
-import { afterAll, afterEach } from 'vitest'
-import WebSocket from 'ws'
 import { until } from '../support/waiting.ts'
-
-afterEach(cleanup)
-
-// Providers disconnect some time after they were unmounted. The page must exist until then.
-afterAll(async () => {
-  if (typeof document === 'undefined') return
-  const server = await startServer()
-  const app = render(<BroadcasterProvider url={server.url} {...recordWire().options} />)
-  await until('the last provider to connect', async () => (await server.connections()) === 1)
-  app.unmount()
-  await until('the last provider to disconnect', async () => (await server.connections()) === 0)
-  await Promise.all(closings.map((close) => close()))
-})
-
-const closings: (() => Promise<void>)[] = []
 
 export type LiveServer = {
   readonly url: string
@@ -33,35 +13,44 @@ export type LiveServer = {
   connections(): Promise<number>
 }
 
-/** A real server in this process. It refuses the token "bad", and channels whose name starts with "secret". */
-export async function startServer(): Promise<LiveServer> {
+/** The servers of this file, by their URL, each with its sockets. */
+const servers = new Map<string, { readonly broadcaster: TestBroadcaster; readonly sockets: Socket[] }>()
+
+/** A server in memory. It refuses the token "bad", and the channels in `refused`. */
+export async function startServer(...refused: readonly string[]): Promise<LiveServer> {
   const auths: Record<string, unknown>[] = []
-  const live = broadcaster({
-    redis: false,
+  const broadcaster = createTestBroadcaster({
     canConnect: (auth) => {
       auths.push({ ...auth })
       return auth['token'] !== 'bad'
     },
-    canSubscribe: (_auth, channel) => !channel.startsWith('secret'),
   })
-  const server = createServer(express().use('/broadcast', live))
-  live.attach(server)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  closings.push(async () => {
-    await live.close()
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
+  for (const channel of refused) await broadcaster.refuse(channel)
+  const sockets: Socket[] = []
+  servers.set(broadcaster.url, { broadcaster, sockets })
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/broadcast`,
+    url: broadcaster.url,
     publish: async (channel, ...bodies) => {
-      await Promise.all(bodies.map((body) => live.publish(channel, body)))
+      await Promise.all(bodies.map((body) => broadcaster.publish(channel, body)))
     },
     auths,
-    connections: async () => (await live.stats()).connections,
+    connections: async () => sockets.filter(({ readyState }) => readyState === 1).length,
   }
 }
 
+/** Ends all servers. Providers disconnect some time after they were unmounted. The page must exist until then. */
+export async function stopServers(): Promise<void> {
+  if (servers.size === 0) return
+  const server = await startServer()
+  const app = render(<BroadcasterProvider url={server.url} {...recordWire().options} />)
+  await until('the last provider to connect', async () => (await server.connections()) === 1)
+  app.unmount()
+  await until('the last provider to disconnect', async () => (await server.connections()) === 0)
+  for (const { broadcaster } of servers.values()) await broadcaster.close()
+  servers.clear()
+}
+
+type Socket = WebSocketLike & { readonly readyState: number }
 type Frame = { readonly __type: string; readonly channel?: string; readonly [field: string]: unknown }
 
 /** A `WebSocket` option for the client. It records what is sent over its sockets. */
@@ -78,20 +67,25 @@ export type Wire = {
 
 export function recordWire(): Wire {
   const sent: Frame[] = []
-  const sockets: WebSocket[] = []
-  class RecordingWebSocket extends WebSocket {
-    constructor(url: string) {
-      super(url)
-      sockets.push(this)
-    }
-
-    override send(data: string): void {
+  const sockets: Socket[] = []
+  /** A constructor whose result is the socket of the server with that URL. */
+  function RecordingWebSocket(url: string): Socket {
+    const server = servers.get(url.replace(/^ws/, 'http'))!
+    const socket = new server.broadcaster.WebSocket(url) as Socket
+    const send = socket.send.bind(socket)
+    socket.send = (data) => {
       sent.push(JSON.parse(data))
-      super.send(data)
+      send(data)
     }
+    sockets.push(socket)
+    server.sockets.push(socket)
+    return socket
   }
   return {
-    options: { mode: 'websocket', WebSocket: RecordingWebSocket as NonNullable<ClientOptions['WebSocket']> },
+    options: {
+      mode: 'websocket',
+      WebSocket: RecordingWebSocket as unknown as NonNullable<ClientOptions['WebSocket']>,
+    },
     get connections() {
       return sockets.length
     },
@@ -100,7 +94,7 @@ export function recordWire(): Wire {
       sent.filter((frame) => frame.__type === type && (channel === undefined || frame.channel === channel))
         .length,
     receive: (frames) => {
-      for (const frame of frames) sockets.at(-1)!.emit('message', Buffer.from(JSON.stringify(frame)), false)
+      for (const frame of frames) sockets.at(-1)!.onmessage!({ data: JSON.stringify(frame) })
     },
   }
 }
@@ -112,9 +106,9 @@ type App = RenderResult & {
   show(children: ReactNode): void
 }
 
-/** Starts a server, and renders the children below a provider in StrictMode. */
-export async function renderApp(children: ReactNode): Promise<App> {
-  const server = await startServer()
+/** Starts a server that refuses these channels, and renders the children below a provider in StrictMode. */
+export async function renderApp(children: ReactNode, ...refused: readonly string[]): Promise<App> {
+  const server = await startServer(...refused)
   const wire = recordWire()
   const whole = (inner: ReactNode) => (
     <StrictMode>

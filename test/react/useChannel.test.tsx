@@ -283,7 +283,8 @@ describe('useChannel', () => {
   it('has the status refused and the reason for a refused channel', async () => {
     const secret = channelName('secret')
     const errors: string[] = []
-    const app = await renderApp(<Channel name={secret} onError={(error) => errors.push(error.message)} />)
+    const onError = (error: Error) => errors.push(error.message)
+    const app = await renderApp(<Channel name={secret} onError={onError} />, secret)
     await sees(app, 'refused')
     await sees(app, 'Channel refused')
     expect(errors).toEqual([expect.stringContaining('Channel refused')])

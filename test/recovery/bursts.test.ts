@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { noticed, publishAndArrive, waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
+import { limitsReached } from '../support/metrics.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
 import { startNodes, startServer, type TestServer } from '../support/server.ts'
@@ -164,6 +165,8 @@ describe('a burst larger than a log', () => {
     const got = bodiesOf(messages).map(Number)
     expect(got.length).toBeGreaterThan(90)
     expect(got).toEqual(numbers(300).slice(-got.length).map(Number))
+    const dropped = (await limitsReached(server.broadcaster))['undeliveredBytes']
+    expect(dropped, 'each message that was dropped counts').toBe(300 - got.length)
   })
 
   it('is released when the session has received it or has ended', async () => {

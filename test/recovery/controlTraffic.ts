@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { BroadcasterOptions } from '@broadcaster/server'
 import { Redis } from 'ioredis'
 import { startRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -8,18 +9,32 @@ import { WebSocketPeer } from '../support/webSocketPeer.ts'
 export type Control = { readonly to: string; readonly type: string; readonly [field: string]: unknown }
 
 /** Nodes on one Redis, and what they tell each other. */
-export async function start(count: number) {
+export async function start(count: number, options: BroadcasterOptions = {}) {
   const redis = tidy(await startRedis())
   const nodes: TestServer[] = []
-  while (nodes.length < count) nodes.push(tidy(await startServer({ redis: redis.url })))
+  while (nodes.length < count) nodes.push(tidy(await startServer({ ...options, redis: redis.url })))
   const listener = new Redis(redis.url)
   tidy({ close: () => listener.disconnect() })
   const heard: Control[] = []
   await listener.psubscribe('broadcaster*', 'bc:node:*')
-  listener.on('pmessage', (_pattern, to, body: string) => heard.push({ to, ...JSON.parse(body) }))
+  const together: Control[] = []
+  listener.on('pmessage', (_pattern, to, body: string) => {
+    // A node that starts tests its rights with empty messages.
+    if (body === '') return
+    const message = { to, ...JSON.parse(body) } as Control & { readonly messages?: readonly Control[] }
+    if (message.type === 'several') together.push(message)
+    for (const each of message.messages ?? [message]) heard.push({ ...each, to })
+  })
   const of = (type: string) => heard.filter((message) => message.type === type)
   const idOf = async (node: TestServer) => (await node.broadcaster.stats()).node.id
-  return { redis, nodes, of, idOf, channelOf: async (node: TestServer) => `bc:node:${await idOf(node)}` }
+  return {
+    redis,
+    nodes,
+    of,
+    together,
+    idOf,
+    channelOf: async (node: TestServer) => `bc:node:${await idOf(node)}`,
+  }
 }
 
 export const client = (name: string, generation: number, fields: object = {}) => ({

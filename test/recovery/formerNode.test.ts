@@ -3,7 +3,10 @@ import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
 import type { TestServer } from '../support/server.ts'
 import { until } from '../support/waiting.ts'
-import { client, come, pretend, start } from './controlTraffic.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
+import { client, come, pretend, start, type Control } from './controlTraffic.ts'
+
+const typesOf = (message: Control) => (message['messages'] as readonly Control[]).map(({ type }) => type)
 
 describe('A5: the node that a client was on', () => {
   it('is sent to clients with version 2 on a WebSocket, and to no others', async () => {
@@ -29,6 +32,29 @@ describe('A5: the node that a client was on', () => {
     await come(next, client(name, 2, { __node: await idOf(former) }))
     expect((await peer.closed).code).toBe(4409)
     expect(of('fence').map(({ to }) => to)).toEqual([await channelOf(former)])
+  })
+
+  it('gets the fence and the question for missed messages as one message', async () => {
+    const { nodes, together, idOf, channelOf } = await start(2)
+    const [former, next] = nodes as [TestServer, TestServer]
+    const __node = await idOf(former)
+    const to = await channelOf(former)
+    const both = () => together.filter((message) => message.to === to).map(typesOf)
+    // A fence waits for 100 ms. On a loaded machine, the question can come later.
+    await until('both in one message', async () => {
+      const [name, channel] = [channelName('client'), channelName()]
+      const { peer } = await come(former, client(name, 1))
+      const { position } = await peer.subscribe(channel)
+      await former.publish(channel, 'missed')
+      await peer.next()
+      const again = await WebSocketPeer.connect(next)
+      await again.send({ __type: 'auth', ...client(name, 2, { __node }) })
+      await again.send({ __type: 'subscribe', channel, position })
+      expect(await again.next()).toMatchObject({ __type: 'authOk' })
+      expect(await again.next()).toMatchObject({ __type: 'subscribeOk', recovered: true })
+      expect((await peer.closed).code).toBe(4409)
+      return both().some((types) => types.join() === 'fence,where')
+    })
   })
 
   it('gets no fence through Redis when the client reconnects to it', async () => {
@@ -101,6 +127,26 @@ describe('A5: the node that a client was on', () => {
       recovered: true,
       messages: [['missed', expect.anything()]],
     })
+  })
+
+  it('if it is not named, a node that never answers keeps no other one from answering', async () => {
+    const { redis, nodes } = await start(2)
+    const [former, next] = nodes as [TestServer, TestServer]
+    const frozen = await pretend(redis.url, () => {})
+    await frozen.subscriber.subscribe('broadcaster', 'bc:members:broadcaster')
+    const channel = channelName()
+    const { peer } = await come(former, client(channelName('client'), 1))
+    const { position } = await peer.subscribe(channel)
+    await former.publish(channel, 'missed')
+    await peer.next()
+    const again = (await come(next, client(channelName('client'), 2))).peer
+    expect(await again.subscribe(channel, { position })).toMatchObject({
+      recovered: true,
+      messages: [['missed', expect.anything()]],
+    })
+    // Nobody has this channel, and Redis knows it. So the frozen node is not awaited.
+    const unknown = channelName()
+    expect(await again.subscribe(unknown, { position })).toMatchObject({ recovered: false })
   })
 
   it('if it does not send what it says it has, all other nodes are asked', async () => {

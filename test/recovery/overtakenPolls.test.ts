@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { expect, it } from 'vitest'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
@@ -39,3 +40,46 @@ it.each([
     void last.catch(() => {})
   },
 )
+
+it('L5: a poll that came to the store before an older one is ended by a poll on another node', async () => {
+  const redis = tidy(await startRedis())
+  let hold: Promise<void> | null = null
+  // The commands of this node are as on a server that learns a script between two polls of the node: the first one is sent again.
+  const instance = new Redis(redis.url, { lazyConnect: true })
+  const duplicate = instance.duplicate.bind(instance)
+  instance.duplicate = (options) => {
+    const client = duplicate(options)
+    const evalsha = client.evalsha.bind(client) as (...args: unknown[]) => Promise<unknown>
+    client.evalsha = (async (...args: unknown[]) => {
+      if (hold === null || !args.some((arg) => String(arg).startsWith('bc:session:'))) return evalsha(...args)
+      const held = hold
+      hold = null
+      await held
+      throw Object.assign(new Error('NOSCRIPT No matching script'), { name: 'ReplyError' })
+    }) as typeof client.evalsha
+    return client
+  }
+  const first = tidy(await startServer({ redis: instance }))
+  const other = tidy(await startServer({ redis: redis.url }))
+  const alice = new LongPollPeer(other)
+  await alice.auth({ __v: 1 })
+  await alice.subscribe(channelName())
+  const [key] = (await redis.cli('KEYS', 'bc:session:*')).split('\n')
+  const newest = async () => Number(/\d+$/.exec(await redis.cli('HGET', key!, 'poller'))?.[0] ?? 0)
+  const poll = (server: TestServer, seq: string) =>
+    post(server.url, { __type: 'poll', seq, __token: alice.token })
+  const older = [poll(first, '1')]
+  await until('the first poll', async () => (await newest()) === 1)
+  let release!: () => void
+  hold = new Promise((resolve) => (release = resolve))
+  older.push(poll(first, '2'))
+  await until('the second poll to be sent', () => hold === null)
+  older.push(poll(first, '3'))
+  await until('the third poll to be in the store', async () => (await newest()) === 3)
+  release()
+  await until('the second poll to be in the store', async () => (await newest()) === 2)
+  const last = poll(other, '4')
+  await within(Promise.all(older), 'the older polls to be answered')
+  expect((await other.broadcaster.stats()).node.waitingPolls).toBe(1)
+  void last.catch(() => {})
+})

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { BroadcasterOptions } from '@broadcaster/server'
 import { signIn } from '../support/connect.ts'
+import { limitsReached } from '../support/metrics.ts'
 import { channelName } from '../support/names.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
@@ -65,6 +66,9 @@ describe('limits.totalBufferedBytes', () => {
       return (await nodeStats(server)).lagging === 1
     })
     expect(most, 'more than its share before').toBeGreaterThan(totalBufferedBytes / 2)
+    const reached = await limitsReached(server.broadcaster)
+    expect(reached['totalBufferedBytes']).toBeGreaterThan(0)
+    expect(reached['bufferedBytes'], 'each became a slow reader').toBeGreaterThan(slow.length)
   })
 
   it('W13: closes clients with 1013 if the waiting requests of all clients exceed it', async () => {
@@ -109,6 +113,7 @@ describe('limits.laggingTimeout', () => {
     await until('alice to be closed', async () => (await nodeStats(server)).webSockets === 1)
     alice.peer.resume()
     expect(await alice.peer.closed).toEqual({ code: 1013, reason: 'Nothing was read for too long' })
+    expect(await limitsReached(server.broadcaster)).toMatchObject({ laggingTimeout: 1 })
     const heard = alice.peer.pending
     const position = heard.at(-1)!['position']
     const back = await come()

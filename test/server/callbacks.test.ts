@@ -74,7 +74,7 @@ describe.each(transports)('callbacks, over %s', (transport) => {
     const channel = channelName()
     const alice = await signIn(server, { transport, auth: { name: 'alice' } })
     await alice.subscribe(channel)
-    expect(seen).toEqual([[{ name: 'alice' }, channel, { user: 'alice', roles: ['reader'], since: 5 }]])
+    expect(seen).toEqual([[{ name: 'alice' }, channel, { user: 'alice', roles: ['reader'], since: 5 }, {}]])
   })
 
   it('canSubscribe gets the same on another node', async () => {

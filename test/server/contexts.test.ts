@@ -115,7 +115,7 @@ describe.each(transports)('the context over %s', (transport) => {
     const alice = await signIn(server, { transport, auth: { token: 'hush', name: 'alice' } })
     const channel = channelName()
     await alice.subscribe(channel)
-    expect(seen).toEqual([[{ name: 'alice', at: plain.since }, channel, ['news', 'sports']]])
+    expect(seen).toEqual([[{ name: 'alice', at: plain.since }, channel, ['news', 'sports'], {}]])
   })
 
   const circle: Record<string, unknown> = {}

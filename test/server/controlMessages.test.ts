@@ -7,6 +7,7 @@ import { startRedis } from '../support/redis.ts'
 import { startNodes, startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
+import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const DAY = 86_400_000
 const LAST = Number.MAX_SAFE_INTEGER
@@ -43,6 +44,28 @@ describe('publish()', () => {
       await server.broadcaster.publish(channel, 'hello')
       expect(await alice.next()).toMatchObject({ channel, body: 'hello' })
     }
+  })
+})
+
+describe('a control message with several others', () => {
+  it('has none of its own type inside, so it can not be nested without end', async () => {
+    const redis = tidy(await startRedis())
+    const server = tidy(await startServer({ redis: redis.url }))
+    const { id } = (await server.broadcaster.stats()).node
+    const send = (message: object) =>
+      redis.cli('PUBLISH', `bc:node:${id}`, JSON.stringify({ v: 1, ...message }))
+    const several = (message: object) => ({ type: 'several', messages: [message] })
+    const channel = channelName()
+    const alice = await WebSocketPeer.connect(server)
+    await alice.auth({})
+    await alice.subscribe(channel)
+    await send(several(several({ type: 'unsubscribe', match: {}, channel })))
+    await send({ type: 'several', messages: { length: 1 } })
+    await send({ type: 'several', messages: [null, 5, 'x', {}] })
+    await server.publish(channel, 'still there')
+    expect(await alice.next()).toMatchObject({ body: 'still there' })
+    await send(several({ type: 'disconnect', match: {} }))
+    expect((await alice.closed).code).toBe(4403)
   })
 })
 

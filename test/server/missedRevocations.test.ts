@@ -112,6 +112,17 @@ describe('a node that has received a revocation', () => {
     expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
   })
 
+  it('A7: asks its own clients for credentials again when it is back', async () => {
+    const { proxy, prompt, late } = await setUp()
+    const alice = await come(late, 'alice')
+    proxy.refuse()
+    proxy.cut()
+    await isUnhealthy(late)
+    await prompt.broadcaster.reauthorize({ user: 'alice' })
+    proxy.resume()
+    expect((await alice.closed).code).toBe(4411)
+  })
+
   it('keeps it in Redis for ten minutes, and keeps none for ever', async () => {
     const { redis, prompt } = await setUp()
     for (let i = 0; i < 3; i++) await prompt.broadcaster.disconnect({ user: i })

@@ -274,7 +274,7 @@ describe('the own origin', () => {
     })
     const forwarded = (host: string) => ({ Host: 'internal:3000', 'X-Forwarded-Host': host })
     expect(await isAccepted(server, app, forwarded('APP.example:443'))).toBe(isTrusted)
-    expect(await isAccepted(server, 'https://app.example:8443', forwarded('app.example:8443, inner'))).toBe(
+    expect(await isAccepted(server, 'https://app.example:8443', forwarded('app.example:8443 , inner'))).toBe(
       isTrusted,
     )
     expect(await isAccepted(server, app, forwarded('app.example:8443'))).toBe(false)
@@ -286,7 +286,13 @@ describe('an origin that is refused', () => {
   it.each<
     [what: string, options: BroadcasterOptions['checkOrigin'], origin: string, headers: object, hint: RegExp]
   >([
-    ['stranger', undefined, app, {}, /write checkOrigin: \["https:\/\/app\.example"\]/],
+    [
+      'stranger',
+      undefined,
+      app,
+      { Host: 'shop.example' },
+      /the Host of the request is .shop\.example.; .* write checkOrigin: \["https:\/\/app\.example"\]/,
+    ],
     ['forgotten in a list', [elsewhere], app, {}, /not in checkOrigin.*\["https:\/\/app\.example"\]/],
     ['sandboxed', undefined, 'null', {}, /only a function/],
     ['sandboxed, with a list', [app], 'null', {}, /only a function/],

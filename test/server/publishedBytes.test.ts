@@ -55,7 +55,8 @@ describe('limits.publishedBytes: a body that is too large', () => {
     expect(types).toEqual(['message', 'message', 'gap', 'gap'])
     await server.logs.waitFor('publishedBytes')
     expect(server.logs.loud('publishedBytes')).toHaveLength(1)
-    expect(server.logs.loud(JSON.stringify({ channel, bytes: 3003, limit: 3000 }))).toHaveLength(1)
+    const fields = { event: 'publishedTooLarge', channel, bytes: 3003, limit: 3000 }
+    expect(server.logs.loud(JSON.stringify(fields))).toHaveLength(1)
   })
 
   it.each([

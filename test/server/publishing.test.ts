@@ -91,6 +91,23 @@ describe('publish()', () => {
     },
   )
 
+  it('reaches each WebSocket on all of its channels, if several clients have some of them and it is called in one turn', async () => {
+    const server = tidy(await startServer())
+    const all = [channelName(), channelName(), channelName()]
+    const subscribed = []
+    // A client gets the frames of the one before it if both have the same channels.
+    for (const channels of [all.slice(0, 2), all, all.slice(1), all]) {
+      const client = await signIn(server, { transport: 'websocket' })
+      for (const channel of channels) await client.subscribe(channel)
+      subscribed.push({ client, channels })
+    }
+    await Promise.all(all.map((channel) => server.publish(channel, 'news')))
+    for (const { client, channels } of subscribed) {
+      const heard = await client.take(channels.length)
+      expect(heard.map(({ channel }) => channel)).toEqual(channels)
+    }
+  })
+
   it('rejects in bounded time while Redis is unavailable', async () => {
     const redis = tidy(await startRedis())
     const server = tidy(await startServer({ redis: redis.url }))

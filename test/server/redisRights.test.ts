@@ -49,7 +49,7 @@ const refusedStart = async (options: BroadcasterOptions) => {
 const rights = (await leastRule()).match(/\+\w+|(?<=')[&~][^']+/g)!
 
 describe('the minimal ACL rule of the README', () => {
-  it.each([{}, { recovery: false as const }])(
+  it.each([{}, { recovery: false as const }, { recovery: { copies: 2 } }])(
     'permits everything: two nodes, both transports, recovery, stats, disconnecting (%o)',
     async (options) => {
       const redis = tidy(await startRedis())
@@ -196,6 +196,7 @@ describe('a missing right', () => {
     // Redis closes our connection, because it is subscribed to channels without a right.
     await redis.cli('ACL', 'SETUSER', 'broadcaster', 'resetchannels', '&news*')
     await server.logs.waitFor('ACL SETUSER broadcaster &bc:* &broadcaster (')
+    expect(server.logs.loud('Redis refuses the channel'), 'it is told once').toEqual([])
     expect(await health(server.url)).toMatchObject({ status: 503, body: { reason: 'Redis says NOPERM' } })
     await grantLeast(redis)
     await until('health 200', async () => (await health(server.url)).status === 200)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { stopClock } from '../support/clock.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
+import { handshake, RawSocket } from '../support/rawSocket.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { transports } from '../support/subject.ts'
@@ -25,9 +26,10 @@ type Line = { level: string; fields: Record<string, unknown>; text: string }
 /** The log lines about refusals. */
 function linesOf({ logs }: TestServer, kind?: RefusalKind): Line[] {
   return logs.lines.flatMap(({ level, text }) => {
-    if (!text.startsWith('{"kind"')) return []
+    if (!text.startsWith('{"event":"refus')) return []
     const end = text.lastIndexOf('}') + 1
-    const fields = JSON.parse(text.slice(0, end)) as Record<string, unknown>
+    const { event, ...fields } = JSON.parse(text.slice(0, end)) as Record<string, unknown>
+    expect(event).toBe('unlogged' in fields ? 'refusalsUnlogged' : 'refused')
     return kind === undefined || fields['kind'] === kind ? [{ level, fields, text: text.slice(end + 1) }] : []
   })
 }
@@ -120,6 +122,20 @@ describe('a refusal', () => {
     ])
   })
 
+  it('is counted and logged: a frame that breaks the WebSocket protocol', async () => {
+    const server = await start()
+    const raw = await RawSocket.open(server)
+    raw.write(handshake('/broadcast'))
+    expect(await raw.status()).toBe(101)
+    // Frames of a client have to be masked.
+    raw.write(Buffer.from([0x82, 1, 0x20]))
+    await raw.ended()
+    expect(await countsOf(server)).toEqual({ ...none, frame: 1 })
+    expect(linesOf(server)).toMatchObject([
+      { fields: { kind: 'frame', reason: 'The frame breaks the WebSocket protocol', address: '127.0.0.1' } },
+    ])
+  })
+
   it('is counted and logged: a limit', async () => {
     const clock = stopClock()
     const server = await start({
@@ -199,6 +215,17 @@ describe('a refusal', () => {
     for (let i = 0; i < 11; i++) await alice.subscribe(`closed ${i}`)
     clock.advance(60_000)
     await server.logs.waitFor('1 more were not logged')
+  })
+
+  it('that was logged is not reported as left out when it repeats', async () => {
+    const clock = stopClock()
+    const server = await start()
+    const alice = await signIn(server, { transport: 'websocket' })
+    for (let i = 0; i < 10; i++) await alice.subscribe(`closed ${i}`)
+    await alice.subscribe('closed 0')
+    clock.advance(60_000)
+    await alice.subscribe('closed 0')
+    expect(linesOf(server)).toHaveLength(11)
   })
 
   it('that repeats is logged once a minute', async () => {

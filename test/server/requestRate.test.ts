@@ -125,6 +125,19 @@ describe('limits.requestsPerSecond', () => {
     expect((await post(server.url, 'nonsense')).status).toBe(429)
   })
 
+  it('does not forget a session while it is exceeded', async () => {
+    const clock = stopSweeps()
+    const server = tidy(await startServer({ limits: { requestsPerSecond: 1, channelsPerConnection: 20 } }))
+    const alice = new LongPollPeer(server)
+    await alice.auth()
+    const ping = async () => (await alice.post({ __type: 'ping' })).status
+    for (let i = 0; i < 40; i++) expect(await ping()).toBe(200)
+    expect(await ping()).toBe(429)
+    clock.advance(10_000)
+    for (let i = 0; i < 10; i++) expect(await ping()).toBe(200)
+    expect(await ping()).toBe(429)
+  })
+
   it('L13: exposes Retry-After to pages of other origins, in addition to the headers that the application exposes', async () => {
     stopClock()
     const server = tidy(

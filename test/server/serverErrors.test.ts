@@ -61,7 +61,12 @@ async function start(breakBackend: (backend: MemoryBackend) => void = () => {}) 
   await node.start()
   tidy({ close: () => node.close(0) })
   const link = new BreakableLink()
-  const authenticate: Authenticate = async (auth) => ({ isAllowed: true, auth, context: undefined })
+  const authenticate: Authenticate = async (auth) => ({
+    isAllowed: true,
+    auth,
+    context: undefined,
+    endsAt: Infinity,
+  })
   const connection = node.connect(link, authenticate)
   const send = async (request: object) => {
     const parsed = parseClientMessage(JSON.stringify(request))
@@ -150,7 +155,10 @@ it('a bug in the Redis backend is not an error of Redis', async () => {
   } = resolveOptions({ redis: redis.url, logger })
   const target = { redis: redis.url, pubSub: redis.url, controlChannel, controlNamespace, timeoutMs }
   const backend = tidy(new RedisBackend({ ...target, logger, codec: plainCodec }))
-  await backend.start({ message: () => {}, up: () => {}, down: () => {} })
-  expect(await backend.countHolders([channelName()])).toEqual([0])
-  await expect(backend.countHolders(null as never)).rejects.toThrow(TypeError)
+  const name = channelName()
+  const ignored = { message: () => {}, up: () => {}, down: () => {}, moved: () => {} }
+  await backend.start({ opened: () => ignored, closed: () => {}, rearranged: () => true })
+  const broker = backend.brokerOf(name)!
+  expect(await broker.countHolders([name])).toEqual([0])
+  await expect(broker.countHolders(null as never)).rejects.toThrow(TypeError)
 })

@@ -6,6 +6,7 @@ import { channelName } from '../support/names.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
 
 const sentByRedis = async (redis: TestRedis) =>
   Number(/total_net_output_bytes:(\d+)/.exec(await redis.cli('INFO', 'stats'))![1])
@@ -108,6 +109,20 @@ it('L9: a session lives for timeout plus one second after a request, and at most
   expect((await carol.poll()).messages).toEqual([])
   clock.advance(3999)
   expect((await carol.post({ __type: 'ping' })).status).toBe(200)
+})
+
+it('L9: a session that ends while canSubscribe decides is not subscribed, and the answer is 401', async () => {
+  const clock = stopClock()
+  let decide: ((answer: boolean) => void) | undefined
+  const canSubscribe = () => new Promise<boolean>((resolve) => (decide = resolve))
+  const server = tidy(await startServer({ timeout: 1000, canSubscribe }))
+  const alice = new LongPollPeer(server)
+  await alice.auth()
+  const answer = alice.post({ __type: 'subscribe', channel: channelName() })
+  await until('the question', () => decide)
+  clock.advance(2001)
+  decide!(true)
+  expect(await answer).toMatchObject({ status: 401, messages: [{ __type: 'authError' }] })
 })
 
 describe.each(['memory', 'Redis'] as const)('L10: limits.connections: sessions in %s', (kind) => {

@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { publishAndArrive } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import type { LongPollPeer } from '../support/longPollPeer.ts'
+import { limitsReached } from '../support/metrics.ts'
 import { channelName } from '../support/names.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
@@ -67,11 +68,12 @@ describe('a long-poll answer that is not read', () => {
   })
 
   it('L14: is dropped after limits.answerTimeout, and the next poll gets its messages', async () => {
-    const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 300 } }))
+    const server = tidy(await startServer({ limits: { ...limits, answerTimeout: 5000 } }))
     const [alice] = (await sessionsWithMuch(server, 1)) as [LongPollPeer]
     const { closed } = pollUnread(server, alice.token)
     await within(closed, 'the connection to be dropped')
     expect(await refusals(server)).toBe(1)
+    expect(await limitsReached(server.broadcaster)).toMatchObject({ answerTimeout: 1 })
     expect((await alice.take(4)).map(({ body }) => (body as string).length)).toEqual(
       [1, 2, 3, 4].map(() => SIZE / 4),
     )
@@ -85,6 +87,7 @@ describe('a long-poll answer that is not read', () => {
     pollUnread(server, alice.token)
     await within(first.closed, 'the first connection to be dropped')
     expect(await refusals(server)).toBe(1)
+    expect((await limitsReached(server.broadcaster))['bufferedBytes']).toBeGreaterThan(0)
   })
 
   it('L14: is dropped when all sessions together exceed limits.unreadBytes, the oldest answer first', async () => {
@@ -99,6 +102,7 @@ describe('a long-poll answer that is not read', () => {
     await until('the remaining connections to be counted', async () => (await unreadBytes()) > 0)
     expect(await unreadBytes()).toBeLessThanOrEqual(2 * SIZE)
     expect(await refusals(server)).toBeGreaterThan(0)
+    expect((await limitsReached(server.broadcaster))['unreadBytes']).toBeGreaterThan(0)
   })
 })
 

@@ -1,4 +1,11 @@
-import type { Backend, BackendReceiver, Beacon } from '../../server/src/backends/backend.ts'
+import type {
+  Backend,
+  BackendReceiver,
+  Beacon,
+  Broker as OrderedBroker,
+  BrokerReceiver,
+} from '../../server/src/backends/backend.ts'
+import { plainCodec } from '../../server/src/control/codec.ts'
 import { BroadcasterError } from '../../server/src/errors.ts'
 import type { Broker } from './broker.ts'
 import { Commands } from './commands.ts'
@@ -80,15 +87,32 @@ export class SubscriberConnection {
   }
 }
 
+/** A node's backend, to which faults can happen. */
+export interface NodeBackend extends Backend {
+  /** The channels to which the node is subscribed. */
+  readonly held: ReadonlySet<string>
+  /** The process has ended. Commands in flight may still arrive. */
+  vanish(): void
+  /** Breaks a subscriber connection. Both sides notice it at once. */
+  cut(): void
+  /** A subscriber connection becomes half-open. The heartbeat notices it after this time. */
+  halfOpen(afterMs: number): void
+  stall(ms: number): void
+  stallCommands(ms: number): void
+  cutCommands(): void
+}
+
 /** A node's backend. It has a connection for subscriptions, one for commands and one for the commands of sessions. */
-export class SimulatedBackend implements Backend {
+export class SimulatedBackend implements NodeBackend, OrderedBroker {
+  readonly tag = ''
+  readonly codec = plainCodec
   readonly trouble = null
   readonly sessions: SimulatedSessions
   readonly #world: World
   readonly #broker: Broker
   readonly #name: string
   readonly #commands: Commands
-  #receiver: BackendReceiver | null = null
+  #receiver: BrokerReceiver | null = null
   #connection: SubscriberConnection | null = null
   readonly #unconfirmed = new Set<(error: Error) => void>()
   #isClosed = false
@@ -101,13 +125,21 @@ export class SimulatedBackend implements Backend {
     this.sessions = new SimulatedSessions(new Commands(world, broker), () => broker.sessions)
   }
 
+  get hasEnded(): false {
+    return false
+  }
+
   get isConnected(): boolean {
     return this.#connection !== null && this.#broker.isUp
   }
 
   async start(receiver: BackendReceiver): Promise<void> {
-    this.#receiver = receiver
+    this.#receiver = receiver.opened(this)
     this.#connectLater()
+  }
+
+  brokerOf(): OrderedBroker {
+    return this
   }
 
   async subscribe(channels: readonly string[]): Promise<readonly string[]> {
@@ -148,6 +180,10 @@ export class SimulatedBackend implements Backend {
 
   async leave(): Promise<void> {}
 
+  meet(node: string, ttlMs: number): Promise<readonly string[]> {
+    return this.#commands.run(() => this.#broker.meet(node, ttlMs))
+  }
+
   // Nothing is revoked in the simulation.
   async keepRevocation(): Promise<void> {}
 
@@ -159,9 +195,12 @@ export class SimulatedBackend implements Backend {
     this.vanish()
   }
 
+  get held(): ReadonlySet<string> {
+    return this.#connection?.channels ?? new Set()
+  }
+
   // -- faults
 
-  /** The process has ended. Commands in flight may still arrive. */
   vanish(): void {
     this.#isClosed = true
     this.#connection?.close()
@@ -170,14 +209,14 @@ export class SimulatedBackend implements Backend {
     this.sessions.commands.close()
   }
 
-  /** Breaks the subscriber connection. Both sides notice it at once. */
   cut(): void {
+    this.#world.safety.fault(this.held)
     this.#connection?.lose()
   }
 
-  /** The subscriber connection becomes half-open. The heartbeat notices it after this time. */
   halfOpen(afterMs: number): void {
     const connection = this.#connection
+    this.#world.safety.fault(this.held)
     connection?.die()
     setTimeout(() => {
       if (connection !== null && connection === this.#connection) connection.lose()

@@ -209,7 +209,7 @@ export class BaseLongPollClient implements Actor {
     if (this.#token !== token) return
     const { world } = this.#network
     // The session may expire after a silence, for instance when the client was away. Otherwise an expiry counts as a gap.
-    if (Date.now() > this.#silentUntil + SESSION_MS) world.gap(this.name, 'session expired')
+    if (Date.now() > this.#silentUntil + SESSION_MS) world.gap(this.name, null, 'session expired')
     this.#token = null
     for (const record of this.#records.values()) record.end()
     this.#records.clear()

@@ -74,7 +74,7 @@ export class BaseSocketClient implements Actor {
         if (socket === this.#socket) this.#receive(JSON.parse(data) as ServerMessage)
       }
       socket.onclose = ({ code }: { code: number }) => {
-        if (code === 4410) world.gap(this.name, 'closed with 4410')
+        if (code === 4410) world.gap(this.name, null, 'closed with 4410')
         if (socket === this.#socket) this.#lost(world.random.between(0, 1000))
       }
     }, ms)

@@ -3,6 +3,7 @@ import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemoryBackend } from '../../server/src/backends/memory.ts'
 import { makeBeacon, RUNS } from '../../server/src/channels/position.ts'
 import { Beacons } from '../../server/src/cluster/beacons.ts'
+import { Counts } from '../../server/src/metrics/counts.ts'
 import { collectLogs } from '../support/logs.ts'
 import { until, within } from '../support/waiting.ts'
 
@@ -26,7 +27,7 @@ class ManualBroker extends MemoryBackend {
 
 function start() {
   const broker = new ManualBroker({ controlChannel: 'control', timeoutMs: 1000 })
-  const beacons = new Beacons(broker, collectLogs().logger, () => {})
+  const beacons = new Beacons(broker, collectLogs().logger, new Counts(), () => {})
   const answer = async (nth: number, n: number) => {
     await until('the question', () => broker.asked.length >= nth)
     broker.asked[nth - 1]!(n)
@@ -69,6 +70,13 @@ it('fresh() waits for a beacon of this run', async () => {
   expect(isFresh).toBe(false)
   arrive(old)
   await within(fresh, 'the wait to end')
+})
+
+it('a beacon that is not ahead of the current one changes nothing', () => {
+  const { beacons } = start()
+  expect(beacons.advance(old)).toBe(true)
+  for (const late of [old, old - RUNS]) expect(beacons.advance(late)).toBe(false)
+  expect(beacons.current).toBe(old)
 })
 
 /** Receives so many beacons of other nodes that this node has to wait before it sends one itself. */

@@ -5,6 +5,7 @@ import { encodeControl, type ControlMessage } from '../../server/src/control/con
 import { makeBeacon, parsePosition, RUNS, timeOfBeacon } from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
+import type { Place, Published } from './oracle.ts'
 import { short } from './trace.ts'
 import type { World } from './world.ts'
 
@@ -24,7 +25,7 @@ export interface Outage {
 }
 
 /** A simulated Redis. It executes one command after the other, for all connections. */
-export class Broker {
+export class Broker implements Published {
   isUp = true
   sessions: MemorySessions
   readonly connections = new Set<SubscriberConnection>()
@@ -33,6 +34,8 @@ export class Broker {
   readonly #options: BrokerOptions
   /** The number of messages that each channel has had. */
   readonly #heads = new Map<string, number>()
+  /** The nodes that hold copies for each other, and until when they are announced. */
+  readonly #living = new Map<string, number>()
   #beacon = 0
   /** The last beacon that a replica has received. */
   #replicated = 0
@@ -49,7 +52,21 @@ export class Broker {
     return this.#heads.get(channel) ?? 0
   }
 
-  /** The number of the last message that has arrived at every subscribed node. */
+  /** There is one line: the guarantee does not depend on restarts of the broker. */
+  placeOf(_channel: string, n: number): Place {
+    return { line: 0, before: n - 1 }
+  }
+
+  readonly isBridged = false
+
+  isLostAfter(): boolean {
+    return false
+  }
+
+  lineNow(): number {
+    return 0
+  }
+
   headEverywhere(channel: string): number {
     let lowest = this.head(channel)
     for (const connection of this.connections) {
@@ -82,6 +99,14 @@ export class Broker {
     return channels.map(
       (channel) => [...this.connections].filter((each) => each.channels.has(channel)).length,
     )
+  }
+
+  /** Like the script of the Redis backend. */
+  meet(node: string, ttlMs: number): string[] {
+    const now = Date.now()
+    this.#living.set(node, now + ttlMs)
+    for (const [each, until] of this.#living) if (until <= now) this.#living.delete(each)
+    return [...this.#living.keys()]
   }
 
   publish(channel: string, body: string): number {
@@ -144,6 +169,7 @@ export class Broker {
     this.#clockMs += clockStepMs
     this.#run = this.#world.random.between(0, RUNS - 1)
     this.#beacon = losesData ? 0 : this.#replicated
+    if (losesData) this.#living.clear()
     if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
     setTimeout(() => {
       trace?.add('broker', `is up, its clock ${clockStepMs} ms off`)
@@ -154,7 +180,7 @@ export class Broker {
 
 /** Whether it is a recovery message between nodes. Redis keeps the order of all other messages, and the guarantee relies on it. */
 function isOfRecovery(body: string): boolean {
-  return /^\{"v":1,"type":"(?:where|whereIs|claim|getPage|page)"/.test(body)
+  return /^\{"v":1,"type":"(?:where|whereIs|claim|getPage|page|copy|copied)"/.test(body)
 }
 
 /**

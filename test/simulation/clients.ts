@@ -1,7 +1,6 @@
 import { BroadcasterClient, type Mode, type Subscription } from '@broadcaster/client'
-import type { Broker } from './broker.ts'
 import { fetchThrough, type SimulatedRequest } from './http.ts'
-import { Pace, Record, type Positions } from './oracle.ts'
+import { Pace, Record, type Positions, type Published } from './oracle.ts'
 import { SimulatedSocket, type Route } from './socket.ts'
 import type { World } from './world.ts'
 
@@ -20,9 +19,24 @@ export interface Actor {
 
 export interface Network {
   readonly world: World
-  readonly broker: Broker
+  readonly broker: Published
   readonly positions: Positions
   readonly requests: Set<SimulatedRequest>
+}
+
+interface Held {
+  readonly stop: Subscription
+  readonly record: Record
+  /** Further subscriptions of the same channel. */
+  readonly others: { readonly stop: Subscription; readonly record: Record }[]
+  /** The subscriptions for which the server has been asked. */
+  readonly waiting: Set<Subscription>
+}
+
+function waitFor({ waiting }: Held, stop: Subscription): void {
+  waiting.add(stop)
+  const isOver = (): void => void waiting.delete(stop)
+  stop.ready.then(isOver, isOver)
 }
 
 /** How long the client keeps a channel without listeners. A new subscription within this time continues at its position. */
@@ -34,7 +48,8 @@ export class KitClient implements Actor {
   readonly route: Route
   readonly #network: Network
   readonly #client: BroadcasterClient
-  readonly #held = new Map<string, { stop: Subscription; record: Record }>()
+  readonly #held = new Map<string, Held>()
+  #replays = 0
   /** The last subscription of each channel, and the time from which the next one does not continue it. */
   readonly #ended = new Map<string, { record: Record; newFrom: number }>()
 
@@ -45,8 +60,10 @@ export class KitClient implements Actor {
     this.route = route
     const pace = new Pace(world, this.name)
     const fetch = fetchThrough(world, route, requests)
+    const auth = world.credentials.ofClient()
     this.#client = new BroadcasterClient('http://balancer/broadcast', {
       mode,
+      ...(auth && { auth }),
       timeout: timeoutMs,
       pingInterval: pingIntervalMs,
       WebSocket: class extends SimulatedSocket {
@@ -75,22 +92,45 @@ export class KitClient implements Actor {
   }
 
   subscribe(channel: string): void {
-    if (this.#held.has(channel)) return
+    const known = this.#held.get(channel)
+    if (known !== undefined) return this.#subscribeAgain(channel, known)
     const { world, broker } = this.#network
     const before = this.#ended.get(channel)
     const isContinued = before !== undefined && Date.now() < before.newFrom
     const floor = Math.min(broker.headEverywhere(channel), isContinued ? before.record.floor : Infinity)
     const record = new Record(world, broker, this.name, channel, floor)
     world.trace?.add(this.name, `subscribes ${channel}`)
-    const stop = this.#client.subscribe(channel, (body) => record.message(body), {
+    // Two of three subscriptions ask for older messages.
+    const replay = (++this.#replays % 3) * 4
+    const stop = this.#client.subscribe(channel, record.handle, {
+      replay,
       onGap: ({ reason }) => {
-        world.gap(this.name, `${channel}: ${reason}`)
+        world.gap(this.name, channel, reason)
         record.gap()
       },
-      onStatus: (status) => status === 'subscribed' && record.confirmed(),
+      onStatus: (status) => (status === 'subscribed' ? record.confirmed() : record.interrupted()),
     })
     if (stop.status === 'subscribed') record.confirmed()
-    this.#held.set(channel, { stop, record })
+    const held: Held = { stop, record, others: [], waiting: new Set() }
+    waitFor(held, stop)
+    this.#held.set(channel, held)
+  }
+
+  /** One more subscription of the channel. It begins with older messages, and lasts as long as the first one. */
+  #subscribeAgain(channel: string, held: Held): void {
+    const { record: first, others } = held
+    if (others.length > 1) return
+    const { world, broker } = this.#network
+    // The client may be behind, and then its channel continues where it is.
+    const record = new Record(world, broker, `${this.name} again`, channel, first.floor)
+    world.trace?.add(this.name, `subscribes ${channel} again`)
+    const stop = this.#client.subscribe(channel, record.handle, {
+      replay: 3,
+      onGap: () => record.gap(),
+      onStatus: (status) => void (status === 'subscribed' && record.confirmed()),
+    })
+    waitFor(held, stop)
+    others.push({ stop, record })
   }
 
   unsubscribe(channel: string): void {
@@ -98,13 +138,17 @@ export class KitClient implements Actor {
     if (held === undefined) return
     const { world } = this.#network
     this.#held.delete(channel)
+    for (const { record, stop } of held.others) {
+      record.end()
+      stop()
+    }
     held.record.end()
     const ended = { record: held.record, newFrom: Infinity }
     this.#ended.set(channel, ended)
     if (world.random.chance(0.5)) {
       world.trace?.add(this.name, `stops ${channel}`)
       // A subscription that is not confirmed yet lasts until its answer, so its end is not known.
-      if (held.stop.status === 'subscribed') ended.newFrom = Date.now() + GRACE_MS
+      if (held.stop.status === 'subscribed' && held.waiting.size === 0) ended.newFrom = Date.now() + GRACE_MS
       held.stop()
     } else {
       world.trace?.add(this.name, `unsubscribes ${channel}`)
@@ -124,6 +168,7 @@ export class KitClient implements Actor {
     const { status } = this.#client
     if (status !== 'connected' && status !== 'idle')
       this.#network.world.fail(this.name, `is ${status} at the end`)
-    for (const { record } of this.#held.values()) record.checkCaughtUp()
+    for (const { record, others } of this.#held.values())
+      for (const each of [record, ...others.map((other) => other.record)]) each.checkCaughtUp()
   }
 }

@@ -1,12 +1,14 @@
 import type { Request } from 'express'
 import type { Connection } from '../../server/src/websocket/connection.ts'
-import type { Link } from '../../server/src/websocket/link.ts'
+import type { Authenticate } from '../../server/src/clients/access.ts'
 import { Node } from '../../server/src/node.ts'
 import { resolveOptions, type BroadcasterOptions } from '../../server/src/options.ts'
 import { parseClientMessage } from '@broadcaster/protocol'
 import type { Answer } from '../../server/src/longpoll/answers.ts'
-import { SimulatedBackend } from './backend.ts'
-import type { Broker } from './broker.ts'
+import type { Logger } from '../../server/src/logger.ts'
+import type { NodeBackend } from './backend.ts'
+import { accepted, endOf } from './credentials.ts'
+import type { SimulatedLink } from './link.ts'
 import type { World } from './world.ts'
 
 /** A socket or a request, which ends when the process of its node ends. */
@@ -15,35 +17,38 @@ export interface Attached {
   nodeDied(): void
 }
 
+export type MakeBackend = (name: string, logger: Logger) => NodeBackend
+
 /** A server process: the real core, without Express and `ws`. */
 export class SimulatedNode {
   readonly name: string
-  readonly backend: SimulatedBackend
+  readonly backend: NodeBackend
   readonly attached = new Set<Attached>()
   isAlive = true
   isLeaving = false
   readonly #node: Node
   readonly #world: World
 
-  constructor(world: World, broker: Broker, name: string, options: BroadcasterOptions) {
+  constructor(world: World, makeBackend: MakeBackend, name: string, options: BroadcasterOptions) {
     this.#world = world
     this.name = name
-    this.backend = new SimulatedBackend(world, broker, name)
     const pause = (): Promise<void> =>
       new Promise((resolve) => setTimeout(resolve, world.random.between(0, 5)))
     const log = (fields: object, message: string): void =>
       world.trace?.add(name, `${message} ${said(fields)}`)
     const fail = (fields: object, message: string): void => {
       log(fields, message)
-      // The broker is one server, so the nodes must not find a difference.
+      // Each broker is one server, so the nodes must not find a difference.
       if (message.includes('same order')) world.fail(name, message)
     }
+    const logger = { debug: log, info: log, warn: log, error: fail }
+    this.backend = makeBackend(name, logger)
     this.#node = new Node(
       resolveOptions({
-        canConnect: () => pause().then(() => true),
+        canConnect: (auth) => pause().then(() => accepted(auth)) as Promise<boolean>,
         canSubscribe: () => pause().then(() => true),
         redis: false,
-        logger: { debug: log, info: log, warn: log, error: fail },
+        logger,
         ...options,
       }),
       this.backend,
@@ -57,9 +62,12 @@ export class SimulatedNode {
   }
 
   /** Opens a WebSocket. Returns `null` if the upgrade is refused, for the same reasons as in `webSocketRequests.ts`. */
-  connect(link: Link): Connection | null {
+  connect(link: SimulatedLink): Connection | null {
     if (!this.isAlive || this.#node.isFull || this.#node.isDraining) return null
-    return this.#node.connect(link, (auth) => this.#node.access.connect(auth, noRequest))
+    return this.#node.connect(link, (auth) => {
+      link.endsAt = endOf(auth)
+      return this.#node.access.connect(auth, noRequest)
+    })
   }
 
   /** The socket of the connection is gone. */
@@ -68,13 +76,24 @@ export class SimulatedNode {
   }
 
   /** Handles a long-poll request. */
-  handle(body: string, gone: AbortSignal): Promise<Answer> {
-    return this.#node.handle(
-      parseClientMessage(body),
-      (auth) => this.#node.access.connect(auth, noRequest),
-      gone,
-      this.#node.revocations.now,
-    )
+  async handle(body: string, gone: AbortSignal): Promise<Answer> {
+    const { credentials, fail } = this.#world
+    const parsed = parseClientMessage(body)
+    let sent: Record<string, unknown> | null = null
+    const authenticate: Authenticate = (auth) => this.#node.access.connect((sent = auth), noRequest)
+    const answer = await this.#node.handle(parsed, authenticate, gone, this.#node.revocations.now)
+    if (answer.token !== undefined) credentials.began(answer.token, sent)
+    else if (parsed.kind !== 'bad' && parsed.token !== undefined && credentials.areOver(parsed.token)) {
+      if (answer.status === 200 && answer.body !== '[]')
+        fail(this.name, `answers a session whose credentials have ended: ${answer.body}`)
+    }
+    return answer
+  }
+
+  /** Asks the clients whose credentials have an end for new ones. */
+  reauthorize(): void {
+    // It rejects if the node has no connection to the broker.
+    this.#node.reauthorize({ mayBeAsked: true }).catch(() => {})
   }
 
   /** Checks that the node holds nothing any more. Call it some time after all clients have left. */
@@ -95,6 +114,7 @@ export class SimulatedNode {
   /** `kill -9`. */
   crash(): void {
     this.#world.trace?.add(this.name, 'is killed')
+    this.#world.safety.fault(this.backend.held)
     this.#die()
   }
 
@@ -123,19 +143,19 @@ export class Cluster {
   readonly nodes: SimulatedNode[] = []
   onStarted: (node: SimulatedNode) => void = () => {}
   readonly #world: World
-  readonly #broker: Broker
+  readonly #makeBackend: MakeBackend
   readonly #options: BroadcasterOptions
   #started = 0
 
-  constructor(world: World, broker: Broker, options: BroadcasterOptions) {
+  constructor(world: World, makeBackend: MakeBackend, options: BroadcasterOptions) {
     this.#world = world
-    this.#broker = broker
+    this.#makeBackend = makeBackend
     this.#options = options
   }
 
   start(): SimulatedNode {
     this.#started += 1
-    const node = new SimulatedNode(this.#world, this.#broker, `node${this.#started}`, this.#options)
+    const node = new SimulatedNode(this.#world, this.#makeBackend, `node${this.#started}`, this.#options)
     this.#world.trace?.add(node.name, 'starts')
     this.nodes.push(node)
     this.onStarted(node)

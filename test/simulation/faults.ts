@@ -1,7 +1,10 @@
 import type { Broker } from './broker.ts'
+import { injectBrokerFault, isBrokerFault } from './brokers/faults.ts'
+import type { RedisCluster } from './brokers/redisCluster.ts'
 import type { Actor } from './clients.ts'
 import type { Cluster, SimulatedNode } from './cluster.ts'
 import type { SimulatedRequest } from './http.ts'
+import type { BrokerFault } from './brokers/profiles.ts'
 import type { Fault, Profile } from './profiles.ts'
 import type { Random } from './random.ts'
 import type { SimulatedSocket } from './socket.ts'
@@ -11,8 +14,11 @@ import type { World } from './world.ts'
 export interface Targets {
   readonly world: World
   readonly broker: Broker
+  /** The Redis Cluster that has the messages, if the profile has several brokers. */
+  readonly brokers: RedisCluster | null
   readonly cluster: Cluster
   readonly clients: readonly Actor[]
+  readonly channels: readonly string[]
   readonly sockets: ReadonlySet<SimulatedSocket>
   readonly requests: ReadonlySet<SimulatedRequest>
 }
@@ -43,31 +49,39 @@ function clockStepMs(random: Random): number {
 }
 
 /** Returns false if there was nothing to which the fault could happen. */
-function inject(fault: Fault, targets: Targets, { nodes, isCovered }: Profile): boolean {
+function inject(fault: Fault | BrokerFault, targets: Targets, { nodes, isCovered }: Profile): boolean {
   const { world, broker, cluster, clients, sockets, requests } = targets
   const { random, trace } = world
   const { staying } = cluster
   const node: SimulatedNode | undefined = random.pick(staying)
   const socket = random.pick([...sockets])
   trace?.add('FAULT', fault)
+  if (isBrokerFault(fault)) return injectBrokerFault(fault, targets)
   switch (fault) {
     case 'node killed':
       if (node === undefined) return false
       node.crash()
       setTimeout(() => cluster.start(), random.between(100, 3000))
       return true
-    case 'node drained': {
+    case 'node killed, clients away':
       if (node === undefined) return false
-      // Like a rolling restart, this starts the new node before it drains the old one.
-      const drainMs = random.between(2000, 4000)
-      const next = cluster.start()
-      const drainWhenReady = (): void => {
-        if (next.isHealthy) void node.drain(drainMs)
-        else if (next.isAlive) setTimeout(drainWhenReady, 100)
-      }
-      setTimeout(drainWhenReady, 100)
+      node.crash()
+      setTimeout(() => cluster.start(), random.between(100, 3000))
+      // They come back when the leases of the node are over.
+      for (const client of clients) if (random.chance(0.5)) client.leave(random.between(5000, 25_000))
       return true
-    }
+    case 'node drained':
+      if (node === undefined) return false
+      replace(targets, node, () => {})
+      return true
+    case 'node killed as another one ends':
+      if (node === undefined) return false
+      replace(targets, node, () => {
+        const killed: SimulatedNode | undefined = random.pick(cluster.staying)
+        killed?.crash()
+        cluster.start()
+      })
+      return true
     case 'node added':
       if (staying.length >= nodes[1] + 1) return false
       cluster.start()
@@ -118,4 +132,15 @@ function inject(fault: Fault, targets: Targets, { nodes, isCovered }: Profile): 
       })
       return true
   }
+}
+
+/** Like a rolling restart, this starts the new node before it drains the old one. `ended` is called when the old one ends. */
+function replace({ world, cluster }: Targets, node: SimulatedNode, ended: () => void): void {
+  const drainMs = world.random.between(2000, 4000)
+  const next = cluster.start()
+  const drainWhenReady = (): void => {
+    if (next.isHealthy) void node.drain(drainMs).then(ended)
+    else if (next.isAlive) setTimeout(drainWhenReady, 100)
+  }
+  setTimeout(drainWhenReady, 100)
 }

@@ -1,4 +1,5 @@
 import type { Link } from '../../server/src/websocket/link.ts'
+import { isLate } from './credentials.ts'
 import type { World } from './world.ts'
 
 /** An item that the server writes: frames, or the close. */
@@ -11,6 +12,8 @@ export type Written = { readonly frames: Buffer } | { readonly code: number; rea
 export class SimulatedLink implements Link {
   readonly isCompressing = false
   readonly address = null
+  /** When the credentials of the client end. */
+  endsAt = Infinity
   readonly #world: World
   readonly #transmit: (item: Written) => void
   #unsent: (Written | { readonly drained: () => void })[] = []
@@ -35,7 +38,9 @@ export class SimulatedLink implements Link {
   }
 
   write(frames: Buffer): void {
-    if (!this.#isClosing) this.#put({ frames })
+    if (this.#isClosing) return
+    if (isLate(this.endsAt)) this.#world.fail('a node', 'writes to a client whose credentials have ended')
+    this.#put({ frames })
   }
 
   onDrained(callback: () => void): void {

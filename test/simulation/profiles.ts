@@ -1,10 +1,13 @@
+import { brokerProfiles, type BrokerFault } from './brokers/profiles.ts'
 import type { BroadcasterOptions } from '../../server/src/options.ts'
 import type { Random } from './random.ts'
-import { faultless, type Conditions } from './world.ts'
+import { faultless, unreliable, type Conditions } from './world.ts'
 
 /** A fault of a whole node, connection, client or broker. */
 export type Fault =
   | 'node killed'
+  | 'node killed, clients away'
+  | 'node killed as another one ends'
   | 'node drained'
   | 'node added'
   | 'broker link cut'
@@ -26,27 +29,26 @@ export interface Profile {
   readonly nodes: readonly [least: number, most: number]
   readonly conditions: Conditions
   /** The weights of the faults. */
-  readonly faults: Partial<Record<Fault, number>>
+  readonly faults: Partial<Record<Fault | BrokerFault, number>>
   /** The time between two faults, in ms. */
   readonly everyMs: readonly [least: number, most: number]
   readonly options: (random: Random) => BroadcasterOptions
   /**
    * Recovery covers all faults: they happen one at a time with time to recover, every node has every channel, and the logs are
-   * large enough. Then no client may be told of a gap.
+   * large enough. Then no client may be told of a gap. With several brokers, slots move: then only channels whose slots move, or
+   * whose server gets another control slot, may have a gap, and `publish()` always works.
    */
   readonly isCovered: boolean
-}
-
-const unreliable: Conditions = {
-  slow: 0.1,
-  slowMs: 300,
-  requestLost: 0.03,
-  answerLost: 0.06,
-  duplicated: 0.05,
-  recoveryLost: 0.05,
-  recoveryDamaged: 0.1,
-  recoveryLate: 0.05,
-  silently: 0.2,
+  /**
+   * Each client has a channel of its own, of which there are always as many copies as the options say. `safe`: a channel that it
+   * has had for two seconds may not have a gap.
+   */
+  readonly ownChannels?: 'safe' | 'counted'
+  /**
+   * The messages are in a Redis Cluster: with a broker for each master, or with one `meeting` place at the owner of a slot. The
+   * guarantee is for messages of SPUBLISH and of `publish()`.
+   */
+  readonly brokers?: 'several' | 'meeting'
 }
 
 const ample = (): BroadcasterOptions => ({})
@@ -63,7 +65,7 @@ const tiny = (random: Random): BroadcasterOptions => ({
   limits: { bufferedBytes: random.between(100, 1500) },
 })
 
-export const profiles: readonly Profile[] = [
+const profiles: readonly Profile[] = [
   {
     name: 'calm',
     nodes: [1, 3],
@@ -174,7 +176,7 @@ export const profiles: readonly Profile[] = [
   },
   {
     name: 'many nodes',
-    nodes: [6, 8],
+    nodes: [6, 9],
     conditions: {
       ...faultless,
       slow: 0.05,
@@ -222,4 +224,97 @@ export const profiles: readonly Profile[] = [
     options: (random) => (random.chance(0.5) ? tiny(random) : ample()),
     isCovered: false,
   },
+]
+
+/** Profiles with `recovery.copies`. */
+const copiedProfiles: readonly Profile[] = [
+  {
+    name: 'copies',
+    nodes: [3, 4],
+    conditions: { ...faultless, slow: 0.05, slowMs: 100, silently: 0.1 },
+    faults: {
+      'node killed': 5,
+      'node killed, clients away': 2,
+      'node killed as another one ends': 2,
+      'node drained': 1,
+      'broker link cut': 2,
+      'broker link half-open': 1,
+      'command link cut': 1,
+      'socket cut': 2,
+      'requests cut': 1,
+      'client away': 1,
+    },
+    everyMs: [7000, 9000],
+    options: () => ({ recovery: { copies: 2 } }),
+    isCovered: false,
+    ownChannels: 'safe',
+  },
+  {
+    name: 'copies, lost messages',
+    nodes: [3, 4],
+    conditions: {
+      ...faultless,
+      slow: 0.05,
+      slowMs: 100,
+      duplicated: 0.1,
+      recoveryLost: 0.15,
+      recoveryLate: 0.1,
+    },
+    faults: { 'node drained': 1, 'node killed': 1, 'socket cut': 6, 'requests cut': 2, 'client away': 3 },
+    everyMs: [500, 3000],
+    options: () => ({ recovery: { copies: 2, window: 5000 } }),
+    isCovered: false,
+    ownChannels: 'counted',
+  },
+  {
+    name: 'copies and everything',
+    nodes: [2, 5],
+    conditions: unreliable,
+    faults: {
+      'node killed': 3,
+      'node drained': 2,
+      'node added': 1,
+      'broker link cut': 2,
+      'broker link half-open': 1,
+      'broker link slow': 1,
+      'command link cut': 1,
+      'command link slow': 1,
+      'socket cut': 4,
+      'requests cut': 2,
+      'client away': 1,
+      'broker restarted': 1,
+      'broker failed over': 1,
+    },
+    everyMs: [300, 3000],
+    options: (random) => {
+      const { recovery, limits } = random.chance(0.5) ? tiny(random) : ample()
+      return { recovery: { ...recovery, copies: random.between(2, 3) }, ...(limits && { limits }) }
+    },
+    isCovered: false,
+  },
+]
+
+/** The seeds of the profiles with several brokers begin here. */
+const FIRST_OF_BROKERS = 1_000_000
+
+/**
+ * The profile of a seed. Negative seeds are of the profiles with copies. Large ones are of the profiles with several
+ * brokers. These were added later, and the runs of all other seeds stayed the same.
+ */
+export function profileOf(seed: number): Profile {
+  if (seed >= FIRST_OF_BROKERS) return brokerProfiles[(seed - FIRST_OF_BROKERS) % brokerProfiles.length]!
+  return seed < 0 ? copiedProfiles[-seed % copiedProfiles.length]! : profiles[seed % profiles.length]!
+}
+
+/** All profiles, each with a function that gives its seeds: the first one for 0, the next one for 1, and so on. */
+export const seeded: readonly { readonly profile: Profile; readonly seed: (nth: number) => number }[] = [
+  ...profiles.map((profile, index) => ({ profile, seed: (nth: number) => nth * profiles.length + index })),
+  ...copiedProfiles.map((profile, index) => ({
+    profile,
+    seed: (nth: number) => -((nth + 1) * copiedProfiles.length + index),
+  })),
+  ...brokerProfiles.map((profile, index) => ({
+    profile,
+    seed: (nth: number) => FIRST_OF_BROKERS + nth * brokerProfiles.length + index,
+  })),
 ]

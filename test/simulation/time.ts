@@ -1,11 +1,12 @@
 import { install } from '@sinonjs/fake-timers'
+import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 
 /** The time at which every run begins. It is later than the start of any process, from which the server counts its time. */
 const START = Date.UTC(2050, 0, 1)
 
 /**
- * Virtual time. Until `end`, it replaces the timers, `Date` and `Math.random` of the whole process. A run goes from timer to
+ * Virtual time. Until `end`, it replaces the timers, `Date`, `Math.random` and `randomUUID` of the whole process. A run goes from timer to
  * timer and lets promises settle between them. It does not return to the real event loop before its end, so no real event can
  * come in between.
  */
@@ -29,11 +30,16 @@ export class VirtualTime {
     })
     const { random: realRandom } = Math
     Math.random = random
+    const { randomUUID } = crypto
+    let ids = 0
+    // The ranking of nodes depends on their ids.
+    crypto.randomUUID = () => `00000000-0000-4000-8000-${(++ids).toString(16).padStart(12, '0')}` as const
     // Without this, `import { setTimeout } from 'node:timers/promises'` is the real one.
     syncBuiltinESMExports()
     this.#restore = () => {
       this.#clock.uninstall()
       Math.random = realRandom
+      crypto.randomUUID = randomUUID
       syncBuiltinESMExports()
     }
   }

@@ -16,7 +16,7 @@ export class Trace {
     const names = new Map<string, string>()
     return this.#lines
       .join('\n')
-      .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|\b[\da-f]{32}\b/g, (name) => {
+      .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|\b[\da-f]{32}\b|\b\d+(-\d+){3}\b/g, (name) => {
         const known = names.get(name) ?? `id${names.size + 1}`
         names.set(name, known)
         return known

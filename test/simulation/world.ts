@@ -1,3 +1,5 @@
+import type { Credentials } from './credentials.ts'
+import type { Safety } from './oracle.ts'
 import type { Random } from './random.ts'
 import type { Trace } from './trace.ts'
 
@@ -35,6 +37,18 @@ export const faultless: Conditions = {
   silently: 0,
 }
 
+export const unreliable: Conditions = {
+  slow: 0.1,
+  slowMs: 300,
+  requestLost: 0.03,
+  answerLost: 0.06,
+  duplicated: 0.05,
+  recoveryLost: 0.05,
+  recoveryDamaged: 0.1,
+  recoveryLate: 0.05,
+  silently: 0.2,
+}
+
 /** Counts events by name. */
 export class Counts {
   readonly values = new Map<string, number>()
@@ -55,8 +69,14 @@ export interface World {
   /** `null` unless the trace will be printed or compared, because it costs more than the run. */
   readonly trace: Trace | null
   conditions: Conditions
-  /** Records that a client was told of a gap. In a covered profile, this is a failure. */
-  gap(who: string, what: string): void
+  /** Who has been listening since when, and when faults happened. */
+  readonly safety: Safety
+  readonly credentials: Credentials
+  /**
+   * Records that a client was told of a gap, in this channel if it is known. In a covered profile, this is a failure, and in a copied
+   * one, if it was safe.
+   */
+  gap(who: string, channel: string | null, what: string): void
   /** Records that the guarantee is broken. */
   fail(who: string, what: string): void
 }

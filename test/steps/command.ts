@@ -26,17 +26,12 @@ export class Output {
 }
 
 /** Runs a command until it ends. It counts as one passed or one failed step. */
-export function command(
-  output: Output,
-  file: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Counts> {
+export function command(output: Output, file: string, args: readonly string[]): Promise<Counts> {
   return new Promise((resolve) => {
     // The workers of Vitest must not inherit the options with which Node runs this file.
     const { NODE_OPTIONS: _, ...own } = process.env
     const stdio = output.isLive ? 'inherit' : 'pipe'
-    const child = spawn(file, args, { cwd: root, env: { ...own, ...env }, stdio: ['ignore', stdio, stdio] })
+    const child = spawn(file, args, { cwd: root, env: own, stdio: ['ignore', stdio, stdio] })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => output.write(text))
     }

@@ -1,9 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { findChromium } from '../support/chromium.ts'
+import { unpackServers } from '../redises/debian.ts'
+import { inFull } from '../support/extent.ts'
 import { findNginx } from '../support/nginx.ts'
 
 /** Checks that Redis, a browser and nginx are installed. As root on Debian or Ubuntu, installs what is missing. */
 export function getWhatTestsNeed(): boolean {
+  if (!installWhatIsMissing()) return false
+  // For full runs also servers of other versions and makes, whose tests are skipped otherwise.
+  inFull(unpackServers, () => {})()
+  return true
+}
+
+function installWhatIsMissing(): boolean {
   const missing = () => [
     ...(spawnSync('redis-server', ['--version']).error ? ['redis-server'] : []),
     ...(findChromium() === undefined ? ['chromium'] : []),

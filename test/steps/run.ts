@@ -1,6 +1,6 @@
 import { command, Output, sum, type Counts } from './command.ts'
 import { getWhatTestsNeed } from './needs.ts'
-import { packages } from './packages.ts'
+import { inFull, leftOut } from '../support/extent.ts'
 import { vitest } from './vitest.ts'
 
 /**
@@ -21,14 +21,23 @@ const lanes: readonly (readonly Step[])[] = [
   [
     {
       name: 'format',
-      run: (output) => command(output, 'npx', ['prettier', '--check', '.', '--log-level', 'warn']),
+      run: (output) => command(output, 'npx', ['oxfmt', '--check']),
     },
     { name: 'lint', run: (output) => command(output, 'npm', ['run', 'lint', '--silent']) },
-    { name: 'types', run: (output) => command(output, 'npm', ['run', 'types', '--silent']) },
-    { name: 'packages', run: packages },
+    {
+      name: 'types',
+      // Each checker checks the declarations of other packages again, and there is no idle core for them.
+      run: (output) => command(output, 'npm', ['run', 'types', '--silent', '--', '--checkers', '1']),
+    },
+    { name: 'packages', run: (output) => vitest(output, ['packages']) },
     { name: 'browser', run: (output) => vitest(output, ['browser']) },
   ],
-  [{ name: 'tests', run: (output) => vitest(output, ['node', 'node alone', 'react 19', 'react 18']) }],
+  [
+    {
+      name: 'tests',
+      run: (output) => vitest(output, ['node', 'node alone', 'react 19', ...inFull(['react 18'], [])]),
+    },
+  ],
 ]
 const needy = ['packages', 'browser', 'tests']
 
@@ -42,7 +51,7 @@ async function main(names: string[]): Promise<number> {
     return 1
   }
   // CI runs the steps one after the other, because nobody is there to repeat a test that timed out beside other steps.
-  const chosen = (process.env['CI'] ? [lanes.flat()] : lanes)
+  const chosen = inFull([lanes.flat()], lanes)
     .map((lane) => lane.filter(({ name }) => names.length === 0 || names.includes(name)))
     .filter((lane) => lane.length > 0)
   if (chosen.flat().some(({ name }) => needy.includes(name)) && !getWhatTestsNeed()) return 1
@@ -50,6 +59,7 @@ async function main(names: string[]): Promise<number> {
   const all = await Promise.all(chosen.map((lane) => runLane(lane, lane === chosen.at(-1))))
   const { passed, failed, skipped = [] } = sum(all)
   if (skipped.length > 0) console.log(['\nSkipped:', ...skipped].join('\n  '))
+  if (names.length === 0 && leftOut !== '') console.log(`\n${leftOut}`)
   console.log(`\n${passed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { fullRun } from '../support/extent.ts'
 import { command, root, type Counts, type Output } from './command.ts'
 
 interface Report {
@@ -20,17 +21,13 @@ interface TestFile {
 }
 
 /** Runs the tests of some of the projects in `vitest.config.ts`. */
-export async function vitest(
-  output: Output,
-  projects: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<Counts> {
+export async function vitest(output: Output, projects: readonly string[]): Promise<Counts> {
   const dir = await mkdtemp(join(tmpdir(), 'broadcaster-test-'))
   const report = join(dir, 'report.json')
   const main = join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const args = [main, 'run', '--root', join(root, 'test'), '--reporter=default', '--reporter=json']
   args.push(`--outputFile.json=${report}`, ...projects.flatMap((project) => ['--project', project]))
-  const { failed: exitedBadly } = await command(output, process.execPath, args, env)
+  const { failed: exitedBadly } = await command(output, process.execPath, args)
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(
       await readFile(report, 'utf8'),
@@ -49,10 +46,10 @@ export async function vitest(
   }
 }
 
-/** A line for each skipped test of a file, with what it needs. */
+/** A line for each skipped test of a file, with what it needs. Those that only full runs have are too many. */
 function skippedIn({ name, assertionResults }: TestFile): string[] {
   return assertionResults
-    .filter(({ status }) => status !== 'passed' && status !== 'failed')
+    .filter(({ status, meta }) => !['passed', 'failed'].includes(status) && meta.needs !== fullRun)
     .map(({ fullName, meta }) => {
       const why = meta.needs === undefined ? 'no reason given' : `needs ${meta.needs}`
       return `${relative(root, name)}: ${fullName} (${why})`

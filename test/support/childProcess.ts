@@ -20,7 +20,7 @@ export class ChildProcess<Question extends string | object> {
   /** Starts a TypeScript file as a {@link program}, with `gc()`. */
   constructor(main: string, args: readonly string[]) {
     this.#child = fork(program(main), args, {
-      execArgv: ['--expose-gc', '--enable-source-maps'],
+      execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, NODE_ENV: 'production', NODE_OPTIONS: '' },
     })

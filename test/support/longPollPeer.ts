@@ -88,6 +88,11 @@ export class LongPollPeer extends Peer {
     return this.#token
   }
 
+  /** What a poll sends: the position of each channel up to which messages were received. */
+  get positions(): Readonly<Record<string, unknown>> {
+    return { ...this.#positions }
+  }
+
   /** Posts a message with the token of the session. The caller handles the answer. */
   async post(message: object, options: PostOptions = {}): Promise<Answer> {
     const signal = options.signal ? AbortSignal.any([options.signal, this.#gone.signal]) : this.#gone.signal

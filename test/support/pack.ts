@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 const root = join(import.meta.dirname, '..', '..')
 
 /** The published packages, in the order in which they are built. */
-export const packages = ['protocol', 'server', 'client', 'react'] as const
+export const packages = ['protocol', 'channels', 'server', 'client', 'react', 'testing', 'devtools'] as const
 
 type Tarballs = Record<(typeof packages)[number], string>
 

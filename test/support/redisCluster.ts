@@ -1,5 +1,6 @@
 import { Redis, type ClusterOptions } from 'ioredis'
-import { freePort, startRedis, type TestRedis } from './redis.ts'
+import { startRedis, type TestRedis } from './redis.ts'
+import { freePort } from './redisServer.ts'
 import { tcpProxy, type TcpProxy } from './tcpProxy.ts'
 import { until } from './waiting.ts'
 
@@ -42,6 +43,12 @@ export type TestRedisCluster = {
   revive(member: Member): Promise<void>
   /** Moves the slot of the key to another master, with its keys, as `redis-cli --cluster reshard` does. */
   moveSlot(key: string, to: Member): Promise<void>
+  /** Moves slots of one master to another one, one after the other. Resolves when all servers agree. */
+  moveSlots(slots: readonly number[], from: Member, to: Member): Promise<void>
+  /** The masters that own slots, in the order of their lowest slots. */
+  masters(): Promise<Member[]>
+  /** The slots that the server says it owns, in ascending order. */
+  slots(of: Member): Promise<number[]>
   /** The slot of the key. */
   slotOf(key: string): Promise<number>
   /** Resolves when all servers that run agree, and the replicas are in sync. */
@@ -53,6 +60,8 @@ export type RedisClusterOptions = {
   /** How long a master may be away before its replica replaces it. */
   readonly nodeTimeoutMs?: number
   readonly password?: string
+  /** The command of another server than the installed `redis-server`. */
+  readonly program?: readonly string[]
 }
 
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<TestRedisCluster> {
@@ -153,6 +162,25 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     return agree(slot, (id) => id !== master.id)
   }
 
+  const slots = async (of: Member): Promise<number[]> => {
+    const { ranges } = (await view(of)).find(({ id }) => id === of.id)!
+    return ranges.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i))
+  }
+  const moveSlots = async (moved: readonly number[], from: Member, to: Member): Promise<void> => {
+    for (const slot of moved.map(String)) {
+      await to.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
+      await from.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
+      for (;;) {
+        const keys = (await from.ask('CLUSTER', 'GETKEYSINSLOT', slot, '100')) as string[]
+        if (keys.length === 0) break
+        await from.ask('MIGRATE', '127.0.0.1', String(to.redis.port), '', '0', '5000', 'KEYS', ...keys)
+      }
+      await to.ask('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+      await from.ask('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+    }
+    await agree(moved.at(-1)!, (id) => id === to.id)
+  }
+
   const natMap = Object.fromEntries(
     members.map(({ redis, proxy }) => [`127.0.0.1:${redis.port}`, { host: '127.0.0.1', port: proxy.port }]),
   )
@@ -205,20 +233,13 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
       dead.delete(member)
       await settled()
     },
-    moveSlot: async (key, to) => {
-      const slot = String(await slotOf(key))
-      const from = await owner(key)
-      await to.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
-      await from.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)
-      for (;;) {
-        const keys = (await from.ask('CLUSTER', 'GETKEYSINSLOT', slot, '100')) as string[]
-        if (keys.length === 0) break
-        await from.ask('MIGRATE', '127.0.0.1', String(to.redis.port), '', '0', '5000', 'KEYS', ...keys)
-      }
-      await to.ask('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
-      await from.ask('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
-      await agree(Number(slot), (id) => id === to.id)
+    moveSlot: async (key, to) => moveSlots([await slotOf(key)], await owner(key), to),
+    moveSlots,
+    masters: async () => {
+      const lines = (await view(living()[0]!)).filter(({ isMaster, ranges }) => isMaster && ranges.length > 0)
+      return lines.sort((a, b) => a.ranges[0]![0] - b.ranges[0]![0]).map(({ id }) => memberOf(id))
     },
+    slots,
     slotOf,
     settled,
     stop: async () => {
@@ -227,10 +248,15 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   }
 }
 
-async function startMember({ nodeTimeoutMs = 2000, password }: RedisClusterOptions): Promise<Member> {
+async function startMember({
+  nodeTimeoutMs = 2000,
+  password,
+  program,
+}: RedisClusterOptions): Promise<Member> {
   // The port of the cluster bus is the port + 10,000 by default, which may be taken.
   let busPort = 0
   const redis = await startRedis({
+    ...(program !== undefined && { program }),
     args: async () => [
       '--cluster-enabled',
       'yes',

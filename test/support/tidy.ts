@@ -8,7 +8,7 @@ type Ending = { stop(): unknown } | { close(): unknown }
  */
 export function tidy<T extends Ending>(thing: T): T {
   const end = async () => {
-    await ('stop' in thing ? thing.stop() : thing.close())
+    await ('close' in thing ? thing.close() : thing.stop())
   }
   if (insideTest()) onTestFinished(end)
   else afterAll(end)

@@ -1,12 +1,14 @@
 import { BroadcasterClient, type Mode } from '@broadcaster/client'
-import type { Broadcaster } from '@broadcaster/server'
 import { WebSocket } from 'ws'
 import { ChannelRecord } from '../chaos/record.ts'
 import { sleep, until, within } from './waiting.ts'
 
-/** Numbered messages in several channels, which `publish()` of several nodes publishes, and clients that record them. */
+/** Something that publishes a message. It rejects if it is unknown whether the message was published. */
+export type TrafficPublisher = { publish(channel: string, body: string): Promise<unknown> }
+
+/** Numbered messages in several channels, which several publishers publish in turn, and clients that record them. */
 export class Traffic {
-  readonly #publishers: readonly Broadcaster[]
+  readonly #publishers: readonly TrafficPublisher[]
   readonly #channels: readonly string[]
   readonly #last = new Map<string, number>()
   /** The messages of which `publish()` does not say whether they were published. */
@@ -17,7 +19,7 @@ export class Traffic {
   #isDone = false
   #working: Promise<unknown> = Promise.resolve()
 
-  constructor(publishers: readonly Broadcaster[], channels: readonly string[]) {
+  constructor(publishers: readonly TrafficPublisher[], channels: readonly string[]) {
     this.#publishers = publishers
     this.#channels = channels
   }
@@ -46,17 +48,21 @@ export class Traffic {
     )
   }
 
-  /** Resolves when every client has a message that is published now. */
-  async arrives(): Promise<void> {
+  /** Resolves when every client has a message of each of these channels that is published now. */
+  async arrives(channels = this.#channels): Promise<void> {
     const heads = await Promise.all(
-      this.#channels.map((channel, i) =>
-        until(`a message to be published in ${channel}`, () => this.#publish(channel, i), { ms: 60_000 }),
-      ),
+      channels.map(async (channel) => {
+        const publish = () => this.#publish(channel, this.#channels.indexOf(channel))
+        return [
+          channel,
+          await until(`a message to be published in ${channel}`, publish, { ms: 60_000 }),
+        ] as const
+      }),
     )
+    const headOf = new Map(heads)
     await until(
       'every client to have the last message',
-      () =>
-        this.#records.every(({ channel, last }) => last >= Number(heads[this.#channels.indexOf(channel)])),
+      () => this.#records.every(({ channel, last }) => last >= (headOf.get(channel) ?? 0)),
       { ms: 60_000 },
     )
   }
@@ -81,9 +87,10 @@ export class Traffic {
     })
   }
 
-  /** The gaps of each client in each channel. */
-  gaps(): string[][] {
-    return this.#records.map((record) => record.data.gaps.map(({ reason }) => reason))
+  /** The gaps of each client in each channel, or in this channel. */
+  gaps(channel?: string): string[][] {
+    const records = this.#records.filter((record) => channel === undefined || record.channel === channel)
+    return records.map((record) => record.data.gaps.map(({ reason }) => reason))
   }
 
   close(): void {

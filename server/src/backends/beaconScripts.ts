@@ -1,5 +1,7 @@
 import { EPOCH_MS, RUNS } from '../channels/position.ts'
 
+type Publish = 'PUBLISH' | 'SPUBLISH'
+
 /** The parts of the scripts that make beacon numbers. A number is a time in ms and a run (see `position.ts`). */
 
 const CLOCK = `
@@ -21,7 +23,8 @@ local run = (tonumber(id, 16) + tonumber(ARGV[1])) % ${RUNS}`
  * and since when. A holder is a process (`run_id`) in one stretch of time as a master (`master_replid`, which changes
  * with each promotion). If the holder is another one than this server, a new run begins here. So a run ends also if the
  * slot moves to another server and back, or if a failover is followed by another one: the positions before and after
- * cannot be compared, because messages were published elsewhere meanwhile.
+ * cannot be compared, because messages were published elsewhere meanwhile. The run also depends on the key: nodes that
+ * take different keys for that of a server have different views of the Cluster, and must not compare positions.
  */
 const RUN_OF_HOLDER = `
 local info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication')
@@ -30,7 +33,7 @@ local holder = server .. ':' .. (string.match(info, 'master_replid:(%x+)') or ''
 local last, before, since = string.match(stored, '^(%d+) (%S+) (%d+)$')
 if before ~= holder then since = string.format('%.0f', now) end
 local suffix = ' ' .. holder .. ' ' .. since
-local run = (tonumber(string.sub(redis.sha1hex(holder .. since), 1, 8), 16) + tonumber(ARGV[1])) % ${RUNS}`
+local run = (tonumber(string.sub(redis.sha1hex(KEYS[1] .. holder .. since), 1, 8), 16) + tonumber(ARGV[1])) % ${RUNS}`
 
 /**
  * If the key is lost (restart, failover), the clock keeps numbers from decreasing. If the clock is set back, `floor`
@@ -53,9 +56,9 @@ local number = string.format('%.0f', ms * ${RUNS} + run)`
  * Makes the next beacon and publishes it in one atomic step, so that all nodes receive beacons in the order of their
  * numbers. ARGV: salt, floor, control channel, the text before and after the number.
  */
-const MAKE = `
+const make = (publish: Publish): string => `
 redis.call('SET', KEYS[1], number .. suffix)
-local receivers = redis.call('PUBLISH', ARGV[3], ARGV[4] .. number .. ARGV[5])
+local receivers = redis.call('${publish}', ARGV[3], ARGV[4] .. number .. ARGV[5])
 return { number, string.format('%.0f', now + ${EPOCH_MS}), receivers }`
 
 /**
@@ -64,20 +67,33 @@ return { number, string.format('%.0f', now + ${EPOCH_MS}), receivers }`
  * Otherwise it returns the next number, and -1 in place of the number of receivers. ARGV: salt, floor, control channel,
  * the number, its text.
  */
-const TAKE = `
+const take = (publish: Publish): string => `
 local proposed = tonumber(ARGV[4])
 local proposedMs = math.floor(proposed / ${RUNS})
 if proposedMs < ms or proposedMs > now + 86400000 or proposed % ${RUNS} ~= run then
   return { number, string.format('%.0f', now + ${EPOCH_MS}), -1 }
 end
 redis.call('SET', KEYS[1], ARGV[4] .. suffix)
-return { ARGV[4], string.format('%.0f', now + ${EPOCH_MS}), redis.call('PUBLISH', ARGV[3], ARGV[5]) }`
+return { ARGV[4], string.format('%.0f', now + ${EPOCH_MS}), redis.call('${publish}', ARGV[3], ARGV[5]) }`
+
+const scripts = (run: string, publish: Publish): { readonly make: string; readonly take: string } => ({
+  make: CLOCK + run + NEXT + make(publish),
+  take: CLOCK + run + NEXT + take(publish),
+})
+
+/**
+ * - `single`: a single Redis
+ * - `meeting`: the owner of a slot of a Cluster, at which all nodes subscribe to all channels
+ * - `shard`: the owner of a slot of a Cluster, with sharded pub/sub
+ */
+export type BrokerKind = 'single' | 'meeting' | 'shard'
 
 /** KEYS: the key of the last beacon. */
 export const beaconScripts = {
-  process: { make: CLOCK + RUN_OF_PROCESS + NEXT + MAKE, take: CLOCK + RUN_OF_PROCESS + NEXT + TAKE },
-  holder: { make: CLOCK + RUN_OF_HOLDER + NEXT + MAKE, take: CLOCK + RUN_OF_HOLDER + NEXT + TAKE },
-}
+  single: scripts(RUN_OF_PROCESS, 'PUBLISH'),
+  meeting: scripts(RUN_OF_HOLDER, 'PUBLISH'),
+  shard: scripts(RUN_OF_HOLDER, 'SPUBLISH'),
+} satisfies Record<BrokerKind, unknown>
 
 /**
  * Records in the key that this server holds the slot. Returns its `run_id` and the number of the run. ARGV: salt.

@@ -1,9 +1,7 @@
 import { isSameRun } from '../channels/position.ts'
-import { runSaltOf } from './controlChannel.ts'
 import { HOLD, PUBLISH } from './beaconScripts.ts'
-import { beaconKeyOf } from './redisBeacons.ts'
 import type { RedisConnection } from './redisConnection.ts'
-import type { Names } from './redisRights.ts'
+import type { OrderNames } from './orderNames.ts'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 
 const scripts = { hold: HOLD, publish: PUBLISH }
@@ -13,15 +11,17 @@ const unrepeatable = new Set(['publish'])
 export interface ClusterOrderOptions {
   readonly subscriber: RedisConnection
   readonly publisher: RedisConnection
-  readonly names: Names
+  readonly names: OrderNames
+  /** Whether messages are published with SPUBLISH. */
+  readonly isShard: boolean
   /** The subscriber connection leads to the right server: it can subscribe. */
   joined(): void
 }
 
 /**
- * The order of messages on a Redis Cluster. Only the subscribers of one server receive messages in the same order. So all
- * nodes subscribe at one server: the owner of the slot of the beacon's key. Nodes publish with scripts that have this key.
- * A server refuses such a script if it does not own the slot, so a message is never published elsewhere.
+ * The order of one server of a Redis Cluster: the owner of the slot of the beacon's key. Only the subscribers of one
+ * server receive messages in the same order, so all nodes subscribe at this server. They publish with SPUBLISH, or with
+ * scripts that have the key. A server refuses both if it does not own the slot, so a message is never published elsewhere.
  *
  * The subscriber connection cannot be checked by itself: also a replica, or a former owner, accepts SUBSCRIBE. So it
  * counts as joined if it leads to the process that executes the scripts. This is checked when either connection is new,
@@ -30,8 +30,6 @@ export interface ClusterOrderOptions {
 export class ClusterOrder {
   readonly #options: ClusterOrderOptions
   readonly #scripts: RedisScripts<keyof typeof scripts>
-  readonly #key: string
-  readonly #salt: number
   /** The run in which the subscriber connection has joined; `null` if it has not. */
   #run: number | null = null
   /** The `run_id` of the process to which the subscriber connection leads. */
@@ -41,11 +39,8 @@ export class ClusterOrder {
   #hasRecorded = false
 
   constructor(options: ClusterOrderOptions) {
-    const { publisher, names } = options
     this.#options = options
-    this.#scripts = redisScripts(publisher.commands, scripts, unrepeatable)
-    this.#key = beaconKeyOf(names)
-    this.#salt = runSaltOf(names.controlChannel, names.namespace)
+    this.#scripts = redisScripts(options.publisher.commands, scripts, unrepeatable)
   }
 
   /** The subscriber connection is new. */
@@ -88,14 +83,16 @@ export class ClusterOrder {
   publish(channel: string, body: string | Buffer): Promise<number> {
     // If the slot moves to another server and back, nodes that have not noticed recognize it by this record.
     if (!this.#hasRecorded) this.#checkSoon()
-    return this.#scripts.publish([this.#key], channel, body) as Promise<number>
+    const { isShard, publisher, names } = this.#options
+    if (isShard) return publisher.commands.spublish(channel, body) as Promise<number>
+    return this.#scripts.publish([names.beaconKey], channel, body) as Promise<number>
   }
 
   /** Joins, or leaves, depending on which server holds the slot now. Rejects if that is not known. */
   async check(): Promise<void> {
-    const { subscriber, publisher, joined } = this.#options
+    const { subscriber, publisher, joined, names } = this.#options
     if (publisher.isReady) this.#hasRecorded = true
-    const [server, run] = (await this.#scripts.hold([this.#key], this.#salt)) as [string, number]
+    const [server, run] = (await this.#scripts.hold([names.beaconKey], names.salt)) as [string, number]
     const asked = this.#server
     if (asked === null || (this.#run !== null && this.#run === run)) return
     if (this.#run !== null) return subscriber.renew()

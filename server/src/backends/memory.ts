@@ -1,18 +1,22 @@
 import { randomInt } from 'node:crypto'
+import { plainCodec } from '../control/codec.ts'
 import { encodeControl } from '../control/control.ts'
 import { closed } from '../errors.ts'
 import { makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import { MemorySessions } from './memorySessions.ts'
 import { throughUtf8 } from '../input/text.ts'
-import type { Backend, BackendReceiver, Beacon } from './backend.ts'
+import type { Backend, BackendReceiver, Beacon, Broker, BrokerReceiver } from './backend.ts'
 
-/** The backend for `redis: false`: one process, without external services. */
-export class MemoryBackend implements Backend {
+/** The backend for `redis: false`: one process, without external services. It is also its only broker. */
+export class MemoryBackend implements Backend, Broker {
+  readonly tag = ''
+  readonly codec = plainCodec
   readonly trouble = null
+  readonly hasEnded = false
   readonly sessions: MemorySessions
   readonly #controlChannel: string
   readonly #channels = new Set<string>()
-  #receiver: BackendReceiver | null = null
+  #receiver: BrokerReceiver | null = null
   #beacon = 0
   /** After a restart of the process, this is another broker, so positions of returning clients are of another run. */
   readonly #run = randomInt(RUNS)
@@ -27,8 +31,12 @@ export class MemoryBackend implements Backend {
   }
 
   async start(receiver: BackendReceiver): Promise<void> {
-    this.#receiver = receiver
-    receiver.up()
+    this.#receiver = receiver.opened(this)
+    this.#receiver.up()
+  }
+
+  brokerOf(): Broker {
+    return this
   }
 
   async subscribe(channels: readonly string[]): Promise<readonly string[]> {
@@ -73,6 +81,11 @@ export class MemoryBackend implements Backend {
   }
 
   async leave(): Promise<void> {}
+
+  // There is no other node.
+  async meet(): Promise<readonly string[]> {
+    return []
+  }
 
   // The one node of this process is always listening.
   async keepRevocation(): Promise<void> {}

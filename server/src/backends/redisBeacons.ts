@@ -3,10 +3,9 @@ import type { ControlCodec } from '../control/codec.ts'
 import { beaconTemplate } from '../control/control.ts'
 import { BroadcasterError } from '../errors.ts'
 import type { Beacon } from './backend.ts'
-import { beaconScripts } from './beaconScripts.ts'
-import { runSaltOf } from './controlChannel.ts'
+import { beaconScripts, type BrokerKind } from './beaconScripts.ts'
 import type { Commands } from './redisConnection.ts'
-import type { Names } from './redisRights.ts'
+import type { OrderNames } from './orderNames.ts'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 
 /**
@@ -22,29 +21,21 @@ const unrepeatable = new Set(['make', 'take'])
 
 type Reply = [number: string, nowMs: string, receivers: number]
 
-/** The key of the last beacon. In a Cluster, the order of messages is that of the server that owns its slot. */
-export function beaconKeyOf({ namespace }: Names): string {
-  return `${namespace}beaconNumber`
-}
-
 /** Makes beacons with a script in Redis. */
 export class RedisBeacons {
   readonly #scripts: RedisScripts<'make' | 'take'>
-  readonly #names: Names
+  readonly #names: OrderNames
   readonly #codec: ControlCodec
-  readonly #salt: number
   /**
    * The least number that Redis would accept next, as far as is known; and how far the clock of Redis is ahead of ours.
    */
   #next = 0
   #aheadMs = 0
 
-  /** @param runOf Whether a run is one of a process, or of the holder of a slot in a Cluster. */
-  constructor(commands: Commands, names: Names, codec: ControlCodec, runOf: keyof typeof beaconScripts) {
-    this.#scripts = redisScripts(commands, beaconScripts[runOf], unrepeatable)
+  constructor(commands: Commands, names: OrderNames, codec: ControlCodec, kind: BrokerKind) {
+    this.#scripts = redisScripts(commands, beaconScripts[kind], unrepeatable)
     this.#names = names
     this.#codec = codec
-    this.#salt = runSaltOf(names.controlChannel, names.namespace)
   }
 
   async make(floor: number): Promise<Beacon> {
@@ -73,7 +64,7 @@ export class RedisBeacons {
   }
 
   async #run(script: 'make' | 'take', floor: number, ...args: string[]): Promise<Reply> {
-    const all = [this.#salt, floor, this.#names.controlChannel, ...args]
-    return (await this.#scripts[script]([beaconKeyOf(this.#names)], ...all)) as Reply
+    const { salt, controlChannel, beaconKey } = this.#names
+    return (await this.#scripts[script]([beaconKey], salt, floor, controlChannel, ...args)) as Reply
   }
 }

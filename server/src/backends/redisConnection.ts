@@ -5,7 +5,7 @@ import { Deadline } from '../time/deadline.ts'
 import { BroadcasterError, closed } from '../errors.ts'
 import type { Ioredis } from './ioredis.ts'
 import { isCluster, roleSettings, type ClientSource } from './redisClients.ts'
-import { failure, redirectionOf, isReply } from './redisReplies.ts'
+import { failure, isRefusedOtherwise, isReply, redirectionOf } from './redisReplies.ts'
 import { pause } from '../time/pause.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -29,6 +29,7 @@ const COMMANDS = [
   'eval',
   'evalsha',
   'publish',
+  'spublish',
   'pubsub',
   'get',
   'set',
@@ -50,7 +51,7 @@ const CONNECTION_REFUSAL = /^-((?:ERR max number of clients|DENIED)[^\r]*)/
  * Commands that are not repeated when the connection breaks. Redis may have executed them already, and a second
  * execution has another effect.
  */
-const NOT_REPEATABLE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish'])
+const NOT_REPEATABLE: ReadonlySet<string> = new Set(['eval', 'evalsha', 'publish', 'spublish'])
 
 /** The commands of a connection. They wait while it is being replaced. They reject with a {@link failure}. */
 export type Commands = Pick<Redis, (typeof COMMANDS)[number]>
@@ -66,6 +67,11 @@ export interface ConnectionEvents {
   failed(error: Error): void
   /** Redis replied to a command with an error. */
   refused(error: Error): void
+  /**
+   * Whether the connection has to lead to another server after this error MOVED. Otherwise the command alone concerns
+   * another server.
+   */
+  isMoved(error: Error): boolean
 }
 
 /**
@@ -83,6 +89,8 @@ export class RedisConnection {
   #lostAt: number | null = uptimeMs()
   #nextReady = deferred()
   #isUnhealthy = false
+  /** ioredis is about to close the connection, and the next attempt to connect will succeed. */
+  #isExpectingClose = false
   #healthTimer: NodeJS.Timeout | null = null
   #isClosed = false
   /** `null` until ioredis is loaded. */
@@ -117,6 +125,14 @@ export class RedisConnection {
     return !this.#isSubscriber && this.canWait
   }
 
+  /**
+   * Whether ioredis has given up. Only the application can cause this: with a `clusterRetryStrategy` or
+   * `sentinelRetryStrategy` that returns no number, or with a `Connector` that fails.
+   */
+  get hasEnded(): boolean {
+    return this.#client?.status === 'end' && !this.#isClosed
+  }
+
   /** Whether the connection was lost only a moment ago, so that commands still wait for the next one. */
   get canWait(): boolean {
     return this.#reconnectWaitMs > 0
@@ -136,7 +152,12 @@ export class RedisConnection {
     })
     client.on('close', () => this.#lost(new Error('The connection to Redis was closed')))
     client.on('error', (error: Error) => {
-      withoutInfo(client, error)
+      if (isAboutInfo(error)) {
+        // The server does not know INFO, which ioredis uses for its ready check. The next attempt goes without it.
+        client.options.enableReadyCheck = false
+        this.#isExpectingClose = true
+        return
+      }
       this.#events.failed(error)
       // If Redis refuses the selected database, ioredis continues with database 0, which may belong to another
       // application. So the connection is replaced.
@@ -196,7 +217,7 @@ export class RedisConnection {
         const redirection = isReply(error) ? redirectionOf(error) : null
         // The command was not executed.
         if (redirection === 'temporary') await pause(SLOT_RETRY_MS)
-        else if (redirection === 'moved') this.renew()
+        else if (redirection === 'moved' && this.#events.isMoved(error as Error)) this.renew()
         else if (!wasNotSent(error) && !(mayRepeat && wasCutOff(error))) throw explained(error)
         if (redirection !== 'temporary' && !(await this.#waitForNext())) throw explained(error)
       }
@@ -216,10 +237,12 @@ export class RedisConnection {
   }
 
   #lost(error: Error): void {
+    const isExpected = this.#isExpectingClose
+    this.#isExpectingClose = false
     if (this.#lostAt === null) {
       this.#lostAt = uptimeMs()
       this.#events.lost(error)
-    }
+    } else if (isExpected) return
     // This is called at every failed attempt to connect.
     else this.#events.failed(error)
   }
@@ -284,12 +307,9 @@ function hasSocket(redis: Redis): redis is Redis & { stream: Socket } {
   return redis.status === 'connect' || redis.status === 'ready'
 }
 
-/**
- * Disables the ready check if the server does not know INFO (a proxy, or `rename-command`), because the check uses
- * INFO.
- */
-function withoutInfo({ options }: Redis | Cluster, { message }: Error): void {
-  if (/unknown command.*\binfo\b/i.test(message)) options.enableReadyCheck = false
+/** Whether the server refuses INFO: a proxy or a hosted service, each with a text of its own, or `rename-command`. */
+function isAboutInfo(error: Error & { readonly command?: { readonly name: string } }): boolean {
+  return isRefusedOtherwise(error) && error.command?.name === 'info'
 }
 
 /** Whether the command was never sent. */

@@ -44,6 +44,26 @@ export function redirectionOf({ message }: Error): 'moved' | 'temporary' | null 
   return /^(ASK|TRYAGAIN) /.test(message) ? 'temporary' : null
 }
 
+/** Whether a server of a Cluster refuses the command because another server owns the slot. */
+export function isMoved(error: unknown): boolean {
+  const cause = error instanceof BroadcasterError ? error.cause : error
+  return isReply(cause) && redirectionOf(cause) === 'moved'
+}
+
+/** Whether a script was not executed because its keys are in different slots of a Cluster. */
+export function isCrossSlot(error: unknown): boolean {
+  const cause = error instanceof BroadcasterError ? error.cause : error
+  return isReply(cause) && cause.message.startsWith('CROSSSLOT')
+}
+
+/**
+ * Whether Redis cannot do what the command asks, for a reason without a code of its own: an unknown command, the quota of a
+ * hosted service.
+ */
+export function isRefusedOtherwise(error: unknown): error is Error {
+  return isReply(error) && error.message.startsWith('ERR ')
+}
+
 /** The code of the current trouble of Redis, such as `OOM`; `null` for any other error. */
 export function troubleOf(error: unknown): string | null {
   if (!isReply(error)) return null

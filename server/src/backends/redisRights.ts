@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
-import { isDenied, isReply, troubleOf } from './redisReplies.ts'
+import type { OrderNames } from './orderNames.ts'
+import { isDenied, isMoved, isRefusedOtherwise, isReply, troubleOf } from './redisReplies.ts'
 
 /** The names of our keys and channels. */
 export interface Names {
@@ -8,13 +9,14 @@ export interface Names {
   readonly controlChannel: string
 }
 
-type Step = readonly [command: string, ...args: (string | number)[]]
+/** A command with its arguments. */
+export type Step = readonly [command: string, ...args: (string | number)[]]
 
 /** The ACL rule that grants a right: `+eval`, `~bc:*`, `&bc:*`. */
 export type Right = string
 
 /** The steps that test subscriptions, in this order, on channels of our own. */
-export const subscriberSteps = ({ namespace, controlChannel }: Names): Step[] => {
+export const subscriberSteps = ({ namespace, controlChannel }: Names): readonly Step[] => {
   const own = `${namespace}node:${randomUUID()}`
   return [
     ['subscribe', controlChannel],
@@ -39,6 +41,29 @@ export const publisherSteps = ({ namespace, controlChannel }: Names): Step[] => 
     ['publish', controlChannel, ''],
     ['publish', `${namespace}node:${randomUUID()}`, ''],
   ]
+}
+
+/** The step that tests whether a node can find out which server of a Cluster owns a slot. */
+export const clusterSteps: readonly Step[] = [['cluster', 'NODES']]
+
+/** The further steps of a server of a Cluster with sharded pub/sub. The names are in a slot of this server. */
+export const shardSteps = ({
+  namespace,
+  controlChannel,
+  tag,
+}: OrderNames): Record<'subscriber' | 'publisher', readonly Step[]> => {
+  const own = `${namespace}${tag}node:${randomUUID()}`
+  return {
+    subscriber: [
+      ['ssubscribe', controlChannel],
+      ['ssubscribe', own],
+      ['sunsubscribe', own],
+    ],
+    publisher: [
+      ['spublish', controlChannel, ''],
+      ['spublish', own, ''],
+    ],
+  }
 }
 
 /** The step that tests whether a node can find out to which server of a Cluster a connection leads. */
@@ -82,12 +107,14 @@ export const dataSteps = ({ namespace }: Names): Step[] => {
  * Executes every step, and returns the rights that are missing. Each right is tested by use, because the command that
  * lists a user's rights usually requires a right that the user does not have.
  *
+ * @param mayRedirect whether a server of a Cluster may refer to another one
  * @throws any other error: the rights are unknown then
  */
 export async function missingRights(
   redis: Redis | Cluster,
   steps: readonly Step[],
   { namespace }: Names,
+  mayRedirect: boolean,
 ): Promise<Right[]> {
   const missing = new Set<Right>()
   let failure: unknown = null
@@ -100,15 +127,26 @@ export async function missingRights(
         )
       } catch (error) {
         if (isDenied(error)) missing.add(rightFor(error as Error, command, String(args[0]), namespace))
-        else if (isUnknown(error)) missing.add(`+${command}`)
+        else if (isUnknown(error, command)) missing.add(`+${command}`)
+        else if (isFailure(error, mayRedirect)) failure ??= error
         // Any other reply of Redis shows that the user may execute the command.
-        else if (!isReply(error) || troubleOf(error) !== null) failure ??= error
       }
     }),
   )
   // Missing rights are reported even if other steps failed for another reason.
   if (missing.size === 0 && failure !== null) throw failure
   return [...missing].sort()
+}
+
+/** Whether the server does not have the command: it was renamed, or a hosted service refuses it with a text of its own. */
+function isUnknown(error: unknown, command: string): boolean {
+  return isRefusedOtherwise(error) && error.message.toLowerCase().includes(command)
+}
+
+/** Whether Redis has not executed the command, for a reason that is not about the user's rights. */
+function isFailure(error: unknown, mayRedirect: boolean): boolean {
+  if (!isReply(error) || troubleOf(error) !== null || isRefusedOtherwise(error)) return true
+  return isMoved(error) && !mayRedirect
 }
 
 /** The error message about missing rights, with the command that grants them. */
@@ -124,12 +162,8 @@ export function explainChannel(user: string, channel: string): string {
 
 function rightFor({ message }: Error, command: string, name: string, namespace: string): Right {
   if (/\bchannels?\b/.test(message)) return quoted(`&${name.startsWith(namespace) ? `${namespace}*` : name}`)
-  return /\bkeys?\b/.test(message) ? quoted(`~${namespace}*`) : `+${command}`
-}
-
-/** Whether the command was renamed, or a proxy does not know it. */
-function isUnknown(error: unknown): boolean {
-  return isReply(error) && /^ERR unknown command/i.test(error.message)
+  if (/\bkeys?\b/.test(message)) return quoted(`~${namespace}*`)
+  return command === 'cluster' ? `+cluster|${name.toLowerCase()}` : `+${command}`
 }
 
 /** Quotes a rule in the syntax of `redis-cli` and `users.acl`. */

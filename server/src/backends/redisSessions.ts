@@ -2,6 +2,7 @@ import type { Position } from '@broadcaster/protocol'
 import { ReadSessions } from './readSessions.ts'
 import { redisScripts, type RedisScripts } from './redisScripts.ts'
 import type { Commands } from './redisConnection.ts'
+import { isCrossSlot } from './redisReplies.ts'
 import { CHANNEL_FIELD, RESERVED, scripts, UNREPEATABLE } from './sessionScripts.ts'
 import {
   sessionLife,
@@ -29,7 +30,8 @@ export class RedisSessions implements SessionStore {
   readonly #run: RedisScripts<keyof typeof scripts>
   readonly #namespace: string
   readonly #life: SessionLife
-  readonly #isCluster: boolean
+  /** Whether the keys of a session and of the set of sessions are in different slots of a Cluster. */
+  #isCluster: boolean
   readonly #read: ReadSessions
 
   constructor(redis: Commands, namespace: string, timeoutMs: number, isCluster: boolean) {
@@ -43,12 +45,18 @@ export class RedisSessions implements SessionStore {
 
   async create(id: string, identity: SessionIdentity, maxSessions: number): Promise<boolean> {
     const { idleMs } = this.#life
-    const { client, generation } = identity
+    const { client, generation, endsAt } = identity
     const limit = amount(maxSessions)
-    const fields = [JSON.stringify(identity), JSON.stringify({ client, generation })]
+    const fields = [JSON.stringify(identity), JSON.stringify({ client, generation, endsAt })]
     // In a Cluster the set is updated first: a session that is not in the set cannot be found by a revocation.
     if (this.#isCluster && (await this.#run.noteNew([this.#setKey], limit, idleMs, id)) === 0) return false
-    return (await this.#run.create(this.#keys(id), ...fields, limit, idleMs, id)) === 1
+    const keys = this.#keys(id)
+    try {
+      return (await this.#run.create(keys, ...fields, limit, idleMs, id)) === 1
+    } catch (error) {
+      if (!this.#learnSlots(keys, error)) throw error
+      return this.create(id, identity, maxSessions)
+    }
   }
 
   touch(id: string): Promise<Known<SessionOwner> | null> {
@@ -63,7 +71,7 @@ export class RedisSessions implements SessionStore {
     const { pollingMs, enoughMs } = this.#life
     const known = this.#read.get(id)
     const args = [poller, seq ?? '', known?.poller ?? '', enoughMs, pollingMs, id]
-    const reply = await this.#run.beginPoll(this.#keys(id), ...args)
+    const reply = await this.#runWithSet('beginPoll', id, ...args)
     if (reply === null) {
       this.#read.delete(id)
       return null
@@ -108,7 +116,7 @@ export class RedisSessions implements SessionStore {
   ): Promise<SessionSubscribed | 'gone' | 'unreserved'> {
     const { idleMs } = this.#life
     const args = [CHANNEL_FIELD + channel, position, replace ? 1 : 0, poller, idleMs, id]
-    const reply = await this.#run.subscribe(this.#keys(id), ...args)
+    const reply = await this.#runWithSet('subscribe', id, ...args)
     if (!Array.isArray(reply)) return reply as 'gone' | 'unreserved'
     const [holds, last, isNew, isProlonged] = reply as [Position, string, number, number]
     if (isProlonged === 1) await this.#noteProlonged(id, idleMs)
@@ -125,7 +133,7 @@ export class RedisSessions implements SessionStore {
   async end(id: string): Promise<string | null> {
     this.#read.delete(id)
     const [poller] = await Promise.all([
-      this.#run.end(this.#keys(id), id),
+      this.#runWithSet('end', id, id),
       this.#isCluster ? this.#redis.zrem(this.#setKey, id) : null,
     ])
     return poller as string | null
@@ -149,7 +157,7 @@ export class RedisSessions implements SessionStore {
 
   async #touch<T extends SessionOwner>(id: string, field: 'owner' | 'identity'): Promise<Known<T> | null> {
     const { idleMs } = this.#life
-    const reply = await this.#run.touch(this.#keys(id), field, idleMs, id)
+    const reply = await this.#runWithSet('touch', id, field, idleMs, id)
     if (reply === null) return null
     const [json, hasMissed, isProlonged] = reply as [string, number, number]
     if (isProlonged === 1) await this.#noteProlonged(id, idleMs)
@@ -159,6 +167,30 @@ export class RedisSessions implements SessionStore {
   /** An error is ignored: the next update of the set comes before the old entry is removed. */
   async #noteProlonged(id: string, lifeMs: number): Promise<void> {
     if (this.#isCluster) await this.#run.note([this.#setKey], lifeMs, id).catch(() => {})
+  }
+
+  /** Runs a script with {@link #keys}. */
+  async #runWithSet(
+    script: 'beginPoll' | 'end' | 'subscribe' | 'touch',
+    id: string,
+    ...args: (string | number)[]
+  ): Promise<unknown> {
+    const keys = this.#keys(id)
+    try {
+      return await this.#run[script](keys, ...args)
+    } catch (error) {
+      if (!this.#learnSlots(keys, error)) throw error
+      return this.#run[script](this.#keys(id), ...args)
+    }
+  }
+
+  /**
+   * A Cluster of one server, for instance of a hosted service, may be used through one address like a single Redis. It
+   * refuses scripts whose keys are in different slots. Returns whether the script is to be run again, with one key.
+   */
+  #learnSlots(keys: readonly string[], error: unknown): boolean {
+    if (keys.length === 1 || !isCrossSlot(error)) return false
+    return (this.#isCluster = true)
   }
 
   /** The keys that a script for one session may access. */

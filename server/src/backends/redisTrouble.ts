@@ -1,8 +1,9 @@
 import { deferred } from '@broadcaster/protocol'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { RedisConnection } from './redisConnection.ts'
-import { isDenied, troubleOf } from './redisReplies.ts'
-import { explainMissing, missingRights, type Names, type Right } from './redisRights.ts'
+import { BroadcasterError } from '../errors.ts'
+import { isDenied, isMoved, isRefusedOtherwise, troubleOf } from './redisReplies.ts'
+import { explainMissing, missingRights, type Names, type Right, type Step } from './redisRights.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /**
@@ -13,16 +14,23 @@ const RENEW_INTERVAL_MS = 5000
 /** The life of the key that the check writes. It expires by itself after the last node has stopped. */
 const CHECK_LIFE_MS = 10_000
 
+const CLUSTER =
+  'Redis is a server of a Redis Cluster, and another server has the key: use { cluster: [{ host, port }] } instead of one address'
+
 export interface TroubleOptions {
   readonly connection: RedisConnection
   readonly names: Names
-  readonly logger: Logger
+  readonly logger: EventLogger
   /** The steps that must be allowed. They are made anew for each check. */
-  steps(): Parameters<typeof missingRights>[1]
+  steps(): readonly Step[]
   /** Writes a key as this connection does in normal operation; `null` if it writes none. */
   readonly write: (() => Promise<unknown>) | null
   /** The connection may lead to another server from now on. */
   moved(): void
+  /** Whether this is a connection to a Cluster, where it is normal that a server refers to another one. */
+  readonly mayRedirect: boolean
+  /** Redis refuses the connection permanently. */
+  refuse(error: Error): void
 }
 
 /** Detects what a connected Redis cannot do, logs it once, and detects when it is over. */
@@ -55,6 +63,13 @@ export class Trouble {
     return (options as { username?: string | null } | undefined)?.username ?? 'default'
   }
 
+  /** There is a new connection, which may lead to another server. */
+  connected(): void {
+    if (this.#code !== 'MOVED') return
+    this.#code = null
+    this.#hasRights = false
+  }
+
   /**
    * Redis replied to a command with an error. During a trouble only the check decides which code is current, except for
    * a missing permission.
@@ -75,7 +90,8 @@ export class Trouble {
       if (write !== null) await write()
       this.#end()
     } catch (error) {
-      this.#classify(error)
+      // Both succeed on every Redis. So any refusal is a trouble.
+      this.#classify(error, isRefusedOtherwise(error) ? 'ERR' : null)
     } finally {
       this.#isChecking = false
       if (this.#isDemoted) this.#renew()
@@ -83,23 +99,25 @@ export class Trouble {
   }
 
   async #checkRights(): Promise<boolean> {
-    const { connection, names, logger, steps } = this.#options
-    const missing = await missingRights(connection.client, steps(), names)
+    const { connection, names, logger, steps, mayRedirect } = this.#options
+    const missing = await missingRights(connection.client, steps(), names, mayRedirect)
     const isNew = missing.join() !== this.#missing.join()
     this.#missing = missing
     this.#hasRights = missing.length === 0
     if (!this.#hasRights) {
       this.#code = 'NOPERM'
       // The first result is logged by the caller that waits for `missing`, for all connections together.
-      if (isNew && this.#isAnswered) logger.error({}, explainMissing(this.user, missing))
+      if (isNew && this.#isAnswered)
+        logger.error({ event: 'redisRightsMissing' }, explainMissing(this.user, missing))
     }
     this.#isAnswered = true
     this.#rightsKnown.resolve()
     return this.#hasRights
   }
 
-  #classify(error: unknown): void {
-    const code = troubleOf(error)
+  #classify(error: unknown, otherwise: string | null = null): void {
+    if (!this.#options.mayRedirect && isMoved(error)) return this.#beginCluster(error)
+    const code = troubleOf(error) ?? otherwise
     // The error may be about a channel of the application. The next check finds out whether the node itself lacks a
     // right.
     if (code === 'NOPERM') this.#hasRights = false
@@ -110,14 +128,21 @@ export class Trouble {
     if (this.#code === code) return
     this.#code = code
     this.#options.logger.error(
-      { err: error },
+      { event: 'redisTrouble', err: error },
       'Redis cannot do what is needed: new channels and sessions are not possible',
     )
   }
 
+  /** The option names one server of a Cluster. Each key is on one of the servers, so some commands may succeed. */
+  #beginCluster(cause: unknown): void {
+    const error = new BroadcasterError('brokerRefused', CLUSTER, { cause })
+    this.#begin('MOVED', error)
+    this.#options.refuse(error)
+  }
+
   #end(): void {
-    if (this.#code === null) return
-    this.#options.logger.warn({ was: this.#code }, 'Redis can do everything again')
+    if (this.#code === null || this.#code === 'MOVED') return
+    this.#options.logger.warn({ event: 'redisTroubleOver', was: this.#code }, 'Redis can do everything again')
     const wasDemoted = this.#isDemoted
     this.#code = null
     if (wasDemoted) this.#options.moved()

@@ -6,6 +6,8 @@ export interface SessionOwner {
   /** The name that the client gave itself, or `null`. */
   readonly client: string | null
   readonly generation: number
+  /** When the client has to send credentials again, in ms since 1970. Missing if never, as in sessions of older nodes. */
+  readonly endsAt?: number
 }
 
 /** The part of a long-poll session that never changes. */

@@ -7,6 +7,8 @@ import { ownSettings, type RoleSettings } from './redisClients.ts'
 /** How long a connection waits before it asks again where the owner is. */
 const RETRY_MS = 100
 
+const MOVED = /^MOVED (\d+) (\S+)$/
+
 interface Address {
   readonly host: string
   readonly port: number
@@ -47,10 +49,15 @@ export class SlotOwner {
     return node!.duplicate(settings as unknown as Partial<RedisOptions>)
   }
 
+  /** Whether this text of an error MOVED is about the slot. */
+  isRedirection(text: string): boolean {
+    return Number(MOVED.exec(text)?.[1]) === this.#slot
+  }
+
   /** Takes the address from the text of an error MOVED. */
   redirected(text: string): void {
-    const [, slot, address] = /^MOVED (\d+) (\S+)$/.exec(text) ?? []
-    if (Number(slot) !== this.#slot) return
+    if (!this.isRedirection(text)) return
+    const [, , address] = MOVED.exec(text)!
     const colon = address!.lastIndexOf(':')
     const [host, port] = [address!.slice(0, colon), Number(address!.slice(colon + 1))]
     // The host is empty if the server does not know by which name it is reached.

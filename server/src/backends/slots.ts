@@ -1,5 +1,5 @@
 /** The number of slots of a Redis Cluster. https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ */
-const SLOTS = 16_384
+export const SLOTS = 16_384
 
 /** The slot of a key in a Redis Cluster: the CRC16 (XMODEM) of the key, or of its hash tag if it has one. */
 export function slotOf(key: string): number {
@@ -13,4 +13,19 @@ export function slotOf(key: string): number {
     crc &= 0xffff
   }
   return crc % SLOTS
+}
+
+const tags = new Map<number, string>()
+
+/** A short hash tag, `{...}`, that puts a name into the slot. */
+export function tagOf(slot: number): string {
+  const known = tags.get(slot)
+  if (known !== undefined) return known
+  for (let i = 0; ; i++) {
+    const text = i.toString(36)
+    if (slotOf(text) !== slot) continue
+    const tag = `{${text}}`
+    tags.set(slot, tag)
+    return tag
+  }
 }

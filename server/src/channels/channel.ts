@@ -32,8 +32,13 @@ export interface LogReader {
   refused(channel: Channel): void
 }
 
-/** A long-poll session, which needs every message after its position, but reads only from time to time. */
+/**
+ * Needs every message after its position, but reads only from time to time: a long-poll session. Or it retains messages for a
+ * moment.
+ */
 export interface Reader {
+  /** Whether a client needs the messages, and not only this node for a moment. */
+  readonly isClient: boolean
   cursorIn(channel: Channel): Position | null
 }
 

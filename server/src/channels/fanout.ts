@@ -1,5 +1,7 @@
 import type { Channel, Subscriber } from './channel.ts'
 import type { FrameFormat } from './frames.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { Latency } from '../metrics/latency.ts'
 import type { Entry } from './log.ts'
 
 /**
@@ -7,9 +9,22 @@ import type { Entry } from './log.ts'
  * its channels, in order. A frame is made once and shared by all subscribers.
  */
 export class FanOut {
+  readonly #counts: Counts
+  readonly #latency: Latency
   /** Channels with pending messages. */
   #dirty: Channel[] = []
   #isScheduled = false
+
+  constructor(counts: Counts, latency: Latency) {
+    this.#counts = counts
+    this.#latency = latency
+  }
+
+  /** As {@link add}, for a message that has just arrived. */
+  arrived(channel: Channel, entry: Entry): void {
+    if (this.#latency.isObserved && channel.subscribers.size > 0) this.#latency.arrived()
+    this.add(channel, entry)
+  }
 
   add(channel: Channel, entry: Entry): void {
     if (channel.pending.push(entry) === 1) this.#dirty.push(channel)
@@ -38,8 +53,9 @@ export class FanOut {
     if (this.#dirty.length === 0) return
     const dirty = this.#dirty
     this.#dirty = []
-    if (dirty.length === 1) deliverOne(dirty[0]!)
-    else deliverMany(dirty)
+    const deliveries = dirty.length === 1 ? deliverOne(dirty[0]!) : deliverMany(dirty)
+    this.#counts.deliveries.websocket += deliveries
+    this.#latency.written()
     for (const channel of dirty) {
       channel.delivered()
       for (const reader of channel.logReaders) reader.wake(channel)
@@ -47,9 +63,11 @@ export class FanOut {
   }
 }
 
-function deliverOne(channel: Channel): void {
+/** Returns the number of deliveries. */
+function deliverOne(channel: Channel): number {
   let format: FrameFormat | null = null
   let frames: Buffer
+  let written = 0
   for (const subscriber of channel.subscribers) {
     if (subscriber.isLagging) continue
     // Most subscribers have the same format as the one before.
@@ -58,10 +76,13 @@ function deliverOne(channel: Channel): void {
       frames = channel.batch(format)
     }
     subscriber.write(frames!)
+    written += 1
   }
+  return written * channel.pending.length
 }
 
-function deliverMany(channels: readonly Channel[]): void {
+/** Returns the number of deliveries. */
+function deliverMany(channels: readonly Channel[]): number {
   const subscribers: Subscriber[] = []
   for (const channel of channels) {
     for (const subscriber of channel.subscribers) {
@@ -77,13 +98,17 @@ function deliverMany(channels: readonly Channel[]): void {
     }
   }
   const merged = new MergedFrames()
+  let deliveries = 0
   for (const subscriber of subscribers) {
     const batch = subscriber.batch!
     subscriber.batch = null
     if (subscriber.isLagging) continue
     const { format } = subscriber
     subscriber.write(Array.isArray(batch) ? merged.of(batch, format) : batch.batch(format))
+    if (!Array.isArray(batch)) deliveries += batch.pending.length
+    else for (const { pending } of batch) deliveries += pending.length
   }
+  return deliveries
 }
 
 /**

@@ -79,15 +79,19 @@ export function entryText(entry: Entry, channelJson: string, withPosition: boole
   return withPosition ? `${text},"position":"${formatPosition(entry)}"}` : `${text}}`
 }
 
-/**
- * `subscribeOk` with its additions, as JSON text. `resumed` is the result for the position that the client sent; `null`
- * if it sent none.
- */
+export interface SubscribedText {
+  readonly position: string
+  readonly missed: readonly Entry[]
+  /** The result for the position that the client sent; `null` if it sent none. */
+  readonly resumed: { readonly gap: GapReason | null } | null
+  /** The older messages; `null` if the client did not ask for any. */
+  readonly history: readonly Entry[] | null
+}
+
+/** `subscribeOk` with its additions, as JSON text. */
 export function subscribedText(
   channelJson: string,
-  position: string,
-  missed: readonly Entry[],
-  resumed: { readonly gap: GapReason | null } | null,
+  { position, missed, resumed, history }: SubscribedText,
 ): string {
   const recovered =
     resumed === null
@@ -95,12 +99,14 @@ export function subscribedText(
       : resumed.gap === null
         ? ',"recovered":true'
         : `,"recovered":false,"reason":"${resumed.gap}"`
-  const head = `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}`
-  return missed.length === 0 ? `${head}}` : replayText(`${head},"messages":[`, missed, ']}')
+  const fields = `{"__type":"subscribeOk","channel":${channelJson},"position":"${position}"${recovered}`
+  const head = history === null ? fields : listText(`${fields},"history":[`, history, ']')
+  return missed.length === 0 ? `${head}}` : listText(`${head},"messages":[`, missed, ']}')
 }
 
-/** The entries of a replay as JSON text between `head` and `tail`. A single `join` makes only one copy of a long text. */
-function replayText(head: string, entries: readonly Entry[], tail: string): string {
+/** The entries as JSON text between `head` and `tail`. A single `join` makes only one copy of a long text. */
+function listText(head: string, entries: readonly Entry[], tail: string): string {
+  if (entries.length === 0) return head + tail
   const texts = entries.map((entry) => `[${entry.json},"${formatPosition(entry)}"]`)
   texts[0] = head + texts[0]!
   texts[texts.length - 1] += tail

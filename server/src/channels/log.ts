@@ -20,6 +20,8 @@ export interface LogLimits {
   readonly maxBytes: number
   /** The maximum number of bytes while a reader still needs entries, see {@link ChannelLog.retainFrom}. */
   readonly maxUndeliveredBytes: number
+  /** Called for each entry that is dropped because of this limit. */
+  readonly onUndelivered: () => void
 }
 
 /** Returns the lowest position of all readers that still need the messages after it; `null` if there is none. */
@@ -35,6 +37,23 @@ const OVERHEAD_BYTES = 110
 export function entryBytes(json: string): number {
   const isAscii = Buffer.byteLength(json) === json.length
   return OVERHEAD_BYTES + (isAscii ? json.length : 2 * json.length)
+}
+
+/** The memory that the entries use. */
+export function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+/** The newest of the entries that use no more than `maxBytes` together. */
+export function newestWithin(entries: readonly Entry[], maxBytes: number): readonly Entry[] {
+  let first = entries.length
+  let bytes = 0
+  while (first > 0) {
+    bytes += entries[first - 1]!.bytes
+    if (bytes > maxBytes) break
+    first -= 1
+  }
+  return entries.slice(first)
 }
 
 /** Replaces a dropped entry, so that the log does not keep its text in memory. */
@@ -74,6 +93,15 @@ export class ChannelLog {
   /** The log contains every message after this position. */
   get start(): Position {
     return this.#start
+  }
+
+  /**
+   * A position from which the log will still have every message in a moment: if it drops messages at its start, it goes on
+   * doing so.
+   */
+  get lastingStart(): Position {
+    if (!this.isTrimmed || this.size === 0) return this.#start
+    return positionOf(this.#entries[this.#first + (this.size >> 2)]!)
   }
 
   /** Why messages before `start` are missing. A client that needs them receives this reason. */
@@ -181,9 +209,25 @@ export class ChannelLog {
     return positions.length < max ? [this.#start, ...positions] : positions
   }
 
+  /** The newest entries that are not after `position`, oldest first, at most `max`. */
+  newestUpTo(position: Position, max: number): Entry[] {
+    const end = this.#indexAfter(position)
+    return this.#entries.slice(Math.max(this.#first, end - max), end)
+  }
+
+  /** The number of entries that are not after `position`. */
+  sizeUpTo(position: Position): number {
+    return this.#indexAfter(position) - this.#first
+  }
+
   /** The oldest entry after `position`. */
   firstAfter(position: Position): Entry | null {
     return this.#entries[this.#indexAfter(position)] ?? null
+  }
+
+  /** The number of entries after `position`. */
+  sizeAfter(position: Position): number {
+    return this.#entries.length - this.#indexAfter(position)
   }
 
   /** Whether further messages may soon drop entries after `position`. A reader at this position should read now. */
@@ -241,7 +285,10 @@ export class ChannelLog {
 
   /** Whether the oldest entry is retained although the log is over its limits. */
   #isRetained(): boolean {
-    return this.#bytes <= this.#limits.maxUndeliveredBytes && this.#isNeeded()
+    if (!this.#isNeeded()) return false
+    if (this.#bytes <= this.#limits.maxUndeliveredBytes) return true
+    this.#limits.onUndelivered()
+    return false
   }
 
   /** Whether a reader still needs the oldest entry. */

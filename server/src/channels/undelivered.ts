@@ -59,6 +59,7 @@ export class Undelivered {
 
 /** One session as a reader of channel logs. */
 export class SessionReader implements Reader {
+  readonly isClient = true
   /** When the session expires, in ms since the process started. */
   until = 0
   /** When the last answer with messages was made here, in ms since the process started. */
@@ -80,9 +81,9 @@ export class SessionReader implements Reader {
     channel.addReader(this, cursor)
   }
 
-  /** Releases every channel that is not in `names`. */
-  retainOnly(names: { has(name: string): boolean }): void {
-    for (const channel of this.#cursors.keys()) if (!names.has(channel.name)) this.#drop(channel)
+  /** Releases every other channel. */
+  retainOnly(isNeeded: (name: string) => boolean): void {
+    for (const channel of this.#cursors.keys()) if (!isNeeded(channel.name)) this.#drop(channel)
   }
 
   forget(name: string): void {

@@ -1,31 +1,47 @@
+import type { AnyChannelMap } from '@broadcaster/channels'
 import { authData, reasons, type Auth } from '@broadcaster/protocol'
 import type { Request } from 'express'
+import { Accepted } from './accept.ts'
+import { endOf } from './endings.ts'
 import { describe, isTooDeep, throughJson } from '../input/json.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import { isUtf8 } from '../input/text.ts'
 
 /**
  * The result of `canConnect`: `false` refuses the client, `true` accepts it, an object accepts it and is stored as its
- * context.
+ * context, {@link accept} accepts it until a time.
  */
-export type ConnectAnswer<Context> = boolean | Context
+export type ConnectAnswer<Context> = boolean | Context | Accepted<Context>
 
 export interface AccessOptions {
   readonly canConnect: (auth: Record<string, unknown>, req: Request) => unknown
-  readonly canSubscribe: (auth: Record<string, unknown>, channel: string, context: unknown) => unknown
+  readonly canSubscribe: (
+    auth: Record<string, unknown>,
+    channel: string,
+    context: unknown,
+    params: Readonly<Record<string, string>>,
+  ) => unknown
+  readonly channels: AnyChannelMap | undefined
   readonly isReserved: (channel: string) => boolean
   readonly maxChannelBytes: number
-  readonly logger: Logger
+  readonly logger: EventLogger
 }
 
 export type AccessAnswer =
-  | { readonly isAllowed: true; readonly auth: Record<string, unknown>; readonly context: unknown }
-  | { readonly isAllowed: false }
+  | {
+      readonly isAllowed: true
+      readonly auth: Record<string, unknown>
+      readonly context: unknown
+      /** When the client has to send credentials again, in ms since 1970; `Infinity` for never. */
+      readonly endsAt: number
+    }
+  | { readonly isAllowed: false; readonly reason: string }
 
 /** Calls `canConnect` for the current request. */
 export type Authenticate = (auth: Record<string, unknown>) => Promise<AccessAnswer>
 
-const refused: AccessAnswer = { isAllowed: false }
+const refused: AccessAnswer = { isAllowed: false, reason: reasons.unauthorized }
+const expired: AccessAnswer = { isAllowed: false, reason: reasons.credentialsExpired }
 
 /**
  * Calls the application's callbacks. If a callback throws or rejects, the client is refused and the error is logged.
@@ -41,12 +57,20 @@ export class Access {
 
   async connect(auth: Record<string, unknown>, req: Request): Promise<AccessAnswer> {
     let answer: unknown
+    const begun = Date.now()
     try {
       answer = await this.#options.canConnect(auth, req)
     } catch (error) {
-      this.#options.logger.error({ err: error }, 'canConnect failed; the client was refused')
+      this.#options.logger.error(
+        { event: 'canConnectFailed', err: error },
+        'canConnect failed; the client was refused',
+      )
       return refused
     }
+    const expiresAt = Accepted.is(answer) ? answer.expiresAt : Infinity
+    // Credentials that end while `canConnect` is running are accepted, and asked for again at once.
+    if (expiresAt <= begun) return expired
+    if (Accepted.is(answer)) answer = answer.context
     const hasContext = typeof answer === 'object' && answer !== null
     if (!hasContext && answer !== true) return refused
     try {
@@ -54,11 +78,12 @@ export class Access {
       return {
         isAllowed: true,
         auth: asObject(auth) as Record<string, unknown>,
-        context: hasContext ? asObject(answer) : undefined,
+        context: hasContext ? asObject(answer as object) : undefined,
+        endsAt: endOf(expiresAt),
       }
     } catch (error) {
       this.#options.logger.error(
-        { err: error },
+        { event: 'contextNotJson', err: error },
         `The value that canConnect returned cannot be stored as JSON: ${(error as Error).message}; the client was refused`,
       )
       return refused
@@ -67,10 +92,12 @@ export class Access {
 
   /** Returns the reason why the client may not subscribe to the channel, or `null` if it may. */
   async refusal(channel: string, auth: Record<string, unknown>, context: unknown): Promise<string | null> {
-    const { canSubscribe, isReserved, maxChannelBytes, logger } = this.#options
+    const { canSubscribe, channels, isReserved, maxChannelBytes, logger } = this.#options
     if (!isUtf8(channel)) return reasons.channelMalformed
     if (Buffer.byteLength(channel) > maxChannelBytes) return reasons.channelTooLong
     if (isReserved(channel)) return reasons.channelRefused
+    const match = channels?.match(channel)
+    if (channels && !match) return reasons.channelRefused
     try {
       // The callback gets copies. If it changed the originals, the changes would last on WebSocket, but not on
       // long-poll.
@@ -78,10 +105,14 @@ export class Access {
         throughJson(auth) as Record<string, unknown>,
         channel,
         throughJson(context),
+        match?.params ?? {},
       )
       return answer === true ? null : reasons.channelRefused
     } catch (error) {
-      logger.error({ err: error, channel }, 'canSubscribe failed; the channel was refused')
+      logger.error(
+        { event: 'canSubscribeFailed', err: error, channel },
+        'canSubscribe failed; the channel was refused',
+      )
       return reasons.channelRefused
     }
   }

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { addressKey, isPrivateAddress } from '../input/ipAddress.ts'
 import { describe } from '../input/json.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import type { RequestRate } from './requestRate.ts'
 
@@ -24,7 +24,7 @@ export interface AddressesOptions {
   readonly addressOf: ((req: Request) => unknown) | null
   readonly maxHeld: number
   readonly rate: RequestRate
-  readonly logger: Logger
+  readonly logger: EventLogger
 }
 
 /** Tracks what each address uses of this node, and applies the limits. */
@@ -142,7 +142,7 @@ export class Addresses {
     if (this.#hasWarnedOfProxy || this.#options.maxHeld === Infinity) return
     this.#hasWarnedOfProxy = true
     this.#options.logger.warn(
-      { proxy: ip },
+      { event: 'trustProxyNotSet', proxy: ip },
       "Clients come through a proxy, and Express' 'trust proxy' is not set: limits.connectionsPerAddress cannot distinguish the clients, and is not applied to them. Set 'trust proxy', or the option addressOf",
     )
   }
@@ -151,7 +151,7 @@ export class Addresses {
     if (this.#hasWarnedOfFunction) return
     this.#hasWarnedOfFunction = true
     this.#options.logger.error(
-      { err: error },
+      { event: 'addressOfFailed', err: error },
       'addressOf failed; req.ip is used instead. This is logged once',
     )
   }

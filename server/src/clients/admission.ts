@@ -1,5 +1,6 @@
 import type { Request } from 'express'
-import type { Logger } from '../logger.ts'
+import type { LimitName } from '../metrics/counts.ts'
+import type { EventLogger } from '../logger.ts'
 import type { Limits } from '../limits.ts'
 import { Addresses } from './addresses.ts'
 import { KnownSessions } from './knownSessions.ts'
@@ -8,9 +9,11 @@ import { RequestRate } from './requestRate.ts'
 
 export interface AdmissionOptions {
   readonly limits: Limits
+  /** Counts how often each limit was reached. */
+  readonly limitCounts: Record<LimitName, number>
   readonly addressOf: ((req: Request) => unknown) | null
   readonly refusalLevel: RefusalLevel | undefined
-  readonly logger: Logger
+  readonly logger: EventLogger
   /** How long a long-poll session can live after its last request, in ms. */
   readonly sessionLifeMs: number
 }
@@ -23,9 +26,9 @@ export class Admission {
   readonly addresses: Addresses
   readonly sessions: KnownSessions
 
-  constructor({ limits, addressOf, refusalLevel, logger, sessionLifeMs }: AdmissionOptions) {
+  constructor({ limits, limitCounts, addressOf, refusalLevel, logger, sessionLifeMs }: AdmissionOptions) {
     const { requestsPerSecond, channelsPerConnection, connectionsPerAddress, connections } = limits
-    this.refusals = new Refusals(logger, refusalLevel)
+    this.refusals = new Refusals(logger, refusalLevel, limitCounts)
     this.requests = rateOf(requestsPerSecond, 2 * channelsPerConnection)
     this.addresses = new Addresses({
       addressOf,

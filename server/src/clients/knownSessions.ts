@@ -29,6 +29,10 @@ export class KnownSessions {
     this.#lifeMs = lifeMs
   }
 
+  get size(): number {
+    return this.#known.size
+  }
+
   get(token: string | undefined): KnownSession | undefined {
     return token === undefined ? undefined : this.#known.get(token)
   }

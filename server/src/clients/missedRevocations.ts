@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { KEPT_REVOCATIONS, type Backend } from '../backends/backend.ts'
 import type { ControlCodec } from '../control/codec.ts'
-import type { Revocation } from '../control/control.ts'
+import { isRevocation, type Revocation } from '../control/control.ts'
 import { logFailure } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import { pause } from '../time/pause.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -19,7 +19,7 @@ export interface MissedRevocationsOptions {
   readonly backend: Backend
   readonly codec: ControlCodec
   readonly controlChannel: string
-  readonly logger: Logger
+  readonly logger: EventLogger
   apply(revocation: Revocation): void
   /**
    * Called after revocations were applied late. The sessions of waiting polls may have changed meanwhile, on other
@@ -72,7 +72,7 @@ export class MissedRevocations {
         const texts = await backend.keptRevocations(downMs + MARGIN_MS + uptimeMs() - began)
         return this.#apply(texts)
       } catch (error) {
-        logFailure(logger, error, 'Missed revocations could not be read; retrying')
+        logFailure(logger, 'missedRevocationsUnread', error, 'Missed revocations could not be read; retrying')
         await pause(RETRY_MS)
       }
     }
@@ -87,13 +87,15 @@ export class MissedRevocations {
     let missed = 0
     for (const text of texts) {
       const message = codec.decodeKept(controlChannel, text)
-      const isRevocation = message?.type === 'disconnect' || message?.type === 'unsubscribe'
-      if (!isRevocation || this.#heard.has(message.id ?? '')) continue
+      if (message === null || !isRevocation(message) || this.#heard.has(message.id ?? '')) continue
       missed += 1
       apply(message)
     }
     if (missed === 0) return
-    logger.warn({ missed }, 'Revocations were applied late: this node was disconnected from Redis')
+    logger.warn(
+      { event: 'revocationsLate', missed },
+      'Revocations were applied late: this node was disconnected from Redis',
+    )
     applied()
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { LimitName } from '../metrics/counts.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The maximum time that a request waits for its turn, in ms. */
@@ -19,9 +20,11 @@ interface Budget {
 export class NewNames {
   readonly #perSecond: number
   readonly #burst: number
+  readonly #limitCounts: Record<LimitName, number>
   readonly #budgets = new Map<unknown, Budget>()
 
-  constructor(perSecond: number, burst: number) {
+  constructor(perSecond: number, burst: number, limitCounts: Record<LimitName, number>) {
+    this.#limitCounts = limitCounts
     this.#perSecond = perSecond
     this.#burst = burst
   }
@@ -32,8 +35,10 @@ export class NewNames {
   async turn(client: unknown): Promise<boolean> {
     if (this.#perSecond === Infinity || this.#burst === Infinity) return true
     const waitMs = this.#take(client)
+    if (waitMs !== null && waitMs <= 0) return true
+    this.#limitCounts.newChannelsPerSecond += 1
     if (waitMs === null) return false
-    if (waitMs > 0) await delay(waitMs)
+    await delay(waitMs)
     return true
   }
 

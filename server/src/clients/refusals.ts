@@ -1,4 +1,6 @@
-import type { Logger } from '../logger.ts'
+import { reasons } from '@broadcaster/protocol'
+import type { LimitName } from '../metrics/counts.ts'
+import type { EventLogger, LogFields } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The kind of thing that was refused. */
@@ -11,10 +13,29 @@ export interface Refusal {
   /** The reason, as a text of the server. It never contains the client's auth data or token. */
   readonly reason: string
   readonly channel?: string
+  /** The limit that was reached, unless the reason tells, or it was counted before. */
+  readonly limit?: LimitName | undefined
 }
 
-export const NODE_FULL = 'limits.connections: the node is full'
-export const TOO_MANY_NEW_CHANNELS = 'limits.newChannelsPerSecond: too many new channels of one client'
+/** The refusal of a client that has reached a limit. */
+export function overLimit(limit: LimitName, text: string): Refusal {
+  return { kind: 'limit', reason: `limits.${limit}: ${text}`, limit }
+}
+
+export const NODE_FULL = overLimit('connections', 'the node is full')
+/** `NewNames` counts it. */
+export const TOO_MANY_NEW_CHANNELS: Refusal = {
+  kind: 'limit',
+  reason: 'limits.newChannelsPerSecond: too many new channels of one client',
+}
+
+/** The limits for which clients get a reason of the protocol. */
+const LIMITS_OF_REASONS: Readonly<Record<string, LimitName>> = {
+  [reasons.authTooLarge]: 'authBytes',
+  [reasons.channelTooLong]: 'channelBytes',
+  [reasons.tooManyChannels]: 'channelsPerConnection',
+  [reasons.namesTooLong]: 'channelNamesBytes',
+}
 
 /** What is known about the refused client. */
 export interface RefusedClient {
@@ -28,8 +49,9 @@ export interface RefusedClient {
  * lines of each kind are logged, and then one line with the number of refusals that were not logged.
  */
 export class Refusals {
-  readonly #logger: Logger
+  readonly #logger: EventLogger
   readonly #level: RefusalLevel | undefined
+  readonly #limits: Record<LimitName, number>
   readonly #kinds: Record<RefusalKind, Kind> = {
     origin: new Kind(),
     auth: new Kind(),
@@ -41,10 +63,12 @@ export class Refusals {
   /**
    * @param level The log level. Without it, refused origins are logged as `warn`, because most of them are a mistake in
    * the options; other refusals as `info`.
+   * @param limits Counts how often each limit was reached.
    */
-  constructor(logger: Logger, level: RefusalLevel | undefined) {
+  constructor(logger: EventLogger, level: RefusalLevel | undefined, limits: Record<LimitName, number>) {
     this.#logger = logger
     this.#level = level
+    this.#limits = limits
   }
 
   /** The number of refusals since the start, by kind. */
@@ -59,13 +83,17 @@ export class Refusals {
     }
   }
 
-  note({ kind, reason, channel }: Refusal, { address, origin, host }: RefusedClient = {}): void {
+  note(
+    { kind, reason, channel, limit = LIMITS_OF_REASONS[reason] }: Refusal,
+    { address, origin, host }: RefusedClient = {},
+  ): void {
     const counted = this.#kinds[kind]
     counted.count += 1
+    if (limit !== undefined) this.#limits[limit] += 1
     this.#endMinute(kind, counted)
     const isFull = counted.lines.size >= MAX_LINES
     if (isFull && counted.unlogged > 0) return void (counted.unlogged += 1)
-    const fields: Record<string, string> = { kind, reason: clean(reason) }
+    const fields: LogFields & Record<string, string> = { event: 'refused', kind, reason: clean(reason) }
     if (address !== undefined && address !== '') fields['address'] = clean(address)
     if (channel !== undefined) fields['channel'] = clean(channel)
     if (origin !== undefined) fields['origin'] = clean(origin)
@@ -88,10 +116,15 @@ export class Refusals {
     const { unlogged } = counted
     counted.lines.clear()
     counted.unlogged = 0
-    if (unlogged > 0) this.#log(kind, { kind, unlogged }, `${TITLES[kind]}: ${unlogged} more were not logged`)
+    if (unlogged > 0)
+      this.#log(
+        kind,
+        { event: 'refusalsUnlogged', kind, unlogged },
+        `${TITLES[kind]}: ${unlogged} more were not logged`,
+      )
   }
 
-  #log(kind: RefusalKind, fields: object, text: string): void {
+  #log(kind: RefusalKind, fields: LogFields & Record<string, unknown>, text: string): void {
     this.#logger[this.#level ?? (kind === 'origin' ? 'warn' : 'info')](fields, text)
   }
 }

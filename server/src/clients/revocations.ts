@@ -33,7 +33,7 @@ export class Revocations {
     return this.#last
   }
 
-  /** Clients whose context matches are disconnected. */
+  /** Clients whose context matches are disconnected, or have to send credentials again. */
   disconnected(match: Match): void {
     this.#add({ match, channel: null })
   }

@@ -6,6 +6,7 @@ import { uptimeMs } from '../time/uptime.ts'
 import { reasonBefore, type Beginnings } from './beginnings.ts'
 import type { Page, PageQueries } from './pages.ts'
 import type { Seeker } from './recovery.ts'
+import type { Counts } from '../metrics/counts.ts'
 import { Turns } from './turns.ts'
 import type { Whereabouts } from './inquiries.ts'
 import type { WhereaboutsQuestions } from './whereabouts.ts'
@@ -30,8 +31,40 @@ const REFUSAL_MS = 1000
  */
 export type Outcome = 'covered' | 'refused' | 'late' | 'changed'
 
+/** Up to where a log has to be extended backwards. */
+export interface Goal {
+  /** Whether the log has enough. */
+  isReached(log: ChannelLog): boolean
+  /** Whether messages before `start` are needed, where the log begins now or where that of another node begins. */
+  isBefore(start: Position): boolean
+  /** All messages after this position are needed. `null`: as many as the other node has. */
+  readonly since: Position | null
+  /** The maximum number of messages. */
+  readonly max: number
+}
+
+/** The log has to have every message after the position. */
+export function everythingAfter(since: Position): Goal {
+  return {
+    since,
+    max: Infinity,
+    isReached: (log) => log.covers(since),
+    isBefore: (start) => comparePositions(since, start) < 0,
+  }
+}
+
+/** The log has to have this number of messages up to the position, or all that any node has. */
+export function newestUpTo(position: Position, max: number): Goal {
+  return {
+    since: null,
+    max,
+    isReached: (log) => log.sizeUpTo(position) >= max,
+    isBefore: () => true,
+  }
+}
+
 interface Waiter {
-  readonly since: Position
+  readonly goal: Goal
   readonly owner: object
   readonly settle: (outcome: Outcome) => void
 }
@@ -66,6 +99,7 @@ export class Backfills {
   readonly #beginnings: Beginnings
   readonly #pages: PageQueries
   readonly #maxInFlight: number
+  readonly #counts: Counts
   readonly #maxPageBytes: number
   readonly #maxBytesOfOwner: number
   readonly #running = new Map<ChannelLog, Backfill>()
@@ -83,11 +117,13 @@ export class Backfills {
     beginnings: Beginnings,
     pages: PageQueries,
     maxInFlight: number,
+    counts: Counts,
   ) {
     this.#questions = questions
     this.#beginnings = beginnings
     this.#pages = pages
     this.#maxInFlight = maxInFlight
+    this.#counts = counts
     this.#maxPageBytes = Math.min(MAX_PAGE_BYTES, Math.max(1, Math.floor(maxInFlight / MIN_PAGES)))
     this.#maxBytesOfOwner = PAGES_OF_CLIENT * this.#maxPageBytes
   }
@@ -96,15 +132,17 @@ export class Backfills {
     return this.#inFlight
   }
 
-  /** Extends the channel's log back to `since`, if other nodes have the missing messages. */
-  async reach(channel: Channel, since: Position, { owner, node, deadline }: Seeker): Promise<Outcome> {
+  /** Extends the channel's log backwards to the goal, if other nodes have the missing messages. */
+  async reach(channel: Channel, goal: Goal, { owner, node, deadline }: Seeker): Promise<Outcome> {
     const log = channel.log!
-    if (!isSameRun(since.beacon, log.start.beacon) || this.#isKnownRefusal(log, since)) return 'refused'
+    const { since } = goal
+    const isOfOtherRun = since !== null && !isSameRun(since.beacon, log.start.beacon)
+    if (isOfOtherRun || this.#isKnownRefusal(log, goal)) return 'refused'
     const backfill = this.#running.get(log) ?? this.#begin(channel, log, node)
     const { promise, resolve } = deferred()
     let outcome: Outcome = 'refused'
     const waiter: Waiter = {
-      since,
+      goal,
       owner,
       settle: (settled) => {
         outcome = settled
@@ -121,17 +159,18 @@ export class Backfills {
     return sourcesFor(backfill, waiter).length > 0 ? 'late' : 'refused'
   }
 
-  #isKnownRefusal(log: ChannelLog, since: Position): boolean {
+  #isKnownRefusal(log: ChannelLog, goal: Goal): boolean {
     const known = this.#reaches.get(log)
-    if (known === undefined || uptimeMs() - known.askedAt > REFUSAL_MS) return false
-    return !log.covers(since) && (known.start === null || comparePositions(since, known.start) < 0)
+    if (known === undefined || uptimeMs() - known.askedAt > REFUSAL_MS || goal.isReached(log)) return false
+    if (known.start === null) return true
+    return goal.since === null ? comparePositions(log.start, known.start) <= 0 : goal.isBefore(known.start)
   }
 
   #begin(channel: Channel, log: ChannelLog, node: string | null): Backfill {
     const backfill: Backfill = {
       channel,
       log,
-      reader: { cursorIn: () => log.start },
+      reader: { isClient: false, cursorIn: () => log.start },
       waiters: new Set(),
       sources: new Set(),
       failed: new Set(),
@@ -156,7 +195,7 @@ export class Backfills {
       backfill.sources.add(source)
       this.#beginnings.found(channel, log, position, source)
       this.#proceed(backfill)
-      return [...backfill.waiters].every(({ since }) => comparePositions(source.start, since) <= 0)
+      return [...backfill.waiters].every(({ goal }) => !goal.isBefore(source.start))
     }
     const done = (isFinal: boolean): void => {
       if (isFinal) this.#reaches.set(log, { start: earliest, askedAt: uptimeMs() })
@@ -176,7 +215,7 @@ export class Backfills {
     if (channel.log !== log) return this.#end(backfill, 'changed')
     for (const waiter of waiters) {
       const canReach = sourcesFor(backfill, waiter).length > 0
-      if (log.covers(waiter.since)) waiter.settle('covered')
+      if (waiter.goal.isReached(log)) waiter.settle('covered')
       else if (!canReach && backfill.asked === 'all') waiter.settle('refused')
       else if (!canReach && backfill.asked === 'some') this.#ask(backfill, 'all')
       else if (canReach && !backfill.isFetching) this.#turns.add(backfill, waiter.owner, isNext)
@@ -187,10 +226,14 @@ export class Backfills {
 
   #fetchNext(): void {
     for (;;) {
+      const isNew = this.#next === undefined
       this.#next ??= this.#turns.take((owner, { pageBytes }) => this.#hasRoomFor(owner, pageBytes))
       if (this.#next === undefined) return
       const { task, owner } = this.#next
-      if (this.#inFlight > 0 && this.#inFlight + task.pageBytes > this.#maxInFlight) return
+      if (this.#inFlight > 0 && this.#inFlight + task.pageBytes > this.#maxInFlight) {
+        if (isNew) this.#counts.limits.backfillBytes += 1
+        return
+      }
       this.#next = undefined
       void this.#fetch(task, owner)
     }
@@ -204,19 +247,17 @@ export class Backfills {
 
   async #fetch(backfill: Backfill, owner: object): Promise<void> {
     const { channel, log, pageBytes: bytes } = backfill
-    const [after] = [...backfill.waiters]
-      .filter((waiter) => sourcesFor(backfill, waiter).length > 0)
-      .map(({ since }) => since)
-      .sort(comparePositions)
+    const goal = furthest([...backfill.waiters].filter((waiter) => sourcesFor(backfill, waiter).length > 0))
     // While the task waited for room, the backfill may have ended or have been queued again.
-    if (this.#running.get(log) !== backfill || backfill.isFetching || after === undefined) return
-    const sources = sourcesFor(backfill, { since: after })
+    if (this.#running.get(log) !== backfill || backfill.isFetching || goal === undefined) return
+    const sources = sourcesFor(backfill, { goal })
     const source = sources[Math.floor(Math.random() * sources.length)]!
     const before = log.start
     backfill.isFetching = true
     this.#inFlight += bytes
     this.#bytesOf.set(owner, (this.#bytesOf.get(owner) ?? 0) + bytes)
-    const answer = await this.#pages.ask(source.node, { channel: channel.name, after, before, bytes })
+    const query = { channel: channel.name, after: goal.since, before, bytes, max: goal.max }
+    const answer = await this.#pages.ask(source.node, query)
     const left = this.#bytesOf.get(owner)! - bytes
     if (left > 0) this.#bytesOf.set(owner, left)
     else this.#bytesOf.delete(owner)
@@ -258,6 +299,22 @@ function drop({ sources, failed }: Backfill, source: Whereabouts): void {
   failed.add(source.node)
 }
 
-function sourcesFor({ sources }: Backfill, { since }: Pick<Waiter, 'since'>): Whereabouts[] {
-  return [...sources].filter(({ start }) => comparePositions(start, since) <= 0)
+/** The nodes that have messages which the log needs. */
+function sourcesFor({ sources, log }: Backfill, { goal }: Pick<Waiter, 'goal'>): Whereabouts[] {
+  const all = [...sources]
+  if (goal.since !== null) return all.filter(({ start }) => !goal.isBefore(start))
+  // The one that goes back furthest has all that the others have.
+  const earlier = all.filter(({ start }) => comparePositions(start, log.start) < 0)
+  return earlier.sort((a, b) => comparePositions(a.start, b.start)).slice(0, 1)
+}
+
+/** Positions come first, the earliest of all. Then the largest number of messages. */
+function furthest(waiters: readonly Waiter[]): Goal | undefined {
+  const goals = waiters.map(({ goal }) => goal)
+  const [since] = goals
+    .map((goal) => goal.since)
+    .filter((position) => position !== null)
+    .sort(comparePositions)
+  if (since !== undefined) return everythingAfter(since)
+  return goals.sort((a, b) => b.max - a.max)[0]
 }

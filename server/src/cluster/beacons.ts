@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
-import type { Backend } from '../backends/backend.ts'
-import type { Logger } from '../logger.ts'
+import type { Broker } from '../backends/backend.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { EventLogger } from '../logger.ts'
 import { isRefusal, logFailure } from '../errors.ts'
 import { isSameRun, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -26,8 +27,9 @@ const MAX_AHEAD_MS = 2 * 86_400_000
  * on every node.
  */
 export class Beacons {
-  readonly #backend: Backend
-  readonly #logger: Logger
+  readonly #broker: Broker
+  readonly #logger: EventLogger
+  readonly #counts: Counts
   #current = 0
   #waiters: { n: number; resolve: () => void }[] = []
   #next: Promise<void> | null = null
@@ -59,9 +61,10 @@ export class Beacons {
 
   readonly #onRefused: () => void
 
-  constructor(backend: Backend, logger: Logger, onRefused: () => void) {
-    this.#backend = backend
+  constructor(broker: Broker, logger: EventLogger, counts: Counts, onRefused: () => void) {
+    this.#broker = broker
     this.#logger = logger
+    this.#counts = counts
     this.#onRefused = onRefused
   }
 
@@ -82,7 +85,7 @@ export class Beacons {
 
   /** Whether messages are counted from a received beacon. */
   counts(n: number): boolean {
-    return this.#backend.counts(n)
+    return this.#broker.counts(n)
   }
 
   /** Whether this node counts in a run of its own, because nodes have no common order. */
@@ -193,7 +196,7 @@ export class Beacons {
   #doubt(n: number): void {
     if (!this.#hasWarned) {
       const text = 'An implausible beacon was ignored: another program publishes on the control channel'
-      this.#logger.warn({ beacon: n }, text)
+      this.#logger.warn({ event: 'beaconImplausible', beacon: n }, text)
     }
     this.#hasWarned = true
     // Our own clock may be wrong. The answer to this request contains the broker's time.
@@ -205,8 +208,9 @@ export class Beacons {
     const before = this.#current
     this.#note()
     this.#inFlight += 1
-    this.#backend.beacon(before).then(
+    this.#broker.beacon(before).then(
       ({ n: made, nowMs, receivers }) => {
+        this.#counts.beacons.sent += 1
         const n = this.own(made)
         this.#aloneAt = receivers <= 1 ? n : 0
         this.#spacingMs = Math.max(MIN_SPACING_MS, receivers * SPACING_PER_NODE_MS)
@@ -225,7 +229,7 @@ export class Beacons {
       },
       (error: unknown) => {
         this.#inFlight = Math.max(0, this.#inFlight - 1)
-        logFailure(this.#logger, error, 'No beacon could be sent; trying again')
+        logFailure(this.#logger, 'beaconNotSent', error, 'No beacon could be sent; trying again')
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.#onRefused()
         if (this.#unsent.push(resolve) === 1) setTimeout(() => this.#sendAgain(), RETRY_MS).unref()

@@ -1,90 +1,101 @@
-import { randomUUID } from 'node:crypto'
-import type { Backend } from '../backends/backend.ts'
-import type { ControlCodec } from '../control/codec.ts'
-import type { ControlMessage, ControlMessageOf } from '../control/control.ts'
-import { isReservedName } from '../control/reservedNames.ts'
-
-export interface ControlChannelsOptions {
-  readonly backend: Backend
-  readonly codec: ControlCodec
-  readonly controlChannel: string
-  readonly controlNamespace: string
-}
-
-type Type = ControlMessage['type']
-
-/** A function for each type of control message that one part of the node handles. */
-export type ControlHandlers = { readonly [T in Type]?: (message: ControlMessageOf<T>) => void }
+import type { Broker } from '../backends/backend.ts'
+import type { Counts } from '../metrics/counts.ts'
+import { controlNames, type ControlNames } from '../control/controlNames.ts'
+import type { ControlMessage } from '../control/control.ts'
+import { JoinedMessages } from './joinedMessages.ts'
+import { Handlers, type ControlHandlers, type NodeControl } from './nodeControl.ts'
 
 /**
- * Sends and receives the control messages of this node. They are sent over the control channel, to all nodes, or over a
- * node's own channel, to that node. A received message is passed to the one part of the node that has registered for its
- * type.
+ * Sends and receives control messages in one order. They are sent over the control channel, to all nodes, or over a
+ * node's own channel, to that node. A received message is passed to the part of the order that has registered for its
+ * type. Messages of all other types are passed to the node.
  */
 export class ControlChannels {
   /** The id of this node. */
-  readonly node = randomUUID()
+  readonly node: string
   /**
    * The channels that this node must be subscribed to. Nothing is published on the last one: the nodes are counted by it. Other
    * programs may be subscribed to the control channel, to monitor it.
    */
   readonly own: readonly [controlChannel: string, nodeChannel: string, members: string]
-  readonly #options: ControlChannelsOptions
-  readonly #handlers = new Map<Type, (message: never) => void>()
+  readonly #broker: Broker
+  readonly #nodeControl: NodeControl
+  readonly #counts: Counts
+  readonly #names: ControlNames
+  readonly #handlers = new Handlers()
+  readonly #joined = new JoinedMessages((node, message) =>
+    this.#publish(this.#names.nodeChannel(node), message),
+  )
 
-  constructor(options: ControlChannelsOptions) {
-    this.#options = options
-    const { controlChannel, controlNamespace } = options
-    this.own = [controlChannel, this.#channelOf(this.node), `${controlNamespace}members:${controlChannel}`]
+  constructor(broker: Broker, nodeControl: NodeControl, counts: Counts) {
+    this.#broker = broker
+    this.#nodeControl = nodeControl
+    this.#counts = counts
+    this.node = nodeControl.node
+    const { controlChannel, controlNamespace } = nodeControl.options
+    this.#names = controlNames(controlNamespace, controlChannel, broker.tag)
+    const { control, members } = this.#names
+    this.own = [control, this.#names.nodeChannel(this.node), members]
   }
 
-  /** Registers the handlers of one part of the node. A type has one handler. */
+  /** Registers the handlers of one part of the order. A type has one handler. */
   register(handlers: ControlHandlers): void {
-    for (const [type, handler] of Object.entries(handlers)) this.#handlers.set(type as Type, handler)
-  }
-
-  /** Whether clients cannot subscribe to this name. */
-  isReserved(channel: string): boolean {
-    return isReservedName(channel, this.#options)
+    this.#handlers.register(handlers)
   }
 
   /** Handles a message of the broker. Returns false if `channel` is not one of {@link own}. */
   receive(channel: string, body: string): boolean {
     if (channel !== this.own[0] && channel !== this.own[1]) return false
-    const message = this.#options.codec.decode(channel, body)
-    if (message !== null) this.dispatch(message)
+    this.#counts.controlMessages.received += 1
+    this.#counts.controlBytes.received += Buffer.byteLength(body)
+    const message = this.#broker.codec.decode(channel, body)
+    if (message?.type === 'beacon') this.#counts.beacons.received += 1
+    for (const each of message?.type === 'several' ? message.messages : [message])
+      if (each !== null && !this.#handlers.dispatch(each)) this.#nodeControl.dispatch(each)
     return true
-  }
-
-  /** Handles a message as if it had been received now. */
-  dispatch(message: ControlMessage): void {
-    // The handlers of each type accept its messages, see `register`. TypeScript cannot express this for a Map.
-    const handler = this.#handlers.get(message.type) as ((message: ControlMessage) => void) | undefined
-    handler?.(message)
   }
 
   /** Resolves with the number of receivers. These include other programs. */
   publishToAll(message: ControlMessage): Promise<number> {
-    return this.#publish(this.#options.controlChannel, message)
+    return this.#publish(this.own[0], message)
   }
 
   /** Resolves with 0 if the node is gone. */
   publishToNode(node: string, message: ControlMessage): Promise<number> {
-    return this.#publish(this.#channelOf(node), message)
+    return this.#joined.send(node, message)
+  }
+
+  /**
+   * As {@link publishToNode}, for a message that is not urgent. It waits up to 100 ms for another message to the
+   * same node. When a node dies, all its clients come back at once, and each of them causes several messages to the node
+   * that it was on.
+   */
+  publishToNodeSoon(node: string, message: ControlMessage): Promise<number> {
+    return this.#joined.sendSoon(node, message)
+  }
+
+  /** Sends the messages that wait. */
+  flush(): void {
+    this.#joined.flush()
   }
 
   /** The number of nodes, including this one. */
   async countNodes(): Promise<number> {
-    const [nodes] = await this.#options.backend.countHolders([this.own[2]])
+    const [nodes] = await this.#broker.countHolders([this.own[2]])
     return nodes!
   }
 
-  #publish(channel: string, message: ControlMessage): Promise<number> {
-    const { backend, codec } = this.#options
-    return backend.publish(channel, codec.encode(channel, message))
+  /** Whether each node is subscribed to its own channel. A node that was killed is not. */
+  async areSubscribed(nodes: readonly string[]): Promise<readonly boolean[]> {
+    if (nodes.length === 0) return []
+    const counts = await this.#broker.countHolders(nodes.map((node) => this.#names.nodeChannel(node)))
+    return counts.map((count) => count > 0)
   }
 
-  #channelOf(node: string): string {
-    return `${this.#options.controlNamespace}node:${node}`
+  #publish(channel: string, message: ControlMessage): Promise<number> {
+    const body = this.#broker.codec.encode(channel, message)
+    this.#counts.controlMessages.sent += 1
+    this.#counts.controlBytes.sent += Buffer.byteLength(body)
+    return this.#broker.publish(channel, body)
   }
 }

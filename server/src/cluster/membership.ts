@@ -1,8 +1,8 @@
-import type { Backend } from '../backends/backend.ts'
+import type { Broker } from '../backends/backend.ts'
 import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
 import { isRefusal, logFailure } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { Numbering } from './numbering.ts'
 import { pause } from '../time/pause.ts'
 
@@ -11,15 +11,15 @@ const SUBSCRIBE_BATCH = 500
 /** How long to wait before the broker is asked again, after a command failed. */
 const RETRY_MS = 500
 
-/** What {@link Membership} needs of the hub. */
+/** What {@link Membership} needs of its order. */
 export interface MembershipHost {
-  readonly backend: Backend
+  readonly broker: Broker
   readonly beacons: Beacons
   readonly numbering: Numbering
-  readonly logger: Logger
+  readonly logger: EventLogger
   /** The control channels of this node. No other channel is subscribed before them. */
   readonly ownChannels: readonly string[]
-  /** All channels that this node holds. */
+  /** The channels of this node that belong to the order. */
   readonly channels: ReadonlyMap<string, Channel>
   /** The broker refuses the channel: a later subscribe to its name creates a new channel. */
   forget(channel: Channel): void
@@ -29,7 +29,7 @@ export interface MembershipHost {
   ready(): void
 }
 
-/** Keeps the subscriptions at the broker equal to the channels of this node, on every new connection. */
+/** Keeps the subscriptions at the broker equal to the channels of the order, on every new connection. */
 export class Membership {
   readonly #host: MembershipHost
   #isUp = false
@@ -39,6 +39,8 @@ export class Membership {
   #isRefused = false
   /** The number of the connection. Work that was begun on an earlier connection is void. */
   #epoch = 0
+  /** How many times a channel has left. A channel of an order may leave, and join again. */
+  readonly #departures = new WeakMap<Channel, number>()
 
   constructor(host: MembershipHost) {
     this.#host = host
@@ -66,10 +68,11 @@ export class Membership {
 
   leave(channels: readonly Channel[]): void {
     this.#host.numbering.forget(channels)
+    for (const channel of channels) this.#departures.set(channel, this.#departuresOf(channel) + 1)
     if (channels.length === 0 || !this.#isUp) return
     for (const names of inBatches(channels.map(({ name }) => name))) {
-      this.#host.backend.unsubscribe(names).catch((error: unknown) => {
-        logFailure(this.#host.logger, error, 'Unsubscribing was interrupted')
+      this.#host.broker.unsubscribe(names).catch((error: unknown) => {
+        logFailure(this.#host.logger, 'unsubscribingInterrupted', error, 'Unsubscribing was interrupted')
       })
     }
   }
@@ -103,6 +106,9 @@ export class Membership {
 
   async #subscribe(channels: readonly Channel[], epoch: number): Promise<void> {
     for (const batch of inBatches(channels)) {
+      const departures = batch.map((channel) => this.#departuresOf(channel))
+      const hasStayed = (channel: Channel, i: number): boolean =>
+        this.#departuresOf(channel) === departures[i]
       const isHeld = (channel: Channel): boolean => this.#host.channels.get(channel.name) === channel
       // At a retry, some of them may have been removed.
       const refused = await this.#ask(() => batch.filter(isHeld).map(({ name }) => name), epoch)
@@ -112,7 +118,8 @@ export class Membership {
         this.#host.forget(channel)
         channel.refuse()
       }
-      this.#confirm(batch.filter(({ name }) => !refused.has(name)))
+      // If a channel has left and joined again meanwhile, it is confirmed by another command.
+      this.#confirm(batch.filter(hasStayed).filter(({ name }) => !refused.has(name)))
     }
   }
 
@@ -124,18 +131,22 @@ export class Membership {
     while (epoch === this.#epoch) {
       try {
         const wanted = names()
-        const refused = wanted.length === 0 ? [] : await this.#host.backend.subscribe(wanted)
+        const refused = wanted.length === 0 ? [] : await this.#host.broker.subscribe(wanted)
         this.#isRefused = false
         // If the connection had broken meanwhile, `subscribe` would have rejected.
         return new Set(refused)
       } catch (error) {
         this.#isRefused = isRefusal(error)
         if (this.#isRefused) this.stuck()
-        logFailure(this.#host.logger, error, 'Subscribing was interrupted')
+        logFailure(this.#host.logger, 'subscribingInterrupted', error, 'Subscribing was interrupted')
         await pause(RETRY_MS)
       }
     }
     return null
+  }
+
+  #departuresOf(channel: Channel): number {
+    return this.#departures.get(channel) ?? 0
   }
 
   #confirm(channels: readonly Channel[]): void {

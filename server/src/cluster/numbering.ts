@@ -2,14 +2,14 @@ import type { Beacons } from './beacons.ts'
 import type { Channel } from '../channels/channel.ts'
 import { isSameRun } from '../channels/position.ts'
 import type { ControlChannels } from './controlChannels.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 
-/** What {@link Numbering} needs of the hub. */
+/** What {@link Numbering} needs of its order. */
 export interface NumberingHost {
   readonly beacons: Beacons
   readonly control: ControlChannels
   readonly channels: ReadonlyMap<string, Channel>
-  readonly logger: Logger
+  readonly logger: EventLogger
   /** The channels can be counted from the current beacon on. */
   begin(channels: readonly Channel[]): void
 }
@@ -75,7 +75,7 @@ export class Numbering {
     const counting = [...this.#host.channels.values()].filter(({ state }) => state !== 'joining')
     if (counting.length === 0) return
     this.#host.logger.warn(
-      { beacon: last },
+      { event: 'renumbered', beacon: last },
       'The beacon number of Redis went backwards: positions are renumbered',
     )
     for (const channel of counting) channel.broken(last)

@@ -10,7 +10,7 @@ import {
   type Position,
 } from '../channels/position.ts'
 import type { ControlMessageOf } from '../control/control.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { Beacons } from './beacons.ts'
 import type { ControlChannels } from './controlChannels.ts'
 
@@ -25,7 +25,7 @@ export interface OrderCheckHost {
   readonly control: ControlChannels
   readonly beacons: Beacons
   readonly channels: ReadonlyMap<string, Channel>
-  readonly logger: Logger
+  readonly logger: EventLogger
 }
 
 /**
@@ -90,7 +90,7 @@ export class OrderCheck {
   #differs(channel: string, node: string): void {
     const { beacons, logger } = this.#host
     logger.error(
-      { channel, node },
+      { event: 'orderDiffers', channel, node },
       'Nodes do not receive messages in the same order: clients are told of a gap when they move to another node. The server for pub/sub must be one Redis (or Valkey) process, or a Redis Cluster that is given as such',
     )
     beacons.separate()

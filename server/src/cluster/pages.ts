@@ -1,4 +1,10 @@
-import { comparePositions, formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import {
+  comparePositions,
+  formatPosition,
+  isSameRun,
+  parsePosition,
+  type Position,
+} from '../channels/position.ts'
 import { entryBytes, type Entry } from '../channels/log.ts'
 import type { ControlMessageOf, SentEntry } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
@@ -11,12 +17,17 @@ const TIMEOUT_MS = 3000
 /** The bytes of an entry on the wire, without its text. */
 const ENTRY_BYTES = 50
 
-/** Asks for the newest messages of the channel after `after` up to `before` (inclusive), with at most `bytes` bytes. */
+/**
+ * Asks for the newest messages of the channel after `after` up to `before` (inclusive), with at most `bytes` bytes, and at most
+ * `max` messages.
+ */
 export interface PageQuery {
   readonly channel: string
-  readonly after: Position
+  /** `null`: where the log of the other node begins. */
+  readonly after: Position | null
   readonly before: Position
   readonly bytes: number
+  readonly max: number
 }
 
 /** All messages after `start` up to the `before` of the query (inclusive). */
@@ -48,7 +59,7 @@ export class PageQueries {
    * Resolves with `null` if the node does not have the page, is gone, does not answer in time, or sends fewer messages
    * than it announces. Never rejects.
    */
-  ask(node: string, { channel, after, before, bytes }: PageQuery): Promise<Page | TooSmall | null> {
+  ask(node: string, { channel, after, before, bytes, max }: PageQuery): Promise<Page | TooSmall | null> {
     return new Promise((done) => {
       const id = ++this.#lastId
       const resolve = (answer: Page | TooSmall | null): void => {
@@ -58,8 +69,9 @@ export class PageQueries {
       }
       const cancel = runningTimeout(TIMEOUT_MS, () => resolve(null))
       this.#waiting.set(id, { before, resolve })
-      const range = { after: formatPosition(after), before: formatPosition(before) }
-      const query = { type: 'getPage', id, node: this.#control.node, channel, ...range, bytes } as const
+      const range = { after: after === null ? '' : formatPosition(after), before: formatPosition(before) }
+      const bounds = max === Infinity ? { bytes } : { bytes, max }
+      const query = { type: 'getPage', id, node: this.#control.node, channel, ...range, ...bounds } as const
       this.#control.publishToNode(node, query).then(
         (receivers) => {
           if (receivers === 0) resolve(null)
@@ -108,10 +120,13 @@ function isContiguous(start: Position, entries: readonly Position[], end: Positi
   return isWhole
 }
 
-/** Returns the log of this node after `after`; `null` if the log does not have every message after it. */
+/**
+ * Returns the log of this node after `after`; `null` if the log does not have every message after it. If `after` is `null`, returns
+ * the whole log.
+ */
 export type EntriesAfter = (
   channel: string,
-  after: Position,
+  after: Position | null,
 ) => { readonly start: Position; readonly entries: readonly Entry[] } | null
 
 interface Waiting {
@@ -169,20 +184,20 @@ export class PageAnswers {
     this.#schedule()
   }
 
-  #make({ id, channel, after: afterText, before: beforeText, bytes }: Waiting['query']): {
+  #make({ id, channel, after: afterText, before: beforeText, bytes, max = Infinity }: Waiting['query']): {
     page: PageMessage
     size: number
   } {
     const after = parsePosition(afterText)
     const before = parsePosition(beforeText)
-    const found = after && before && this.#entriesAfter(channel, after)
-    if (!found) return { page: noPage(id, 0), size: 0 }
+    const found = before && (after || afterText === '') && this.#entriesAfter(channel, after)
+    if (!found || !isSameRun(found.start.beacon, before.beacon)) return { page: noPage(id, 0), size: 0 }
     const { entries } = found
     let end = entries.length
     while (end > 0 && comparePositions(entries[end - 1]!, before) > 0) end -= 1
     let first = end
     let size = 0
-    while (first > 0) {
+    while (first > 0 && end - first < max) {
       const next = Buffer.byteLength(entries[first - 1]!.json) + ENTRY_BYTES
       if (size + next > bytes) {
         if (first === end) return { page: noPage(id, next), size: 0 }

@@ -1,12 +1,13 @@
 import type { GapReason } from '@broadcaster/protocol'
-import type { Backend } from '../backends/backend.ts'
-import { Backfills, type Outcome } from './backfills.ts'
+import type { Broker } from '../backends/backend.ts'
+import { Backfills, everythingAfter, newestUpTo, type Goal, type Outcome } from './backfills.ts'
 import type { Beacons } from './beacons.ts'
 import { Beginnings } from './beginnings.ts'
 import type { Channel } from '../channels/channel.ts'
 import type { FanOut } from '../channels/fanout.ts'
 import type { ChannelLog, LogLimits } from '../channels/log.ts'
 import { comparePositions, isSameRun, type Position } from '../channels/position.ts'
+import type { Counts } from '../metrics/counts.ts'
 import type { ControlChannels } from './controlChannels.ts'
 import { PageAnswers, PageQueries, type EntriesAfter } from './pages.ts'
 import { Deadline } from '../time/deadline.ts'
@@ -14,10 +15,12 @@ import { WhereaboutsQuestions, type Locate } from './whereabouts.ts'
 
 /** The maximum time for which live messages of a channel are held back while the hole before them is filled. */
 const FILL_TIMEOUT_MS = 5000
+/** The maximum time for which a client waits for older messages of other nodes, which it can do without. */
+const GATHER_TIMEOUT_MS = 1000
 
-/** What {@link Recovery} needs of the hub. */
+/** What {@link Recovery} needs of its order. */
 export interface RecoveryHost {
-  readonly backend: Backend
+  readonly broker: Broker
   readonly control: ControlChannels
   readonly beacons: Beacons
   readonly fanOut: FanOut
@@ -25,6 +28,7 @@ export interface RecoveryHost {
   readonly logLimits: LogLimits
   /** The maximum number of bytes of pages in flight: of pages that this node requests, and of pages that it sends. */
   readonly maxBackfillBytes: number
+  readonly counts: Counts
   /** Whether the channel cannot become live, as far as is known now. */
   isHopeless(channel: Channel): boolean
 }
@@ -57,13 +61,14 @@ export class Recovery {
 
   constructor(host: RecoveryHost) {
     this.#host = host
-    const { control, backend, beacons, channels, maxBackfillBytes } = host
+    const { control, broker, beacons, channels, maxBackfillBytes } = host
     const locate: Locate = (channel, position) => this.#locateHere(channel, position)
-    const questions = new WhereaboutsQuestions(control, backend, locate)
+    const questions = new WhereaboutsQuestions(control, broker, locate)
     const beginnings = (this.#beginnings = new Beginnings({ control, beacons, channels, questions }))
     const entriesAfter: EntriesAfter = (channel, after) => this.#entriesAfter(channel, after)
     this.#pageAnswers = new PageAnswers(control, entriesAfter, maxBackfillBytes)
-    this.#backfills = new Backfills(questions, beginnings, new PageQueries(control), maxBackfillBytes)
+    const pages = new PageQueries(control)
+    this.#backfills = new Backfills(questions, beginnings, pages, maxBackfillBytes, host.counts)
   }
 
   /** The bytes of pages that are requested from other nodes, or sent to them. */
@@ -87,7 +92,9 @@ export class Recovery {
     let hasAskedNodes = false
     for (;;) {
       if (channel.state !== 'live' && !this.#host.isHopeless(channel)) await deadline.wait(channel.settled)
-      if (channel.state !== 'live') return 'away'
+      // Meanwhile, the channel may have moved to another order.
+      const isOurs = this.#host.channels.get(channel.name) === channel
+      if (channel.state !== 'live' || !isOurs) return 'away'
       if (since === null) return 'here'
       const log = channel.log!
       const head = channel.lastPosition(this.#host.beacons.current)
@@ -104,11 +111,28 @@ export class Recovery {
       } else if ((log.isTrimmed && !isSession) || hasAskedNodes) {
         return { gap: log.startReason }
       } else {
-        const outcome = await this.#reach(channel, since, seeker)
+        const outcome = await this.#reach(channel, everythingAfter(since), seeker)
         if (outcome === 'late') return 'late'
         hasAskedNodes = outcome === 'refused'
       }
     }
+  }
+
+  /**
+   * Extends the log of a live channel backwards, until it has `max` messages up to `position`, or all that any node has. A node
+   * that does not answer in time is not waited for.
+   */
+  async gather(
+    channel: Channel,
+    position: Position,
+    max: number,
+    seeker: Pick<Seeker, 'owner' | 'node'>,
+  ): Promise<void> {
+    const { log } = channel
+    // If this log has dropped messages, the others have dropped them too.
+    if (log === null || log.isTrimmed || log.sizeUpTo(position) >= max) return
+    const deadline = new Deadline(GATHER_TIMEOUT_MS)
+    await this.#reach(channel, newestUpTo(position, max), { ...seeker, deadline, isSession: false })
   }
 
   /** Gets the messages that channels missed while the connection was broken, and delivers them. */
@@ -116,7 +140,7 @@ export class Recovery {
     const seeker = { owner: this, deadline: new Deadline(FILL_TIMEOUT_MS), node: null, isSession: false }
     for (const channel of channels) {
       const log = channel.log!
-      void this.#reach(channel, channel.before!.head, seeker).then(() => {
+      void this.#reach(channel, everythingAfter(channel.before!.head), seeker).then(() => {
         // If the connection broke again, the next call also fills this hole.
         if (channel.state === 'filling' && channel.log === log) this.#goLive(channel, log)
       })
@@ -142,10 +166,10 @@ export class Recovery {
     for (const reader of channel.logReaders) reader.wake(channel)
   }
 
-  async #reach(channel: Channel, since: Position, seeker: Seeker): Promise<Outcome> {
+  async #reach(channel: Channel, goal: Goal, seeker: Seeker): Promise<Outcome> {
     // No other node has messages with positions of this run.
     if (this.#host.beacons.isSeparate) return 'refused'
-    return this.#backfills.reach(channel, since, seeker)
+    return this.#backfills.reach(channel, goal, seeker)
   }
 
   #locateHere(name: string, position: Position): ReturnType<Locate> {
@@ -161,8 +185,10 @@ export class Recovery {
     )
   }
 
-  #entriesAfter(name: string, after: Position): ReturnType<EntriesAfter> {
-    const log = this.#host.channels.get(name)?.logCovering(after)
-    return log ? { start: log.lastUpTo(after), entries: log.after(after) } : null
+  #entriesAfter(name: string, after: Position | null): ReturnType<EntriesAfter> {
+    const channel = this.#host.channels.get(name)
+    const from = after ?? channel?.log?.start
+    const log = from && channel?.logCovering(from)
+    return log ? { start: log.lastUpTo(from), entries: log.after(from) } : null
   }
 }

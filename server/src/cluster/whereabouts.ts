@@ -1,5 +1,5 @@
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
-import type { Backend } from '../backends/backend.ts'
+import type { Broker } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
 import { isUnavailable } from '../errors.ts'
@@ -53,7 +53,7 @@ interface Question {
  */
 export class WhereaboutsQuestions {
   readonly #control: ControlChannels
-  readonly #backend: Backend
+  readonly #broker: Broker
   readonly #locate: Locate
   readonly #questions = new Map<number, Question>()
   /** The nodes from which this node has received a message, the latest last, and when. */
@@ -63,9 +63,9 @@ export class WhereaboutsQuestions {
   readonly #gathered = new Map<string, Subject[]>()
   #lastId = 0
 
-  constructor(control: ControlChannels, backend: Backend, locate: Locate) {
+  constructor(control: ControlChannels, broker: Broker, locate: Locate) {
     this.#control = control
-    this.#backend = backend
+    this.#broker = broker
     this.#locate = locate
     control.register({
       where: (question) => this.#answer(question),
@@ -129,7 +129,7 @@ export class WhereaboutsQuestions {
 
   /** Counts the other nodes that hold the channels, and ends the subjects from which no further answer can come. */
   async #count(subjects: readonly Subject[]): Promise<void> {
-    const counts = await this.#backend.countHolders(subjects.map(({ channel }) => channel))
+    const counts = await this.#broker.countHolders(subjects.map(({ channel }) => channel))
     subjects.forEach((subject, i) => {
       subject.others = counts[i]! - 1
       endIfAnswered(subject)
@@ -185,10 +185,14 @@ export class WhereaboutsQuestions {
   #askAll(subjects: readonly Subject[], isRepeated = false): void {
     const id = this.#begin(null, subjects, TIMEOUT_MS, ({ answered, others }) => {
       const open = subjects.filter(({ isOpen }) => isOpen)
-      // If no node at all has answered, the connection of this node is probably dead, and is renewed soon.
-      const isUnheard = answered.size === 0 && others !== 0
-      if (isUnheard && !isRepeated && open.length > 0) this.#askAll(open, true)
-      else for (const subject of open) end(subject, true)
+      const isComplete = others !== null && answered.size >= others
+      // If no node at all has answered, the connection of this node is probably dead, and is renewed soon. If a node that
+      // holds the channel has not answered, it is busy. It may be the only one that has the messages.
+      const isUnheard = (subject: Subject): boolean =>
+        !isComplete && (answered.size === 0 || subject.answered.size < subject.others)
+      const again = isRepeated ? [] : open.filter(isUnheard)
+      if (again.length > 0) this.#askAll(again, true)
+      for (const subject of open) if (!again.includes(subject)) end(subject, true)
     })
     Promise.all([this.#control.publishToAll(this.#encode(id)), this.#control.countNodes()]).then(
       ([receivers, nodes]) => {

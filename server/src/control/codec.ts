@@ -14,6 +14,11 @@ export interface ControlCodec {
    * checked.
    */
   decodeKept(channel: string, text: string): ControlMessage | null
+  /**
+   * A codec for the control messages of one more broker. Messages of different brokers may arrive in another order than
+   * they were sent, so each broker has a codec of its own. The count of refused messages is the same.
+   */
+  fork(): ControlCodec
   /** Sets the current time of the broker's clock. */
   brokerTime(nowMs: number): void
 }
@@ -25,5 +30,6 @@ export const plainCodec: ControlCodec = {
   encode: (_channel, message) => encodeControl(message),
   decode: (_channel, text) => parseControl(text),
   decodeKept: (_channel, text) => parseControl(text),
+  fork: () => plainCodec,
   brokerTime: () => {},
 }

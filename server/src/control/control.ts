@@ -51,7 +51,7 @@ export type ControlMessage =
     }
   /**
    * A request to one node: the newest messages of the channel after `after` (exclusive) up to `before` (inclusive),
-   * with at most `bytes` bytes.
+   * with at most `bytes` bytes, and at most `max` messages. If `after` is empty, as many of them as the node has.
    */
   | {
       readonly type: 'getPage'
@@ -61,6 +61,7 @@ export type ControlMessage =
       readonly after: string
       readonly before: string
       readonly bytes: number
+      readonly max?: number
     }
   /**
    * The answer to `getPage`: all `count` messages after `start` up to the `before` of the request (inclusive). `start`
@@ -84,6 +85,32 @@ export type ControlMessage =
       readonly node: string
       readonly channels: readonly (readonly [channel: string, first: string, last: string, hash: string])[]
     }
+  /** Messages to one node that are sent together. */
+  | { readonly type: 'several'; readonly messages: readonly ControlMessage[] }
+  /**
+   * To one node: hold the channels of `hold` too, each with the messages after `start`, and no longer those of `drop`. Also without
+   * channels, it renews the lease of all channels that `node` has asked for. `seq` increases. `after` is the `seq` of the message
+   * before to the same node; 0 begins again, without channels.
+   */
+  | {
+      readonly type: 'copy'
+      readonly node: string
+      readonly seq: number
+      readonly after: number
+      readonly hold: readonly (readonly [channel: string, start: string])[]
+      readonly drop: readonly string[]
+    }
+  /**
+   * The answer to `copy`, sent to the requesting node. `done`: the channels of `hold` are held, except those at the indices of
+   * `refused`. `lost`: a message before this one is missing, so this one was ignored. `leaving`: the node will end.
+   */
+  | {
+      readonly type: 'copied'
+      readonly node: string
+      readonly seq: number
+      readonly state: 'done' | 'lost' | 'leaving'
+      readonly refused: readonly number[]
+    }
   /** Connections of this client with a lower generation must be closed. */
   | { readonly type: 'fence'; readonly client: string; readonly generation: number }
   /**
@@ -103,16 +130,22 @@ export type ControlMessage =
     }
   /** Clients whose context matches are disconnected. An empty match selects every client. */
   | { readonly type: 'disconnect'; readonly match: Match; readonly id?: string }
+  /** Clients whose context matches have to send credentials again. */
+  | { readonly type: 'reauthorize'; readonly match: Match; readonly id?: string }
   /** Clients whose context matches are unsubscribed from the channel. */
   | { readonly type: 'unsubscribe'; readonly match: Match; readonly channel: string; readonly id?: string }
 
 /**
  * A message that is stored for nodes that cannot receive it now. A node recognizes by the `id` whether it has applied
- * the message. Older nodes omit the `id`.
+ * the message. Without an `id`, another program has sent the message. Then each node also applies it to the sessions in Redis.
  */
-export type Revocation = ControlMessageOf<'disconnect' | 'unsubscribe'>
+export type Revocation = ControlMessageOf<'disconnect' | 'unsubscribe' | 'reauthorize'>
 
 export type ControlMessageOf<T extends ControlMessage['type']> = Extract<ControlMessage, { readonly type: T }>
+
+export function isRevocation(message: ControlMessage): message is Revocation {
+  return message.type === 'disconnect' || message.type === 'unsubscribe' || message.type === 'reauthorize'
+}
 
 export function encodeControl(message: ControlMessage): string {
   return JSON.stringify({ v: VERSION, ...message })
@@ -130,11 +163,11 @@ export function parseControl(text: string): ControlMessage | null {
     // Anybody who can publish can send invalid text on this channel, so it is not an error.
     return null
   }
-  if (typeof value !== 'object' || value === null) return null
-  const fields = value as Record<string, unknown>
-  if (fields['v'] !== VERSION || typeof fields['type'] !== 'string') return null
-  const isValid = validators.get(fields['type'])
-  return isValid?.(fields) === true ? (value as ControlMessage) : null
+  return isObject(value) && value['v'] === VERSION && isMessage(value) ? (value as ControlMessage) : null
+}
+
+function isMessage(fields: Record<string, unknown>): boolean {
+  return typeof fields['type'] === 'string' && validators.get(fields['type'])?.(fields) === true
 }
 
 const isString = (value: unknown): value is string => typeof value === 'string'
@@ -156,7 +189,7 @@ const isEntry = (value: unknown): boolean =>
 const isSample = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 4 && value.every(isString)
 
-const isObject = (value: unknown): boolean =>
+const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknown>) => boolean> = {
@@ -167,8 +200,8 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
     isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isWhereabouts),
   claim: ({ node, upTo, channels }) =>
     isString(node) && isString(upTo) && Array.isArray(channels) && channels.every(isTexts),
-  getPage: ({ id, node, channel, after, before, bytes }) =>
-    isCount(id) && [node, channel, after, before].every(isString) && isCount(bytes),
+  getPage: ({ id, node, channel, after, before, bytes, max = 0 }) =>
+    isCount(id) && [node, channel, after, before].every(isString) && isCount(bytes) && isCount(max),
   page: ({ id, start, count, needs, entries }) =>
     isCount(id) &&
     (start === null || isString(start)) &&
@@ -177,12 +210,31 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
     Array.isArray(entries) &&
     entries.every(isEntry),
   order: ({ node, channels }) => isString(node) && Array.isArray(channels) && channels.every(isSample),
+  // A message with other messages contains no other one of this type, so that nobody can nest them without end.
+  several: ({ messages }) =>
+    Array.isArray(messages) &&
+    messages.every((each) => isObject(each) && each['type'] !== 'several' && isMessage(each)),
+  copy: ({ node, seq, after, hold, drop }) =>
+    isString(node) &&
+    isCount(seq) &&
+    isCount(after) &&
+    Array.isArray(hold) &&
+    hold.every(isPair) &&
+    Array.isArray(drop) &&
+    drop.every(isString),
+  copied: ({ node, seq, state, refused }) =>
+    isString(node) &&
+    isCount(seq) &&
+    ['done', 'lost', 'leaving'].includes(state as string) &&
+    Array.isArray(refused) &&
+    refused.every(isCount),
   fence: ({ client, generation }) => isString(client) && isCount(generation),
   endPoll: ({ session, poll, seq }) => isString(session) && isString(poll) && (seq === null || isString(seq)),
   endSession: ({ session }) => isString(session),
   pollChannel: ({ session, poll, channel, position }) =>
     isString(session) && isString(poll) && isString(channel) && (position === null || isString(position)),
   disconnect: ({ match, id }) => isObject(match) && isOptionalString(id),
+  reauthorize: ({ match, id }) => isObject(match) && isOptionalString(id),
   unsubscribe: ({ match, channel, id }) => isObject(match) && isString(channel) && isOptionalString(id),
 }
 

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { ControlCodec } from './codec.ts'
 import { encodeControl, parseControl, type ControlMessage } from './control.ts'
 
@@ -33,21 +33,29 @@ interface Stamp {
 export class SignedCodec implements ControlCodec {
   readonly isSigned = true
   readonly #secrets: readonly string[]
-  readonly #logger: Logger
+  readonly #logger: EventLogger
   readonly #sender = randomBytes(8).toString('base64url')
   readonly #senders = new Map<string, Counters>()
   #counter = 0
   #brokerAheadMs = 0
-  #refused = 0
+  readonly #refusals: { count: number }
 
-  /** @param secrets The first one signs. A message is valid if any of them verifies it. */
-  constructor(secrets: readonly string[], logger: Logger) {
+  /**
+   * @param secrets The first one signs. A message is valid if any of them verifies it.
+   * @param refusals Counts the refused messages.
+   */
+  constructor(secrets: readonly string[], logger: EventLogger, refusals = { count: 0 }) {
     this.#secrets = secrets
     this.#logger = logger
+    this.#refusals = refusals
   }
 
   get refused(): number {
-    return this.#refused
+    return this.#refusals.count
+  }
+
+  fork(): ControlCodec {
+    return new SignedCodec(this.#secrets, this.#logger, this.#refusals)
   }
 
   brokerTime(nowMs: number): void {
@@ -110,11 +118,11 @@ export class SignedCodec implements ControlCodec {
 
   /** Logs only the first refused message, so that an attacker who can publish cannot fill the log. */
   #refuse(why: string): null {
-    if (this.#refused === 0) {
+    if (this.#refusals.count === 0) {
       const text = `A control message was ignored because it is ${why}; further ones are only counted`
-      this.#logger.warn({ why }, text)
+      this.#logger.warn({ event: 'controlMessageRefused', why }, text)
     }
-    this.#refused += 1
+    this.#refusals.count += 1
     return null
   }
 }

@@ -5,7 +5,9 @@ import type { Address } from '../clients/addresses.ts'
 import type { Admission } from '../clients/admission.ts'
 import type { KnownSession } from '../clients/knownSessions.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
-import type { Logger } from '../logger.ts'
+import { overLimit, type Refusal } from '../clients/refusals.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { EventLogger } from '../logger.ts'
 import { tooManyRequests, type Answer } from '../longpoll/answers.ts'
 import { ClientAbort, type Abort } from '../longpoll/clientAbort.ts'
 import { readBody, type Body } from './body.ts'
@@ -21,6 +23,7 @@ export interface LongPollNode {
   readonly access: Access
   readonly isDraining: boolean
   readonly unreadAnswers: UnreadAnswers
+  readonly counts: Counts
   handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer>
 }
 
@@ -28,10 +31,10 @@ export interface LongPollNode {
 export class LongPollRequests {
   readonly #node: LongPollNode
   readonly #bodyLimits: BodyLimits
-  readonly #logger: Logger
+  readonly #logger: EventLogger
   #hasWarnedOfBody = false
 
-  constructor(node: LongPollNode, bodyLimits: BodyLimits, logger: Logger) {
+  constructor(node: LongPollNode, bodyLimits: BodyLimits, logger: EventLogger) {
     this.#node = node
     this.#bodyLimits = bodyLimits
     this.#logger = logger
@@ -56,10 +59,13 @@ export class LongPollRequests {
     const session = sessions.get(token)
     const address = session?.address ?? addresses.of(req)
     const retryAfter = session === undefined ? this.#admitUnknown(address) : this.#admitKnown(session)
-    if (retryAfter !== null) return write(setTooMany(res, retryAfter), tooManyRequests(), {})
+    if (retryAfter !== null) return this.#send(setTooMany(res, retryAfter), tooManyRequests(), {})
+    const abort = new ClientAbort()
+    res.on('close', () => abort.closed(res))
     let answer: Answer | null = null
     try {
-      answer = await this.#handle(req, res, body, begun)
+      answer = await this.#node.handle(body, (auth) => this.#node.access.connect(auth, req), abort, begun)
+      this.#write(res, answer, abort, token)
     } finally {
       if (session === undefined) this.#settleUnknown(token, address, answer)
       else this.#settleKnown(token!, address, answer)
@@ -68,24 +74,29 @@ export class LongPollRequests {
     if (refusal !== undefined) this.#node.admission.refusals.note(refusal, { address: address.key })
   }
 
-  /** Passes the request to the node, and writes the answer. */
-  async #handle(req: Request, res: Response, parsed: Parsed, begun: Moment): Promise<Answer> {
-    const abort = new ClientAbort()
-    let isAnswered = false
-    res.on('close', () => {
-      // Middleware with a timeout may have answered instead.
-      if (!isAnswered || !res.writableFinished) abort.abort()
-    })
-    const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
-    const answer = await this.#node.handle(parsed, authenticate, abort, begun)
-    if (res.destroyed || res.writableEnded) return answer
-    isAnswered = true
+  #write(res: Response, answer: Answer, abort: ClientAbort, token = ''): void {
+    if (res.destroyed || res.writableEnded) return
+    abort.isAnswered = true
     if (res.headersSent) res.end(answer.body)
     // The connection is closed, so that the client's next request reaches another node.
-    else write(res.status(answer.status), answer, this.#node.isDraining ? { Connection: 'close' } : {})
-    const token = parsed.kind === 'bad' ? undefined : parsed.token
-    this.#node.unreadAnswers.add(res, token ?? '', answer.body.length)
-    return answer
+    else this.#send(res.status(answer.status), answer, this.#node.isDraining ? { Connection: 'close' } : {})
+    this.#node.unreadAnswers.add(res, token, answer.body.length)
+  }
+
+  #send(
+    res: Response,
+    { body, bytes = Buffer.byteLength(body) }: Answer,
+    more: Record<string, string>,
+  ): void {
+    this.#node.counts.sentBytes.longpoll += bytes
+    res
+      .writeHead(res.statusCode, {
+        'Content-Type': 'application/json; charset=utf-8',
+        'Content-Length': bytes,
+        'Cache-Control': 'no-store',
+        ...more,
+      })
+      .end(body)
   }
 
   /**
@@ -95,7 +106,7 @@ export class LongPollRequests {
   #admitKnown(session: KnownSession): number | null {
     const { sessions } = this.#node.admission
     if (sessions.takeRequest(session)) return null
-    this.#noteLimit(session.address, 'limits.requestsPerSecond: too many requests of one session')
+    this.#note(session.address, overLimit('requestsPerSecond', 'too many requests of one session'))
     return TOKEN_RETRY_SECONDS
   }
 
@@ -106,11 +117,11 @@ export class LongPollRequests {
   #admitUnknown(address: Address): number | null {
     const { addresses } = this.#node.admission
     if (!addresses.takeRequest(address)) {
-      this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
+      this.#note(address, overLimit('requestsPerSecond', 'too many requests of one address'))
       return TOKEN_RETRY_SECONDS
     }
     if (addresses.enter(address)) return null
-    this.#noteLimit(address, 'limits.connectionsPerAddress: too many sessions of one address')
+    this.#note(address, overLimit('connectionsPerAddress', 'too many sessions of one address'))
     return NO_ROOM_RETRY_SECONDS
   }
 
@@ -144,39 +155,28 @@ export class LongPollRequests {
         { kind: 'frame', reason: 'A compressed body' },
         { address: this.#node.admission.addresses.of(req).key },
       )
-    else this.#noteLimit(this.#node.admission.addresses.of(req), BODY_REFUSALS[status])
+    else this.#note(this.#node.admission.addresses.of(req), BODY_REFUSALS[status])
     // The rest of the body may still come, but too late.
     if (status === 408 || status === 503) res.set('Connection', 'close')
     answerUnread(req, res, status, this.#bodyLimits.message)
   }
 
-  #noteLimit({ key }: Address, reason: string): void {
-    this.#node.admission.refusals.note({ kind: 'limit', reason }, { address: key })
+  #note({ key }: Address, refusal: Refusal): void {
+    this.#node.admission.refusals.note(refusal, { address: key })
   }
 
   #warnBodyLost(): void {
     if (this.#hasWarnedOfBody) return
     this.#hasWarnedOfBody = true
     this.#logger.error(
-      {},
+      { event: 'bodyMissing' },
       'The body of a long-poll request has been read by other middleware, which left nothing in req.body: mount the broadcaster before it',
     )
   }
 }
 
-const BODY_REFUSALS = {
-  408: 'The body was not received in time',
-  413: 'limits.messageBytes: the body is too large',
-  503: 'limits.totalBufferedBytes: too many bodies are being received',
-}
-
-function write(res: Response, { body }: Answer, more: Record<string, string>): void {
-  res
-    .writeHead(res.statusCode, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      'Cache-Control': 'no-store',
-      ...more,
-    })
-    .end(body)
+const BODY_REFUSALS: Record<408 | 413 | 503, Refusal> = {
+  408: { kind: 'limit', reason: 'The body was not received in time' },
+  413: overLimit('messageBytes', 'the body is too large'),
+  503: overLimit('totalBufferedBytes', 'too many bodies are being received'),
 }

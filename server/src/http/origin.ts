@@ -1,7 +1,7 @@
 import cors from 'cors'
 import type { Request, RequestHandler } from 'express'
 import { describe } from '../input/json.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { isAllowed } from '../input/originList.ts'
 
@@ -35,14 +35,18 @@ export function originCheck(
 }
 
 /** A callback that throws or rejects refuses the request. */
-function askEachTime(option: (req: Request) => unknown, refused: OnRefused, logger: Logger): OriginCheck {
+function askEachTime(
+  option: (req: Request) => unknown,
+  refused: OnRefused,
+  logger: EventLogger,
+): OriginCheck {
   const judge = (req: Request, answer: unknown): boolean => {
     if (answer === true) return true
     refused(req, `checkOrigin returned ${describe(answer)}; only true allows the request`)
     return false
   }
   const refuse = (req: Request, error: unknown): boolean => {
-    logger.error({ err: error }, 'checkOrigin failed; the request was refused')
+    logger.error({ event: 'checkOriginFailed', err: error }, 'checkOrigin failed; the request was refused')
     refused(req, 'checkOrigin failed')
     return false
   }

@@ -19,6 +19,8 @@ import { WebSocketRequests, type WebSocketNode } from './webSocketRequests.ts'
 export interface ServedNode extends LongPollNode, WebSocketNode {
   /** The reason why the node is unhealthy, or `null`. */
   readonly ailment: string | null
+  /** Whether only a restart of the process can help. */
+  readonly isDead: boolean
 }
 
 export interface RoutesOptions extends Pick<ResolvedOptions, 'checkOrigin' | 'logger'> {
@@ -27,7 +29,7 @@ export interface RoutesOptions extends Pick<ResolvedOptions, 'checkOrigin' | 'lo
   readonly bodyLimits: BodyLimits
 }
 
-/** The routes at the mount path, and the health check below it. */
+/** The routes at the mount path, and the health checks below it. */
 export class Routes {
   readonly #node: ServedNode
   readonly #upgrades: UpgradeGate
@@ -54,12 +56,10 @@ export class Routes {
     const serve: RequestHandler = (req, res, next) => this.#serve(req, res, next)
     const routes = express.Router().use(serve)
     shortcut(app, serve, keepLast(app, routes))
-    routes.get('/health', (_req, res) => {
-      // The health check is public, so it contains no addresses and no names.
-      const { ailment } = this.#node
-      res.set('Cache-Control', 'no-store').status(ailment === null ? 200 : 503)
-      res.json(ailment === null ? { status: 'ok' } : { status: 'unavailable', reason: ailment })
-    })
+    routes.get('/health', (_req, res) => answerHealth(res, this.#node.ailment))
+    routes.get('/health/live', (_req, res) =>
+      answerHealth(res, this.#node.isDead ? 'The process has to be restarted' : null),
+    )
     // Other paths below the mount may belong to other routes of the application.
     routes.use((req, _res, next) => next(isMountPath(req) ? undefined : 'router'))
     routes.use((req, res, next) => {
@@ -110,6 +110,12 @@ function shortcut(app: Express, serve: RequestHandler, isExtended: () => boolean
     if (req.app === undefined || isExtended()) through()
     else serve(req, res, through)
   }
+}
+
+/** The health checks are public, so a reason contains no addresses and no names. */
+function answerHealth(res: Response, reason: string | null): void {
+  res.set('Cache-Control', 'no-store').status(reason === null ? 200 : 503)
+  res.json(reason === null ? { status: 'ok' } : { status: 'unavailable', reason })
 }
 
 /** `handle` is what `app.use` calls on a mounted application. It is missing from the types. */

@@ -1,4 +1,5 @@
 import type { Response } from 'express'
+import type { LimitName } from '../metrics/counts.ts'
 
 export interface UnreadAnswerLimits {
   /** The maximum number of waiting bytes for one session, unless a single answer is larger. */
@@ -22,14 +23,14 @@ interface Unread {
  */
 export class UnreadAnswers {
   readonly #limits: UnreadAnswerLimits
-  readonly #dropped: (res: Response, limit: string) => void
+  readonly #dropped: (res: Response, limit: LimitName) => void
   /** In the order of insertion, so the oldest is the first. */
   readonly #all = new Set<Unread>()
   readonly #bySession = new Map<string, Set<Unread>>()
   #bytes = 0
 
   /** @param dropped Called with each dropped answer and the name of its limit. */
-  constructor(limits: UnreadAnswerLimits, dropped: (res: Response, limit: string) => void) {
+  constructor(limits: UnreadAnswerLimits, dropped: (res: Response, limit: LimitName) => void) {
     this.#limits = limits
     this.#dropped = dropped
   }
@@ -50,9 +51,8 @@ export class UnreadAnswers {
     const ofSession = this.#bySession.get(session) ?? new Set()
     const { bufferedBytes, unreadBytes } = this.#limits
     // Answers without a session may belong to different clients, so they have no common limit.
-    if (session !== '')
-      this.#drop(ofSession, sumOf(ofSession) + bytes - bufferedBytes, 'limits.bufferedBytes')
-    this.#drop(this.#all, this.#bytes + bytes - unreadBytes, 'limits.unreadBytes')
+    if (session !== '') this.#drop(ofSession, sumOf(ofSession) + bytes - bufferedBytes, 'bufferedBytes')
+    this.#drop(this.#all, this.#bytes + bytes - unreadBytes, 'unreadBytes')
     this.#bySession.set(session, ofSession.add(unread))
     this.#all.add(unread)
     this.#bytes += bytes
@@ -62,7 +62,7 @@ export class UnreadAnswers {
   }
 
   /** Closes the connections of the oldest answers, until at least `excess` bytes are freed. */
-  #drop(answers: ReadonlySet<Unread>, excess: number, limit: string): void {
+  #drop(answers: ReadonlySet<Unread>, excess: number, limit: LimitName): void {
     let left = excess
     for (const unread of answers) {
       if (left <= 0) return
@@ -71,7 +71,7 @@ export class UnreadAnswers {
     }
   }
 
-  #end(unread: Unread, limit: string): void {
+  #end(unread: Unread, limit: LimitName): void {
     this.#remove(unread)
     this.#dropped(unread.res, limit)
     unread.res.req.socket.destroy()
@@ -94,8 +94,7 @@ export class UnreadAnswers {
     const { socket } = res.req
     const before = socket.timeout ?? 0
     const { answerTimeout } = this.#limits
-    if (answerTimeout !== Infinity)
-      res.setTimeout(answerTimeout, () => this.#end(unread, 'limits.answerTimeout'))
+    if (answerTimeout !== Infinity) res.setTimeout(answerTimeout, () => this.#end(unread, 'answerTimeout'))
     return () => void socket.setTimeout(before)
   }
 }

@@ -5,7 +5,7 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import net from 'node:net'
 import type WebSocket from 'ws'
 import type { ServerOptions } from 'ws'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import { Mounts } from './mounts.ts'
 import { PendingUpgrade } from './pendingUpgrade.ts'
 import { isWebSocketRequest, Upgrades, type AttachableServer } from './upgrades.ts'
@@ -22,7 +22,7 @@ type OnOpen = (ws: WebSocket, req: IncomingMessage) => void
  */
 export class UpgradeGate {
   readonly #gate = new EventEmitter()
-  readonly #logger: Logger
+  readonly #logger: EventLogger
   readonly #mounts: Mounts
   readonly #listening = new WeakSet<Application>()
   /** Weak references, because tests create a server for each request. */
@@ -30,7 +30,7 @@ export class UpgradeGate {
   #isDetached = false
   #hasWarned = false
 
-  constructor(app: Express, wsOptions: ServerOptions, logger: Logger, onOpen: OnOpen) {
+  constructor(app: Express, wsOptions: ServerOptions, logger: EventLogger, onOpen: OnOpen) {
     this.#mounts = new Mounts(app)
     this.#logger = logger
     // The type requires a server, but `ws` only uses the methods of an event emitter.
@@ -89,7 +89,7 @@ export class UpgradeGate {
     if (!this.#hasWarned) {
       this.#hasWarned = true
       this.#logger.error(
-        {},
+        { event: 'notAttached' },
         'A WebSocket request came, but the server is not attached: call broadcaster.attach(server). Long-poll works meanwhile',
       )
     }

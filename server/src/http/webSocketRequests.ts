@@ -1,7 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import type { Address } from '../clients/addresses.ts'
 import type { Admission } from '../clients/admission.ts'
-import { NODE_FULL } from '../clients/refusals.ts'
+import { NODE_FULL, overLimit, type Refusal } from '../clients/refusals.ts'
 import type { Revocations } from '../clients/revocations.ts'
 import type { OriginCheck } from './origin.ts'
 import { NO_ROOM_RETRY_SECONDS, setTooMany, TOKEN_RETRY_SECONDS } from './tooMany.ts'
@@ -37,11 +37,11 @@ export class WebSocketRequests {
     const begun = node.revocations.now
     const address = addresses.of(req)
     if (!addresses.takeRequest(address)) {
-      this.#noteLimit(address, 'limits.requestsPerSecond: too many requests of one address')
+      this.#note(address, overLimit('requestsPerSecond', 'too many requests of one address'))
       return void setTooMany(res, TOKEN_RETRY_SECONDS).end()
     }
     if (!addresses.enter(address)) {
-      this.#noteLimit(address, 'limits.connectionsPerAddress: too many connections of one address')
+      this.#note(address, overLimit('connectionsPerAddress', 'too many connections of one address'))
       return void setTooMany(res, NO_ROOM_RETRY_SECONDS).end()
     }
     // The request counts as a socket while the check of its origin is running.
@@ -61,18 +61,18 @@ export class WebSocketRequests {
       else if (node.isDraining || node.revocations.hasDisconnectedAnybody(begun)) res.status(503).end()
       else if (node.isFull) this.#refuse(res, address, NODE_FULL)
       else if (!node.makeRoom())
-        this.#refuse(res, address, 'limits.unauthenticated: too many that have not authenticated')
+        this.#refuse(res, address, overLimit('unauthenticated', 'too many that have not authenticated'))
       else this.#accept(req)
     }
     this.#checkOrigin(req, decide, next)
   }
 
-  #refuse(res: Response, address: Address, reason: string): void {
-    this.#noteLimit(address, reason)
+  #refuse(res: Response, address: Address, refusal: Refusal): void {
+    this.#note(address, refusal)
     res.status(503).end()
   }
 
-  #noteLimit({ key }: Address, reason: string): void {
-    this.#node.admission.refusals.note({ kind: 'limit', reason }, { address: key })
+  #note({ key }: Address, refusal: Refusal): void {
+    this.#node.admission.refusals.note(refusal, { address: key })
   }
 }

@@ -1,4 +1,5 @@
 import type { Channel } from '../channels/channel.ts'
+import type { TransportName } from '../metrics/counts.ts'
 
 export interface ChannelStats {
   /** The number of subscribers of each channel: WebSocket connections and waiting polls. */
@@ -6,6 +7,27 @@ export interface ChannelStats {
   readonly channels: number
   readonly logMessages: number
   readonly logBytes: number
+}
+
+/** The sums over all channels. */
+export interface ChannelTotals {
+  readonly subscriptions: Readonly<Record<TransportName, number>>
+  readonly channels: number
+  readonly logMessages: number
+  readonly logBytes: number
+}
+
+export function channelTotals(channels: Iterable<Channel>): ChannelTotals {
+  const subscriptions = { websocket: 0, longpoll: 0 }
+  const sum = { channels: 0, logMessages: 0, logBytes: 0 }
+  for (const { logMessages, logBytes, subscribers, logReaders } of channels) {
+    subscriptions.websocket += subscribers.size
+    subscriptions.longpoll += logReaders.size
+    sum.channels += 1
+    sum.logMessages += logMessages
+    sum.logBytes += logBytes
+  }
+  return { subscriptions, ...sum }
 }
 
 export function channelStats(channels: Iterable<Channel>): ChannelStats {

@@ -7,6 +7,8 @@ import { sweepChannels } from './sweep.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 const SWEEP_INTERVAL_MS = 1000
+/** The share of the channels of this node up to which it holds channels for other nodes. The rest is for its own clients. */
+const COPIES_SHARE = 0.9
 
 /** Called when channels are added to the table, or removed because nothing needs them any more. */
 export interface ChannelTableEvents {
@@ -28,7 +30,7 @@ export class ChannelTable {
   constructor(options: HubOptions, events: ChannelTableEvents) {
     this.#options = options
     this.#events = events
-    this.#room = new Room(this.#channels, options.maxChannels, (idle) => this.#remove(idle))
+    this.#room = new Room(this.#channels, options.maxChannels, options.counts, (idle) => this.#remove(idle))
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS)
     this.#sweeper.unref()
   }
@@ -53,6 +55,17 @@ export class ChannelTable {
     }
     channel.references += 1
     return channel
+  }
+
+  /** Retains a channel for another node, until {@link letGo}. Returns `null` if the node is nearly full. */
+  retainCopy(name: string): Channel | null {
+    const isFull = this.#channels.size >= this.#options.maxChannels * COPIES_SHARE
+    return isFull && !this.#channels.has(name) ? null : this.retain(name)
+  }
+
+  /** Ends {@link retainCopy}. The channel is not used by this, so its retention time does not begin. */
+  letGo(channel: Channel): void {
+    channel.references -= 1
   }
 
   release(channel: Channel): void {

@@ -1,19 +1,16 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { Beacons } from '../cluster/beacons.ts'
 import type { Channel, LoggedChannel, Subscriber, LogReader } from '../channels/channel.ts'
-import type { ChannelStats } from './channelStats.ts'
+import { channelTotals, type ChannelStats, type ChannelTotals } from './channelStats.ts'
+import type { CopyStats } from '../cluster/copies.ts'
 import { ChannelTable } from './channelTable.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { ChannelRefused, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
 import type { Entry } from '../channels/log.ts'
-import { Listening } from './listening.ts'
-import { Membership } from '../cluster/membership.ts'
-import { Numbering } from '../cluster/numbering.ts'
-import { OrderCheck } from '../cluster/orderCheck.ts'
 import { Oversized } from './oversized.ts'
-import { positionOf, type Position } from '../channels/position.ts'
-import { Recovery, type Seeker } from '../cluster/recovery.ts'
+import { comparePositions, isSameRun, positionOf, type Position } from '../channels/position.ts'
+import { Orders } from '../cluster/orders.ts'
+import type { Seeker } from '../cluster/recovery.ts'
 import type { HubOptions } from './hubOptions.ts'
 import { ReplayTurns } from './replayTurns.ts'
 import { uptimeMs } from '../time/uptime.ts'
@@ -27,9 +24,19 @@ export interface SubscribeResult<C extends Channel = Channel> {
   readonly missed: readonly Entry[]
   /** Why the client cannot receive the messages that it missed; `null` if there is no gap. */
   readonly gap: GapReason | null
+  /** The newest messages before those that it missed. Empty if it did not ask for any. */
+  readonly history: readonly Entry[]
 }
 
-export interface HubStats extends ChannelStats {
+/** Where a client begins to read a channel. */
+export interface Beginning {
+  /** It has every message up to this position. `null`: it begins now. */
+  readonly since: Position | null
+  /** The number of older messages that it asks for. */
+  readonly history: number
+}
+
+export interface HubStats extends ChannelStats, CopyStats {
   /** The number of messages since the start that were not delivered because they were too large. */
   readonly oversizedMessages: number
   /** The bytes of logs that are requested from other nodes, or sent to them. */
@@ -45,58 +52,52 @@ export class Hub {
   readonly #options: HubOptions
   readonly #table: ChannelTable
   readonly #channels: ReadonlyMap<string, Channel>
-  readonly #fanOut = new FanOut()
+  readonly #fanOut: FanOut
   readonly #oversized: Oversized
-  readonly #beacons: Beacons
-  readonly #numbering: Numbering
-  readonly #recovery: Recovery
+  readonly #orders: Orders
   readonly #replays = new ReplayTurns()
-  readonly #membership: Membership
-  readonly #orderCheck: OrderCheck
-  readonly #listening: Listening
   /** The arrival sequence number of the last message, over all channels of this node. */
   #arrivals = 0
 
   constructor(options: HubOptions) {
     this.#options = options
-    const { backend, control, logger } = options
-    this.#listening = new Listening(backend, options.onBack)
-    this.#oversized = new Oversized(options.maxPublishedBytes, logger)
+    const { backend, control, logger, counts, onBack } = options
+    this.#fanOut = new FanOut(counts, options.latency)
+    this.#oversized = new Oversized(options.maxPublishedBytes, logger, counts)
     this.#table = new ChannelTable(options, {
-      added: (channel) => this.#membership.join(channel),
-      removed: (channels) => this.#membership.leave(channels),
+      added: (channel) => this.#orders.add(channel),
+      removed: (channels) => this.#orders.remove(channels),
     })
-    const channels = (this.#channels = this.#table.byName)
-    const beacons = (this.#beacons = new Beacons(backend, logger, () => this.#membership.stuck()))
-    const begin = (begun: readonly Channel[]): void => this.#recovery.begin(begun)
-    const numbering = (this.#numbering = new Numbering({ beacons, control, channels, logger, begin }))
-    this.#recovery = new Recovery({
+    this.#channels = this.#table.byName
+    this.#orders = new Orders({
       backend,
       control,
-      beacons,
-      fanOut: this.#fanOut,
-      channels,
-      logLimits: options.log,
-      isHopeless: (channel) => this.#membership.isHopeless(channel),
-      maxBackfillBytes: options.backfillBytes,
-    })
-    this.#orderCheck = new OrderCheck({ control, beacons, channels, logger })
-    this.#membership = new Membership({
-      backend,
-      beacons,
-      numbering,
       logger,
-      ownChannels: control.own,
-      channels,
-      begin,
+      counts,
+      onBack,
+      fanOut: this.#fanOut,
+      channels: this.#channels,
+      logLimits: options.log,
+      maxBackfillBytes: options.backfillBytes,
+      received: (channel, body, beacon) => this.#received(channel, body, beacon),
       forget: (channel) => this.#table.forget(channel),
-      ready: () => this.#listening.ready(),
+      copies: {
+        number: options.copies,
+        retentionMs: options.retentionMs,
+        retain: (channel) => this.#table.retainCopy(channel),
+        letGo: (channel) => this.#table.letGo(channel),
+      },
     })
   }
 
   /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
   get isListening(): boolean {
-    return this.#listening.isNow
+    return this.#orders.isListening
+  }
+
+  /** Whether all control messages are received. */
+  get isListeningToAll(): boolean {
+    return this.#orders.isListeningToAll
   }
 
   /** Whether this node has the channel, or is subscribing to it. */
@@ -108,40 +109,46 @@ export class Hub {
    * The reason why a connected broker cannot do everything that is needed, as a short text; `null` if there is none.
    */
   get trouble(): string | null {
-    // No channel can be joined without a beacon. After a refusal the next attempt comes later than the backend's own check.
-    return this.#options.backend.trouble ?? (this.#beacons.isRefused ? 'Redis refused a beacon' : null)
+    return this.#orders.trouble
   }
 
   /** Resolves when messages are received. */
   start(): Promise<void> {
-    return this.#listening.start({
-      message: (channel, body) => this.#receive(channel, body),
-      up: () => void this.#membership.up(),
-      down: (error) => this.#down(error),
-    })
+    return this.#orders.start()
+  }
+
+  /** The node will end. The channels that it holds for other nodes need to be held elsewhere. */
+  leave(): Promise<void> {
+    return this.#orders.leave()
   }
 
   async close(): Promise<void> {
     this.#table.close()
     this.flush()
-    this.#membership.down()
-    this.#orderCheck.close()
-    this.#beacons.close()
-    this.#listening.close()
-    await this.#options.backend.close()
+    await this.#orders.close()
   }
 
   stats(): HubStats {
     return {
       ...this.#table.stats(),
+      ...this.#orders.copyStats(),
       oversizedMessages: this.#oversized.count,
-      backfillBytes: this.#recovery.bytesInFlight,
+      backfillBytes: this.#orders.bytesInFlight,
+    }
+  }
+
+  /** What {@link stats} counts, without the names of channels. */
+  totals(): ChannelTotals & CopyStats & { readonly backfillBytes: number } {
+    return {
+      ...channelTotals(this.#channels.values()),
+      ...this.#orders.copyStats(),
+      backfillBytes: this.#orders.bytesInFlight,
     }
   }
 
   /**
-   * Adds a subscriber to the channel, from the position `since`, or from now. `confirm` is called synchronously when
-   * the subscriber is added, so what it writes comes before every live message.
+   * Adds a subscriber to the channel. `confirm` is called synchronously when the subscriber is added, so what it writes comes
+   * before every live message.
    *
    * @throws {BroadcasterError} `brokerUnavailable` if Redis does not confirm before `deadline`, or reports that it
    * cannot; `ChannelRefused`; `NodeFull`
@@ -149,22 +156,37 @@ export class Hub {
   subscribe(
     subscriber: Subscriber,
     name: string,
-    since: Position | null,
+    beginning: Beginning,
     deadline: Deadline,
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
+    const { since } = beginning
     return this.#whenLive(
       name,
-      since,
+      beginning,
       { owner: subscriber, node: subscriber.formerNode, deadline, isSession: false },
       (channel, gap) => {
         // `headOf` must come first: it flushes the pending messages, which are only for the earlier subscribers.
         const head = this.headOf(channel)
         channel.subscribers.add(subscriber)
         const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
-        confirm({ channel, head, missed, gap })
+        const history = this.#historyBefore(channel, beginning, gap, head)
+        confirm({ channel, head, missed, gap, history })
       },
     )
+  }
+
+  /**
+   * The newest messages of a channel that the client has already, up to `position`. Waits for what other nodes have of them.
+   */
+  async history(
+    subscriber: Subscriber,
+    channel: Channel,
+    position: Position,
+    max: number,
+  ): Promise<readonly Entry[]> {
+    await this.#orders.gather(channel, position, max, { owner: subscriber, node: subscriber.formerNode })
+    return this.#history(channel, position, max)
   }
 
   unsubscribe(subscriber: Subscriber, name: string): void {
@@ -196,7 +218,22 @@ export class Hub {
       begin(channel, from)
       return { channel, from, gap }
     }
-    return this.#whenLive(name, since, { owner: reader, node: null, deadline, isSession: true }, act)
+    const beginning = { since, history: 0 }
+    return this.#whenLive(name, beginning, { owner: reader, node: null, deadline, isSession: true }, act)
+  }
+
+  /**
+   * The same as {@link watch}, if nothing has to be waited for: the channel is live, and its log has every message after
+   * `since`, which are few. Otherwise it does nothing and returns `null`. This is the common case of a poll.
+   */
+  watchNow(reader: LogReader, name: string, since: Position): LoggedChannel | null {
+    const channel = this.#channels.get(name)
+    const log = channel?.logCovering(since) ?? null
+    if (channel === undefined || log === null || !this.#replays.isSmall(log.bytesAfter(since))) return null
+    const head = this.#lastOf(channel)
+    if (!isSameRun(since.beacon, head.beacon) || comparePositions(since, head) > 0) return null
+    channel.logReaders.add(reader)
+    return this.#withLog(channel)
   }
 
   unwatch(reader: LogReader, channel: Channel): void {
@@ -213,19 +250,21 @@ export class Hub {
   read(
     owner: object,
     name: string,
-    since: Position | null,
+    beginning: Beginning,
     deadline: Deadline,
     begin: (channel: Channel, head: Position) => void,
     maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
-    return this.#whenLive(name, since, { owner, node: null, deadline, isSession: false }, (live, gap) => {
+    const { since } = beginning
+    return this.#whenLive(name, beginning, { owner, node: null, deadline, isSession: false }, (live, gap) => {
       const channel = this.#withLog(live)
       const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
       const last = missed.at(-1)
       const isAll = last === undefined || channel.log.firstAfter(last) === null
       const head = isAll ? this.#lastOf(channel) : positionOf(last)
+      const history = this.#historyBefore(channel, beginning, gap, head)
       begin(channel, head)
-      return { channel, head, missed, gap }
+      return { channel, head, missed, gap, history }
     })
   }
 
@@ -234,7 +273,7 @@ export class Hub {
    * unavailable.
    */
   caughtUp(): Promise<void> {
-    return this.#beacons.fresh()
+    return this.#orders.caughtUp()
   }
 
   /**
@@ -253,24 +292,24 @@ export class Hub {
 
   // -- messages
 
-  #receive(name: string, body: string): void {
-    if (this.#options.control.receive(name, body)) return
-    const channel = this.#channels.get(name)
-    if (channel === undefined || channel.state === 'joining') return
-    if (this.#oversized.includes(name, body)) return this.#fanOut.skip(channel, this.#beacons.current)
-    const entry = channel.count(this.#beacons.current, JSON.stringify(body), uptimeMs(), ++this.#arrivals)
+  #received(channel: Channel, body: string, beacon: number): void {
+    const { counts } = this.#options
+    counts.received += 1
+    counts.receivedBytes += Buffer.byteLength(body)
+    if (this.#oversized.includes(channel.name, body)) return this.#fanOut.skip(channel, beacon)
+    const entry = channel.count(beacon, JSON.stringify(body), uptimeMs(), ++this.#arrivals)
     channel.log?.append(entry)
-    if (channel.state === 'live') this.#fanOut.add(channel, entry)
+    if (channel.state === 'live') this.#fanOut.arrived(channel, entry)
   }
 
   // -- channels
 
   #withLog(channel: Channel): LoggedChannel {
-    return channel.withLog(this.#beacons.current, this.#options.log)
+    return channel.withLog(this.#orders.beaconOf(channel), this.#options.log)
   }
 
   #lastOf(channel: Channel): Position {
-    return channel.lastPosition(this.#beacons.current)
+    return channel.lastPosition(this.#orders.beaconOf(channel))
   }
 
   /**
@@ -282,25 +321,50 @@ export class Hub {
     return gap === null ? since : channel.log.start
   }
 
-  /** Calls `act` when the channel is live, and `since` is either covered by its log or known to be unavailable. */
+  /** The older messages for a client that begins here. After a gap, its own position means nothing. */
+  #historyBefore(
+    channel: Channel,
+    { since, history }: Beginning,
+    gap: GapReason | null,
+    head: Position,
+  ): readonly Entry[] {
+    return this.#history(channel, gap === null && since !== null ? since : head, history)
+  }
+
+  #history(channel: Channel, position: Position, max: number): readonly Entry[] {
+    const log = max > 0 ? channel.logCovering(position) : null
+    return log?.newestUpTo(position, max) ?? []
+  }
+
+  /**
+   * Calls `act` when the channel is live, and `since` is either covered by its log or known to be unavailable. Before that, the
+   * log gets the older messages that the client asks for, if any node has them.
+   */
   async #whenLive<T>(
     name: string,
-    since: Position | null,
+    { since, history }: Beginning,
     seeker: Seeker,
     act: (channel: Channel, gap: GapReason | null) => T,
   ): Promise<T> {
     const channel = this.#table.retain(name)
-    if (since !== null) channel.keepLog(this.#beacons.current, this.#options.log)
+    if (since !== null) channel.keepLog(this.#orders.beaconOf(channel), this.#options.log)
     let hasTurn = false
+    let hasGathered = history === 0
     try {
       for (;;) {
-        const located = await this.#recovery.locate(channel, since, seeker)
+        const located = await this.#orders.locate(channel, since, seeker)
         if (channel.isRefused) throw new ChannelRefused(name)
         // The state may have changed while the call above was pending.
         const isLive = located !== 'away' && channel.state === 'live'
-        const isOver = seeker.deadline.isOver || this.#membership.isHopeless(channel)
+        const isOver = seeker.deadline.isOver || this.#orders.isHopeless(channel)
         if (located === 'late' || (!isLive && isOver)) throw unconfirmed()
         if (!isLive) continue
+        if (!hasGathered) {
+          const last = located === 'here' && since !== null ? since : this.#lastOf(channel)
+          await this.#orders.gather(channel, last, history, seeker)
+          hasGathered = true
+          continue
+        }
         if (located !== 'here') return act(channel, located.gap)
         if (since === null) return act(channel, null)
         const { log } = this.#withLog(channel)
@@ -308,7 +372,7 @@ export class Hub {
         const turn = hasTurn ? null : this.#replays.take(seeker.owner, log.bytesAfter(since))
         if (turn === null) return act(channel, null)
         // The log keeps the messages meanwhile.
-        const reader = { cursorIn: () => since }
+        const reader = { isClient: false, cursorIn: () => since }
         channel.addReader(reader, since)
         await turn
         channel.readers.delete(reader)
@@ -317,14 +381,5 @@ export class Hub {
     } finally {
       this.#table.release(channel)
     }
-  }
-
-  /** The connection to the broker broke. */
-  #down(error: Error): void {
-    this.#listening.down()
-    this.#options.logger.debug({ err: error }, 'The node receives no messages from Redis')
-    this.flush()
-    this.#membership.down()
-    this.#numbering.interrupt()
   }
 }

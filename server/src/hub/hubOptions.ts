@@ -1,8 +1,10 @@
 import type { Backend } from '../backends/backend.ts'
 import type { Compression } from '../channels/frames.ts'
-import type { ControlChannels } from '../cluster/controlChannels.ts'
+import type { NodeControl } from '../cluster/nodeControl.ts'
 import type { LogLimits } from '../channels/log.ts'
-import type { Logger } from '../logger.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { Latency } from '../metrics/latency.ts'
+import type { EventLogger } from '../logger.ts'
 
 export interface HubOptions {
   readonly backend: Backend
@@ -11,10 +13,14 @@ export interface HubOptions {
    * first connect.
    */
   readonly onBack: (downMs: number) => void
-  readonly logger: Logger
-  readonly control: ControlChannels
+  readonly logger: EventLogger
+  readonly counts: Counts
+  readonly latency: Latency
+  readonly control: NodeControl
   /** Whether every channel has a log. Otherwise only channels that long-poll reads from have one. */
   readonly recovery: boolean
+  /** The number of nodes that hold each channel with listeners. 1: other nodes are not asked to hold channels. */
+  readonly copies: number
   /** The maximum size of a body that is delivered, in bytes. */
   readonly maxPublishedBytes: number
   readonly log: LogLimits & { readonly windowMs: number; readonly maxTotalBytes: number }

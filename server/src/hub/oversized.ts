@@ -1,4 +1,5 @@
-import type { Logger } from '../logger.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { EventLogger } from '../logger.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The interval of warnings about bodies that are too large, in ms. */
@@ -7,15 +8,17 @@ const WARNING_INTERVAL_MS = 60_000
 /** Detects published bodies that are too large, and logs a warning at most once per interval. */
 export class Oversized {
   readonly #maxBytes: number
-  readonly #logger: Logger
+  readonly #logger: EventLogger
+  readonly #counts: Counts
   /** The number of these bodies since the start. */
   count = 0
   #warnedAt = -Infinity
   #unlogged = 0
 
-  constructor(maxBytes: number, logger: Logger) {
+  constructor(maxBytes: number, logger: EventLogger, counts: Counts) {
     this.#maxBytes = maxBytes
     this.#logger = logger
+    this.#counts = counts
   }
 
   includes(channel: string, body: string): boolean {
@@ -24,6 +27,7 @@ export class Oversized {
     const bytes = Buffer.byteLength(body)
     if (bytes <= this.#maxBytes) return false
     this.count += 1
+    this.#counts.limits.publishedBytes += 1
     this.#warn(channel, bytes)
     return true
   }
@@ -35,7 +39,7 @@ export class Oversized {
     const more = this.#unlogged === 0 ? {} : { unlogged: this.#unlogged }
     this.#unlogged = 0
     this.#logger.warn(
-      { channel, bytes, limit: this.#maxBytes, ...more },
+      { event: 'publishedTooLarge', channel, bytes, limit: this.#maxBytes, ...more },
       'A published body is larger than limits.publishedBytes: it is not delivered, and clients receive a gap',
     )
   }

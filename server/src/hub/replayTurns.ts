@@ -19,9 +19,14 @@ export class ReplayTurns {
   #bytes = 0
   #isScheduled = false
 
+  /** Whether a replay of this size need not wait. */
+  isSmall(bytes: number): boolean {
+    return bytes < SMALL_BYTES
+  }
+
   /** Returns `null` if a replay of this size may be made now. Otherwise resolves when it may be made. */
   take(owner: object, bytes: number): Promise<void> | null {
-    if (bytes < SMALL_BYTES) return null
+    if (this.isSmall(bytes)) return null
     if (this.#bytes < BYTES_PER_TURN) {
       this.#add(bytes)
       return null

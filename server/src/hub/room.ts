@@ -1,4 +1,5 @@
 import type { Channel } from '../channels/channel.ts'
+import type { Counts } from '../metrics/counts.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /**
@@ -16,22 +17,27 @@ const SHARE = 0.01
 export class Room {
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #maxChannels: number
+  readonly #counts: Counts
   readonly #letGo: (channels: readonly Channel[]) => void
   #searchedAt = -Infinity
 
   constructor(
     channels: ReadonlyMap<string, Channel>,
     maxChannels: number,
+    counts: Counts,
     letGo: (channels: readonly Channel[]) => void,
   ) {
     this.#channels = channels
     this.#maxChannels = maxChannels
+    this.#counts = counts
     this.#letGo = letGo
   }
 
   /** Whether the node may hold one more channel. */
   hasRoom(): boolean {
-    if (this.#channels.size >= this.#maxChannels) this.#makeRoom()
+    if (this.#channels.size < this.#maxChannels) return true
+    this.#counts.limits.channels += 1
+    this.#makeRoom()
     return this.#channels.size < this.#maxChannels
   }
 

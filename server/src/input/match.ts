@@ -5,7 +5,7 @@ import { describe, isPlainObject, isTooDeep, MAX_DEPTH } from './json.ts'
 export type Match = Readonly<Record<string, unknown>>
 
 /**
- * Reads the argument of `disconnect` and `unsubscribe`. The match is sent to other nodes as JSON and is compared with
+ * Reads the argument of `disconnect`, `unsubscribe` and `reauthorize`. The match is sent to other nodes as JSON and is compared with
  * contexts that are JSON. A value that JSON would omit or change is therefore refused: `{ user: undefined }` would
  * become the empty match, which selects every client.
  *

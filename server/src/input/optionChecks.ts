@@ -70,6 +70,12 @@ export function callback<F>(option: string, value: F | undefined): F | undefined
   return value
 }
 
+export function checkChannels(channels: unknown): void {
+  const isMap =
+    typeof channels === 'object' && channels !== null && 'match' in channels && 'schemas' in channels
+  if (!isMap) throw invalid('channels', 'what defineChannels() of @broadcaster/channels returns', channels)
+}
+
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 export function checkLogger(logger: Logger): void {

@@ -5,6 +5,8 @@ import { TOO_MANY_NEW_CHANNELS, withoutInput, type Refusal } from '../clients/re
 export interface Answer {
   readonly status: number
   readonly body: string
+  /** The length of the body in UTF-8, if it is known. */
+  readonly bytes?: number
   /** The token of the session that was created. */
   readonly token?: string
   /** The refusal to be counted and logged, if the request was refused. */
@@ -32,9 +34,9 @@ export function nodeUnavailable(): Answer {
   return answer(503, { __type: 'serverError', reason: reasons.nodeUnavailable })
 }
 
-/** The node has reached a limit. `limit` says which. */
-export function nodeFull(limit: string): Answer {
-  return { ...nodeUnavailable(), refusal: { kind: 'limit', reason: limit } }
+/** The node has reached a limit. */
+export function nodeFull(refusal: Refusal): Answer {
+  return { ...nodeUnavailable(), refusal }
 }
 
 /**
@@ -74,7 +76,7 @@ export function tooManyRequests(): Answer {
 /** The client would have to wait too long for its turn, see `limits.newChannelsPerSecond`. */
 export function tooFast(channel: string): Answer {
   const reply = answer(503, { __type: 'serverError', channel, reason: reasons.tooManyNewChannels })
-  return { ...reply, refusal: { kind: 'limit', reason: TOO_MANY_NEW_CHANNELS } }
+  return { ...reply, refusal: TOO_MANY_NEW_CHANNELS }
 }
 
 /** The channel was revoked while its subscribe was running. A client that still wants the channel subscribes again. */

@@ -7,8 +7,12 @@ export interface Abort {
 export class ClientAbort implements Abort {
   aborted = false
   onabort: (() => void) | null = null
+  /** Whether the server has written the answer. */
+  isAnswered = false
 
-  abort(): void {
+  /** The response is closed. Middleware with a timeout may have answered instead. */
+  closed({ writableFinished }: { readonly writableFinished: boolean }): void {
+    if (this.isAnswered && writableFinished) return
     this.aborted = true
     this.onabort?.()
   }

@@ -20,10 +20,13 @@ import {
   type Answer,
 } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
-import type { ControlChannels } from '../cluster/controlChannels.ts'
+import type { NodeControl } from '../cluster/nodeControl.ts'
+import type { Endings } from '../clients/endings.ts'
 import { ChannelRefused, isOfBroker, NodeFull } from '../errors.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { Logger } from '../logger.ts'
+import { overLimit } from '../clients/refusals.ts'
+import type { Counts } from '../metrics/counts.ts'
+import type { EventLogger } from '../logger.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import type { NewNames } from '../clients/newNames.ts'
 import type { Limits } from '../limits.ts'
@@ -36,13 +39,15 @@ import { Undelivered } from '../channels/undelivered.ts'
 
 export interface LongPollHost {
   readonly hub: Hub
-  readonly control: ControlChannels
+  readonly control: NodeControl
   readonly sessions: SessionStore
   readonly access: Access
   readonly revocations: Revocations
+  readonly endings: Endings
   readonly newNames: NewNames
   readonly limits: Limits
-  readonly logger: Logger
+  readonly logger: EventLogger
+  readonly counts: Counts
   readonly timeoutMs: number
   readonly pollTimeMs: number
   /** The maximum time for a confirmation of Redis, in ms. */
@@ -53,8 +58,6 @@ export interface LongPollHost {
   authenticated(auth: Auth): void
   /** Whether a newer connection of this client has ended this session. */
   isFenced(client: string | null, generation: number): boolean
-  /** Called when an answer has reached `limits.answerBytes`, so that the rest comes with the next poll. */
-  answerCut(): void
   /** Whether the node is draining. Polls do not wait long then, so that clients move to another node. */
   isDraining(): boolean
 }
@@ -95,35 +98,48 @@ export class LongPoll {
   }
 
   /** Handles a request. `begun` is the moment at which it began. */
-  async handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
+  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
     const id = token === undefined ? null : sessionId(token)
     const message = parsed.kind === 'message' ? parsed.message : null
-    try {
-      if (id === null) {
-        if (message?.__type === 'auth') return await this.#authenticate(message, authenticate, begun)
-        return parsed.kind === 'bad' ? badBody(parsed.reason) : expired()
-      }
-      switch (message?.__type) {
-        case 'auth':
-          if (isAnswer(await this.#touch(id))) return await this.#authenticate(message, authenticate, begun)
-          return answer(200, { __type: 'unknown' })
-        case 'poll':
-          return await this.#polls.serve(id, message, abort)
-        case 'subscribe':
-          return await this.#subscribe(id, message, abort)
-        case 'unsubscribe':
-          return await this.#unsubscribe(id, message.channel)
-        default:
-          return await this.#other(id, parsed)
-      }
-    } catch (error) {
+    // Thousands of polls wait at the same time. So they do not wait in more async functions than necessary.
+    const answered =
+      id !== null && message?.__type === 'poll'
+        ? this.#polls.serve(id, message, abort)
+        : this.#answer(id, parsed, authenticate, abort, begun)
+    return answered.catch((error: unknown) => {
       if (error instanceof ChannelRefused) return channelRefused(error.channel)
       // The session comes from another node. Its client polls again, on this node or on one with room.
-      if (error instanceof NodeFull) return nodeFull('limits.channels: the node is full')
+      if (error instanceof NodeFull) return nodeFull(CHANNELS_FULL)
       // The client can repeat the request.
       const isAboutChannel = message?.__type === 'subscribe' || message?.__type === 'unsubscribe'
       return this.#failed(error, isAboutChannel ? { channel: message.channel } : {})
+    })
+  }
+
+  /** Answers a request that is not a poll. */
+  async #answer(
+    id: string | null,
+    parsed: Parsed,
+    authenticate: Authenticate,
+    abort: Abort,
+    begun: Moment,
+  ): Promise<Answer> {
+    const message = parsed.kind === 'message' ? parsed.message : null
+    if (id === null) {
+      if (message?.__type === 'auth') return this.#authenticate(message, authenticate, begun)
+      return parsed.kind === 'bad' ? badBody(parsed.reason) : expired()
+    }
+    switch (message?.__type) {
+      case 'auth':
+        if (isAnswer(await this.#touch(id))) return this.#authenticate(message, authenticate, begun)
+        return answer(200, { __type: 'unknown' })
+      case 'subscribe':
+        return this.#subscribe(id, message, abort)
+      case 'unsubscribe':
+        return this.#unsubscribe(id, message.channel)
+      default:
+        return this.#other(id, parsed)
     }
   }
 
@@ -132,7 +148,7 @@ export class LongPoll {
     const isBug = !isOfBroker(error)
     // While the node knows that Redis is unavailable or in trouble, this has already been logged.
     const isKnown = !isBug && (!hub.isListening || hub.trouble !== null)
-    logger[isKnown ? 'debug' : 'error']({ err: error }, 'A long-poll request failed')
+    logger[isKnown ? 'debug' : 'error']({ event: 'requestFailed', err: error }, 'A long-poll request failed')
     return isBug
       ? answer(500, { __type: 'serverError', ...channel, reason: reasons.serverError })
       : answer(503, { __type: 'serverError', ...channel, reason: reasons.brokerUnavailable })
@@ -164,6 +180,12 @@ export class LongPoll {
   /** Releases what is retained for expired sessions. Must be called periodically. */
   sweep(): void {
     this.#undelivered.sweep()
+    this.#polls.sweep()
+  }
+
+  /** Messages from other nodes may have been missed. */
+  missed(): void {
+    this.#polls.missed()
   }
 
   /** Answers all waiting polls now. */
@@ -178,7 +200,7 @@ export class LongPoll {
     const data = readAuthData(auth, limits.authBytes)
     if (data === null) return authRefused(reasons.authTooLarge)
     const access = await authenticate(data)
-    if (!access.isAllowed) return authRefused()
+    if (!access.isAllowed) return authRefused(access.reason)
     const token = randomUUID()
     const version = recovery ? commonVersion(auth.__v) : 0
     const identity = {
@@ -187,10 +209,11 @@ export class LongPoll {
       version,
       client: readClientName(auth),
       generation: readGeneration(auth),
+      ...(access.endsAt !== Infinity && { endsAt: access.endsAt }),
     }
     const id = sessionId(token)
     if (!(await sessions.create(id, identity, limits.connections))) {
-      return nodeFull('limits.connections: there are too many sessions')
+      return nodeFull(overLimit('connections', 'there are too many sessions'))
     }
     const isCutOff = (): boolean => revocations.hasDisconnected(begun, access.context)
     if (isCutOff()) {
@@ -208,7 +231,11 @@ export class LongPoll {
 
   async #subscribe(id: string, message: Subscribe, abort: Abort): Promise<Answer> {
     const session = await this.#host.sessions.identify(id)
-    return this.#ends.answerFor(id, session) ?? this.#channels.subscribe(id, session!, message, abort)
+    const refusal = this.#ends.answerFor(id, session)
+    if (refusal !== null) return refusal
+    const reply = await this.#channels.subscribe(id, session!, message, abort)
+    // The credentials may have ended meanwhile.
+    return this.#ends.isOver(session!) ? this.#ends.answerFor(id, session)! : reply
   }
 
   async #unsubscribe(id: string, channel: string): Promise<Answer> {
@@ -233,6 +260,9 @@ export class LongPoll {
     return this.#ends.answerFor(id, session) ?? session!
   }
 }
+
+/** The room for channels counts it. */
+const CHANNELS_FULL = { kind: 'limit', reason: 'limits.channels: the node is full' } as const
 
 function isAnswer(found: SessionOwner | Answer): found is Answer {
   return 'status' in found

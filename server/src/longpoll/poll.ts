@@ -1,34 +1,24 @@
-import type { GapReason } from '@broadcaster/protocol'
 import type { Answer } from './answers.ts'
-import type { Channel, LoggedChannel, LogReader } from '../channels/channel.ts'
+import type { Channel, LogReader } from '../channels/channel.ts'
+import { dueAt, gapOf, type Cursor } from './cursor.ts'
 import type { Deadline } from '../time/deadline.ts'
 import { ChannelRefused, logFailure } from '../errors.ts'
-import { entryText } from '../channels/frames.ts'
-import { answeredBytes, gather, type Run } from './gather.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { Logger } from '../logger.ts'
-import {
-  comparePositions,
-  formatPosition,
-  isSameRun,
-  parsePosition,
-  type Position,
-} from '../channels/position.ts'
-import type { SharedTexts } from './sharedTexts.ts'
+import type { GapReason } from '@broadcaster/protocol'
+import type { EventLogger } from '../logger.ts'
+import { comparePositions, isSameRun, parsePosition, type Position } from '../channels/position.ts'
+import { NOTHING, PollAnswer, type PollAnswerHost } from './pollAnswer.ts'
 import type { SessionReader } from '../channels/undelivered.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** What a poll needs of the server. */
-export interface PollHost {
+export interface PollHost extends PollAnswerHost {
   readonly hub: Hub
-  readonly logger: Logger
-  /** The maximum number of bytes of messages in one answer. The next poll gets the rest. */
-  readonly maxAnswerBytes: number
-  readonly texts: SharedTexts
-  /** Called when an answer does not hold all messages. */
-  answerCut(): void
+  readonly logger: EventLogger
   /** The deadline for a confirmation of Redis. */
   deadline(): Deadline
+  /** The reader that retains messages for a session. Must be called only for a session that exists. */
+  readerOf(session: string): SessionReader
 }
 
 /** How long a message waits for further messages. */
@@ -36,25 +26,19 @@ export interface Gathering {
   /** `pollTime`, in ms. */
   readonly ms: number
   /**
-   * The time of the session's last answer with messages on this node, or `null` if a message waits in any case. After a quiet
-   * time of {@link ms} without a message and without such an answer, a message does not wait.
+   * The time of the session's last answer with messages on this node, or `null` if every message waits for {@link ms}. A lone
+   * message waits only until {@link ms} after that answer, and after the last message before it.
    */
   readonly answeredAt: number | null
 }
 
-/** A channel of a poll, and the position from which it is read. */
-interface Cursor {
-  readonly channel: LoggedChannel
-  readonly from: Position
-  /** Why messages before `from` are missing; `null` if none are. */
-  readonly gap: GapReason | null
-  /** The last position of the answer, if the poll is a repetition; `null`: the answer has all messages that there are. */
-  readonly end: Position | null
-}
+/** A timer may fire this much earlier than the clock says, because the clock and the event loop both count whole ms. */
+const EARLY_MS = 1
 
 /** A waiting poll. It has a cursor in the log of each channel of the session, and waits for messages after the cursors. */
 export class Poll implements LogReader {
-  readonly id: string
+  /** The name by which the store and other nodes know it. It changes if the store has an older poll as the newer one. */
+  id: string
   /** The order of arrival on this node. */
   readonly order: number
   readonly seq: string
@@ -62,33 +46,37 @@ export class Poll implements LogReader {
   isRepeated = false
   /** Whether it is no longer the session's poll. */
   isReplaced = false
+  /** Whether the channels of the session have changed since the poll began. */
+  hasChanged = false
   /** The position after the answer, for each channel of which it contains messages. */
-  readonly delivered = Object.create(null) as Record<string, string>
+  delivered = NOTHING
   /** The generation of the session. A newer connection of the client ends the session. */
   generation = 0
   /** The channels of the session that the broker refuses. */
-  readonly refusals = new Set<string>()
+  refusals: readonly string[] = []
   readonly #host: PollHost
-  readonly #reader: () => SessionReader
+  readonly #session: string
   /** The last position of the answer for each channel with messages in it, if the poll is a repetition; otherwise `null`. */
   #ends: Readonly<Record<string, string>> | null = null
   readonly #cursors = new Map<string, Cursor>()
   /** The current lookup of each channel. The channel may be lost and subscribed again while an older lookup is running. */
-  readonly #lookups = new Map<string, object>()
+  #lookups: Map<string, object> | null = null
   /** The channels that the session has lost since the poll began. */
-  readonly #lost = new Set<string>()
+  #lost: Set<string> | null = null
   #isStopped = false
   #isEnded = false
-  #onNews: (() => void) | null = null
-  #onEnd: (() => void) | null = null
+  /** Ends the wait; `null` while it does not wait. */
+  #resolve: (() => void) | null = null
+  #timer: NodeJS.Timeout | undefined
+  /** How it gathers messages when the first one comes; `null` while it does not wait for the first one. */
+  #gathering: Gathering | null = null
 
-  /** @param reader Returns the reader that retains messages for the session. It is called when the session is known to exist. */
-  constructor(host: PollHost, node: string, order: number, seq: string, reader: () => SessionReader) {
+  constructor(host: PollHost, session: string, id: string, order: number, seq: string) {
     this.#host = host
-    this.id = `${node}/${order}`
+    this.#session = session
+    this.id = id
     this.order = order
     this.seq = seq
-    this.#reader = reader
   }
 
   /**
@@ -99,19 +87,32 @@ export class Poll implements LogReader {
     this.#ends = positions
   }
 
-  /** Reads the channel from the position `since`. `null` is a position that could not be parsed. */
-  async watch(name: string, since: Position | null): Promise<void> {
-    if (this.#lost.has(name)) return
+  /**
+   * Reads the channel from the position `since`. `null` is a position that could not be parsed. Returns `null` if the channel is
+   * read from now on, and a promise if the messages have to be looked for.
+   */
+  watch(name: string, since: Position | null): Promise<void> | null {
+    if (this.#lost?.has(name) === true) return null
+    const channel = since === null ? null : this.#host.hub.watchNow(this, name, since)
+    if (since === null || channel === null) return this.#lookUp(name, since)
+    this.#reader.retainFrom(channel, since)
+    this.#cursors.set(name, { channel, from: since, gap: null, end: this.#endOf(name, since) })
+    return null
+  }
+
+  async #lookUp(name: string, since: Position | null): Promise<void> {
     const lookup = {}
-    this.#lookups.set(name, lookup)
-    const isCurrent = (): boolean => this.#lookups.get(name) === lookup
+    const lookups = (this.#lookups ??= new Map())
+    lookups.set(name, lookup)
+    const isCurrent = (): boolean => lookups.get(name) === lookup
     const { hub } = this.#host
-    // Whether this node has retained messages for the session. If not, another node has, and it may still have the messages
-    // that have overflowed here.
+    // Whether this node has retained the messages after `since` for the session. If not, another node has, and it may still have
+    // the messages that have overflowed here. An earlier poll may have retained later ones and not have been answered.
     let wasRetainedHere = false
     const retain = (channel: Channel, from: Position): void => {
-      const reader = this.#reader()
-      wasRetainedHere = reader.cursorIn(channel) !== null
+      const reader = this.#reader
+      const retained = reader.cursorIn(channel)
+      wasRetainedHere = retained !== null && since !== null && !isAfter(retained, since)
       if (isCurrent()) reader.retainFrom(channel, from)
     }
     const watching = hub.watch(this, name, since, this.#host.deadline(), retain)
@@ -135,154 +136,131 @@ export class Poll implements LogReader {
   /** The session has subscribed to a channel. */
   gained(name: string, position: string): void {
     // The poll already has a cursor or a lookup. It is not older, because the client may have sent its position.
-    if (this.#lookups.has(name)) return
-    this.#lost.delete(name)
+    if (this.hasGained(name)) return
+    this.#lost?.delete(name)
     // If this fails, the next poll gets the channel from the session.
-    this.watch(name, parsePosition(position)).catch((error: unknown) => {
-      logFailure(this.#host.logger, error, 'A poll could not get a channel')
+    this.watch(name, parsePosition(position))?.catch((error: unknown) => {
+      logFailure(this.#host.logger, 'pollFailed', error, 'A poll could not get a channel')
     })
   }
 
   /** Whether the session has the channel, and the poll reads it or is about to. */
   hasGained(name: string): boolean {
-    return this.#lookups.has(name)
+    return this.#cursors.has(name) || this.#lookups?.has(name) === true
   }
 
   /** The session has lost a channel. */
   lost(name: string): void {
-    this.#lost.add(name)
-    this.#lookups.delete(name)
+    this.#lost = (this.#lost ?? new Set()).add(name)
+    this.#lookups?.delete(name)
     const cursor = this.#cursors.get(name)
     if (cursor !== undefined) this.#host.hub.unwatch(this, cursor.channel)
     this.#cursors.delete(name)
-    this.#reader().forget(name)
+    this.#reader.forget(name)
   }
 
   wake({ name }: Channel): void {
     const cursor = this.#cursors.get(name)
     if (cursor === undefined) return
+    if (this.#resolve === null) return
     if (this.#ends !== null) {
-      if (this.#isComplete) this.#onEnd?.()
-      return
-    }
-    if (this.#onNews !== null && dueAt(cursor) !== Infinity) this.#onNews()
-    // If the poll continued to gather, the log could drop messages.
-    else if (this.#onEnd !== null && cursor.channel.log.isUrgent(cursor.from)) this.#onEnd()
+      if (this.#isComplete) this.#endWait()
+    } else if (this.#gathering !== null && dueAt(cursor) !== Infinity) {
+      const gathering = this.#gathering
+      this.#gathering = null
+      clearTimeout(this.#timer)
+      this.#gather(this.#dueMs(gathering), gathering)
+      // If the poll continued to gather, the log could drop messages.
+    } else if (cursor.channel.log.isUrgent(cursor.from)) this.#endWait()
   }
 
   refused({ name }: Channel): void {
     this.#refuse(name)
   }
 
+  /** The answer will say that the session is over. */
+  expire(): void {
+    this.end()
+  }
+
   /** Ends the wait. */
   end(): void {
     this.#isEnded = true
-    this.#onEnd?.()
+    this.#endWait()
   }
 
   /**
    * Waits until there is something to answer with, at most `longestMs`. A message waits for others from its arrival on, whether a
    * poll was waiting then or not.
    */
-  async news(longestMs: number, gathering: Gathering): Promise<void> {
+  news(longestMs: number, gathering: Gathering): Promise<void> {
     const dueMs = this.#dueMs(gathering)
-    if (this.#isEnded || dueMs <= 0) return
-    await new Promise<void>((resolve) => {
-      const isThere = dueMs !== Infinity
-      let timer = setTimeout(resolve, isThere ? dueMs : longestMs)
-      this.#onEnd = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      if (isThere) return
-      this.#onNews = () => {
-        this.#onNews = null
-        clearTimeout(timer)
-        const ms = this.#dueMs(gathering)
-        if (ms <= 0) resolve()
-        else timer = setTimeout(resolve, ms)
-      }
+    if (this.#isEnded || dueMs <= 0) return Promise.resolve()
+    if (dueMs === Infinity) {
+      this.#gathering = gathering
+      return this.#wait(longestMs)
+    }
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+      this.#gather(dueMs, gathering)
     })
-    this.#onNews = null
-    this.#onEnd = null
   }
 
   /** Stops reading. Resolves when the poll is ended, after `longestMs` at the latest. */
   async ended(longestMs: number): Promise<void> {
     this.stop()
-    if (this.#isEnded) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, longestMs)
-      this.#onEnd = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#onEnd = null
+    if (!this.#isEnded) await this.#wait(longestMs)
   }
 
-  /** Whether messages are missing for another reason than an overflow of this node. */
-  get hasGap(): boolean {
-    return [...this.#cursors.values()].some((cursor) => (gapOf(cursor) ?? 'overflow') !== 'overflow')
+  #wait(longestMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+      this.#timer = setTimeout(() => this.#endWait(), longestMs)
+    })
+  }
+
+  /** Waits for further messages, and then ends the wait. */
+  #gather(ms: number, gathering: Gathering): void {
+    if (ms <= 0) return this.#endWait()
+    this.#timer = setTimeout(() => {
+      // Others may have come since, so that a lone message has to wait for longer.
+      const moreMs = this.#dueMs(gathering)
+      if (moreMs <= EARLY_MS || moreMs === Infinity) this.#endWait()
+      else this.#gather(moreMs, gathering)
+    }, ms)
+  }
+
+  #endWait(): void {
+    clearTimeout(this.#timer)
+    this.#gathering = null
+    this.#resolve?.()
+    this.#resolve = null
+  }
+
+  /** Why messages are missing, if it is for another reason than an overflow of this node. */
+  get gap(): GapReason | null {
+    return [...this.#cursors.values()].map(gapOf).find((gap) => gap !== null && gap !== 'overflow') ?? null
   }
 
   /** Whether the answer contains messages. */
   get hasDelivered(): boolean {
-    return Object.keys(this.delivered).length > 0
+    return this.delivered !== NOTHING
+  }
+
+  get #reader(): SessionReader {
+    return this.#host.readerOf(this.#session)
   }
 
   /** The answer with the messages after the cursors: all of them, or as many as fit into an answer. */
   answer(withPositions: boolean): Answer {
-    const { maxAnswerBytes } = this.#host
-    const gaps: string[] = []
-    const runs: Run[] = []
-    for (const [name, cursor] of this.#cursors) {
-      const { channel } = cursor
-      const { log } = channel
-      // While a hole is being filled, the messages would be in the wrong order. The next poll gets them.
-      if (channel.state !== 'live') continue
-      const gap = gapOf(cursor)
-      const from = log.covers(cursor.from) ? cursor.from : log.start
-      if (gap !== null) {
-        const position = formatPosition(from)
-        // A client that can not be told of the gap also continues from this position.
-        if (withPositions) gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
-        else this.delivered[name] = position
-      }
-      const after = log.after(from, maxAnswerBytes)
-      const { end } = cursor
-      const entries = end === null ? after : after.filter((entry) => comparePositions(entry, end) <= 0)
-      if (entries.length > 0) runs.push({ channel, entries })
-    }
-    const messages =
-      runs.length === 1 ? this.#one(runs[0]!, withPositions) : this.#merged(runs, withPositions)
-    return { status: 200, body: `[${[...gaps, ...messages].join(',')}]` }
-  }
-
-  /** The messages of a single channel. This is the common case, in which many polls have the same answer. */
-  #one({ channel, entries }: Run, withPositions: boolean): string[] {
-    let bytes = 0
-    const over = entries.findIndex(
-      (entry) => (bytes += answeredBytes(channel, entry)) > this.#host.maxAnswerBytes,
+    const { answer, delivered } = new PollAnswer(
+      this.#host,
+      this.#cursors,
+      withPositions,
+      this.#ends !== null,
     )
-    const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
-    const last = given.at(-1)!
-    this.delivered[channel.name] = formatPosition(last)
-    if (this.#ends === null && channel.log.firstAfter(last) !== null) this.#host.answerCut()
-    return [this.#host.texts.of(channel, given, withPositions)]
-  }
-
-  /** The messages of several channels, in the order of their arrival. */
-  #merged(runs: readonly Run[], withPositions: boolean): string[] {
-    const given = gather(runs, this.#host.maxAnswerBytes)
-    const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
-    for (const [channel, entry] of last) this.delivered[channel.name] = formatPosition(entry)
-    const isComplete = runs.every(({ channel }) => {
-      const entry = last.get(channel)
-      return entry !== undefined && channel.log.firstAfter(entry) === null
-    })
-    if (this.#ends === null && !isComplete) this.#host.answerCut()
-    return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, withPositions))
+    this.delivered = delivered
+    return answer
   }
 
   /** Stops reading from the channels. */
@@ -307,7 +285,7 @@ export class Poll implements LogReader {
   }
 
   #refuse(name: string): void {
-    this.refusals.add(name)
+    this.refusals = [...this.refusals, name]
     this.#cursors.delete(name)
     this.end()
   }
@@ -318,9 +296,25 @@ export class Poll implements LogReader {
     let earliest = Infinity
     for (const cursor of this.#cursors.values()) earliest = Math.min(earliest, dueAt(cursor))
     if (earliest === Infinity) return Infinity
-    if (answeredAt !== null && earliest - Math.max(answeredAt, this.#lastArrival()) >= ms) return 0
+    if (earliest === -Infinity) return 0
+    let due = earliest + ms
+    if (answeredAt !== null) {
+      const quietAt = Math.max(answeredAt, this.#lastArrival()) + ms
+      if (earliest >= quietAt) return 0
+      if (this.#isLone) due = Math.min(due, quietAt)
+    }
     // The age of a message from another node comes from that node, so it may be wrong. No message waits longer than a new one.
-    return Math.min(Math.max(0, earliest + ms - uptimeMs()), ms)
+    return Math.min(Math.max(0, due - uptimeMs()), ms)
+  }
+
+  /** Whether the answer would contain a single message. */
+  get #isLone(): boolean {
+    let count = 0
+    for (const { channel, from } of this.#cursors.values()) {
+      if (channel.state === 'live') count += channel.log.sizeAfter(from)
+      if (count > 1) return false
+    }
+    return true
   }
 
   /**
@@ -335,21 +329,7 @@ export class Poll implements LogReader {
   }
 }
 
-/**
- * The time since which the first message after the cursor waits; `-Infinity` if the answer can not wait, `Infinity` if there is
- * nothing to answer with.
- */
-function dueAt(cursor: Cursor): number {
-  const { channel, from } = cursor
-  if (channel.state !== 'live') return Infinity
-  const { log } = channel
-  // A gap need not wait, and messages that the log may soon drop must not wait.
-  if (gapOf(cursor) !== null || log.isUrgent(from)) return -Infinity
-  return log.firstAfter(from)?.receivedAt ?? Infinity
-}
-
-function gapOf({ channel, from, gap }: Cursor): GapReason | null {
-  if (gap !== null) return gap
-  const { log } = channel
-  return channel.state === 'live' && !log.covers(from) ? log.startReason : null
+/** Whether the position is of another run, or is after the other one. */
+function isAfter(position: Position, other: Position): boolean {
+  return !isSameRun(position.beacon, other.beacon) || comparePositions(position, other) > 0
 }

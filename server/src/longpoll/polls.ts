@@ -1,8 +1,9 @@
 import { reasons, type Poll as PollMessage } from '@broadcaster/protocol'
-import { answer, empty, expired, missed, repeated, type Answer } from './answers.ts'
+import { answer, empty, missed, repeated, type Answer } from './answers.ts'
 import type { Abort } from './clientAbort.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import { Deadline } from '../time/deadline.ts'
+import { Leases, type Lease } from './leases.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { Poll, type PollHost } from './poll.ts'
 import type { Position } from '../channels/position.ts'
@@ -10,7 +11,7 @@ import type { SessionChannels } from './sessionChannels.ts'
 import type { SessionEnds } from './sessionEnds.ts'
 import { formatCursor, nodeOf, revokedChannels, startingCursors } from './sessionCursors.ts'
 import { seqKey, sessionLife, type Session, type SessionLife } from '../backends/sessions.ts'
-import { SharedTexts } from './sharedTexts.ts'
+import { SharedAnswers } from './sharedAnswers.ts'
 import type { SessionReader, Undelivered } from '../channels/undelivered.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
@@ -25,10 +26,10 @@ type AboutPoll = ControlMessageOf<'endPoll' | 'pollChannel'>
 /** The polls that wait on this node. */
 export class Polls {
   readonly #host: LongPollHost
-  readonly #undelivered: Undelivered
   readonly #channels: SessionChannels
   readonly #ends: SessionEnds
   readonly #life: SessionLife
+  readonly #leases: Leases
   readonly #pollHost: PollHost
   /** The polls that the store does not know yet, by their sessions. */
   readonly #arriving = new Map<string, Set<Poll>>()
@@ -40,17 +41,18 @@ export class Polls {
 
   constructor(host: LongPollHost, undelivered: Undelivered, channels: SessionChannels, ends: SessionEnds) {
     this.#host = host
-    this.#undelivered = undelivered
     this.#channels = channels
     this.#ends = ends
     this.#life = sessionLife(host.timeoutMs)
+    this.#leases = new Leases(host.timeoutMs, () => host.hub.isListeningToAll)
     this.#pollHost = {
       hub: host.hub,
       logger: host.logger,
       maxAnswerBytes: host.limits.answerBytes,
-      texts: new SharedTexts(),
-      answerCut: () => host.answerCut(),
+      shared: new SharedAnswers(),
+      counts: host.counts,
       deadline: () => new Deadline(host.brokerTimeoutMs),
+      readerOf: (session) => undelivered.reader(session, this.#life.pollingMs),
     }
   }
 
@@ -59,28 +61,36 @@ export class Polls {
   }
 
   async serve(id: string, message: PollMessage, abort: Abort): Promise<Answer> {
-    const poll = this.#begin(id, message.seq)
+    const { endings } = this.#host
+    const lease = this.#leases.find(id, message)
+    const poll = this.#begin(id, message.seq, lease)
     abort.onabort = () => poll.end()
     let client: string | null = null
     try {
-      // With positions, a late copy confirms only what the client has received.
-      const seq = message.positions === undefined ? seqKey(message.seq) : null
-      const session = await this.#host.sessions.beginPoll(id, poll.id, seq)
+      const epoch = lease === null ? this.#leases.begin(id) : null
+      const session = lease?.session ?? (await this.#stored(id, poll, message))
       if (session === 'late') return empty()
       const refusal = this.#ends.answerFor(id, session)
       if (refusal !== null) {
         this.drop(id)
         return refusal
       }
-      this.#replace(id, poll)
+      this.#replace(id, poll, lease === null ? session!.poller : null)
       if (poll.isReplaced) return session!.version > 0 ? empty() : overtaken(poll)
       client = session!.client
-      await this.#takeOver(id, poll, session!)
+      endings.add(poll, session!.endsAt ?? Infinity)
+      this.#note(poll, session!)
+      if (lease === null) {
+        await this.#takeOver(id, poll, session!)
+        if (this.#polls.get(id) === poll && !this.#arriving.has(id))
+          this.#leases.add(id, poll, session!, epoch)
+      }
       return session!.version > 0
         ? await this.#versionedAnswer(id, poll, session!, message, abort)
         : await this.#baseAnswer(id, poll, session!, message, abort)
     } finally {
       abort.onabort = null
+      endings.delete(poll)
       poll.stop()
       this.#arrived(id, poll)
       if (this.#polls.get(id) === poll) this.#polls.delete(id)
@@ -88,21 +98,33 @@ export class Polls {
     }
   }
 
+  #stored(id: string, poll: Poll, message: PollMessage): Promise<Session | 'late' | null> {
+    // With positions, a late copy confirms only what the client has received.
+    const seq = message.positions === undefined ? seqKey(message.seq) : null
+    return this.#host.sessions.beginPoll(id, poll.id, seq)
+  }
+
   /** Ends a poll, because another poll of the session has arrived on another node, or for another reason. */
   end(message: ControlMessageOf<'endPoll'>): void {
+    this.#leases.end(message.session)
     const poll = this.#pollOf(message)
     if (poll !== null) this.#end(message.session, poll, message.seq)
   }
 
   /** The channels of the poll's session have changed. */
   change(message: ControlMessageOf<'pollChannel'>): void {
-    const { channel, position } = message
-    if (position === null) this.#pollOf(message)?.lost(channel)
-    else this.#pollOf(message)?.gained(channel, position)
+    const { session, channel, position } = message
+    this.#leases.end(session)
+    const poll = this.#pollOf(message)
+    if (poll === null) return
+    poll.hasChanged = true
+    if (position === null) poll.lost(channel)
+    else poll.gained(channel, position)
   }
 
   /** Ends the polls of a session that has ended. */
   drop(session: string): void {
+    this.#leases.end(session)
     for (const poll of this.#pollsOf(session)) this.#end(session, poll, null)
   }
 
@@ -110,6 +132,16 @@ export class Polls {
   fence(client: string, generation: number): void {
     const poll = this.#newest.get(client)
     if (poll !== undefined && poll.generation < generation) poll.end()
+  }
+
+  /** Control messages may have been missed, so the store has to be asked about every session. */
+  missed(): void {
+    this.#leases.endAll()
+  }
+
+  /** Must be called periodically. */
+  sweep(): void {
+    this.#leases.sweep()
   }
 
   /** Answers all polls now. */
@@ -129,10 +161,16 @@ export class Polls {
   }
 
   /** Begins a poll. From now on it gets changes of the session's channels. Earlier changes are in the stored session. */
-  #begin(id: string, seq: string): Poll {
-    const reader = () => this.#undelivered.reader(id, this.#life.pollingMs)
-    const poll = new Poll(this.#pollHost, this.#host.control.node, ++this.#lastPoll, seq, reader)
-    this.#arriving.set(id, (this.#arriving.get(id) ?? new Set()).add(poll))
+  #begin(id: string, seq: string, lease: Lease | null): Poll {
+    const order = ++this.#lastPoll
+    const poll = new Poll(
+      this.#pollHost,
+      id,
+      lease?.poll ?? `${this.#host.control.node}/${order}`,
+      order,
+      seq,
+    )
+    if (lease === null) this.#arriving.set(id, (this.#arriving.get(id) ?? new Set()).add(poll))
     return poll
   }
 
@@ -144,12 +182,18 @@ export class Polls {
 
   /**
    * The poll is now the session's poll, and the older polls on this node end. The store gets polls in the order of their arrival,
-   * but its answers may come in another order. So a newer poll may already have replaced this one.
+   * but its answers may come in another order. So a newer poll may already have replaced this one. `previous` is the poll that it
+   * replaces in the store.
    */
-  #replace(id: string, poll: Poll): void {
+  #replace(id: string, poll: Poll, previous: string | null): void {
     this.#arrived(id, poll)
     const current = this.#polls.get(id)
-    if (current !== undefined && current.order > poll.order) this.#end(id, poll, current.seq)
+    if (current !== undefined && current.order > poll.order) {
+      this.#end(id, poll, current.seq)
+      // A server that does not know the script yet gets it with a second command. So the store has them in the other order, and
+      // other nodes know the newer one by the name of this one.
+      if (previous === current.id) current.id = poll.id
+    }
     // This is also necessary if a poll of another node has replaced this one: it knows nothing of the older polls.
     for (const older of this.#pollsOf(id)) if (older.order < poll.order) this.#end(id, older, poll.seq)
     if (!poll.isReplaced) this.#polls.set(id, poll)
@@ -163,29 +207,39 @@ export class Polls {
     poll.end()
   }
 
-  /** Ends the polls that this poll replaces: those of older sessions of the client, and the session's own on another node. */
-  async #takeOver(id: string, poll: Poll, { client, generation, poller }: Session): Promise<void> {
+  #note(poll: Poll, { client, generation }: Session): void {
     poll.generation = generation
-    if (client !== null) {
-      // The fence of this session may not have arrived yet.
-      this.fence(client, generation)
-      this.#newest.set(client, poll)
-    }
+    if (client === null) return
+    // The fence of this session may not have arrived yet.
+    this.fence(client, generation)
+    this.#newest.set(client, poll)
+  }
+
+  /** Ends the polls that this poll replaces: those of older sessions of the client, and the session's own on another node. */
+  async #takeOver(id: string, poll: Poll, { poller }: Session): Promise<void> {
     // A poll on this node has already ended.
     if (nodeOf(poller) !== this.#host.control.node) await this.#channels.endPoll(id, poller, poll.seq)
   }
 
   /** Reads the channels, and waits until there is something to answer with. */
-  async #wait(poll: Poll, reader: SessionReader, cursors: Cursors): Promise<void> {
-    const { timeoutMs, pollTimeMs, isDraining } = this.#host
+  #wait(poll: Poll, reader: SessionReader, cursors: Cursors): Promise<void> {
     // The session may have got a channel since it was read from the store.
-    const names = { has: (name: string) => cursors.has(name) || poll.hasGained(name) }
-    reader.retainOnly(names)
-    await Promise.all([...cursors].map(([channel, cursor]) => poll.watch(channel, cursor)))
+    reader.retainOnly((name) => cursors.has(name) || poll.hasGained(name))
+    const lookups: Promise<void>[] = []
+    for (const [channel, cursor] of cursors) {
+      const lookup = poll.watch(channel, cursor)
+      if (lookup !== null) lookups.push(lookup)
+    }
+    if (lookups.length === 0) return this.#news(poll, reader)
+    return Promise.all(lookups).then(() => this.#news(poll, reader))
+  }
+
+  #news(poll: Poll, reader: SessionReader): Promise<void> {
+    const { timeoutMs, pollTimeMs, isDraining } = this.#host
     // Clients of the base keep the timing of the original.
     const answeredAt = reader.isOfBase ? null : reader.answeredAt
     const longestMs = isDraining() ? DRAINING_WAIT_MS : timeoutMs - pollTimeMs
-    await poll.news(longestMs, { ms: pollTimeMs, answeredAt })
+    return poll.news(longestMs, { ms: pollTimeMs, answeredAt })
   }
 
   // -- with the additions
@@ -200,11 +254,12 @@ export class Polls {
   ): Promise<Answer> {
     const revoked = revokedChannels(session, message)
     if (revoked.length > 0) return answer(200, ...revoked)
-    const reader = this.#undelivered.reader(id, this.#life.pollingMs)
+    const reader = this.#pollHost.readerOf(id)
     await this.#wait(poll, reader, startingCursors(session, message))
-    if (this.#ends.isFenced(session)) return expired()
+    const refusal = this.#ends.answerFor(id, session)
+    if (refusal !== null) return refusal
     if (poll.isReplaced || abort.aborted) return empty()
-    if (poll.refusals.size > 0) return this.#withdraw(id, poll)
+    if (poll.refusals.length > 0) return this.#withdraw(id, poll)
     const reply = poll.answer(true)
     if (poll.hasDelivered) reader.answeredAt = uptimeMs()
     return reply
@@ -212,10 +267,10 @@ export class Polls {
 
   /** Removes channels that the broker refuses from the session, and tells the client. */
   async #withdraw(id: string, { refusals }: Poll): Promise<Answer> {
-    const channels = [...refusals]
-    await Promise.all(channels.map((channel) => this.#host.sessions.unsubscribe(id, channel)))
+    this.#leases.end(id)
+    await Promise.all(refusals.map((channel) => this.#host.sessions.unsubscribe(id, channel)))
     const reason = reasons.channelRefused
-    return answer(200, ...channels.map((channel) => ({ __type: 'unsubscribed', channel, reason }) as const))
+    return answer(200, ...refusals.map((channel) => ({ __type: 'unsubscribed', channel, reason }) as const))
   }
 
   // -- for the original's clients
@@ -231,12 +286,16 @@ export class Polls {
     const cursors = startingCursors(session, message)
     const repeated = session.answer?.seq === message.seq ? session.answer : null
     if (repeated !== null) poll.repeat(repeated.positions)
-    const reader = this.#undelivered.reader(id, this.#life.pollingMs)
+    const reader = this.#pollHost.readerOf(id)
     reader.isOfBase = true
     await this.#wait(poll, reader, cursors)
     if (poll.isReplaced || abort.aborted) return overtaken(poll)
+    const refusal = this.#ends.answerFor(id, session)
+    if (refusal !== null) return refusal
     // The client can be told neither of a gap nor of a refused channel. (It gets the refusal when it subscribes again.)
-    if (poll.hasGap || poll.refusals.size > 0) {
+    const { gap } = poll
+    if (gap !== null || poll.refusals.length > 0) {
+      if (gap !== null) this.#host.counts.gaps[gap] += 1
       return (await this.#ends.miss(id, poll)) ? missed() : this.#overtakenElsewhere(poll)
     }
     const reply = poll.answer(false)

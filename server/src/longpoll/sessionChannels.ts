@@ -6,6 +6,7 @@ import type { Abort } from './clientAbort.ts'
 import { Deadline } from '../time/deadline.ts'
 import { logFailure, NodeFull } from '../errors.ts'
 import { subscribedText } from '../channels/frames.ts'
+import { bytesOf, newestWithin } from '../channels/log.ts'
 import type { LongPollHost } from './longpoll.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
@@ -74,26 +75,37 @@ export class SessionChannels {
     } catch (error) {
       // A reserved channel counts for the limits. If this release fails, the reservation ends with the session.
       await sessions.release(id, channel).catch((cause: unknown) => {
-        logFailure(this.#host.logger, cause, 'The reservation of a channel could not be released')
+        logFailure(
+          this.#host.logger,
+          'reservationNotReleased',
+          cause,
+          'The reservation of a channel could not be released',
+        )
       })
       if (error instanceof NodeFull) return notAdded(channelRefused(channel, reasons.nodeFull))
       throw error
     }
   }
 
-  async #join(id: string, session: SessionIdentity, { channel, position }: Subscribe): Promise<Added> {
-    const { hub, control, sessions, limits } = this.#host
+  async #join(id: string, session: SessionIdentity, message: Subscribe): Promise<Added> {
+    const { channel, position } = message
+    const { hub, control, sessions, limits, counts } = this.#host
     const isVersioned = session.version > 0
     const isResuming = isVersioned && position !== undefined
     const since = isResuming ? parsePosition(position) : null
+    const asked = isVersioned ? message.history : undefined
+    // A client that asks for older messages sends the position of the answer with its next poll, as one that resumes.
+    const replace = isResuming || asked !== undefined
+    if ((asked ?? 0) > limits.historyMessages) counts.limits.historyMessages += 1
     const reader = this.#undelivered.reader(id, this.#life.idleMs)
     const begin = (held: Channel, head: Position): void => {
       // If the session had the channel already, it may still need the messages before the head.
-      if (isResuming || reader.cursorIn(held) === null) reader.retainFrom(held, head)
+      if (replace || reader.cursorIn(held) === null) reader.retainFrom(held, head)
     }
-    const read = await hub.read(reader, channel, since, this.#deadline(), begin, limits.answerBytes)
+    const beginning = { since, history: Math.min(asked ?? 0, limits.historyMessages) }
+    const read = await hub.read(reader, channel, beginning, this.#deadline(), begin, limits.answerBytes)
     const reply = await sessions.subscribe(id, channel, formatPosition(read.head), {
-      replace: isResuming,
+      replace,
       poller: `${control.node}/0`,
     })
     if (reply === 'unreserved') {
@@ -102,13 +114,21 @@ export class SessionChannels {
     }
     if (reply === 'gone') return this.#notAdded(id, channel, reply)
     const last = read.missed.at(-1)
-    if (last !== undefined && read.channel.log.firstAfter(last) !== null) this.#host.answerCut()
+    if (last !== undefined && read.channel.log.firstAfter(last) !== null) counts.limits.answerBytes += 1
     const added = { ...reply, isKept: !reply.isNew }
     if (!isVersioned) return { ...added, answer: answer(200, { __type: 'subscribeOk', channel }) }
     const gap = isResuming && since === null ? 'expired' : read.gap
+    const history =
+      asked === undefined ? null : newestWithin(read.history, limits.answerBytes - bytesOf(read.missed))
+    counts.deliveries.longpoll += read.missed.length + (history?.length ?? 0)
+    if (isResuming) counts.recoveries[gap ?? 'recovered'] += 1
     // If the session had the channel already, also if it got it while this request was running, its position is unchanged.
-    const name = JSON.stringify(channel)
-    const ok = subscribedText(name, reply.position, read.missed, isResuming ? { gap } : null)
+    const ok = subscribedText(JSON.stringify(channel), {
+      position: reply.position,
+      missed: read.missed,
+      resumed: isResuming ? { gap } : null,
+      history,
+    })
     return { ...added, answer: { status: 200, body: `[${ok}]` } }
   }
 
@@ -181,7 +201,12 @@ export function recheckRevocation({ hub, logger }: LongPollHost, recheck: () => 
   void hub
     .caughtUp()
     .then(recheck)
-    .catch((error: unknown) => logger.error({ err: error }, 'A revocation could not be applied to a session'))
+    .catch((error: unknown) =>
+      logger.error(
+        { event: 'revocationNotApplied', err: error },
+        'A revocation could not be applied to a session',
+      ),
+    )
 }
 
 /** The result of adding a channel. If it has no poll, the channel was not added. */

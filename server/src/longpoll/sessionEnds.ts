@@ -30,7 +30,15 @@ export class SessionEnds {
       this.#endSoon(id)
       return missed()
     }
-    return this.isFenced(session) ? expired() : null
+    if (!this.isOver(session)) return this.isFenced(session) ? expired() : null
+    this.#undelivered.end(id)
+    this.#end(id)
+    return expired()
+  }
+
+  /** Whether the credentials of the session have ended. */
+  isOver({ endsAt = Infinity }: SessionOwner): boolean {
+    return endsAt <= Date.now()
   }
 
   isFenced({ client, generation }: SessionOwner): boolean {
@@ -52,13 +60,19 @@ export class SessionEnds {
   #endSoon(id: string): void {
     if (this.#ending.has(id)) return
     this.#ending.add(id)
-    const { sessions, logger } = this.#host
     const end = (): void => {
       this.#ending.delete(id)
-      // If Redis is unavailable, the session expires by itself, or the next request ends it.
-      sessions.end(id).catch((error: unknown) => logFailure(logger, error, 'A session could not be ended'))
+      this.#end(id)
     }
     setTimeout(end, LAST_REQUESTS_MS).unref()
+  }
+
+  #end(id: string): void {
+    const { sessions, logger } = this.#host
+    // If Redis is unavailable, the session expires by itself, or the next request ends it.
+    sessions
+      .end(id)
+      .catch((error: unknown) => logFailure(logger, 'sessionNotEnded', error, 'A session could not be ended'))
   }
 
   #goneAnswer(id: string): Answer {

@@ -17,13 +17,16 @@ export class BufferBudget {
   readonly #perClient: number
   readonly #total: number
   readonly #clients: Iterable<Buffering>
+  readonly #onShort: () => void
   #limit: number
   #added = 0
 
-  constructor(perClient: number, total: number, clients: Iterable<Buffering>) {
+  /** @param onShort Called when the limit is lowered, and was not before. */
+  constructor(perClient: number, total: number, clients: Iterable<Buffering>, onShort: () => void) {
     this.#perClient = Math.min(perClient, total)
     this.#total = total
     this.#clients = clients
+    this.#onShort = onShort
     this.#limit = this.#perClient
   }
 
@@ -53,7 +56,9 @@ export class BufferBudget {
       sum += queuedBytes
     }
     this.#added = 0
+    const wasShort = this.isShort
     this.#limit = sum > this.#total ? Math.min(this.#perClient, cutTo(this.#total, sizes)) : this.#perClient
+    if (this.isShort && !wasShort) this.#onShort()
     return sum
   }
 }

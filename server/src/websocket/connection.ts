@@ -13,12 +13,14 @@ import {
 } from '@broadcaster/protocol'
 import { ENVELOPE_BYTES, readAuthData, type Access, type Authenticate } from '../clients/access.ts'
 import type { Buffering, BufferBudget } from './bufferBudget.ts'
+import type { Ending, Endings } from '../clients/endings.ts'
 import { messageFrame, type FrameFormat } from '../channels/frames.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Link } from './link.ts'
-import type { Logger } from '../logger.ts'
+import type { EventLogger } from '../logger.ts'
 import type { NewNames } from '../clients/newNames.ts'
 import type { Limits } from '../limits.ts'
+import type { Counts, LimitName } from '../metrics/counts.ts'
 import { withoutInput, type Refusal, type RefusalKind } from '../clients/refusals.ts'
 import { Requests, type Requested } from './requests.ts'
 import type { Revocations } from '../clients/revocations.ts'
@@ -31,10 +33,12 @@ export interface ConnectionHost {
   readonly hub: Hub
   readonly access: Access
   readonly revocations: Revocations
+  readonly endings: Endings
   readonly newNames: NewNames
   readonly limits: Limits
   readonly budget: BufferBudget
-  readonly logger: Logger
+  readonly logger: EventLogger
+  readonly counts: Counts
   /** The maximum time for a confirmation of Redis, in ms. */
   readonly brokerTimeoutMs: number
   /** Whether the additions of the protocol are enabled. */
@@ -54,7 +58,7 @@ const formats: readonly [FrameFormat, FrameFormat, FrameFormat, FrameFormat] = [
 ]
 
 /** A WebSocket client from its first frame to its end. Authenticates the client and answers its requests. */
-export class Connection implements Requested, SubscribingClient, Buffering {
+export class Connection implements Requested, SubscribingClient, Buffering, Ending {
   auth: Record<string, unknown> = {}
   /** The context that `canConnect` returned. */
   context: unknown = undefined
@@ -75,11 +79,11 @@ export class Connection implements Requested, SubscribingClient, Buffering {
   constructor(host: ConnectionHost, link: Link, authenticate: Authenticate) {
     this.#host = host
     this.#link = link
-    this.#requests = new Requests(link, host.limits, host.budget, this)
+    this.#requests = new Requests(link, host.limits, host.budget, host.counts, this)
     this.#authenticate = authenticate
     const { authTimeout } = host.limits
     this.#authTimer = Number.isFinite(authTimeout)
-      ? setTimeout(() => this.#closeFor('limit', 'authTimeout'), authTimeout)
+      ? setTimeout(() => this.#closeFor('limit', 'authTimeout', { limit: 'authTimeout' }), authTimeout)
       : null
   }
 
@@ -110,7 +114,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
       case 'tooMuch':
         return this.#closeFor('frame', 'tooManyRequests')
       case 'tooMuchForAll':
-        return this.#closeFor('limit', 'tryAgainLater')
+        return this.#closeFor('limit', 'tryAgainLater', { limit: 'totalBufferedBytes' })
     }
   }
 
@@ -120,7 +124,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
       return this.#refuse(reasons.authTooLarge)
     }
     const parsed = parseClientMessage(text)
-    if (parsed.kind === 'bad') return this.#closeFor('frame', 'badMessage', parsed.reason)
+    if (parsed.kind === 'bad') return this.#closeFor('frame', 'badMessage', { reason: parsed.reason })
     const message = parsed.kind === 'message' ? parsed.message : null
     const subscriptions = this.#subscriptions
     if (subscriptions === null) {
@@ -150,7 +154,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
   }
 
   failed(channel: string, error: unknown): void {
-    this.#host.logger.error({ err: error, channel }, 'A request of a client failed')
+    this.#host.logger.error({ event: 'requestFailed', err: error, channel }, 'A request of a client failed')
     this.send({ __type: 'serverError', channel, reason: reasons.serverError })
   }
 
@@ -166,6 +170,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#stopAuthTimer()
+    this.#host.endings.delete(this)
     this.#subscriptions?.end()
     this.#requests.end()
     this.#host.closed(this)
@@ -177,6 +182,21 @@ export class Connection implements Requested, SubscribingClient, Buffering {
    */
   endUnauthenticated(): void {
     if (this.#state === 'new') this.close('restart')
+  }
+
+  expire(): void {
+    // Clients of the base come back after every other code, with the same credentials.
+    if (this.#hasAdditions) this.close('reauthorize', reasons.credentialsExpired)
+    else this.close('unauthorized')
+  }
+
+  /** The client has to send credentials again, which may be the same ones. */
+  reauthorize(): void {
+    this.close(this.#hasAdditions ? 'reauthorize' : 'restart')
+  }
+
+  get #hasAdditions(): boolean {
+    return this.#subscriptions?.format.positions === true
   }
 
   /** The server takes the channel away. */
@@ -198,6 +218,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
   /** Writes an answer. If the client has too many unread answers, the server does not read from it until it has read them. */
   answer(frame: Buffer): void {
     this.#link.write(frame)
+    this.#host.counts.sentBytes.websocket += frame.length
     if (this.#link.bufferedBytes > 0) this.#host.budget.add(frame.length)
     if (this.#requests.answered(frame.length)) this.waitForDrain()
   }
@@ -222,7 +243,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     const begun = revocations.now
     const answer = await authenticate(data)
     if (this.isClosed) return
-    if (!answer.isAllowed) return this.#refuse(reasons.unauthorized)
+    if (!answer.isAllowed) return this.#refuse(answer.reason)
     // `canConnect` is not called again, because the request and the data of middleware are from before the revocation.
     if (revocations.hasDisconnected(begun, answer.context)) return this.close('restart')
     this.#stopAuthTimer()
@@ -235,6 +256,7 @@ export class Connection implements Requested, SubscribingClient, Buffering {
     const format = formats[(version > 0 ? 1 : 0) + (this.#link.isCompressing ? 2 : 0)]!
     this.#subscriptions = new Subscriptions(this.#host, this.#link, this, format)
     this.#state = 'open'
+    this.#host.endings.add(this, answer.endsAt)
     this.send(authOk(version, this.#host.node))
     this.#host.authenticated(auth, this)
     this.#requests.resume()
@@ -242,17 +264,21 @@ export class Connection implements Requested, SubscribingClient, Buffering {
 
   #refuse(reason: string): void {
     this.send({ __type: 'authError', reason })
-    this.#closeFor('auth', 'unauthorized', reason)
+    this.#closeFor('auth', 'unauthorized', { reason })
   }
 
-  #closeFor(kind: RefusalKind, name: CloseName, reason: string = closeCodes[name].reason): void {
-    this.#host.refused({ kind, reason: withoutInput(reason) }, this.#link)
+  #closeFor(
+    kind: RefusalKind,
+    name: CloseName,
+    { reason = closeCodes[name].reason, limit }: { reason?: string; limit?: LimitName } = {},
+  ): void {
+    this.#host.refused({ kind, reason: withoutInput(reason), limit }, this.#link)
     this.close(name, reason)
   }
 
   /** Handles an error that is caused neither by the client nor by the broker. */
   #fail(error: unknown): void {
-    this.#host.logger.error({ err: error }, 'Authenticating a client failed')
+    this.#host.logger.error({ event: 'authenticationFailed', err: error }, 'Authenticating a client failed')
     this.close('serverError')
   }
 

@@ -4,10 +4,13 @@ import type { Connection } from './connection.ts'
 import type { Link } from './link.ts'
 import { isMatch, type Match } from '../input/match.ts'
 import type { Limits } from '../limits.ts'
+import type { LimitName } from '../metrics/counts.ts'
 
 /** How long a client takes to move to another node. Its reconnection is spread over a second. */
 const MOVING_MS = 2000
 const DRAIN_STEP_MS = 100
+/** Within this time, all clients are asked for credentials again. */
+const REAUTHORIZE_MS = 1000
 
 /** The WebSocket connections of this node, until their sockets are gone. */
 export class Connections {
@@ -17,9 +20,10 @@ export class Connections {
   /** The newest connection of each client that has a name. */
   readonly #newest = new Map<string, Connection>()
 
-  constructor({ bufferedBytes, totalBufferedBytes }: Limits) {
-    this.budget = new BufferBudget(bufferedBytes, totalBufferedBytes, {
-      [Symbol.iterator]: () => this.#open(),
+  constructor({ bufferedBytes, totalBufferedBytes }: Limits, limitCounts: Record<LimitName, number>) {
+    const clients = { [Symbol.iterator]: () => this.#open() }
+    this.budget = new BufferBudget(bufferedBytes, totalBufferedBytes, clients, () => {
+      limitCounts.totalBufferedBytes += 1
     })
   }
 
@@ -72,6 +76,17 @@ export class Connections {
     for (const connection of this.#links.keys()) {
       if (connection.isOpen && isMatch(match, connection.context)) act(connection)
     }
+  }
+
+  /**
+   * Asks the clients whose context matches for credentials again. Thousands are spread over a second, so that they don't come back
+   * together. A few are not delayed.
+   */
+  reauthorize(match: Match): void {
+    const matching: Connection[] = []
+    this.forEach(match, (connection) => void matching.push(connection))
+    const withinMs = Math.min(matching.length, REAUTHORIZE_MS)
+    for (const connection of matching) setTimeout(() => connection.reauthorize(), Math.random() * withinMs)
   }
 
   /** Ends the connections whose client is not known yet. */

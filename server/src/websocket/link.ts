@@ -11,7 +11,10 @@ export interface Link {
   readonly bufferedBytes: number
   /** The number of bytes that have left the process. */
   readonly sentBytes: number
-  /** Calls back once, when all written bytes have left the process. A call while another one waits is ignored. */
+  /**
+   * Calls back once, when all written bytes have left the process. Never, if the connection ends before. A call while another one
+   * waits is ignored.
+   */
   onDrained(callback: () => void): void
   /** Stops reading from the client until {@link resume}. What was already read from the network may still come. */
   pause(): void

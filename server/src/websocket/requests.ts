@@ -1,6 +1,7 @@
 import type { BufferBudget } from './bufferBudget.ts'
 import type { Link } from './link.ts'
 import type { Limits } from '../limits.ts'
+import type { Counts } from '../metrics/counts.ts'
 
 /** The number of bytes that may still arrive after the server has stopped reading. */
 const IN_FLIGHT_BYTES = 64 * 1024
@@ -24,6 +25,7 @@ export class Requests {
   readonly #link: Link
   readonly #limits: Limits
   readonly #budget: BufferBudget
+  readonly #counts: Counts
   readonly #requested: Requested
   /** The waiting frames; `null` while the server reads from the client. */
   #waiting: { readonly frames: string[]; next: number; bytes: number } | null = null
@@ -35,10 +37,11 @@ export class Requests {
   /** The number of bytes of answers since the buffer was last known to have room. */
   #answerBytes = 0
 
-  constructor(link: Link, limits: Limits, budget: BufferBudget, requested: Requested) {
+  constructor(link: Link, limits: Limits, budget: BufferBudget, counts: Counts, requested: Requested) {
     this.#link = link
     this.#limits = limits
     this.#budget = budget
+    this.#counts = counts
     this.#requested = requested
   }
 
@@ -114,9 +117,14 @@ export class Requests {
 
   /** An answer was written. Returns whether the client has to read answers before the server reads more requests. */
   answered(bytes: number): boolean {
+    const { bufferedBytes } = this.#limits
+    const wasOver = this.#answerBytes > bufferedBytes
     this.#answerBytes += bytes
-    if (this.#answerBytes <= this.#limits.bufferedBytes) return false
-    if (this.#link.bufferedBytes > this.#limits.bufferedBytes) return true
+    if (this.#answerBytes <= bufferedBytes) return false
+    if (this.#link.bufferedBytes > bufferedBytes) {
+      if (!wasOver) this.#counts.limits.bufferedBytes += 1
+      return true
+    }
     // The client has read the other answers.
     this.#answerBytes = this.#link.bufferedBytes
     return false

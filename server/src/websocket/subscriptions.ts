@@ -13,7 +13,7 @@ import { ChannelRefused, isOfBroker, NodeFull } from '../errors.ts'
 import { subscribedText, textFrame, type FrameFormat } from '../channels/frames.ts'
 import type { SubscribeResult } from '../hub/hub.ts'
 import type { Link } from './link.ts'
-import type { Entry } from '../channels/log.ts'
+import { bytesOf, newestWithin, type Entry } from '../channels/log.ts'
 import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import { TOO_MANY_NEW_CHANNELS } from '../clients/refusals.ts'
 import type { Moment } from '../clients/revocations.ts'
@@ -111,6 +111,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   }
 
   gap(channel: Channel, position: Position, reason: GapReason): void {
+    this.#host.counts.gaps[reason] += 1
     if (!this.format.positions) return this.#client.close('gap')
     this.#client.send({ __type: 'gap', channel: channel.name, position: formatPosition(position), reason })
   }
@@ -134,6 +135,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   // -- slow readers
 
   send(channel: Channel, entry: Entry): boolean {
+    this.#host.counts.deliveries.websocket += 1
     return !this.#put(channel.frame(entry, this.format))
   }
 
@@ -146,7 +148,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
       if (this.#isFull) this.#lag()
     } else if (this.#backlog.isStuck(this.#link, this.#host.limits.laggingTimeout)) {
       const reason = 'Nothing was read for too long'
-      this.#host.refused({ kind: 'limit', reason }, this.#link)
+      this.#host.refused({ kind: 'limit', reason, limit: 'laggingTimeout' }, this.#link)
       this.#client.close('tryAgainLater', reason)
     }
   }
@@ -156,11 +158,12 @@ export class Subscriptions implements Subscriber, BacklogReader {
     // The pending messages are delivered to it first. This may already make it lag.
     this.#host.hub.flush()
     if (this.isLagging || this.isClosed) return
+    this.#host.counts.limits.bufferedBytes += 1
     const backlog = new Backlog(this.#host.hub, this)
     for (const channel of this.#channels.values()) {
       if (channel === null) continue
       // Without a log, it can not continue.
-      if (!hasLog(channel)) return this.#client.close('gap')
+      if (!hasLog(channel)) return this.#endForGap()
       backlog.add(channel, this.#host.hub.headOf(channel))
     }
     this.#backlog = backlog
@@ -170,11 +173,18 @@ export class Subscriptions implements Subscriber, BacklogReader {
   /** Writes frames. Returns whether the buffer is over its limit now. */
   #put(frames: Buffer): boolean {
     this.#link.write(frames)
+    this.#host.counts.sentBytes.websocket += frames.length
     const { bufferedBytes } = this.#link
     // The common case: the kernel has taken all bytes.
     if (bufferedBytes === 0) return false
     this.#host.budget.add(frames.length)
     return bufferedBytes > this.#host.budget.limit
+  }
+
+  /** The client has missed messages, and there is no log of them. */
+  #endForGap(): void {
+    this.#host.counts.gaps.overflow += 1
+    this.#client.close('gap')
   }
 
   get #isFull(): boolean {
@@ -184,7 +194,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   // -- how a subscription begins
 
   /** Returns whether the channel was revoked meanwhile. In this case, the request has not been answered. */
-  async #trySubscribe({ channel: name, position }: Subscribe, begun: Moment): Promise<boolean> {
+  async #trySubscribe({ channel: name, position, history }: Subscribe, begun: Moment): Promise<boolean> {
     const { hub, access, limits, newNames, brokerTimeoutMs, revocations } = this.#host
     const { auth, context } = this.#client
     const isTaken = (): boolean => revocations.hasTaken(begun, context, name)
@@ -195,11 +205,21 @@ export class Subscriptions implements Subscriber, BacklogReader {
       this.#refuse(name, refusal)
       return false
     }
+    const isResuming = this.format.positions && position !== undefined
+    const since = isResuming ? parsePosition(position) : null
+    const max = this.format.positions ? Math.min(history ?? 0, limits.historyMessages) : 0
+    if (this.format.positions && (history ?? 0) > limits.historyMessages) {
+      this.#host.counts.limits.historyMessages += 1
+    }
     const held = this.#channels.get(name)
     if (held) {
+      const before = max > 0 ? await hub.history(this, held, since ?? hub.headOf(held), max) : []
+      if (this.isClosed) return false
+      // It was taken away while the other nodes were asked.
+      if (this.#channels.get(name) !== held) return true
       // A lagging client has not received all messages up to the head.
       const head = this.#backlog?.positionIn(held) ?? hub.headOf(held)
-      this.#confirm({ channel: held, head, missed: [], gap: null }, false)
+      this.#confirm({ channel: held, head, missed: [], gap: null, history: before }, false, history)
       return false
     }
     const nameBytes = Buffer.byteLength(name)
@@ -208,8 +228,6 @@ export class Subscriptions implements Subscriber, BacklogReader {
       this.#refuse(name, isFull ? reasons.tooManyChannels : reasons.namesTooLong)
       return false
     }
-    const isResuming = this.format.positions && position !== undefined
-    const since = isResuming ? parsePosition(position) : null
     // The channel counts for `channelsPerConnection` before Redis has confirmed it.
     this.#channels.set(name, null)
     this.#nameBytes += nameBytes
@@ -217,12 +235,13 @@ export class Subscriptions implements Subscriber, BacklogReader {
     try {
       if (!hub.holds(name) && !(await newNames.turn(this))) {
         this.#drop(name)
-        this.#host.refused({ kind: 'limit', reason: TOO_MANY_NEW_CHANNELS }, this.#link)
+        this.#host.refused(TOO_MANY_NEW_CHANNELS, this.#link)
         this.#client.send({ __type: 'serverError', channel: name, reason: reasons.tooManyNewChannels })
         return false
       }
       if (this.isClosed) return false
-      await hub.subscribe(this, name, since, new Deadline(brokerTimeoutMs), (result) => {
+      const beginning = { since, history: max }
+      await hub.subscribe(this, name, beginning, new Deadline(brokerTimeoutMs), (result) => {
         isTooLate = this.isClosed || isTaken()
         if (isTooLate) return
         this.#channels.set(name, result.channel)
@@ -230,6 +249,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
         this.#confirm(
           this.#withRoom(isUnreadable ? { ...result, gap: 'expired' } : result, since),
           isResuming,
+          history,
         )
       })
       if (isTooLate) {
@@ -257,24 +277,37 @@ export class Subscriptions implements Subscriber, BacklogReader {
   }
 
   #hasRoomFor(missed: readonly Entry[]): boolean {
-    let room = this.#host.budget.limit - this.#link.bufferedBytes
+    let room = this.#room
     return missed.every(({ bytes }) => (room -= bytes) >= 0)
   }
 
-  #confirm({ channel, head, missed, gap }: SubscribeResult, isResuming: boolean): void {
+  get #room(): number {
+    return this.#host.budget.limit - this.#link.bufferedBytes
+  }
+
+  /** `asked` is the history for which the client has asked, if it has. */
+  #confirm(result: SubscribeResult, isResuming: boolean, asked: number | undefined): void {
+    const { channel, head, missed, gap } = result
     if (this.isClosed) return
     if (this.#backlog !== null) {
       // As in `#lag`, it can not continue without a log.
-      if (!hasLog(channel)) return this.#client.close('gap')
+      if (!hasLog(channel)) return this.#endForGap()
       this.#backlog.add(channel, head)
     }
     if (!this.format.positions) {
       return this.#client.answer(textFrame(`{"__type":"subscribeOk","channel":${channel.nameJson}}`))
     }
-    const position = formatPosition(head)
-    this.#client.answer(
-      textFrame(subscribedText(channel.nameJson, position, missed, isResuming ? { gap } : null)),
-    )
+    const history = asked === undefined ? null : newestWithin(result.history, this.#room - bytesOf(missed))
+    const { counts } = this.#host
+    counts.deliveries.websocket += missed.length + (history?.length ?? 0)
+    if (isResuming) counts.recoveries[gap ?? 'recovered'] += 1
+    const text = subscribedText(channel.nameJson, {
+      position: formatPosition(head),
+      missed,
+      resumed: isResuming ? { gap } : null,
+      history,
+    })
+    this.#client.answer(textFrame(text))
     if (this.#isFull) this.#lag()
   }
 

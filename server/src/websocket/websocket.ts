@@ -4,7 +4,7 @@ import type WebSocket from 'ws'
 import type { Access, Authenticate } from '../clients/access.ts'
 import type { Address } from '../clients/addresses.ts'
 import type { Admission } from '../clients/admission.ts'
-import type { Refusal } from '../clients/refusals.ts'
+import { overLimit, type Refusal } from '../clients/refusals.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import type { Link } from './link.ts'
@@ -118,15 +118,13 @@ function authenticateWith({ access }: WebSocketNode, req: Request): Authenticate
 }
 
 // `ws` has already closed the connection with the right code.
-const TOO_LARGE_FRAME: Refusal = { kind: 'limit', reason: 'limits.messageBytes: the frame is too large' }
+const TOO_LARGE_FRAME = overLimit('messageBytes', 'the frame is too large')
 const BROKEN_FRAME: Refusal = { kind: 'frame', reason: 'The frame breaks the WebSocket protocol' }
-const TOO_MANY_FRAMES: Refusal = {
-  kind: 'limit',
-  reason: 'limits.requestsPerSecond: too many frames of one connection',
-}
+const TOO_MANY_FRAMES = overLimit('requestsPerSecond', 'too many frames of one connection')
 
-function isTooLarge(error: Error & { code?: string }): boolean {
-  return error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' || error.message.startsWith('Max payload size')
+function isTooLarge(error: Error): boolean {
+  // It has a code only since `ws` 7.5. express-ws permits older ones.
+  return error.message.startsWith('Max payload size')
 }
 
 /** Frames are written directly to the socket, many in one write. `ws` itself writes no data frames in between. */
@@ -167,13 +165,15 @@ class WebSocketLink implements Link {
   }
 
   onDrained(callback: () => void): void {
-    if (this.#isAwaitingDrain) return
+    // A closing socket takes no more writes. It calls back at once, although bytes still wait, so who waits for them would call
+    // again and again, and the event loop would never get to the end of the connection.
+    if (this.#isAwaitingDrain || this.#ws.readyState !== OPEN) return
     this.#isAwaitingDrain = true
     // The callback of a write is called when everything before it has left. The event 'drain' is emitted only after a
     // write over the high-water mark.
-    this.#socket.write(NOTHING, () => {
+    this.#socket.write(NOTHING, (error) => {
       this.#isAwaitingDrain = false
-      callback()
+      if (!error) callback()
     })
   }
 

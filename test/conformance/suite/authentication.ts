@@ -84,9 +84,64 @@ export function authentication(subject: Subject): void {
       expect(await other.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     })
 
+    it.each([
+      1006,
+      4999,
+      'timeout',
+      'silence',
+      'error',
+      'nonsense',
+      5,
+      -1,
+      null,
+      { code: 1006 },
+      'x'.repeat(500),
+    ])('A9: accepts a client that says why its WebSocket failed: %j', async (fallback) => {
+      const alice = await connect(subject, { transport })
+      const answer = await alice.auth({ __v: 2, __fallback: fallback })
+      expect(answer).toMatchObject({ __type: 'authOk', __v: 2 })
+    })
+
     it('A2: ignores the token of a session that does not exist', async () => {
       const alice = await connect(subject, { transport })
       expect(await alice.auth({ __v: 1, __previous: 'long-gone' })).toMatchObject({ __type: 'authOk' })
+    })
+  })
+
+  describe('Messages from the client: auth, with credentials that end', () => {
+    const short = { [settings.lifeKey]: 300 }
+
+    it('A6: closes a WebSocket when its credentials end, without an additional message', async () => {
+      const alice = await WebSocketPeer.connect(subject)
+      await alice.auth({ __v: 2, ...short })
+      expect(await alice.closed).toEqual({ code: 4411, reason: 'Credentials have expired' })
+    })
+
+    it('A6: closes the WebSocket of a client of the base with 4401', async () => {
+      const alice = await WebSocketPeer.connect(subject)
+      await alice.auth(short)
+      expect(await alice.closed).toEqual({ code: 4401, reason: 'Unauthorized' })
+    })
+
+    it.each([0, 2])('A6: ends a session, and its waiting poll, in version %i', async (version) => {
+      const alice = new LongPollPeer(subject)
+      await alice.auth({ ...(version > 0 && { __v: version }), ...short })
+      expect(await alice.poll()).toMatchObject({
+        status: 401,
+        messages: [{ __type: 'authError', reason: 'Auth expected' }],
+      })
+      for (const request of [{ __type: 'subscribe' }, { __type: 'unsubscribe' }]) {
+        expect(await alice.post({ ...request, channel: 'x' })).toMatchObject({ status: 401 })
+      }
+    })
+
+    it.each(transports)('A6: refuses credentials that have already ended, over %s', async (transport) => {
+      const alice = await connect(subject, { transport })
+      const refusal = { __type: 'authError', reason: 'Credentials have expired' }
+      expect(await alice.auth({ [settings.lifeKey]: -60_000 })).toEqual(refusal)
+      if (alice instanceof WebSocketPeer) {
+        expect(await alice.closed).toEqual({ code: 4401, reason: 'Credentials have expired' })
+      }
     })
   })
 

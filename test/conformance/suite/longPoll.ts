@@ -5,7 +5,7 @@ import type { Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { sleep } from '../../support/waiting.ts'
 import { settings } from '../settings.ts'
-import { otherSettings, type Kind } from '../subjects.ts'
+import { otherSettings, ownSockets, type Kind } from '../subjects.ts'
 
 const authExpected = [{ __type: 'authError', reason: 'Auth expected' }]
 const own = (subject: Subject) => new URL(subject.url).origin
@@ -130,16 +130,16 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(await alice.next()).toMatchObject({ channel, body: 'still here' })
     })
 
-    it.each(['PUT', 'DELETE', 'PATCH'])('L10: refuses the method %s', async (method) => {
+    it.each(['PUT', 'DELETE', 'PATCH'])('L10: refuses the method %s', ownSockets(kind), async (method) => {
       const { status } = await post(subject.url, { __type: 'auth' }, { method })
       expect(status).toBe(405)
     })
 
-    it('L10: answers GET without an upgrade with 400', async () => {
+    it('L10: answers GET without an upgrade with 400', ownSockets(kind), async () => {
       expect((await fetch(subject.url)).status).toBe(400)
     })
 
-    it('L10: refuses a body that is too large with 413', async () => {
+    it('L10: refuses a body that is too large with 413', ownSockets(kind), async () => {
       const { status } = await post(subject.url, {
         __type: 'auth',
         padding: 'x'.repeat(settings.messageBytes),
@@ -147,17 +147,21 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(status).toBe(413)
     })
 
-    it('L10: answers a foreign origin with 403 and does not execute its request', async () => {
-      const channel = channelName()
-      const alice = await signIn()
-      const headers = { Origin: foreign }
-      expect((await post(subject.url, { __type: 'auth' }, { headers })).status).toBe(403)
-      expect((await alice.post({ __type: 'subscribe', channel }, { headers })).status).toBe(403)
-      await subject.publish(channel, 'not for alice')
-      await alice.hearsNothing()
-    })
+    it(
+      'L10: answers a foreign origin with 403 and does not execute its request',
+      ownSockets(kind),
+      async () => {
+        const channel = channelName()
+        const alice = await signIn()
+        const headers = { Origin: foreign }
+        expect((await post(subject.url, { __type: 'auth' }, { headers })).status).toBe(403)
+        expect((await alice.post({ __type: 'subscribe', channel }, { headers })).status).toBe(403)
+        await subject.publish(channel, 'not for alice')
+        await alice.hearsNothing()
+      },
+    )
 
-    it('L11: answers the preflight of its own origin', async () => {
+    it('L11: answers the preflight of its own origin', ownSockets(kind), async () => {
       const headers = {
         Origin: own(subject),
         'Access-Control-Request-Method': 'POST',
@@ -171,7 +175,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       expect(answer.headers.get('vary')).toMatch(/\borigin\b/i)
     })
 
-    it('L11: lets its own origin read the answer, also a refusal', async () => {
+    it('L11: lets its own origin read the answer, also a refusal', ownSockets(kind), async () => {
       const headers = { Origin: own(subject) }
       for (const message of [{ __type: 'auth' }, { __type: 'poll' }]) {
         const answer = await post(subject.url, message, { headers })
@@ -180,7 +184,7 @@ export function longPoll(subject: Subject, kind: Kind): void {
       }
     })
 
-    it('L11: does not let a foreign origin read an answer or preflight', async () => {
+    it('L11: does not let a foreign origin read an answer or preflight', ownSockets(kind), async () => {
       const headers = { Origin: foreign, 'Access-Control-Request-Method': 'POST' }
       const preflight = await fetch(subject.url, { method: 'OPTIONS', headers })
       expect(preflight.headers.get('access-control-allow-origin')).toBeNull()

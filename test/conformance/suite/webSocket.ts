@@ -4,7 +4,7 @@ import type { Subject } from '../../support/subject.ts'
 import { tidy } from '../../support/tidy.ts'
 import { refusedHandshake, WebSocketPeer } from '../../support/webSocketPeer.ts'
 import { settings } from '../settings.ts'
-import { otherSettings, type Kind } from '../subjects.ts'
+import { otherSettings, ownSockets, type Kind } from '../subjects.ts'
 
 /** JSON objects and `null` that are not requests of a client. */
 const unknownRequests = [
@@ -169,13 +169,13 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(await alice.closed).toEqual({ code: 4408, reason: 'Auth timeout' })
     })
 
-    it('W8: closes with 1009 when a frame is too large', async () => {
+    it('W8: closes with 1009 when a frame is too large', ownSockets(kind), async () => {
       const alice = await signIn()
       await alice.send({ __type: 'subscribe', channel: 'a', padding: 'x'.repeat(settings.messageBytes) })
       expect((await alice.closed).code).toBe(1009)
     })
 
-    it('W9: answers WebSocket pings', async () => {
+    it('W9: answers WebSocket pings', ownSockets(kind), async () => {
       const alice = await signIn()
       const pong = new Promise<string>((resolve) =>
         alice.socket.once('pong', (data) => resolve(String(data))),
@@ -184,12 +184,12 @@ export function webSocket(subject: Subject, kind: Kind): void {
       expect(await pong).toBe('are you there')
     })
 
-    it('W10: answers the upgrade of a foreign origin with 403', async () => {
+    it('W10: answers the upgrade of a foreign origin with 403', ownSockets(kind), async () => {
       const refusal = await refusedHandshake(subject, { origin: 'https://elsewhere.example' })
       expect(refusal.status).toBe(403)
     })
 
-    it('W10: accepts its own origin', async () => {
+    it('W10: accepts its own origin', ownSockets(kind), async () => {
       const alice = await WebSocketPeer.connect(subject, { origin: new URL(subject.url).origin })
       expect(await alice.auth()).toEqual({ __type: 'authOk' })
     })

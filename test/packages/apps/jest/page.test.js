@@ -2,6 +2,7 @@
 const { spawn } = require('node:child_process')
 const { BroadcasterProvider, useChannelMessages } = require('@broadcaster/react')
 const { BroadcasterClient } = require('@broadcaster/client')
+const { BroadcasterDevtools } = require('@broadcaster/devtools')
 const { act, render, screen } = require('@testing-library/react')
 const { createElement, StrictMode } = require('react')
 
@@ -72,3 +73,18 @@ test('fake timers that were left behind stop no later test', async () => {
   await act(() => publish('found'))
   await screen.findByText('subscribed: found', {}, { timeout: 15_000 })
 }, 60_000)
+
+test('shows the devtools, although jsdom lacks much of what browsers have', () => {
+  const client = new BroadcasterClient(url)
+  const { unmount } = render(
+    createElement(
+      BroadcasterProvider,
+      { client },
+      createElement(BroadcasterDevtools, { initialIsOpen: true }),
+    ),
+  )
+  const { shadowRoot } = document.querySelector('broadcaster-devtools')
+  expect(shadowRoot.querySelector('.status').textContent).toBe('Not connected yet')
+  unmount()
+  expect(document.querySelector('broadcaster-devtools')).toBeNull()
+})

@@ -1,2 +1,13 @@
 // A library that knows only require().
-for (const name of ['protocol', 'client', 'react', 'server']) exports[name] = require(`@broadcaster/${name}`)
+const devtools = ['devtools', 'devtools/production', 'devtools/mount', 'devtools/mount/production']
+for (const name of [
+  'protocol',
+  'channels',
+  'client',
+  'react',
+  'server',
+  'testing',
+  'testing/client',
+  ...devtools,
+])
+  exports[name] = require(`@broadcaster/${name}`)

@@ -1,4 +1,4 @@
-// A server and a client of an application in CommonJS: prints where the packages came from, and what arrived.
+// A server and a client of an application in CommonJS: prints where the packages came from, and what arrived on each transport.
 const express = require('express')
 const WebSocket = require('ws')
 const { broadcaster } = require('@broadcaster/server')
@@ -8,19 +8,24 @@ const app = express()
 const live = broadcaster({ redis: false })
 app.use('/broadcast', live)
 const server = app.listen(0, '127.0.0.1', async () => {
-  const client = new BroadcasterClient(`http://127.0.0.1:${server.address().port}/broadcast`, { WebSocket })
-  const arrived = new Promise((resolve) => client.subscribe('news', resolve))
-  await client.subscribe('news', () => {}).ready
-  await live.publish('news', 'hello')
-  const body = await arrived
-  await client.disconnect()
+  const url = `http://127.0.0.1:${server.address().port}/broadcast`
+  const bodies = {}
+  for (const mode of ['websocket', 'longpoll']) {
+    const client = new BroadcasterClient(url, { mode, WebSocket })
+    const arrived = new Promise((resolve) => client.subscribe('news', resolve))
+    await client.subscribe('news', () => {}).ready
+    await live.publish('news', `hello on ${mode}`)
+    bodies[mode] = await arrived
+    await client.disconnect()
+  }
   await live.close()
   server.close()
   const isCommonJs = Object.keys(require.cache).some((path) => path.includes('@broadcaster'))
   console.log(
     JSON.stringify({
-      body,
+      bodies,
       isCommonJs: isCommonJs && require.resolve('@broadcaster/client').includes('cjs'),
+      isProduction: require.resolve('@broadcaster/client').includes('production'),
     }),
   )
 })

@@ -1,0 +1,4 @@
+import { serveBroadcaster } from '../relay/broadcaster.ts'
+
+/** This kit, with a copy of each channel on another node. */
+await serveBroadcaster({ recovery: { copies: 2 } })
