@@ -1,20 +1,24 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
+import type { Packed } from '../../release/pack.ts'
 import { tidy } from '../support/tidy.ts'
 import { within } from '../support/waiting.ts'
 
 /** The directory of the packed packages and their applications. It is not in `node_modules`, where Jest transforms nothing. */
 export const packed = join(import.meta.dirname, '..', '.packed')
 
-/** The tarballs of the packages. */
+/** The tarballs of the packages, and what npm told when it made them. */
 export const tarballs = join(packed, 'tarballs')
+export const packedList = join(tarballs, 'list.json')
 
-const compiler = join(
-  dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-  'bin',
-  'tsc',
-)
+export function allPacked(): readonly Packed[] {
+  return JSON.parse(readFileSync(packedList, 'utf8')) as Packed[]
+}
+
+/** The newest TypeScript, the last one of 5.x, and the oldest one that the packages support. */
+export const compilers = ['typescript', 'typescript5', 'typescript54'] as const
 
 /** Compiling and bundling are slow, especially beside other tests. */
 const PATIENCE_MS = 150_000
@@ -43,13 +47,18 @@ export async function run(
   return within(ended, `node ${args.join(' ')}`, PATIENCE_MS)
 }
 
-/** Checks files of the application with the compiler of TypeScript. */
+/** Checks files of the application with a compiler of TypeScript. An option that is empty has its default. */
 export function compile(
   app: string,
   files: readonly string[],
   options: Readonly<Record<string, string>>,
+  compiler: (typeof compilers)[number] = 'typescript',
 ): Promise<Ended> {
-  const all = { types: 'node', target: 'es2022', checkers: '1', ...options }
-  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value])
-  return run(app, [compiler, '--ignoreConfig', '--strict', '--noEmit', ...args, ...files])
+  const isNewest = compiler === 'typescript'
+  const all = { types: 'node', target: 'es2022', ...(isNewest && { checkers: '1' }), ...options }
+  const args = Object.entries(all).flatMap(([name, value]) => (value === '' ? [] : [`--${name}`, value]))
+  const require = createRequire(import.meta.url)
+  const bin = join(dirname(require.resolve(`${compiler}/package.json`)), 'bin', 'tsc')
+  const own = isNewest ? ['--ignoreConfig'] : []
+  return run(app, [bin, ...own, '--strict', '--noEmit', ...args, ...files])
 }

@@ -1,20 +1,22 @@
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pack } from '../support/pack.ts'
-import { packed, tarballs } from './packed.ts'
+import { build, pack } from '../../release/pack.ts'
+import { packed, packedList, tarballs } from './packed.ts'
 
 /**
  * Builds and packs every package, and unpacks the tarballs like `npm install`, with the applications beside them. All other dependencies are resolved
  * from the `node_modules` of the repository, without a registry.
  */
-export default async function setup(): Promise<() => void> {
+export default function setup(): () => void {
   rmSync(packed, { recursive: true, force: true })
-  for (const [name, tarball] of Object.entries(await pack(tarballs))) {
-    const target = join(packed, 'node_modules', '@broadcaster', name)
+  build()
+  const list = pack(tarballs)
+  writeFileSync(packedList, JSON.stringify(list))
+  for (const { name, tarball } of list) {
+    const target = join(packed, 'node_modules', name)
     mkdirSync(target, { recursive: true })
-    const { status, stderr } = spawnSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', target])
-    if (status !== 0) throw new Error(`tar could not unpack ${tarball}: ${stderr}`)
+    execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', target])
   }
   cpSync(join(import.meta.dirname, 'apps'), packed, { recursive: true })
   cpSync(join(import.meta.dirname, '..', '..', 'examples'), join(packed, 'examples'), { recursive: true })
