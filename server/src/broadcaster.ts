@@ -13,7 +13,7 @@ import type { AttachableServer } from './http/upgrades.ts'
 import { duration } from './input/optionChecks.ts'
 import { NodeMetrics } from './metrics/nodeMetrics.ts'
 import { METRICS } from './metrics/reading.ts'
-import { Node } from './node.ts'
+import { Node } from './node/node.ts'
 import type { Stats } from './stats.ts'
 import { resolveOptions, type BroadcasterOptions, type Context, type ResolvedOptions } from './options.ts'
 import { withoutContext } from './websocket/inflate.ts'
@@ -148,12 +148,12 @@ function open(options: ResolvedOptions): Broadcaster {
   Object.defineProperty(app, METRICS, { value: metrics })
   return Object.assign(app, {
     ready: () => ready,
-    publish: (channel: string, body: unknown) => node.publish(channel, body),
+    publish: (channel: string, body: unknown) => node.publisher.publish(channel, body),
     stats: () => node.stats(),
     attach: (server: AttachableServer) => upgrades.attach(server),
-    disconnect: (match: object | 'everyone') => node.disconnect(match),
-    reauthorize: (match: object | 'everyone') => node.reauthorize(match),
-    unsubscribe: (match: object | 'everyone', channel: string) => node.unsubscribe(match, channel),
+    disconnect: (match: object | 'everyone') => node.removals.disconnect(match),
+    reauthorize: (match: object | 'everyone') => node.removals.reauthorize(match),
+    unsubscribe: (match: object | 'everyone', channel: string) => node.removals.unsubscribe(match, channel),
     close: async ({ drain = 0 }: { drain?: number } = {}) => {
       if (drain !== 0) duration('close.drain', drain)
       await (closing ??= close(drain))

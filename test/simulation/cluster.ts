@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Connection } from '../../server/src/websocket/connection.ts'
 import type { Authenticate } from '../../server/src/clients/access.ts'
-import { Node } from '../../server/src/node.ts'
+import { Node } from '../../server/src/node/node.ts'
 import { resolveOptions, type BroadcasterOptions } from '../../server/src/options.ts'
 import { parseClientMessage } from '@broadcaster/protocol'
 import type { Answer } from '../../server/src/longpoll/answers.ts'
@@ -93,7 +93,7 @@ export class SimulatedNode {
   /** Asks the clients whose credentials have an end for new ones. */
   reauthorize(): void {
     // It rejects if the node has no connection to the broker.
-    this.#node.reauthorize({ mayBeAsked: true }).catch(() => {})
+    this.#node.removals.reauthorize({ mayBeAsked: true }).catch(() => {})
   }
 
   /** Checks that the node holds nothing any more. Call it some time after all clients have left. */

@@ -1,5 +1,6 @@
 import type { GapReason, ServerMessage } from '@broadcaster/protocol'
 import { constants, deflateRawSync } from 'node:zlib'
+import type { ResolvedOptions } from '../options.ts'
 import type { Entry } from './log.ts'
 import { formatPosition } from './position.ts'
 
@@ -20,6 +21,14 @@ export interface DeflateOptions {
 export interface Compression {
   readonly thresholdBytes: number
   readonly options: DeflateOptions
+}
+
+/** Reads the options of `ws` for compression. Our own compression replaces that of `ws`. `null`: messages are not compressed. */
+export function compressionOf({ perMessageDeflate }: ResolvedOptions['webSocket']): Compression | null {
+  if (perMessageDeflate === undefined || perMessageDeflate === false) return null
+  const { threshold = 1024, zlibDeflateOptions = {} } = perMessageDeflate === true ? {} : perMessageDeflate
+  const { level, memLevel, strategy } = zlibDeflateOptions
+  return { thresholdBytes: threshold, options: { level, memLevel, strategy } }
 }
 
 const TEXT = 0x81

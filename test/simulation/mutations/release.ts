@@ -45,7 +45,7 @@ export const release: readonly Mutation[] = [
   },
   {
     name: 'messages for a session are kept after the session has ended',
-    file: 'server/src/node.ts',
+    file: 'server/src/node/node.ts',
     find: '      this.#longPoll.sweep()\n',
     replace: '',
     seed: 0,

@@ -1,45 +1,35 @@
-import {
-  readClientName,
-  readFallback,
-  readFormerNode,
-  readGeneration,
-  type Auth,
-  type Parsed,
-} from '@broadcaster/protocol'
-import { Access, type Authenticate } from './clients/access.ts'
-import { Admission } from './clients/admission.ts'
-import { nodeFull, nodeUnavailable, type Answer } from './longpoll/answers.ts'
-import type { Backend } from './backends/backend.ts'
-import { Connection, type ConnectionHost } from './websocket/connection.ts'
-import type { Link } from './websocket/link.ts'
-import { Connections } from './websocket/connections.ts'
-import { Unauthenticated } from './websocket/unauthenticated.ts'
-import { Endings } from './clients/endings.ts'
-import { NodeControl } from './cluster/nodeControl.ts'
-import { plainCodec, type ControlCodec } from './control/codec.ts'
-import type { ControlMessageOf, Revocation } from './control/control.ts'
-import { BroadcasterError, logFailure } from './errors.ts'
-import type { Abort } from './longpoll/clientAbort.ts'
-import { Fences } from './clients/fences.ts'
-import { NODE_FULL, overLimit } from './clients/refusals.ts'
-import { Counts } from './metrics/counts.ts'
-import { fallbackKey } from './metrics/fallbacks.ts'
-import { Latency } from './metrics/latency.ts'
-import type { Reading } from './metrics/reading.ts'
-import type { Compression } from './channels/frames.ts'
-import { Hub } from './hub/hub.ts'
-import { describe } from './input/json.ts'
-import { LongPoll } from './longpoll/longpoll.ts'
-import { readMatch } from './input/match.ts'
-import { NewNames } from './clients/newNames.ts'
-import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from './options.ts'
-import { UnreadAnswers } from './http/unreadAnswers.ts'
-import { toPayload } from './input/payload.ts'
-import { MissedRevocations } from './clients/missedRevocations.ts'
-import { Revocations, type Moment } from './clients/revocations.ts'
-import { sessionId, sessionLife } from './backends/sessions.ts'
-import type { Stats } from './stats.ts'
-import { isUtf8 } from './input/text.ts'
+import { readFallback, type Auth, type Parsed } from '@broadcaster/protocol'
+import { Access, type Authenticate } from '../clients/access.ts'
+import { Admission } from '../clients/admission.ts'
+import { nodeFull, nodeUnavailable, type Answer } from '../longpoll/answers.ts'
+import type { Backend } from '../backends/backend.ts'
+import { Connection, type ConnectionHost } from '../websocket/connection.ts'
+import type { Link } from '../websocket/link.ts'
+import { Connections } from '../websocket/connections.ts'
+import { Unauthenticated } from '../websocket/unauthenticated.ts'
+import { Endings } from '../clients/endings.ts'
+import { NodeControl } from '../cluster/nodeControl.ts'
+import { plainCodec, type ControlCodec } from '../control/codec.ts'
+import { logFailure } from '../errors.ts'
+import type { Abort } from '../longpoll/clientAbort.ts'
+import { Fences } from '../clients/fences.ts'
+import { NODE_FULL, overLimit } from '../clients/refusals.ts'
+import { Counts } from '../metrics/counts.ts'
+import { fallbackKey } from '../metrics/fallbacks.ts'
+import { Latency } from '../metrics/latency.ts'
+import type { Reading } from '../metrics/reading.ts'
+import { compressionOf } from '../channels/frames.ts'
+import { Hub } from '../hub/hub.ts'
+import { LongPoll } from '../longpoll/longpoll.ts'
+import { NewNames } from '../clients/newNames.ts'
+import { defaultRecovery, type RecoveryOptions, type ResolvedOptions } from '../options.ts'
+import { UnreadAnswers } from '../http/unreadAnswers.ts'
+import { MissedRevocations } from '../clients/missedRevocations.ts'
+import { Revocations, type Moment } from '../clients/revocations.ts'
+import { sessionLife } from '../backends/sessions.ts'
+import type { Stats } from '../stats.ts'
+import { Publisher } from './publisher.ts'
+import { Removals } from './removals.ts'
 
 /** How long a request waits for a confirmation of Redis, in ms. */
 const BROKER_TIMEOUT_MS = 5000
@@ -55,6 +45,8 @@ export class Node {
   readonly revocations = new Revocations()
   readonly counts = new Counts()
   readonly latency = new Latency()
+  readonly publisher: Publisher
+  readonly removals: Removals
   readonly #options: ResolvedOptions
   readonly #backend: Backend
   readonly #codec: ControlCodec
@@ -120,7 +112,7 @@ export class Node {
         onUndelivered: () => void (this.counts.limits.undeliveredBytes += 1),
       },
       backfillBytes: limits.backfillBytes,
-      compression: compressionOf(options),
+      compression: compressionOf(options.webSocket),
       retentionMs: Math.max(windowMs, sessionLife(timeout).idleMs),
       maxChannels: limits.channels,
     })
@@ -163,7 +155,7 @@ export class Node {
       recovery: recovery !== false,
       authenticated: (auth) => {
         this.#countSession(auth)
-        this.#replaceOlder(auth, null)
+        this.removals.replaceOlder(auth, null)
       },
       isFenced: (client, generation) => this.#fences.isFenced(client, generation),
       isDraining: () => this.#isDraining,
@@ -184,17 +176,28 @@ export class Node {
       authenticated: (auth, opened) => {
         this.#unauthenticated.delete(opened)
         this.counts.connects.websocket += 1
-        this.#replaceOlder(auth, opened)
+        this.removals.replaceOlder(auth, opened)
       },
       refused: (refusal, { address }) =>
         this.admission.refusals.note(refusal, address === null ? {} : { address: address.key }),
       closed: (ended) => this.connections.closed(ended),
     }
-    this.#control.register({
-      fence: ({ client, generation }) => this.#fenced(client, generation),
-      disconnect: (revocation) => this.#disconnected(revocation),
-      unsubscribe: (revocation) => this.#unsubscribed(revocation),
-      reauthorize: (revocation) => this.#reauthorized(revocation),
+    this.removals = new Removals({
+      control: this.#control,
+      connections: this.connections,
+      longPoll: this.#longPoll,
+      fences: this.#fences,
+      revocations: this.revocations,
+      missed: this.#missed,
+      sessionEnded: (token) => this.admission.sessions.end(token),
+      inBackground: (work) => this.#inBackground(work),
+    })
+    this.publisher = new Publisher({
+      backend,
+      channels: options.channels,
+      isReserved: (channel) => this.#control.isReserved(channel),
+      maxBytes: limits.publishedBytes,
+      limitCounts: this.counts.limits,
     })
     this.#reporter = setInterval(() => {
       this.#longPoll.sweep()
@@ -271,34 +274,6 @@ export class Node {
     return this.#longPoll.handle(parsed, authenticate, abort, begun)
   }
 
-  async publish(channel: string, body: unknown): Promise<void> {
-    checkChannel('publish', channel)
-    if (this.#control.isReserved(channel)) {
-      const text = `publish(): ${channel} is reserved for messages of the nodes or of Redis`
-      throw new BroadcasterError('invalidOption', text)
-    }
-    const payload = this.#encode(channel, body)
-    const bytes = Buffer.byteLength(payload)
-    const { publishedBytes } = this.#options.limits
-    if (bytes > publishedBytes) {
-      this.counts.limits.publishedBytes += 1
-      const text = `publish(): the body has ${bytes} bytes; limits.publishedBytes is ${publishedBytes}`
-      throw new BroadcasterError('invalidOption', text)
-    }
-    await this.#backend.publish(channel, payload)
-  }
-
-  #encode(channel: string, body: unknown): string | Buffer {
-    const { channels } = this.#options
-    if (!channels) return toPayload(body)
-    try {
-      return channels.encode(channel, body)
-    } catch (error) {
-      const { message } = error as Error
-      throw new BroadcasterError('invalidOption', `publish(): ${message}`, { cause: error })
-    }
-  }
-
   async stats(): Promise<Stats> {
     const [others, sessions] = await Promise.all([
       this.#backend.connections(this.#control.node),
@@ -340,29 +315,6 @@ export class Node {
     }
   }
 
-  async disconnect(who: object | 'everyone'): Promise<void> {
-    const match = readMatch('disconnect', who)
-    await this.#revoke({ type: 'disconnect', match })
-    await this.#longPoll.endSessions(match)
-  }
-
-  async unsubscribe(who: object | 'everyone', channel: string): Promise<void> {
-    const match = readMatch('unsubscribe', who)
-    checkChannel('unsubscribe', channel)
-    await this.#revoke({ type: 'unsubscribe', match, channel })
-    await this.#longPoll.revoke(match, channel)
-  }
-
-  async reauthorize(who: object | 'everyone'): Promise<void> {
-    const match = readMatch('reauthorize', who)
-    await this.#revoke({ type: 'reauthorize', match })
-    await this.#longPoll.endSessions(match)
-  }
-
-  async #revoke(revocation: Revocation): Promise<void> {
-    await this.#control.publishToAll(await this.#missed.keep(revocation))
-  }
-
   /** Stops the node. With `drainMs`, clients are first asked to move to another node, spread over that time. */
   async close(drainMs: number): Promise<void> {
     this.#isDraining = true
@@ -386,65 +338,6 @@ export class Node {
     this.counts.fallbacks[fallbackKey(fallback)]! += 1
   }
 
-  #replaceOlder(auth: Auth, connection: Connection | null): void {
-    const client = readClientName(auth)
-    const generation = readGeneration(auth)
-    if (client !== null) {
-      if (connection !== null && this.#fences.isFenced(client, generation))
-        return connection.close('replaced')
-      if (connection !== null) this.connections.register(client, connection)
-      // The first connection of a client has no older connection to close.
-      if (generation > 1) this.#fence(client, generation, readFormerNode(auth))
-    }
-    const { __previous: previous } = auth
-    if (typeof previous !== 'string') return
-    this.admission.sessions.end(previous)
-    this.#inBackground(this.#longPoll.endSession(sessionId(previous)))
-  }
-
-  /** `formerNode`: the only node on which an older connection can be. `null`: it can be on any node. */
-  #fence(client: string, generation: number, formerNode: string | null): void {
-    this.#fenced(client, generation)
-    if (formerNode === this.#control.node) return
-    const fence = { type: 'fence', client, generation } as const
-    this.#inBackground(
-      formerNode === null
-        ? this.#control.publishToAll(fence)
-        : this.#control.publishToNodeSoon(formerNode, fence),
-    )
-  }
-
-  #fenced(client: string, generation: number): void {
-    this.#fences.add(client, generation)
-    this.connections.replace(client, generation)
-    this.#longPoll.fence(client, generation)
-  }
-
-  #disconnected(revocation: ControlMessageOf<'disconnect'>): void {
-    this.#cutOff(revocation)
-    this.connections.forEach(revocation.match, (connection) => connection.close('disconnected'))
-  }
-
-  #reauthorized(revocation: ControlMessageOf<'reauthorize'>): void {
-    this.#cutOff(revocation)
-    this.connections.reauthorize(revocation.match)
-  }
-
-  #cutOff(revocation: ControlMessageOf<'disconnect' | 'reauthorize'>): void {
-    this.#missed.heard(revocation)
-    this.revocations.disconnected(revocation.match)
-    this.connections.endUnauthenticated()
-    if (revocation.id === undefined) this.#inBackground(this.#longPoll.endSessions(revocation.match))
-  }
-
-  #unsubscribed(revocation: ControlMessageOf<'unsubscribe'>): void {
-    this.#missed.heard(revocation)
-    const { match, channel, id } = revocation
-    this.revocations.unsubscribed(match, channel)
-    this.connections.forEach(match, (connection) => connection.revoke(channel))
-    if (id === undefined) this.#inBackground(this.#longPoll.revoke(match, channel))
-  }
-
   /** Runs cleanup that nobody waits for. It may fail while Redis is unavailable. */
   #inBackground(work: Promise<unknown>): void {
     work.catch((error: unknown) =>
@@ -457,20 +350,4 @@ export class Node {
       this.#backend.report(this.#control.node, this.connections.authenticated, 3 * REPORT_INTERVAL_MS),
     )
   }
-}
-
-/** @throws {BroadcasterError} `invalidOption` */
-function checkChannel(method: string, channel: unknown): void {
-  if (typeof channel === 'string' && isUtf8(channel)) return
-  const got =
-    typeof channel === 'string' ? 'a lone surrogate, which UTF-8 cannot represent' : describe(channel)
-  throw new BroadcasterError('invalidOption', `${method}(): expected a channel name, got ${got}`)
-}
-
-/** Reads the options of `ws` for compression. Our own compression replaces that of `ws`. */
-function compressionOf({ webSocket: { perMessageDeflate } }: ResolvedOptions): Compression | null {
-  if (perMessageDeflate === undefined || perMessageDeflate === false) return null
-  const { threshold = 1024, zlibDeflateOptions = {} } = perMessageDeflate === true ? {} : perMessageDeflate
-  const { level, memLevel, strategy } = zlibDeflateOptions
-  return { thresholdBytes: threshold, options: { level, memLevel, strategy } }
 }
