@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build, transform } from 'esbuild'
@@ -7,9 +7,11 @@ import { build, transform } from 'esbuild'
 /**
  * Builds the package in the working directory, for `npm run build`: ES modules into `dist`, and the same as CommonJS into
  * `dist/cjs`, which only tools get that can't `require()` an ES module (Jest). A package with a `development.ts` also gets a
- * production build, which bundlers take that have the condition `production`. All others, and Node, have the sentences of errors.
+ * production build, which bundlers take that have the condition `production`. All others, and Node, have the sentences of errors. A package
+ * with the field `unpkg` also gets that file, for pages without a bundler.
  */
 
+const own = JSON.parse(readFileSync('package.json', 'utf8'))
 const { bin } = createRequire(import.meta.url)('typescript/package.json')
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), bin.tsc)
 
@@ -24,6 +26,7 @@ const description = { type: 'commonjs', sideEffects: false }
 mkdirSync('dist/cjs', { recursive: true })
 writeFileSync('dist/cjs/package.json', `${JSON.stringify(description, null, 2)}\n`)
 if (existsSync('dist/development.js')) await buildForProduction()
+if (own.unpkg !== undefined) await buildForPages(own.unpkg)
 
 function compile(options) {
   const args = ['-p', 'tsconfig.build.json', '--checkers', '1', ...options.split(' ')]
@@ -64,4 +67,29 @@ async function buildForProduction() {
   mkdirSync('dist/production', { recursive: true })
   writeFileSync('dist/production/index.js', `${code}//# sourceMappingURL=index.js.map\n`)
   writeFileSync('dist/production/index.js.map', map)
+}
+
+/**
+ * Everything in one file, for production. React is left out, because the page has it. The file has the exports of the client, too: with
+ * those of another file, a page would have two of each class.
+ */
+async function buildForPages(outfile) {
+  const client = own.name === '@broadcaster/client' ? [] : [`export * from '@broadcaster/client'`]
+  const entry = existsSync('dist/production/index.js') ? './dist/production/index.js' : './dist/index.js'
+  await build({
+    stdin: {
+      contents: [...client, `export * from '${entry}'`].join('\n'),
+      resolveDir: '.',
+      sourcefile: 'entry.js',
+    },
+    bundle: true,
+    conditions: ['module', 'production'],
+    external: ['react'],
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    banner: { js: `/*! ${own.name} ${own.version} | MIT */` },
+    sourcemap: true,
+    outfile,
+  })
 }

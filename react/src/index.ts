@@ -2,8 +2,8 @@
 
 export { SchemaError } from '@broadcaster/channels'
 export type { Schema, SchemaIssue } from '@broadcaster/channels'
-export { BroadcasterProvider } from './BroadcasterProvider.tsx'
-export type { BroadcasterProviderProps } from './BroadcasterProvider.tsx'
+export { BroadcasterProvider } from './BroadcasterProvider.ts'
+export type { BroadcasterProviderProps } from './BroadcasterProvider.ts'
 export { flushFrame } from './frame.ts'
 export { useBroadcaster } from './useBroadcaster.ts'
 export type { ChannelOptions, ChannelState, ChannelStatus, ReceivedMessage } from './types.ts'

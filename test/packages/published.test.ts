@@ -100,6 +100,11 @@ describe.each(allPacked())('the tarball of $name', ({ folder, name, tarball, fil
     }
   })
 
+  it('has a README whose addresses on CDNs have this version', () => {
+    const readme = readFileSync(join(directory, 'README.md'), 'utf8')
+    for (const [, found] of readme.matchAll(/@broadcaster\/\w+@([^/]+)\//g)) expect(found).toBe(version)
+  })
+
   it('has a README that begins with its name, and shows how to install and to use it', () => {
     const readme = readFileSync(join(directory, 'README.md'), 'utf8')
     expect(readme).toMatch(new RegExp(`^# ${name}\\n`))

@@ -1,5 +1,5 @@
 import type { BroadcasterClient, ClientOptions } from '@broadcaster/client'
-import type { ReactNode } from 'react'
+import { createElement, type ReactNode } from 'react'
 import { ClientContext } from './useBroadcaster.ts'
 import { useOwnClient } from './useOwnClient.ts'
 
@@ -32,5 +32,6 @@ export type BroadcasterProviderProps = { children?: ReactNode } & (
  */
 export function BroadcasterProvider({ children, ...props }: BroadcasterProviderProps): ReactNode {
   const own = useOwnClient(props.client ? null : props)
-  return <ClientContext.Provider value={props.client ?? own}>{children}</ClientContext.Provider>
+  // Without JSX, a page that has no bundler needs only `react` in its import map.
+  return createElement(ClientContext.Provider, { value: props.client ?? own }, children)
 }
