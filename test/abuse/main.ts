@@ -6,7 +6,7 @@ const help = `npm run abuse -- [options]
 
 A server with every limit at its default, 20 honest clients, and abusers at all limits at the same time. Prints what the
 process had in memory at most, what the honest clients got and how late, and what is left in memory afterwards. Ends with an
-error if an honest client missed anything, if memory went over the figure in the README, or if it did not come back.
+error if an honest client missed anything, if memory went over the figure in docs/security.md, or if it did not come back.
 
   --seconds 60
   --only KIND     only kinds whose name contains this; may be given again

@@ -173,11 +173,11 @@ export function nodeTests(cluster: TestRedisCluster): void {
   })
 
   describe('the rights that a node needs on a Redis Cluster', () => {
-    /** The commands of the README, for a user of the Cluster. */
+    /** The commands of docs/security.md, for a user of the Cluster. */
     async function grant(user: string, without?: string): Promise<object> {
-      const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
-      const [, least] = /```sh\nredis-cli ACL SETUSER broadcaster ([^`]*)```/.exec(readme)!
-      const [, further] = /a Cluster\s+`([^`]*)`/.exec(readme)!
+      const page = await readFile(join(import.meta.dirname, '../../docs/security.md'), 'utf8')
+      const [, least] = /```sh\nredis-cli ACL SETUSER broadcaster ([^`]*)```/.exec(page)!
+      const [, further] = /a Cluster\s+`([^`]*)`/.exec(page)!
       const rules = `${least} ${further}`.replaceAll(/[\\']/g, '').trim().split(/\s+/)
       const granted = rules.filter((rule) => rule !== without)
       expect(granted.length).toBe(rules.length - (without === undefined ? 0 : 1))
@@ -185,7 +185,7 @@ export function nodeTests(cluster: TestRedisCluster): void {
       return { ...target(), redisOptions: { username: user, password: 'hush' } }
     }
 
-    it('are those of the README', async () => {
+    it('are those of docs/security.md', async () => {
       const nodes = tidy(await startNodes(2, { redis: (await grant('least')) as never }))
       for (const node of nodes.nodes) {
         const channel = channelName('news')

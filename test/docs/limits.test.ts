@@ -5,8 +5,8 @@ import { defaultLimits } from '../../server/src/limits.ts'
 import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 
-const readme = await readFile(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
-const table = readme.slice(readme.indexOf('| limit '), readme.indexOf('**Addresses.**'))
+const page = await readFile(join(import.meta.dirname, '../../docs/server.md'), 'utf8')
+const table = page.slice(page.indexOf('| limit '), page.indexOf('### Addresses'))
 const rows = [...table.matchAll(/^\| `(\w+)` +\|(.*?)\|(.*?)\|(.*?)\|(.*?)\|$/gm)].map(
   ([, name, , value, , metrics]) => ({ name: name!, value: value!, metrics: metrics! }),
 )
@@ -19,7 +19,7 @@ function numberOf(value: string): number {
   return Number(digits!.replaceAll(' ', '')) * (unit === undefined ? 1 : BYTES[unit as keyof typeof BYTES])
 }
 
-describe('The limits in the README', () => {
+describe('The limits in docs/server.md', () => {
   it('are complete', () => {
     expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(defaultLimits).sort())
   })

@@ -36,6 +36,8 @@ declare global {
   const BroadcasterProvider: typeof react.BroadcasterProvider
   const useChannel: typeof react.useChannel
   const useChannelMessages: typeof react.useChannelMessages
+  const useConnection: typeof react.useConnection
+  const useBroadcaster: typeof react.useBroadcaster
   const useState: typeof React.useState
   const useEffect: typeof React.useEffect
   const root: Root
@@ -45,6 +47,7 @@ declare global {
   function show(value: unknown): void
   function refetchNews(): void
   function App(): ReactNode
+  function News(): ReactNode
   function Table(props: { rows: Order[] }): ReactNode
 
   interface Order {

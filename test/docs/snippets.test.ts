@@ -1,29 +1,24 @@
 import { spawn } from 'node:child_process'
-import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { blocks, root, type Block } from './documents.ts'
 
 /**
  * The TypeScript in the documents compiles against the sources of the packages. `prelude.ts` has declarations for the snippets.
  * `<!-- fragment -->` on the line before a snippet leaves it out.
  */
 
-const root = join(import.meta.dirname, '..', '..')
-const documents = [
-  ...(await markdownIn('.')).filter((path) => path !== 'CHANGELOG.md'),
-  ...(await markdownIn('docs')),
-  ...['protocol', 'channels', 'server', 'client', 'react', 'testing', 'devtools'].map(
-    (name) => `${name}/README.md`,
-  ),
-]
-const snippets = (await Promise.all(documents.map(snippetsOf))).flat()
+const snippets: readonly Snippet[] = blocks.filter(
+  ({ language, isFragment }) => ['ts', 'tsx'].includes(language) && !isFragment,
+)
 
 /** It is compiled with the documents, to check that a mistake in a snippet is found. */
 const mistaken: Snippet = {
   document: 'mistaken.md',
   line: 3,
-  extension: 'ts',
+  language: 'ts',
   text: "broadcaster({ noSuchOption: 1 })\nlive.publish('news')\n",
 }
 
@@ -35,7 +30,7 @@ beforeAll(async () => {
 
 describe('The documents', () => {
   it('have snippets', () => {
-    expect(snippets.length).toBeGreaterThan(15)
+    expect(snippets.length).toBeGreaterThan(50)
     expect(new Set(snippets.map(({ document }) => document))).toContain('README.md')
   })
 
@@ -56,35 +51,10 @@ describe('The documents', () => {
   })
 })
 
-interface Snippet {
-  readonly document: string
-  /** The number of its first line of code. */
-  readonly line: number
-  readonly extension: string
-  readonly text: string
-}
+type Snippet = Omit<Block, 'isFragment'>
 
-async function markdownIn(dir: string): Promise<string[]> {
-  const names = await readdir(join(root, dir))
-  return names.filter((name) => name.endsWith('.md')).map((name) => join(dir, name))
-}
-
-async function snippetsOf(document: string): Promise<Snippet[]> {
-  const text = await readFile(join(root, document), 'utf8')
-  const fences = text.matchAll(
-    /(?<mark>^<!-- fragment -->\n+)?^ *```(?<extension>tsx?)\n(?<code>.*?)^ *```$/gms,
-  )
-  return [...fences]
-    .filter(({ groups }) => groups!['mark'] === undefined)
-    .map(({ index, groups, 0: all }) => {
-      const code = groups!['code']!
-      const before = text.slice(0, index + all.lastIndexOf(code))
-      return { document, line: before.split('\n').length, extension: groups!['extension']!, text: code }
-    })
-}
-
-function fileOf({ document, line, extension }: Snippet): string {
-  return `${document.replaceAll('/', '-')}-${line}.${extension}`
+function fileOf({ document, line, language }: Snippet): string {
+  return `${document.replaceAll('/', '-')}-${line}.${language}`
 }
 
 function errorsOf(snippet: Snippet): string[] {

@@ -32,7 +32,7 @@ export const services: readonly Service[] = [
   { name: 'Aiven, DigitalOcean', rights: ['+@all', '-@admin', '-@dangerous'] },
   { name: 'Upstash', refused: [...administration, 'LATENCY', 'MONITOR', 'SWAPDB'], hasOneDatabase: true },
   {
-    name: 'a proxy that knows only the commands of the README',
+    name: 'a proxy that knows only the commands of the rule',
     refused: ['HELLO', 'CLIENT', 'INFO', 'PING', 'CONFIG', 'SELECT', 'COMMAND', 'SSUBSCRIBE', 'SPUBLISH'],
   },
 ]

@@ -19,7 +19,7 @@ import { WebSocketPeer } from '../support/webSocketPeer.ts'
 const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
 afterAll(() => warn.mockRestore())
 
-/** Runs the ACL command of the README, unchanged, on this Redis. */
+/** Runs the ACL command of docs/security.md, unchanged, on this Redis. */
 async function grantLeast(redis: TestRedis): Promise<string> {
   const command = await leastRule()
   const { stdout } = await promisify(execFile)('sh', [
@@ -31,8 +31,8 @@ async function grantLeast(redis: TestRedis): Promise<string> {
 }
 
 async function leastRule(): Promise<string> {
-  const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8')
-  const [, command] = /```sh\n(redis-cli ACL SETUSER broadcaster [^`]*)```/.exec(readme)!
+  const page = await readFile(join(import.meta.dirname, '../../docs/security.md'), 'utf8')
+  const [, command] = /```sh\n(redis-cli ACL SETUSER broadcaster [^`]*)```/.exec(page)!
   return command!
 }
 
@@ -48,7 +48,7 @@ const refusedStart = async (options: BroadcasterOptions) => {
 /** The commands, channels and keys of the rule. */
 const rights = (await leastRule()).match(/\+\w+|(?<=')[&~][^']+/g)!
 
-describe('the minimal ACL rule of the README', () => {
+describe('the minimal ACL rule of docs/security.md', () => {
   it.each([{}, { recovery: false as const }, { recovery: { copies: 2 } }])(
     'permits everything: two nodes, both transports, recovery, stats, disconnecting (%o)',
     async (options) => {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { findChromium } from '../support/chromium.ts'
 import { unpackServers } from '../redises/debian.ts'
 import { inFull } from '../support/extent.ts'
+import { findHaproxy } from '../support/haproxy.ts'
 import { findNginx } from '../support/nginx.ts'
 
 /** Checks that Redis, a browser and nginx are installed. As root on Debian or Ubuntu, installs what is missing. */
@@ -17,6 +18,7 @@ function installWhatIsMissing(): boolean {
     ...(spawnSync('redis-server', ['--version']).error ? ['redis-server'] : []),
     ...(findChromium() === undefined ? ['chromium'] : []),
     ...(findNginx() === undefined ? ['nginx'] : []),
+    ...inFull(findHaproxy() === undefined ? ['haproxy'] : [], []),
   ]
   const wanted = missing()
   if (wanted.length === 0) return true

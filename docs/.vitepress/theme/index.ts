@@ -1,0 +1,5 @@
+// Without the theme's fonts: the system's are there already.
+import theme from 'vitepress/theme-without-fonts'
+import './colors.css'
+
+export default theme
