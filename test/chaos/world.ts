@@ -33,6 +33,8 @@ export type WorldOptions = {
 /** The number of networks in front of the load balancer. With several, a fault affects only a part of the clients. */
 const NETWORKS = 4
 const SETTLING_MS = 120_000
+/** How long to wait for a node that covers another one. */
+const COVERED_MS = 180_000
 
 /**
  * All parts of a run: Redis, server processes with breakable links to it, a load balancer without sticky sessions, networks in
@@ -168,7 +170,10 @@ export class World {
       this.nodes.some(
         (other) => other !== node && other.holdsSince !== null && other.holdsSince < this.settledAt,
       )
+    const end = Date.now() + COVERED_MS
     while (!isCovered()) {
+      if (Date.now() > end)
+        throw new Error('No other node has a client on every channel: the run needs more clients')
       await sleep(200)
       await this.settle()
     }
