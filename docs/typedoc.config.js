@@ -17,13 +17,15 @@ export default {
   readme: 'none',
   entryFileName: 'index',
   outputFileStrategy: 'modules',
+  // A function and a type have the same name but for capitals. Without these, their links lead to one place.
+  useHTMLAnchors: true,
+  anchorPrefix: 'api-',
   // Vue would take `<T>` for a tag.
   useHTMLEncodedBrackets: true,
   sanitizeComments: true,
-  pageTitleTemplates: {
-    index: 'API reference',
-    module: ({ name }) => `@broadcaster/${name.replace('/src', '')}`,
-  },
+  pageTitleTemplates: { module: ({ name }) => `@broadcaster/${name.replace('/src', '')}` },
+  parametersFormat: 'table',
+  typeDeclarationFormat: 'table',
   hidePageHeader: true,
   hideBreadcrumbs: true,
   disableSources: true,

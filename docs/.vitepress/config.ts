@@ -31,7 +31,7 @@ export default defineConfig({
   },
   themeConfig: {
     search: { provider: 'local' },
-    outline: 'deep',
+    outline: [2, 3],
     nav: [
       { text: 'Quick start', link: '/quick-start' },
       { text: 'Server', link: '/server' },
@@ -62,7 +62,7 @@ function sidebarGroup({ text, pages }: Group) {
 
 /** Patterns of all Markdown files that are no pages. */
 function otherDocuments(): string[] {
-  return readdirSync(root, { withFileTypes: true }).flatMap((entry) => {
+  const others = readdirSync(root, { withFileTypes: true }).flatMap((entry) => {
     const { name } = entry
     if (name === 'docs') return []
     if (!entry.isDirectory()) return name.endsWith('.md') && !pages.includes(name) ? [name] : []
@@ -71,6 +71,8 @@ function otherDocuments(): string[] {
       .map((path) => path.slice(name.length + 1))
     return inside.length === 0 ? [`${name}/**`] : [`${name}/*/**`, `${name}/!(${inside.join('|')})`]
   })
+  // The sidebar lists the packages.
+  return [...others, 'docs/api/index.md']
 }
 
 function repositoryUrl(): string {

@@ -1,5 +1,5 @@
 // Without the theme's fonts: the system's are there already.
 import theme from 'vitepress/theme-without-fonts'
-import './colors.css'
+import './theme.css'
 
 export default theme
