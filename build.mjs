@@ -16,17 +16,21 @@ const { bin } = createRequire(import.meta.url)('typescript/package.json')
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), bin.tsc)
 
 compile('--outDir dist')
-// Under `nodenext` the module format is that of the nearest package.json, which is the source's: so it is said outright. The first
-// run has checked the types.
-compile(
-  '--outDir dist/cjs --module commonjs --moduleResolution bundler --verbatimModuleSyntax false --noCheck',
-)
-// Bundlers and Node look at the nearest package.json, which is this one.
-const description = { type: 'commonjs', sideEffects: false }
-mkdirSync('dist/cjs', { recursive: true })
-writeFileSync('dist/cjs/package.json', `${JSON.stringify(description, null, 2)}\n`)
+if (own.bin === undefined) buildCommonJs()
 if (existsSync('dist/development.js')) await buildForProduction()
 if (own.unpkg !== undefined) await buildForPages(own.unpkg)
+
+function buildCommonJs() {
+  // Under `nodenext` the module format is that of the nearest package.json, which is the source's: so it is said outright. The first
+  // run has checked the types.
+  compile(
+    '--outDir dist/cjs --module commonjs --moduleResolution bundler --verbatimModuleSyntax false --noCheck',
+  )
+  // Bundlers and Node look at the nearest package.json, which is this one.
+  const description = { type: 'commonjs', sideEffects: false }
+  mkdirSync('dist/cjs', { recursive: true })
+  writeFileSync('dist/cjs/package.json', `${JSON.stringify(description, null, 2)}\n`)
+}
 
 function compile(options) {
   const args = ['-p', 'tsconfig.build.json', '--checkers', '1', ...options.split(' ')]

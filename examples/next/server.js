@@ -3,7 +3,10 @@ import express from 'express'
 import next from 'next'
 
 const port = Number(process.env.PORT ?? 3000)
-const live = broadcaster({ redis: process.env.REDIS_URL ?? 'redis://localhost:6379' })
+// Without Redis for a first try. With REDIS_URL, whatever is published there arrives.
+const live = broadcaster({ redis: process.env.REDIS_URL ?? false })
+// Next bundles its own copies of modules, so the pages find it here.
+globalThis.live = live
 const pages = next({ dev: process.env.NODE_ENV !== 'production', port })
 const handle = pages.getRequestHandler()
 await Promise.all([pages.prepare(), live.ready()])

@@ -7,13 +7,18 @@ import { PATIENCE_MS, until, within } from '../support/waiting.ts'
 import { packed } from './packed.ts'
 
 /** Starts `server.js` of an example on a free port, and returns the URL that it prints. */
-export async function startExample(
-  name: string,
+export function startExample(name: string, env?: Readonly<Record<string, string>>): Promise<string> {
+  return startProject(`${packed}/examples/${name}`, 'server.js', env)
+}
+
+export async function startProject(
+  directory: string,
+  program: string,
   env: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const { NODE_OPTIONS: _, NODE_ENV: __, ...own } = process.env
-  const child = spawn(process.execPath, ['server.js'], {
-    cwd: `${packed}/examples/${name}`,
+  const child = spawn(process.execPath, [program], {
+    cwd: directory,
     env: { ...own, PORT: '0', NEXT_TELEMETRY_DISABLED: '1', ...env },
   })
   tidy({ stop: () => child.kill('SIGKILL') })
@@ -26,9 +31,9 @@ export async function startExample(
         if (address !== undefined) resolve(address)
       })
     }
-    child.on('close', (code) => reject(new Error(`The example ended with ${code}:\n${output}`)))
+    child.on('close', (code) => reject(new Error(`${directory} ended with ${code}:\n${output}`)))
   })
-  return within(url, `the example ${name} to listen`)
+  return within(url, `${program} of ${directory} to listen`)
 }
 
 /** A page of an example. The test fails if the page or React reports an error or a warning. */

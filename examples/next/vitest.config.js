@@ -1,0 +1,9 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    environment: 'happy-dom',
+    // Testing Library unmounts after each test, and uses act(), if it finds these hooks.
+    globals: true,
+  },
+})
