@@ -48,7 +48,7 @@ export async function makeProject(
 export async function checkDirectory(wanted: string): Promise<string> {
   const directory = resolve(wanted)
   // Not on Windows, nor in a repository that somebody clones there.
-  const forbidden = /[<>:"|?*\u0000-\u001f]/.exec(parse(directory).base)
+  const forbidden = /[<>:"|?*]/.exec(parse(directory).base)
   if (forbidden !== null)
     throw new CreateError(`${wanted} is no name for a directory: it has ${forbidden[0]}`)
   const present = (await entriesOf(directory)).filter((name) => !harmless.includes(name))
