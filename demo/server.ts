@@ -3,6 +3,7 @@ import { startDemo } from './startDemo.ts'
 
 /** Over this time, clients are asked to move to other nodes. The supervisor has to wait longer before it kills the process. */
 const DRAIN_MS = 10_000
+const drainMs = Number(process.env['DRAIN_MS'] ?? DRAIN_MS)
 
 const port = Number(process.env['PORT'] ?? 5173)
 const host = process.env['HOST']
@@ -12,11 +13,18 @@ const built = process.env['NODE_ENV'] === 'production' && {
   page: fileURLToPath(new URL('page', import.meta.url)),
 }
 
-const demo = await startDemo({ port, host, redis, ...built }).catch((error: NodeJS.ErrnoException) => {
-  const inUse = error.code === 'EADDRINUSE'
-  console.error(inUse ? `Port ${port} is taken. Try another: PORT=${port + 1} npm run demo` : error)
-  process.exit(1)
-})
+const options = {
+  tokenSecret: process.env['TOKEN_SECRET'],
+  tokenLifeMs: Number(process.env['TOKEN_LIFE_MS'] ?? 30_000),
+  inCluster: Boolean(process.env['IN_CLUSTER']),
+}
+const demo = await startDemo({ port, host, redis, ...options, ...built }).catch(
+  (error: NodeJS.ErrnoException) => {
+    const inUse = error.code === 'EADDRINUSE'
+    console.error(inUse ? `Port ${port} is taken. Try another: PORT=${port + 1} npm run demo` : error)
+    process.exit(1)
+  },
+)
 
 const curl = `curl -d '{"channel":"news","body":"hello"}' ${demo.url}/api/publish`
 const shownRedis = redis && withoutCredentials(redis)
@@ -36,8 +44,10 @@ const stop = () => {
   if (isStopping) return
   isStopping = true
   console.log('Draining: clients reconnect elsewhere without missing a message...')
-  void demo.close(DRAIN_MS).finally(() => process.exit(0))
+  void demo.close(drainMs).finally(() => process.exit(0))
 }
+// The supervisor of `npm run demo:cluster` has ended, so it can't end this process any more.
+if (options.inCluster) process.once('disconnect', () => process.exit(0))
 // Docker, Kubernetes and systemd send SIGTERM, PM2 and Ctrl+C SIGINT, a terminal that closes SIGHUP.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
 

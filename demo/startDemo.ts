@@ -1,10 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { broadcaster } from '@broadcaster/server'
+import { accept, broadcaster } from '@broadcaster/server'
+import compression from 'compression'
 import express from 'express'
 import type { ViteDevServer } from 'vite'
-import { publishRoute } from './publishRoute.ts'
+import { notesRoute } from './api/notes.ts'
+import { publishRoute } from './api/publish.ts'
+import { rateRoute } from './api/rate.ts'
+import { signInRoute } from './api/signIn.ts'
+import { channels } from './channels.ts'
+import { ownBroker, redisBroker } from './simulator/broker.ts'
+import { Simulator } from './simulator/simulator.ts'
+import { tokensOf, type User } from './tokens.ts'
 
 export type DemoOptions = {
   /** @default 0: any free port */
@@ -15,6 +24,12 @@ export type DemoOptions = {
   redis?: string | false
   /** The directory of the built page. The default is the sources of the page, served by Vite with hot reload. */
   page?: string
+  /** Signs the tokens. All nodes need the same. @default a random one */
+  tokenSecret?: string | undefined
+  /** How long a token is valid. @default 30 000 */
+  tokenLifeMs?: number
+  /** Whether this is a node of `npm run demo:cluster`, which simulates the prices itself. @default false */
+  inCluster?: boolean
 }
 
 export type Demo = {
@@ -26,37 +41,65 @@ export type Demo = {
   close(drainMs?: number): Promise<void>
 }
 
-/** Starts the demo. Page, broadcaster and publish route are in one process, on one port. */
-export async function startDemo({ port = 0, host, redis = false, page }: DemoOptions = {}): Promise<Demo> {
+/** Starts the demo. Page, broadcaster, simulator and API are in one process, on one port. */
+export async function startDemo({
+  port = 0,
+  host,
+  redis = false,
+  page,
+  tokenSecret = randomUUID(),
+  tokenLifeMs = 30_000,
+  inCluster = false,
+}: DemoOptions = {}): Promise<Demo> {
   const app = express()
   // A proxy on this machine or in its network tells the addresses of the clients.
   app.set('trust proxy', ['loopback', 'linklocal', 'uniquelocal'])
   const server = createServer(app)
   // A proxy must be the first to close an idle connection. Many do it after 60 s. The default of Node is 5 s.
   server.keepAliveTimeout = 75_000
+  const tokens = tokensOf(tokenSecret, tokenLifeMs)
 
   const live = broadcaster({
     redis,
-    // The token "bad" is refused, every other token is accepted. The channel "secret" is refused for everybody.
-    canConnect: (auth) => auth['token'] !== 'bad',
-    canSubscribe: (_auth, channel) => channel !== 'secret',
+    channels,
+    // Enough for half a minute at the highest rate. With two copies, a node that is killed takes nothing with it.
+    recovery: { window: 30_000, maxMessages: 50_000, maxBytes: 16 * 2 ** 20, copies: 2 },
+    // A client without a token is a guest. A token that is not valid rejects, which refuses the client.
+    canConnect: async ({ token }) => {
+      if (token === undefined) return { name: 'guest', role: 'guest' }
+      const { user, expiresAt } = await tokens.verify(String(token))
+      return accept<User>(user, { expiresAt })
+    },
+    canSubscribe: (_auth, channel, { role }) => channel !== 'desk' || role === 'trader',
   })
   app.use('/broadcast', live)
   // With `app.listen()` this call would not be needed, but Vite needs the server before it listens.
   live.attach(server)
 
-  app.get('/api/info', (_request, response) => void response.json({ backend: redis ? 'redis' : 'memory' }))
+  const redisPort = redis && inCluster ? Number(new URL(redis).port) : undefined
+  const info = { backend: redis ? 'redis' : 'memory', inCluster, redisPort }
+  app.get('/api/info', (_request, response) => void response.json(info))
+  app.use('/api/sign-in', signInRoute(tokens))
+  app.use(
+    '/api/notes',
+    notesRoute(tokens, (note) => live.publish('notes', note)),
+  )
   app.use(
     '/api/publish',
     publishRoute((channel, body) => live.publish(channel, body)),
   )
+  const simulator = inCluster
+    ? null
+    : new Simulator(redis ? redisBroker(redis) : ownBroker((channel, body) => live.publish(channel, body)))
+  if (simulator !== null) app.use('/api/rate', rateRoute(simulator))
 
   const vite = page === undefined ? await startVite(server) : null
   if (vite !== null) app.use(vite.middlewares)
-  else if (page !== undefined) app.use(express.static(page))
+  else if (page !== undefined) app.use(compression(), express.static(page))
 
   let closing: Promise<void> | undefined
   const close = async (drainMs: number) => {
+    simulator?.stop()
     // First of all, new connections go to other nodes: at once behind `node:cluster` and PM2, which share the port.
     const closed = new Promise((resolve) => server.close(resolve))
     await live.close({ drain: drainMs })
@@ -79,6 +122,7 @@ export async function startDemo({ port = 0, host, redis = false, page }: DemoOpt
     await close(0)
     throw error
   }
+  simulator?.start()
   return demo(server.address() as AddressInfo)
 }
 

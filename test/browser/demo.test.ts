@@ -1,3 +1,4 @@
+import { BroadcasterClient } from '@broadcaster/client'
 import type { BrowserContext } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startDemo, type Demo } from '../../demo/startDemo.ts'
@@ -6,6 +7,7 @@ import { inFull } from '../support/extent.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
 import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
 import { openDemo, type DemoPage, type TransportChoice } from './demoPage.ts'
 
 const browser = tidy(await launchChromium())
@@ -91,30 +93,31 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
   })
 
   it('shows that a channel is refused, and the reason', async () => {
-    await page.toggle('secret')
-    await page.showsStatus('secret', 'Refused')
-    await page.card('secret').getByText('Channel refused').waitFor()
-    await page.toggle('secret')
+    await page.signIn(channelName('user'), 'visitor')
+    await page.toggle('desk')
+    await page.showsStatus('desk', 'Refused')
+    await page.card('desk').getByText('Channel refused').waitFor()
+    await page.toggle('desk')
     await page.showsConnection(`Connected over ${transport}`)
   })
 
-  it('is refused with a bad token, and accepted again with a good one', async () => {
+  it('is refused with a forged token, and accepted again with a real one', async () => {
     const news = await subscribe('news')
-    await page.signIn('bad')
+    await page.press('Forge the token')
     await page.showsConnection('Refused')
     await page.showsStatus(news, 'Failed')
-    await page.signIn('bob')
+    await page.press('Use the real token')
     await page.showsConnection(`Connected over ${transport}`)
     await page.showsStatus(news, 'Live')
-    await publish(news, 'for bob')
-    await page.showsLines(news, ['for bob'])
+    await publish(news, 'accepted')
+    await page.showsLines(news, ['accepted'])
   })
 
   it('gets messages that were published while its connection was dropped', async () => {
     const news = await subscribe('news')
     await publish(news, 'before')
     await page.showsLines(news, ['before'])
-    await page.press('Drop connection')
+    await page.press('Disconnect')
     await page.showsConnection('Disconnected')
     await publish(news, 'meanwhile 1')
     await publish(news, 'meanwhile 2')
@@ -162,6 +165,9 @@ describe('the page', () => {
     const requests = page.sent[0]!.map(({ __type, channel }) => `${__type} ${channel ?? ''}`)
     for (const name of [
       'auth ',
+      'subscribe ticks:coffee',
+      'subscribe ticks:tin',
+      'subscribe notes',
       'subscribe news',
       'subscribe weather',
       'subscribe lunch',
@@ -229,19 +235,27 @@ describe('the page', () => {
         .evaluate((radio) => radio === document.activeElement),
     ).toBe(true)
 
-    await page.getByLabel('Token').focus()
+    await page.getByRole('banner').getByRole('button').focus()
+    await page.keyboard.press('Enter')
+    await page.getByLabel('Name').focus()
     await page.keyboard.press('End')
     await page.keyboard.type('2')
     await page.keyboard.press('Enter')
-    await page.getByText('The token now is alice2').waitFor()
-    expect(await page.getByLabel('Token').evaluate((field) => field === document.activeElement)).toBe(true)
+    await page.getByRole('banner').getByRole('button', { name: 'alice2, trader' }).waitFor()
+    expect(await focused()).toBe('alice2, trader')
+
+    await page.getByRole('button', { name: 'Code of Market' }).focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog', { name: 'Market: the code' }).waitFor()
+    await page.keyboard.press('Escape')
+    expect(await focused()).toBe('Code of Market')
   })
 
   it('fits on a phone with a width of 360 pixels', async () => {
     const { page } = await openPage(inProcess.url)
     await page.setViewportSize({ width: 360, height: 740 })
-    await page.getByRole('button', { name: 'secret' }).click()
-    await page.getByText('Channel refused').waitFor()
+    await page.getByRole('button', { name: 'desk', exact: true }).click()
+    await page.getByRole('article', { name: 'desk' }).getByText('Channel refused').waitFor()
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
   })
 })
@@ -253,9 +267,21 @@ describe('POST /api/publish', () => {
     ['a missing channel', '{"body":"x"}', '"channel" is a string'],
     ['a channel that is not a string', '{"channel":7,"body":"x"}', '"channel" is a string'],
     ['a missing body', '{"channel":"news"}', 'Expected a "body"'],
+    ['a channel with a publisher of its own', '{"channel":"desk","body":{}}', 'Not everybody may publish'],
   ])('answers 400 to %s, and the error says what is expected', async (_what, body, expected) => {
     const response = await fetch(`${inProcess.url}/api/publish`, { method: 'POST', body })
     expect(response.status).toBe(400)
     expect(((await response.json()) as { error: string }).error).toContain(expected)
+  })
+
+  it('publishes a body that is not a string as JSON', async () => {
+    const client = new BroadcasterClient(`${inProcess.url}/broadcast`)
+    const bodies: string[] = []
+    await client.subscribe('json', (body) => bodies.push(body)).ready
+    const body = '{"channel":"json","body":{"a":[1]}}'
+    expect((await fetch(`${inProcess.url}/api/publish`, { method: 'POST', body })).status).toBe(204)
+    await until('the message', () => bodies.length === 1)
+    expect(bodies).toEqual(['{"a":[1]}'])
+    await client.disconnect()
   })
 })

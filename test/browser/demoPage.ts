@@ -3,6 +3,8 @@ import { PATIENCE_MS, until } from '../support/waiting.ts'
 
 export type TransportChoice = 'Auto' | 'WebSocket' | 'Long-poll'
 
+export type Counters = { received: number; lost: number; doubled: number; gaps: number }
+
 /** A page with the demo. Its methods do and return what a user does and sees. */
 export class DemoPage {
   readonly page: Page
@@ -76,9 +78,47 @@ export class DemoPage {
     await this.page.getByRole('button', { name: 'Publish', exact: true }).click()
   }
 
-  async signIn(token: string): Promise<void> {
-    await this.page.getByLabel('Token').fill(token)
-    await this.page.getByRole('button', { name: 'Sign in' }).click()
+  async signIn(name: string, role: 'visitor' | 'trader' = 'trader'): Promise<void> {
+    await this.page.getByRole('banner').getByRole('button').click()
+    const form = this.page.getByRole('dialog', { name: 'Sign in' })
+    await form.getByLabel('Name').fill(name)
+    await form.getByRole('radio', { name: role }).check()
+    await form.locator('button[type=submit]').click()
+    await this.page
+      .getByRole('banner')
+      .getByRole('button', { name: `${name}, ${role}` })
+      .waitFor()
+  }
+
+  /** The counters that the page shows. */
+  async counters(): Promise<Counters> {
+    const values = await this.page
+      .locator('[data-counter][data-value]')
+      .evaluateAll((elements) => elements.map((element) => Number(element.getAttribute('data-value'))))
+    const [received, lost, doubled, gaps] = values as [number, number, number, number]
+    return { received, lost, doubled, gaps }
+  }
+
+  /** Waits until the page has received so many messages more. */
+  async receives(count: number): Promise<void> {
+    const { received } = await this.counters()
+    await until(`${count} messages more`, async () => (await this.counters()).received >= received + count)
+  }
+
+  /** Waits until everything has arrived after this fault. */
+  async recoversFrom(fault: string): Promise<void> {
+    await this.page.locator('.counter', { hasText: 'Recovered in' }).getByText(fault).waitFor()
+  }
+
+  async showsEvent(text: string): Promise<void> {
+    await this.page.getByRole('list', { name: 'Timeline' }).getByText(text).first().waitFor()
+  }
+
+  async setRate(steps: number): Promise<void> {
+    const slider = this.page.getByRole('slider')
+    await slider.focus()
+    await this.page.keyboard.press('Home')
+    for (let step = 0; step < steps; step++) await this.page.keyboard.press('ArrowRight')
   }
 
   /** Fails if the page or React reported errors or warnings. */
@@ -88,7 +128,7 @@ export class DemoPage {
   }
 
   async press(name: string): Promise<void> {
-    await this.page.getByRole('button', { name }).click()
+    await this.page.getByRole('button', { name, exact: true }).click()
   }
 }
 

@@ -155,7 +155,7 @@ it('ecosystem.config.cjs starts what the demo builds, waits until it is ready, a
     }),
   ])
   expect(apps[0]!['kill_timeout']).toBeGreaterThan(LONGEST_END_MS)
-  expect(read('demo/build.mjs')).toContain("outfile: 'dist/server.mjs'")
+  expect(read('demo/build.mjs')).toContain("outExtension: { '.js': '.mjs' }")
 })
 
 it('broadcaster@.service waits for the drain, and asks a path that exists', async () => {
