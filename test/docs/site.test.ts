@@ -66,12 +66,18 @@ describe('npm run docs:build', onlyFull, () => {
       await page.evaluate(() => [...document.images].filter((image) => image.naturalWidth === 0).length),
     ).toBe(0)
 
-    await page.getByRole('button', { name: 'Search' }).first().click()
-    await page.getByRole('searchbox').fill('beaconImplausible')
-    const found = page.getByRole('option', { name: /Log lines/ }).first()
-    await found.waitFor()
-    await found.click()
-    await page.waitForURL(/(troubleshooting|monitoring)\.html#log-lines/)
+    // Names and numbers, as they are in a log or in code.
+    for (const [term, address] of [
+      ['beaconImplausible', '/troubleshooting.html#log-lines'],
+      ['4411', '/protocol.html#close-codes'],
+      ['laggingTimeout', '/server.html#limits'],
+      ['useChannelMessages', '/react.html#usechannelmessages'],
+    ] as const) {
+      await page.getByRole('button', { name: 'Search' }).first().click()
+      await page.getByRole('searchbox').fill(term)
+      await page.locator(`[role=option] a[href="${address}"]`).click()
+      await page.waitForURL(origin + address)
+    }
 
     for (const path of wanted) {
       await page.goto(`${origin}/${path}`)
