@@ -12,6 +12,8 @@ export const groups: readonly Group[] = [
     pages: [
       ['Why, and why not', 'docs/why.md'],
       ['Quick start', 'docs/quick-start.md'],
+      ['A new project', 'create/README.md'],
+      ['The demo', 'demo/README.md'],
       ['Concepts', 'docs/concepts.md'],
       ['Questions', 'docs/faq.md'],
     ],
@@ -91,6 +93,8 @@ const renamed: Readonly<Record<string, string>> = {
   'client/README.md': 'client.md',
   'client/ERRORS.md': 'errors.md',
   'testing/README.md': 'testing.md',
+  'create/README.md': 'create.md',
+  'demo/README.md': 'demo.md',
   'devtools/README.md': 'devtools.md',
   'bench/README.md': 'benchmarks.md',
   'protocol/PROTOCOL.md': 'protocol.md',

@@ -56,14 +56,22 @@ describe('The sidebar', () => {
 
   it('is in the README, page by page', () => {
     const links = new Set(linksOf('README.md'))
-    for (const page of pages.filter((path) => path.startsWith('docs/') && path !== 'docs/index.md'))
-      expect(links).toContain(page)
+    const others = ['docs/index.md', 'client/ERRORS.md', 'CHANGELOG.md']
+    for (const page of pages.filter((path) => !others.includes(path))) expect(links).toContain(page)
   })
 })
 
 it('The pictures of the documents are all used', () => {
   const used = documents.flatMap(linksOf)
   for (const name of readdirSync(join(root, 'docs/images'))) expect(used).toContain(`images/${name}`)
+})
+
+it('The README names tests that exist for every failure', () => {
+  const rows = [...textOf('README.md').matchAll(/^\|.*\| (?<tests>`test\/.*`) +\|$/gm)]
+  expect(rows.length).toBeGreaterThan(8)
+  for (const { groups } of rows)
+    for (const path of groups!['tests']!.split(', '))
+      expect(existsSync(join(root, path.slice(1, -1))), path).toBe(true)
 })
 
 it('The README is a front door: no longer than 150 lines', () => {
