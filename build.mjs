@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build, transform } from 'esbuild'
@@ -15,6 +15,8 @@ const own = JSON.parse(readFileSync('package.json', 'utf8'))
 const { bin } = createRequire(import.meta.url)('typescript/package.json')
 const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), bin.tsc)
 
+// What an earlier build has made of a file that is gone would be published.
+rmSync('dist', { recursive: true, force: true })
 compile('--outDir dist')
 if (own.bin === undefined) buildCommonJs()
 if (existsSync('dist/development.js')) await buildForProduction()

@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 /**
@@ -13,7 +13,6 @@ const names = ['vite', 'next', 'server']
 const made = ['node_modules', 'dist', '.next', 'package-lock.json', 'next-env.d.ts']
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-rmSync(templates, { recursive: true, force: true })
 for (const name of names) {
   const target = join(templates, name)
   cpSync(join(examples, name), target, { recursive: true, filter: (path) => !made.includes(basename(path)) })
