@@ -8,6 +8,9 @@ import { apiPages, groups, pages, sitePathOf, type Group } from './pages.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const repository = repositoryUrl()
 
+const branches =
+  '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"><circle cx="6" cy="5" r="2.5"/><circle cx="6" cy="19" r="2.5"/><circle cx="18" cy="8" r="2.5"/><path d="M6 7.5v9M18 10.5c0 4-5 4-11.5 6"/></svg>'
+
 export default defineConfig({
   title: 'broadcaster',
   description: 'Live updates for Express and React, from plain Redis PUBLISH',
@@ -17,6 +20,7 @@ export default defineConfig({
   srcExclude: otherDocuments(),
   rewrites: (path) => sitePathOf(path) ?? path,
   // Any file server can serve the pages, also one that does not know that `why` is `why.html`.
+  cleanUrls: false,
   // The addresses of a demo on this machine. All other dead links fail the build.
   ignoreDeadLinks: 'localhostLinks',
   head: [['link', { rel: 'icon', href: icon('#0f766e') }]],
@@ -46,7 +50,8 @@ export default defineConfig({
       { text: 'API', link: '/api/server' },
     ],
     sidebar: [...groups, { text: 'API', pages: apiPages }].map(sidebarGroup),
-    socialLinks: [{ icon: 'github', link: repository }],
+    // As a name, the icon would come from another server while the site is developed.
+    socialLinks: [{ icon: { svg: branches }, link: repository, ariaLabel: 'Repository' }],
     footer: { message: 'MIT' },
   },
   vite: {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 export const root = join(import.meta.dirname, '..', '..')
 
 /** Folders with generated files, and with the project that a test makes. */
-const others = new Set(['node_modules', 'dist', '.git', '.packed', '.vitepress', 'api'])
+const others = new Set(['node_modules', 'dist', '.git', '.packed', '.vitepress'])
 
 /** All Markdown files of the repository, by their path in it. */
 export const documents: readonly string[] = markdownIn('').toSorted()
@@ -12,7 +12,7 @@ export const documents: readonly string[] = markdownIn('').toSorted()
 function markdownIn(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-    if (entry.isDirectory()) return others.has(entry.name) ? [] : markdownIn(path)
+    if (entry.isDirectory()) return others.has(entry.name) || path === 'docs/api' ? [] : markdownIn(path)
     return entry.isFile() && path.endsWith('.md') ? [path] : []
   })
 }
