@@ -184,11 +184,14 @@ export class SimulatedBackend implements NodeBackend, OrderedBroker {
     return this.#commands.run(() => this.#broker.meet(node, ttlMs))
   }
 
-  // Nothing is revoked in the simulation.
-  async keepRevocation(): Promise<void> {}
+  keepRevocation(text: string): Promise<void> {
+    return this.#commands.run(() => this.#broker.keepRevocation(text))
+  }
 
-  async keptRevocations(): Promise<readonly string[]> {
-    return []
+  /** Other runs do not depend on this command. */
+  async keptRevocations(ms: number): Promise<readonly string[]> {
+    if (!this.#world.credentials.areUsed) return []
+    return this.#commands.run(() => this.#broker.keptRevocations(ms))
   }
 
   async close(): Promise<void> {

@@ -41,6 +41,7 @@ export class Broker implements Published {
   #replicated = 0
   #clockMs = 0
   #run = 0
+  #revocations: { readonly text: string; readonly at: number }[] = []
 
   constructor(world: World, options: BrokerOptions) {
     this.#world = world
@@ -159,6 +160,14 @@ export class Broker implements Published {
     return { n, nowMs: now, receivers }
   }
 
+  keepRevocation(text: string): void {
+    this.#revocations.push({ text, at: Date.now() })
+  }
+
+  keptRevocations(ms: number): string[] {
+    return this.#revocations.flatMap(({ text, at }) => (at >= Date.now() - ms ? text : []))
+  }
+
   /** The server dies. After a while, it starts again or its replica takes over. */
   fail({ downMs, losesData, clockStepMs }: Outage): void {
     const { trace } = this.#world
@@ -169,8 +178,12 @@ export class Broker implements Published {
     this.#clockMs += clockStepMs
     this.#run = this.#world.random.between(0, RUNS - 1)
     this.#beacon = losesData ? 0 : this.#replicated
-    if (losesData) this.#living.clear()
-    if (losesData) this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
+    if (losesData) {
+      this.#living.clear()
+      this.#revocations = []
+      this.#world.credentials.lost()
+      this.sessions = new MemorySessions(this.#options.sessionTimeoutMs)
+    }
     setTimeout(() => {
       trace?.add('broker', `is up, its clock ${clockStepMs} ms off`)
       this.isUp = true

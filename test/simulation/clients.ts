@@ -60,7 +60,7 @@ export class KitClient implements Actor {
     this.route = route
     const pace = new Pace(world, this.name)
     const fetch = fetchThrough(world, route, requests)
-    const auth = world.credentials.ofClient()
+    const auth = world.credentials.ofClient(this.name)
     this.#client = new BroadcasterClient('http://balancer/broadcast', {
       mode,
       ...(auth && { auth }),

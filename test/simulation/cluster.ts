@@ -66,6 +66,7 @@ export class SimulatedNode {
     if (!this.isAlive || this.#node.isFull || this.#node.isDraining) return null
     return this.#node.connect(link, (auth) => {
       link.endsAt = endOf(auth)
+      this.#world.credentials.accepted(auth)
       return this.#node.access.connect(auth, noRequest)
     })
   }
@@ -80,7 +81,10 @@ export class SimulatedNode {
     const { credentials, fail } = this.#world
     const parsed = parseClientMessage(body)
     let sent: Record<string, unknown> | null = null
-    const authenticate: Authenticate = (auth) => this.#node.access.connect((sent = auth), noRequest)
+    const authenticate: Authenticate = (auth) => {
+      credentials.accepted(auth)
+      return this.#node.access.connect((sent = auth), noRequest)
+    }
     const answer = await this.#node.handle(parsed, authenticate, gone, this.#node.revocations.now)
     if (answer.token !== undefined) credentials.began(answer.token, sent)
     else if (parsed.kind !== 'bad' && parsed.token !== undefined && credentials.areOver(parsed.token)) {
@@ -90,10 +94,9 @@ export class SimulatedNode {
     return answer
   }
 
-  /** Asks the clients whose credentials have an end for new ones. */
-  reauthorize(): void {
-    // It rejects if the node has no connection to the broker.
-    this.#node.removals.reauthorize({ mayBeAsked: true }).catch(() => {})
+  /** Asks the clients of the kit that have credentials for new ones. */
+  reauthorize(): Promise<void> {
+    return this.#node.removals.reauthorize({ mayBeAsked: true })
   }
 
   /** Checks that the node holds nothing any more. Call it some time after all clients have left. */

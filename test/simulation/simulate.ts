@@ -172,6 +172,7 @@ async function run(
   }
   if (hasFailed()) return
   for (const client of clients) client.checkCaughtUp()
+  for (const name of world.credentials.unasked) world.fail(name, 'was not asked for new credentials')
   const { copies = 1 } = options.recovery || {}
   checkCopies(world, messages, clients, Math.min(copies, cluster.living.length), profile)
   if (hasFailed()) return

@@ -115,11 +115,14 @@ export class ClusterBackend implements NodeBackend, Backend {
     return this.#commands.run(() => this.#data.meet(node, ttlMs))
   }
 
-  // Nothing is revoked in the simulation.
-  async keepRevocation(): Promise<void> {}
+  keepRevocation(text: string): Promise<void> {
+    return this.#commands.run(() => this.#data.keepRevocation(text))
+  }
 
-  async keptRevocations(): Promise<readonly string[]> {
-    return []
+  /** Other runs do not depend on this command. */
+  async keptRevocations(ms: number): Promise<readonly string[]> {
+    if (!this.#world.credentials.areUsed) return []
+    return this.#commands.run(() => this.#data.keptRevocations(ms))
   }
 
   async close(): Promise<void> {

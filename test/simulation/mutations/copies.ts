@@ -34,7 +34,7 @@ export const copies: readonly Mutation[] = [
     file: 'server/src/cluster/copies.ts',
     find: 'if (!living.has(partner.node) || isMissing) this.#lose(partner)',
     replace: '',
-    seed: -75,
+    seed: -3,
   },
   {
     name: 'a node does not replace the copies of a node that was killed',
@@ -90,6 +90,6 @@ export const copies: readonly Mutation[] = [
     file: 'server/src/cluster/heldCopies.ts',
     find: "if (after !== 0 && after !== known?.seq) return void this.#answer(node, seq, 'lost')",
     replace: '',
-    seed: -145,
+    seed: -280,
   },
 ]

@@ -6,7 +6,7 @@ export const longPoll: readonly Mutation[] = [
     file: 'server/src/backends/memorySessions.ts',
     find: 'stored === undefined || stored.poller !== poller',
     replace: 'stored === undefined',
-    seed: 1072,
+    seed: 820,
   },
   {
     name: 'a repeated poll counts as a new one',

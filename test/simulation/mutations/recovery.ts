@@ -27,7 +27,7 @@ export const recovery: readonly Mutation[] = [
     file: 'server/src/cluster/pages.ts',
     find: 'entries.length === count && ',
     replace: '',
-    seed: 97,
+    seed: 124,
   },
   {
     name: 'a node accepts a page whose numbers are not consecutive',

@@ -62,7 +62,7 @@ export const severalBrokers: readonly Mutation[] = [
     file: 'server/src/backends/slotClaims.ts',
     find: 'return a.isFresh ? b.epoch - a.epoch : a.epoch - b.epoch',
     replace: 'return a.epoch - b.epoch',
-    seed: 1000056,
+    seed: 1000104,
   },
   {
     name: 'orders of one server have one name, whatever its control slot is',
@@ -83,7 +83,7 @@ export const severalBrokers: readonly Mutation[] = [
     file: 'server/src/backends/clusterOrder.ts',
     find: 'if (here !== server) return subscriber.renew()',
     replace: '',
-    seed: 1000001,
+    seed: 1000089,
   },
   {
     name: 'a node stays when the run of the owner of the control slot changes',
