@@ -13,6 +13,8 @@ export function extraFiles(
 const gitignore = `node_modules
 dist
 .next
+.yarn
+.pnp.*
 .env*
 *.log
 .DS_Store
