@@ -48,7 +48,7 @@ it('The commands of docs/tokens.md ask for credentials, disconnect, and take a c
       canConnect: ({ user }) => ({ user }),
     }),
   )
-  const [{ text }] = blocksOf('docs/tokens.md').filter(({ language }) => language === 'sh') as [
+  const { text } = blocksOf('docs/tokens.md').find(({ language }) => language === 'sh')!
     { text: string },
   ]
   const command = (type: string) => text.split('\n').find((line) => line.includes(`"${type}"`))!
