@@ -49,8 +49,6 @@ it('The commands of docs/tokens.md ask for credentials, disconnect, and take a c
     }),
   )
   const { text } = blocksOf('docs/tokens.md').find(({ language }) => language === 'sh')!
-    { text: string },
-  ]
   const command = (type: string) => text.split('\n').find((line) => line.includes(`"${type}"`))!
   const come = async () => {
     const client = await signIn(server, { transport: 'websocket', auth: { user: 5, __v: 2 } })
