@@ -4,13 +4,15 @@ import { startCluster } from './cluster/startCluster.ts'
 const port = Number(process.env['PORT'] ?? 5173)
 const program = fileURLToPath(new URL('server.mjs', import.meta.url))
 
-const cluster = await startCluster({ program, port }).catch((error: NodeJS.ErrnoException) => {
-  const inUse = error.code === 'EADDRINUSE'
-  console.error(
-    inUse ? `Port ${port} is taken. Try another: PORT=${port + 1} npm run demo:cluster` : error.message,
-  )
-  process.exit(1)
-})
+const cluster = await startCluster({ program, port, log: 'inherit' }).catch(
+  (error: NodeJS.ErrnoException) => {
+    const inUse = error.code === 'EADDRINUSE'
+    console.error(
+      inUse ? `Port ${port} is taken. Try another: PORT=${port + 1} npm run demo:cluster` : error.message,
+    )
+    process.exit(1)
+  },
+)
 
 console.log(`
   broadcaster demo: two nodes behind a round-robin proxy, and a Redis

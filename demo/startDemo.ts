@@ -79,6 +79,12 @@ export async function startDemo({
   const redisPort = redis && inCluster ? Number(new URL(redis).port) : undefined
   const info = { backend: redis ? 'redis' : 'memory', inCluster, redisPort }
   app.get('/api/info', (_request, response) => void response.json(info))
+  app.get('/api/uncopied', (_request, response) => {
+    live.stats().then(
+      ({ node }) => response.json({ channels: node.uncopiedChannels }),
+      () => response.sendStatus(503),
+    )
+  })
   app.use('/api/sign-in', signInRoute(tokens))
   app.use(
     '/api/notes',

@@ -1,4 +1,6 @@
 // npm run build -w demo && pm2 start deploy/ecosystem.config.cjs       later: pm2 reload deploy/ecosystem.config.cjs
+const { randomUUID } = require('node:crypto')
+
 module.exports = {
   apps: [
     {
@@ -16,6 +18,8 @@ module.exports = {
         NODE_ENV: 'production',
         PORT: process.env.PORT ?? 3000,
         REDIS_URL: process.env.REDIS_URL ?? 'redis://localhost:6379',
+        // All processes accept the tokens of each other.
+        TOKEN_SECRET: process.env.TOKEN_SECRET ?? randomUUID(),
       },
     },
   ],

@@ -3,17 +3,31 @@ import type { Process } from './processes.ts'
 
 /** What the page shows of the processes. */
 export type ClusterState = {
-  readonly nodes: readonly { readonly isRunning: boolean; readonly pid: number | null }[]
+  readonly nodes: readonly {
+    readonly isRunning: boolean
+    readonly pid: number | null
+    /** Channels that would have a gap if this node was killed now. `null`: not known. */
+    readonly uncopied: number | null
+  }[]
   readonly redis: { readonly isRunning: boolean }
 }
+
+export type Node = { readonly port: number; readonly process: Process }
+
+const PATIENCE_MS = 1_000
 
 /**
  * `GET /` tells the state. `POST /nodes/0/kill`, `/nodes/0/restart`, `/nodes/0/start`, `/redis/stop` and `/redis/start` change it, and
  * answer with the new one.
  */
-export function controlRoute(nodes: readonly Process[], redis: Process): Router {
-  const state = (): ClusterState => ({
-    nodes: nodes.map(({ isRunning, pid }) => ({ isRunning, pid })),
+export function controlRoute(nodes: readonly Node[], redis: Process): Router {
+  const state = async (): Promise<ClusterState> => ({
+    nodes: await Promise.all(
+      nodes.map(async ({ port, process: { isRunning, pid } }) => {
+        const uncopied = isRunning ? await uncopiedAt(port) : null
+        return { isRunning, pid, uncopied }
+      }),
+    ),
     redis: { isRunning: redis.isRunning },
   })
   const change =
@@ -22,14 +36,14 @@ export function controlRoute(nodes: readonly Process[], redis: Process): Router 
     ): RequestHandler<Record<string, string>> =>
     async (request, response) => {
       await act(request.params)
-      response.json(state())
+      response.json(await state())
     }
-  const node = (params: Record<string, string>) => nodes[Number(params['node'])]
+  const node = (params: Record<string, string>) => nodes[Number(params['node'])]?.process
 
   return (
     express
       .Router()
-      .get('/', (_request, response) => void response.json(state()))
+      .get('/', async (_request, response) => void response.json(await state()))
       // Pages of other origins can't send this type without asking first.
       .use((request, response, next) => {
         if (request.is('application/json')) next()
@@ -59,4 +73,16 @@ export function controlRoute(nodes: readonly Process[], redis: Process): Router 
         change(() => redis.start()),
       )
   )
+}
+
+async function uncopiedAt(port: number): Promise<number | null> {
+  try {
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    const answer = await fetch(`http://127.0.0.1:${port}/api/uncopied`, { signal })
+    // Without Redis, a node does not know.
+    return answer.ok ? (await answer.json()).channels : null
+  } catch {
+    // It was just killed.
+    return null
+  }
 }

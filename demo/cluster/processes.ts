@@ -57,13 +57,16 @@ export class Process {
   }
 }
 
+/** Where the log lines of the nodes go: to the terminal, or nowhere. */
+export type Log = 'inherit' | 'ignore'
+
 /** A node of the demo, as `npm run build` has built it. */
-export function nodeProcess(program: string, env: Record<string, string>): Process {
+export function nodeProcess(program: string, env: Record<string, string>, log: Log): Process {
   const start = () =>
     spawn(process.execPath, [program], {
       env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production', ...env },
       // It reports over IPC that it is ready, and ends when this process ends.
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', log, 'ipc'],
     })
   return new Process(start, (child) => once(child, 'message'))
 }

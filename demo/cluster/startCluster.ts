@@ -6,8 +6,8 @@ import express from 'express'
 import { rateRoute } from '../api/rate.ts'
 import { redisBroker } from '../simulator/broker.ts'
 import { Simulator } from '../simulator/simulator.ts'
-import { controlRoute } from './control.ts'
-import { freePort, hasRedisServer, nodeProcess, redisProcess } from './processes.ts'
+import { controlRoute, type Node } from './control.ts'
+import { freePort, hasRedisServer, nodeProcess, redisProcess, type Log } from './processes.ts'
 import { proxyTo } from './proxy.ts'
 
 export type ClusterOptions = {
@@ -19,6 +19,8 @@ export type ClusterOptions = {
   host?: string
   /** @default 30 000 */
   tokenLifeMs?: number
+  /** @default 'ignore' */
+  log?: Log
 }
 
 export type Cluster = {
@@ -37,7 +39,7 @@ const DRAIN_MS = 2_000
  * killed.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { program, port = 0, host = '127.0.0.1', tokenLifeMs = 30_000 } = options
+  const { program, port = 0, host = '127.0.0.1', tokenLifeMs = 30_000, log = 'ignore' } = options
   if (!hasRedisServer()) {
     throw new Error(
       'There is no redis-server. Install it (Debian, Ubuntu: apt install redis-server, macOS: brew install redis, Fedora: dnf install valkey-compat-redis), or run the demo without it: npm run demo',
@@ -54,10 +56,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     DRAIN_MS: String(DRAIN_MS),
     IN_CLUSTER: '1',
   }
-  const nodes: { port: number; process: ReturnType<typeof nodeProcess> }[] = []
+  const nodes: Node[] = []
   for (let i = 0; i < NODES; i++) {
     const nodePort = await freePort()
-    nodes.push({ port: nodePort, process: nodeProcess(program, { ...shared, PORT: String(nodePort) }) })
+    nodes.push({ port: nodePort, process: nodeProcess(program, { ...shared, PORT: String(nodePort) }, log) })
   }
 
   let turn = 0
@@ -68,13 +70,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const proxy = proxyTo(nextPort)
   const simulator = new Simulator(redisBroker(redisUrl))
   const app = express()
-  app.use(
-    '/api/cluster',
-    controlRoute(
-      nodes.map(({ process }) => process),
-      redis,
-    ),
-  )
+  app.use('/api/cluster', controlRoute(nodes, redis))
   app.use('/api/rate', rateRoute(simulator))
   app.use(proxy.onRequest)
   const server = createServer(app)

@@ -103,10 +103,10 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
 
   it('is refused with a forged token, and accepted again with a real one', async () => {
     const news = await subscribe('news')
-    await page.press('Forge the token')
+    await page.breaks('Forge the token')
     await page.showsConnection('Refused')
     await page.showsStatus(news, 'Failed')
-    await page.press('Use the real token')
+    await page.breaks('Use the real token')
     await page.showsConnection(`Connected over ${transport}`)
     await page.showsStatus(news, 'Live')
     await publish(news, 'accepted')

@@ -114,6 +114,25 @@ export class DemoPage {
     await this.page.getByRole('list', { name: 'Timeline' }).getByText(text).first().waitFor()
   }
 
+  /** Presses a button of "Break it". Its name is followed by a hint. */
+  async breaks(name: string): Promise<void> {
+    await this.page.getByRole('button', { name: new RegExp(`^${name}`) }).click()
+  }
+
+  /** Whether everything has arrived since the last fault. */
+  async hasRecovered(): Promise<boolean> {
+    return (
+      (await this.page.locator('.counter', { hasText: 'Recovered in' }).getByText('not yet').count()) === 0
+    )
+  }
+
+  /** The recoveries in the timeline: their times, and how long each took, in ms. */
+  async recoveries(): Promise<ReadonlyMap<string, number>> {
+    const events = this.page.getByRole('list', { name: 'Timeline' }).getByRole('listitem')
+    const texts = await events.filter({ hasText: 'Everything has arrived' }).allTextContents()
+    return new Map(texts.map((text) => [text, Number(/after (\d+) ms/.exec(text)![1])]))
+  }
+
   async setRate(steps: number): Promise<void> {
     const slider = this.page.getByRole('slider')
     await slider.focus()

@@ -40,7 +40,7 @@ function Counter({ name, value, note, isBad = false, children }: CounterProps) {
       <dt>{name}</dt>
       <dd>
         <b className="counter__value" data-counter={name} data-value={value}>
-          {value?.toLocaleString('en') ?? children}
+          {children ?? value?.toLocaleString('en')}
         </b>
         <span className="counter__note">{note}</span>
       </dd>

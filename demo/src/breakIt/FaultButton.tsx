@@ -1,5 +1,3 @@
-import { useId } from 'react'
-
 type Props = {
   name: string
   hint: string
@@ -9,7 +7,6 @@ type Props = {
 }
 
 export function FaultButton({ name, hint, isOn = false, isDisabled = false, onClick }: Props) {
-  const [nameId, hintId] = [useId(), useId()]
   return (
     <button
       type="button"
@@ -17,15 +14,8 @@ export function FaultButton({ name, hint, isOn = false, isDisabled = false, onCl
       data-on={isOn || undefined}
       disabled={isDisabled}
       onClick={onClick}
-      aria-labelledby={nameId}
-      aria-describedby={hintId}
     >
-      <span className="fault__name" id={nameId}>
-        {name}
-      </span>
-      <span className="fault__hint" id={hintId}>
-        {hint}
-      </span>
+      <span className="fault__name">{name}</span> <span className="fault__hint">{hint}</span>
     </button>
   )
 }

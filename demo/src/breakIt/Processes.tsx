@@ -1,3 +1,4 @@
+import type { ClusterState } from '../../cluster/control.ts'
 import { useCluster } from './useCluster.ts'
 
 /** The nodes and Redis. */
@@ -18,13 +19,7 @@ export function Processes({ isAvailable }: { isAvailable: boolean }) {
               <Light isOn={node?.isRunning} />
               <span className="process__name">{name}</span>
               <span className="process__state">
-                {busy?.startsWith(path)
-                  ? 'one moment…'
-                  : node
-                    ? node.isRunning
-                      ? `pid ${node.pid}`
-                      : 'down'
-                    : '–'}
+                {busy?.startsWith(path) ? 'one moment…' : node ? nodeWord(node) : '–'}
               </span>
               <button
                 type="button"
@@ -86,7 +81,7 @@ export function Processes({ isAvailable }: { isAvailable: boolean }) {
       </ul>
       <p className="text processes__hint">
         {isAvailable ? (
-          'Kill is kill -9. A restart drains the node first. Without Redis, nobody can publish.'
+          'Kill is kill -9, and loses nothing that another node has copied. Without Redis, nobody can publish.'
         ) : (
           <>
             One process has no other node and no Redis to break. For that: <code>npm run demo:cluster</code>
@@ -99,4 +94,9 @@ export function Processes({ isAvailable }: { isAvailable: boolean }) {
 
 function Light({ isOn }: { isOn: boolean | undefined }) {
   return <span className="light" data-on={isOn} aria-hidden="true" />
+}
+
+function nodeWord({ isRunning, pid, uncopied }: ClusterState['nodes'][number]): string {
+  if (!isRunning) return 'down'
+  return uncopied ? `pid ${pid}, ${uncopied} uncopied` : `pid ${pid}`
 }
