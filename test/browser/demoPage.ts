@@ -107,7 +107,10 @@ export class DemoPage {
 
   /** Waits until everything has arrived after this fault. */
   async recoversFrom(fault: string): Promise<void> {
-    await this.page.locator('.counter', { hasText: 'Recovered in' }).getByText(fault).waitFor()
+    await this.page
+      .locator('.counter', { hasText: 'Recovered in' })
+      .getByText(fault)
+      .waitFor({ state: 'attached' })
   }
 
   async showsEvent(text: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Line } from './line.ts'
+import { clock } from '../page/clock.ts'
 import { gapReason } from '../page/words.ts'
 
 type Props = { lines: readonly Line[]; labelledBy: string; ifEmpty: string }
@@ -27,5 +28,3 @@ export function MessageList({ lines, labelledBy, ifEmpty }: Props) {
     </ol>
   )
 }
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })

@@ -47,7 +47,7 @@ export function Faults({ mode }: { mode: Mode }) {
 
   return (
     <div className="faults" role="group" aria-label="Faults of this window">
-      <FaultButton name="Cut the socket" hint="As if a cable was pulled" onClick={cut} />
+      <FaultButton name="Cut the socket" hint="Like a pulled cable" onClick={cut} />
       <FaultButton
         name={isOffline ? 'Go online' : 'Go offline'}
         hint={isOffline ? 'Nothing gets through' : 'Until you end it'}
@@ -63,7 +63,7 @@ export function Faults({ mode }: { mode: Mode }) {
       />
       <FaultButton
         name="Stall the reader"
-        hint={isStalled ? 'Reading nothing…' : 'It reads nothing for 3 s'}
+        hint={isStalled ? 'Reading nothing…' : 'Reads nothing for 3 s'}
         isOn={isStalled}
         onClick={() => void stall()}
       />

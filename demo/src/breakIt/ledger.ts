@@ -60,8 +60,10 @@ export class Ledger extends Frames<Counters> {
     const offs = [
       client.on('status', (change) => this.#onStatus(change)),
       client.on('gap', (gap) => this.#onGap(gap)),
-      // For instance: no token, because the network is away.
-      client.on('error', ({ message }) => this.#tell('bad', message)),
+      client.on('error', ({ code, message }) => {
+        // The attempt has failed then, which is told below.
+        if (code !== 'authFunction') this.#tell('bad', message)
+      }),
       client.on('attemptFailed', ({ transport, error }) =>
         this.#tell('bad', `${transportWord[transport]} failed: ${error.message}`),
       ),
@@ -145,7 +147,7 @@ export class Ledger extends Frames<Counters> {
     if (to === 'connected' && from !== 'connected') {
       this.#tell('good', `Connected over ${transportWord[transport!]}`)
     } else if (from === 'connected' && to === 'reconnecting') {
-      this.#tell(isRenewal ? 'info' : 'bad', isRenewal ? 'Token ended' : `Connection lost: ${reason}`)
+      this.#tell(isRenewal ? 'info' : 'bad', isRenewal ? 'Token ended' : reason)
       this.#interruption ??= {
         cause: isRenewal ? 'Token renewed' : 'Connection lost',
         recoverableSince: Date.now(),

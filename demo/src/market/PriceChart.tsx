@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import type { SymbolName } from '../../channels.ts'
+import { clock } from '../page/clock.ts'
 import { useDemo } from '../page/demo.ts'
 import { LINE_SECONDS, type Prices } from './prices.ts'
 
@@ -84,13 +85,6 @@ function draw(box: HTMLElement, symbol: SymbolName, prices: Prices): () => void 
 }
 
 const FONT = '12px system-ui, sans-serif'
-const clock = new Intl.DateTimeFormat('en', {
-  hourCycle: 'h23',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
-
 function sizeOf({ clientWidth, clientHeight }: HTMLElement): { width: number; height: number } {
   return { width: clientWidth, height: clientHeight }
 }

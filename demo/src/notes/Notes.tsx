@@ -4,6 +4,7 @@ import { Card } from '../page/Card.tsx'
 import { useDemo } from '../page/demo.ts'
 import { post } from '../page/post.ts'
 import { useAnnounce } from '../page/Announcer.tsx'
+import { clock } from '../page/clock.ts'
 
 /** All windows share one channel. A new one gets the notes of the last half minute with `replay`. */
 export function Notes() {
@@ -74,5 +75,3 @@ export function Notes() {
     </Card>
   )
 }
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
