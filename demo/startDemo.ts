@@ -94,9 +94,7 @@ export async function startDemo({
     '/api/publish',
     publishRoute((channel, body) => live.publish(channel, body)),
   )
-  const simulator = inCluster
-    ? null
-    : new Simulator(redis ? redisBroker(redis) : ownBroker((channel, body) => live.publish(channel, body)))
+  const simulator = inCluster ? null : new Simulator(redis ? redisBroker(redis) : ownBroker(live.publish))
   if (simulator !== null) app.use('/api/rate', rateRoute(simulator))
 
   const vite = page === undefined ? await startVite(server) : null

@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import type { ChannelNameOf, InputOf } from '@broadcaster/channels'
 import { Redis } from 'ioredis'
+import { channels } from '../channels.ts'
+
+type Schemas = typeof channels.schemas
+type Publish = <Name extends ChannelNameOf<Schemas>>(
+  channel: Name,
+  body: InputOf<Schemas, Name>,
+) => Promise<unknown>
 
 /** What the simulator publishes with. */
 export type Broker = {
-  publish(channel: string, body: string): Promise<unknown>
+  readonly publish: Publish
   /** Whether this process publishes, and the rate that was set last. `null`: none that is known. */
   lead(): Promise<{ isLeader: boolean; perSecond: number | null }>
   setRate(perSecond: number): Promise<unknown>
@@ -11,7 +19,7 @@ export type Broker = {
 }
 
 /** For one process without Redis. */
-export function ownBroker(publish: Broker['publish']): Broker {
+export function ownBroker(publish: Publish): Broker {
   let perSecond: number | null = null
   return {
     publish,
@@ -44,7 +52,7 @@ export function redisBroker(url: string): Broker {
   // The broadcaster logs that Redis is away.
   redis.on('error', () => {})
   return {
-    publish: (channel, body) => redis.publish(channel, body),
+    publish: async (channel, body) => redis.publish(channel, channels.encode(channel, body)),
     lead: async () => {
       const answer = await redis.eval(LEAD, 2, 'demo:simulator', 'demo:rate', id, LEADER_MS)
       const [isLeader, rate] = answer as [number, string | null]

@@ -1,4 +1,4 @@
-import { channels, symbols, type SymbolName } from '../channels.ts'
+import { symbols, type SymbolName } from '../channels.ts'
 import { Market } from './market.ts'
 import type { Broker } from './broker.ts'
 
@@ -59,7 +59,7 @@ export class Simulator {
   async setRate(perSecond: number): Promise<void> {
     await this.#broker.setRate(perSecond)
     this.#perSecond = perSecond
-    await this.#broker.publish('rate', channels.encode('rate', { perSecond }))
+    await this.#broker.publish('rate', { perSecond })
   }
 
   async #lead(): Promise<void> {
@@ -87,8 +87,7 @@ export class Simulator {
     const { unsure } = count
     const n = ++count.n
     const price = this.#market.move(symbol, at)
-    const body = channels.encode(`ticks:${symbol}`, { price, at, n, run: this.#run, unsure })
-    this.#broker.publish(`ticks:${symbol}`, body).then(
+    this.#broker.publish(`ticks:${symbol}`, { price, at, n, run: this.#run, unsure }).then(
       // Later messages name it too until one of them has an answer.
       () => (count.unsure = Math.max(0, count.unsure - unsure)),
       () => {
@@ -102,6 +101,6 @@ export class Simulator {
     if (!this.#isLeader) return
     const order = this.#market.order(Date.now())
     // An order that Redis does not take is not missed by anybody.
-    this.#broker.publish('desk', channels.encode('desk', order)).catch(() => {})
+    this.#broker.publish('desk', order).catch(() => {})
   }
 }

@@ -71,6 +71,15 @@ describe.each(matrix)('the demo $name over $transport', ({ demo, publish, transp
     await page.showsLines(weather, ['rain'])
   })
 
+  it('shows the prices of the simulator, and has counted each of them', async () => {
+    await until('fifty prices', async () => (await page.counters()).received >= 50)
+    expect(await page.counters()).toMatchObject({ lost: 0, doubled: 0, gaps: 0 })
+    await page.page
+      .getByRole('row', { name: /Coffee/ })
+      .getByText(/^\d+\.\d\d$/)
+      .waitFor()
+  })
+
   it('shows a message that its own form publishes', async () => {
     const news = await subscribe('news')
     await page.publish(news, 'from the form')
