@@ -15,13 +15,19 @@ import { tidy } from '../support/tidy.ts'
 import { packed } from './packed.ts'
 
 /**
- * An installation outside of the repository, like that of `npm install` of one package and of its peers: only what they
- * declare can be resolved. Of optional peers it has only types, which an application in TypeScript that uses the peer has.
+ * An installation outside of the repository, like that of `pnpm install` of the packages and of their peers: the application can resolve these,
+ * and each package what it declares. Of optional peers it has only types, which an application in TypeScript that uses the peer has.
  */
-export function installAlone(name: string): string {
+export function installAlone(...names: readonly string[]): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'broadcaster-consumer-')))
   tidy({ stop: () => rmSync(directory, { recursive: true, force: true }) })
-  install(name, join(directory, 'node_modules'))
+  const store = join(directory, 'node_modules/.pnpm/all/node_modules')
+  for (const name of names) install(name, store)
+  for (const name of new Set(names.flatMap((one) => [one, ...peersOf(one)]))) {
+    const target = join(directory, 'node_modules', name)
+    mkdirSync(dirname(target), { recursive: true })
+    symlinkSync(join(store, name), target)
+  }
   return directory
 }
 
@@ -37,12 +43,17 @@ function install(name: string, modules: string): void {
   // Other packages resolve what they need from the repository, and only ours are to be checked.
   if (!source.startsWith(packed)) return symlinkSync(source, target)
   cpSync(source, target, { recursive: true })
-  const { dependencies = {}, peerDependencies = {}, peerDependenciesMeta = {} } = manifestOf(name)
+  for (const other of [...Object.keys(manifestOf(name).dependencies ?? {}), ...peersOf(name)])
+    install(other, modules)
+}
+
+function peersOf(name: string): string[] {
+  if (!sourceOf(name).startsWith(packed)) return []
+  const { peerDependencies = {}, peerDependenciesMeta = {} } = manifestOf(name)
   const optional = Object.keys(peerDependenciesMeta as object)
-  const peers = Object.keys(peerDependencies).filter(
+  return Object.keys(peerDependencies).filter(
     (peer) => !optional.includes(peer) || peer.startsWith('@types/'),
   )
-  for (const other of [...Object.keys(dependencies), ...peers]) install(other, modules)
 }
 
 function sourceOf(name: string): string {

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { inFull } from '../support/extent.ts'
 import { installAlone, manifestOf } from './consumer.ts'
-import { allPacked, compile, compilers } from './packed.ts'
+import { allPacked, compile, compilers, packed } from './packed.ts'
 
 type Mode = readonly [compiler: (typeof compilers)[number], module: string, resolution: string]
 
@@ -50,6 +50,34 @@ export const all = [${lines((_, index) => `entry${index},`)}]\n`,
       // Neither the types of Node nor others are there unless a package asks for them.
       const options = { module, moduleResolution, lib, types: '', typeRoots: 'none', skipLibCheck: 'false' }
       const { code, output } = await compile(directory, ['esm.mts', 'cjs.cts'], options, compiler)
+      expect(output).toBe('')
+      expect(code).toBe(0)
+    },
+  )
+})
+
+describe('TypeScript, in an application that exports what the packages return', () => {
+  const ours = names.filter((name) => name !== '@broadcaster/protocol')
+  const directory = installAlone(...ours, 'express', '@types/express', 'zod')
+  cpSync(join(packed, 'declared'), directory, { recursive: true })
+
+  // A type that comes from a dependency of a package would have no name there (TS2742, TS2883).
+  it.each(inFull(compilers, compilers.slice(0, 1)))(
+    '%s can name all types in its declarations',
+    async (compiler) => {
+      const options = {
+        module: 'nodenext',
+        moduleResolution: 'nodenext',
+        types: '',
+        typeRoots: 'none',
+        declaration: 'true',
+      }
+      const { code, output } = await compile(
+        directory,
+        ['app.mts'],
+        { ...options, skipLibCheck: 'true' },
+        compiler,
+      )
       expect(output).toBe('')
       expect(code).toBe(0)
     },

@@ -170,6 +170,12 @@ describe('the workflow of the release', () => {
     for (const use of uses) expect(use).toMatch(/^uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
   })
 
+  // actions/setup-node#1440: npm gets a token that is none, and answers 404.
+  it('leaves it to npm to trust the workflow', () => {
+    const setup = steps.find(({ uses }: { uses?: string }) => uses?.startsWith('actions/setup-node@'))
+    expect(setup.with).toEqual({ 'node-version': 24 })
+  })
+
   it('runs scripts that exist', () => {
     const commands = (steps as { run?: string }[]).flatMap(({ run: command }) => command ?? [])
     expect(commands.at(-1)).toBe('npm run release')

@@ -6,6 +6,8 @@ import type { TestBroadcasterOptions } from './options.ts'
 import { inAct } from './react.ts'
 
 export type { TestBroadcasterOptions } from './options.ts'
+// So that an application can name the type of `sent('subscribe')` without a dependency on the protocol.
+export type { Auth, ClientMessage, Ping, Poll, Subscribe, Unsubscribe } from '@broadcaster/protocol'
 
 export interface TestBroadcaster extends WithoutReact {
   /**
