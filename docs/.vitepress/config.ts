@@ -55,6 +55,8 @@ export default defineConfig({
     footer: { message: 'MIT' },
   },
   vite: {
+    // The index for the search is one file.
+    build: { chunkSizeWarningLimit: 2000 },
     // The tests write packed packages and temporary projects, which are no pages.
     server: { watch: { ignored: ['**/test/**', '**/dist/**', '**/bench/results/**'] } },
   },
