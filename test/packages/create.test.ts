@@ -15,8 +15,9 @@ import { describe, expect, it } from 'vitest'
 import { ask } from '../../create/src/ask.ts'
 import type { Wanted } from '../../create/src/arguments.ts'
 import { packageNameFor } from '../../create/src/packageName.ts'
+import { inFull } from '../support/extent.ts'
 import { tidy } from '../support/tidy.ts'
-import { packed, type Ended } from './packed.ts'
+import { allPacked, packed, type Ended } from './packed.ts'
 
 const program = join(packed, 'node_modules/create-broadcaster/dist/index.js')
 const template = (name: string) => join(packed, 'node_modules/create-broadcaster/dist/templates', name)
@@ -29,9 +30,18 @@ function place(): string {
 }
 
 /** Runs the program without a terminal. */
-function create(cwd: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+function create(cwd: string, args: readonly string[], env?: Record<string, string>): Promise<Ended> {
+  return start(cwd, process.execPath, [program, ...args], env)
+}
+
+function start(
+  cwd: string,
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Ended> {
   const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_)/.test(name))
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(command, args, {
     cwd,
     env: { ...Object.fromEntries(own), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -90,6 +100,29 @@ describe('npm create broadcaster', () => {
     )
     expect(code, output).toBe(0)
     expect(manifestIn(join(directory, 'my-app')).scripts.build).toBe('next build')
+  })
+
+  const ways: [string, string[]][] = [
+    ['with --', ['--', 'create-broadcaster', 'my-app', '--template', 'next']],
+    ['without --', ['create-broadcaster', 'my-app', '--template', 'next']],
+    ['without -- and with =', ['create-broadcaster', 'my-app', '--template=next']],
+  ]
+
+  it.each(inFull(ways, ways.slice(1, 2)))('is started by npm, %s', async (_, args) => {
+    const directory = place()
+    const { tarball } = allPacked().find(({ name }) => name === 'create-broadcaster')!
+    const { code, output } = await start(
+      directory,
+      'npm',
+      ['exec', '--yes', `--package=${tarball}`, ...args],
+      {
+        npm_config_cache: join(directory, 'cache'),
+        npm_config_offline: 'true',
+      },
+    )
+    expect(code, output).toBe(0)
+    expect(manifestIn(join(directory, 'my-app')).scripts.build).toBe('next build')
+    expect(output).toContain('npm run dev')
   })
 
   it.each([
