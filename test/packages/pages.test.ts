@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import type { Page } from 'playwright-core'
 import { expect, describe, it, onTestFinished } from 'vitest'
 import { launchChromium } from '../support/chromium.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
+import { until } from '../support/waiting.ts'
 import { packed, run } from './packed.ts'
 
 const browser = tidy(await launchChromium())
@@ -64,20 +66,33 @@ const pages = {
 
 describe.each(Object.entries(pages))('a page without a bundler imports %s', (kind, { imports, script }) => {
   it.each(['websocket', 'longpoll'])('and gets messages over %s', async (mode) => {
-    const server = await serve(imports, script(mode))
-    const page = await browser.newPage()
-    onTestFinished(() => page.close())
-    const errors: string[] = []
-    page.on('pageerror', ({ message }) => errors.push(message))
-    page.on('console', (message) => {
-      if (message.type() === 'error' && !message.location().url.endsWith('favicon.ico'))
-        errors.push(message.text())
-    })
-
-    await page.goto(server.origin)
+    const html = `<script type="importmap">{ "imports": ${imports} }</script>
+      <script type="module">${script(mode)}</script>`
+    const { server, page, errors } = await open(html)
     await page.waitForFunction(() => document.title !== '')
     expect(await page.title()).toBe(mode)
     await server.publish('news', kind.includes('channels') ? '{"text":"hello"}' : 'hello')
+    await page.getByText('hello').waitFor()
+    expect(errors).toEqual([])
+  })
+})
+
+describe.each(['client', 'react'])('the page in the README of @broadcaster/%s', (folder) => {
+  it('shows what is published', async () => {
+    const readme = readFileSync(join(directoryOf(folder), '../README.md'), 'utf8')
+    const [, html] = /```html\n([\s\S]*?)```/.exec(readme)!
+    // The files of this machine instead of those of CDNs.
+    const local = html!
+      .replaceAll(/https:\/\/unpkg\.com\/@broadcaster\/(\w+)@[^/]+\/dist\//g, '/$1/')
+      .replaceAll(/https:\/\/esm\.sh\/react@[\d.]+/g, '/react/react.js')
+      .replaceAll(/https:\/\/esm\.sh\/react-dom@[\d.]+\/client\?external=react/g, '/react/dom.js')
+    expect(local).not.toContain('https:')
+    const { server, page, errors } = await open(local)
+    await until('the page to subscribe', async () => {
+      const { localSubscriptions } = await server.broadcaster.stats()
+      return localSubscriptions['news'] === 1
+    })
+    await server.publish('news', 'hello')
     await page.getByText('hello').waitFor()
     expect(errors).toEqual([])
   })
@@ -119,12 +134,22 @@ describe.each(['client', 'react'])('the file of @broadcaster/%s for pages', (fol
   })
 })
 
-function serve(imports: string, script: string): Promise<TestServer> {
-  const html = `<!doctype html>
-    <html lang="en">
-      <head><script type="importmap">{ "imports": ${imports} }</script></head>
-      <body><script type="module">${script}</script></body>
-    </html>`
+/** Opens a page with the HTML, beside the files of the packages and a broadcaster. */
+async function open(html: string): Promise<{ server: TestServer; page: Page; errors: readonly string[] }> {
+  const server = await serve(`<!doctype html><html lang="en"><body>${html}</body></html>`)
+  const page = await browser.newPage()
+  onTestFinished(() => page.close())
+  const errors: string[] = []
+  page.on('pageerror', ({ message }) => errors.push(message))
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.location().url.endsWith('favicon.ico'))
+      errors.push(message.text())
+  })
+  await page.goto(server.origin)
+  return { server, page, errors }
+}
+
+function serve(html: string): Promise<TestServer> {
   return startServer(
     {},
     {
