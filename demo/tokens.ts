@@ -5,8 +5,8 @@ export type Role = (typeof roles)[number]
 export type User = { readonly name: string; readonly role: Role }
 
 export type Tokens = {
-  /** A token for this user, which ends soon. */
-  sign(user: User): Promise<{ token: string; expiresAt: number }>
+  /** A token for this user, which ends soon. A duration, because the clock of the page may be wrong. */
+  sign(user: User): Promise<{ token: string; expiresInMs: number }>
   /** Rejects if the token is not ours, or has ended. */
   verify(token: string): Promise<{ user: User; expiresAt: number }>
 }
@@ -16,13 +16,12 @@ export function tokensOf(secret: string, lifeMs: number): Tokens {
   const key = new TextEncoder().encode(secret)
   return {
     async sign({ name, role }) {
-      const expiresAt = Date.now() + lifeMs
       const token = await new SignJWT({ role })
         .setProtectedHeader({ alg: 'HS256' })
         .setSubject(name)
-        .setExpirationTime(expiresAt / 1000)
+        .setExpirationTime((Date.now() + lifeMs) / 1000)
         .sign(key)
-      return { token, expiresAt }
+      return { token, expiresInMs: lifeMs }
     },
     async verify(token) {
       const { payload } = await jwtVerify<{ role: Role }>(token, key, {

@@ -5,7 +5,7 @@ import { asObject, parseJson, Refusal, sayWhatWentWrong } from './answer.ts'
 const LONGEST_NAME = 40
 
 /**
- * `POST {"name": "alice", "role": "trader"}` answers with a token and the time of its end. It asks for no password: this is a demo.
+ * `POST {"name": "alice", "role": "trader"}` answers with a token and how long it is valid. It asks for no password: this is a demo.
  */
 export function signInRoute(tokens: Tokens): Router {
   return express

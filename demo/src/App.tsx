@@ -48,7 +48,7 @@ export function App() {
       {/* Outside the provider, so that signing in does not remount the form and lose its focus. */}
       <Account ref={account} session={session} onSignIn={signIn} />
       <main>
-        <Intro info={info} />
+        <Intro />
         <Announcer>
           {/* The key makes a new client for each user, without any state of the previous user. */}
           <BroadcasterProvider

@@ -27,8 +27,10 @@ afterEach(async () => {
 })
 
 /** Each page has a window of its own: the browser does not draw a page that is behind another one. */
-async function openPage(): Promise<DemoPage> {
-  const page = await openDemo(await browser.newContext(), demo.url)
+async function openPage(before = () => {}): Promise<DemoPage> {
+  const context = await browser.newContext()
+  await context.addInitScript(before)
+  const page = await openDemo(context, demo.url)
   open.push(page)
   await page.receives(1)
   return page
@@ -151,8 +153,11 @@ describe('the board', () => {
     await late.page.getByRole('list', { name: 'Notes' }).getByText('alice sell the tin').waitFor()
   })
 
-  it('shows the desk to traders only, and their token is renewed while they watch', async () => {
-    const page = await openPage()
+  it('shows the desk to traders only, and their token is renewed while they watch, also if their clock is slow', async () => {
+    const page = await openPage(() => {
+      const { now } = Date
+      Date.now = () => now() - 3_600_000
+    })
     await page.page.getByText('Only traders may have this channel').waitFor()
     await page.signIn('victor', 'visitor')
     await page.page.getByText('Only traders may have this channel').waitFor()

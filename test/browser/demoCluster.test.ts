@@ -1,4 +1,8 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startCluster, type Cluster } from '../../demo/cluster/startCluster.ts'
@@ -12,6 +16,7 @@ import { axeFindings } from './devtoolsPage.ts'
 import { openDemo } from './demoPage.ts'
 
 const KILOBYTE = 1_000
+const execute = promisify(execFile)
 const browser = tidy(await launchChromium())
 const built = tidy(await buildDemo())
 
@@ -30,6 +35,31 @@ it('over both transports: a killed node loses nothing and needs no gap, and a ki
   }
 })
 
+describe('npm run demo:cluster', () => {
+  const main = () => join(dirname(built.program), 'cluster.mjs')
+
+  it('says what to install if there is no redis-server', async () => {
+    const { stderr, code } = await execute(process.execPath, [main()], { env: { PATH: '' } }).catch(
+      (error) => error,
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('apt install redis-server')
+  })
+
+  it('leaves no process behind when its terminal is closed', async () => {
+    const supervisor = spawn(process.execPath, [main()], {
+      env: { ...process.env, PORT: '0', NODE_OPTIONS: '' },
+    })
+    let output = ''
+    supervisor.stdout.on('data', (text) => (output += text))
+    const redisPort = await until('its output', () => /127\.0\.0\.1:(\d+) PUBLISH/.exec(output)?.[1])
+    supervisor.kill('SIGHUP')
+    expect(await once(supervisor, 'exit')).toEqual([0, null])
+    const socket = connect(Number(redisPort), '127.0.0.1')
+    expect(await once(socket, 'error')).toMatchObject([{ code: 'ECONNREFUSED' }])
+  })
+})
+
 describe('the page that is built for production', () => {
   let cluster: Cluster
 
@@ -39,8 +69,8 @@ describe('the page that is built for production', () => {
 
   afterAll(() => cluster.close())
 
-  it('loads at most 150 KB, and nothing in it moves', async () => {
-    const page = await browser.newPage()
+  it.each([1360, 360])('loads at most 150 KB, and nothing in it moves, %i pixels wide', async (width) => {
+    const page = await browser.newPage({ viewport: { width, height: 800 } })
     await page.addInitScript(() => {
       const page = globalThis as any
       page.shift = 0
@@ -116,7 +146,7 @@ describe('the page that is built for production', () => {
     await page.close()
   })
 
-  it('the proxy goes on when a browser resets a WebSocket, also in the middle of its handshake', async () => {
+  it('the proxy goes on when a browser resets a WebSocket, also in the middle of its handshake, and when a node refuses one', async () => {
     const { hostname, port } = new URL(cluster.url)
     for (const frames of ['', 'x']) {
       const socket = connect(Number(port), hostname)
@@ -127,6 +157,11 @@ describe('the page that is built for production', () => {
       if (frames !== '') await new Promise((resolve) => socket.once('data', resolve))
       socket.resetAndDestroy()
     }
+    const refused = connect(Number(port), hostname)
+    refused.write(
+      `GET /nothing HTTP/1.1\r\nHost: ${hostname}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    )
+    await new Promise((resolve) => refused.resume().once('close', resolve))
     for (let request = 0; request < 4; request++)
       expect((await fetch(`${cluster.url}/broadcast/health`)).status).toBe(200)
   })

@@ -32,7 +32,10 @@ const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isM
 
 type Shot = { name: string; options: object; isBroken?: boolean; isWhole?: boolean }
 
-const readme: Shot = { name: 'screenshot', options: wide }
+const readme: Shot = {
+  name: 'screenshot',
+  options: { ...wide, viewport: { width: 1360, height: 1150 } },
+}
 const all: readonly Shot[] = [
   { name: 'wide', options: wide, isWhole: true },
   { name: 'wide-broken', options: wide, isBroken: true },

@@ -40,6 +40,9 @@ export function useCluster(isAvailable: boolean) {
       setState((await post(`/api/cluster${path}`)) as ClusterState)
       if (isEnd) ledger.ended(cause)
       else ledger.began(cause, lasts)
+    } catch {
+      // The processes have ended with their supervisor.
+      setState(null)
     } finally {
       setBusy(null)
     }

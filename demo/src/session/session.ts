@@ -52,10 +52,10 @@ export class Session {
       body: JSON.stringify(this.user),
       signal: new AbortController().signal,
     })
-    const { token, expiresAt, error } = JSON.parse(await answer.text())
+    const { token, expiresInMs, error } = JSON.parse(await answer.text())
     if (answer.status !== 200) throw new Error(error)
     this.#token = token
-    this.#state = { expiresAt, count: this.#state.count + 1 }
+    this.#state = { expiresAt: Date.now() + expiresInMs, count: this.#state.count + 1 }
     for (const listener of this.#listeners) listener()
   }
 
