@@ -1,5 +1,5 @@
 import { useChannel } from '@broadcaster/react'
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { post } from '../page/post.ts'
 
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000]
@@ -8,7 +8,12 @@ const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000]
 export function RateControl() {
   const [perSecond, setPerSecond] = useState<number>()
   const [problem, setProblem] = useState<string>()
-  useChannel('rate', ({ perSecond }) => setPerSecond(perSecond))
+  /** What the user wants, while the server does not know it yet. */
+  const wanted = useRef<number>(undefined)
+  useChannel('rate', ({ perSecond }) => {
+    // An older rate must not move the slider back under the finger.
+    if (wanted.current === undefined) setPerSecond(perSecond)
+  })
 
   useEffect(() => {
     const abort = new AbortController()
@@ -23,12 +28,22 @@ export function RateControl() {
     return () => abort.abort()
   }, [])
 
-  const change = (perSecond: number) => {
+  const change = async (perSecond: number) => {
     setPerSecond(perSecond)
-    post('/api/rate', { perSecond }).then(
-      () => setProblem(undefined),
-      (error: Error) => setProblem(error.message),
-    )
+    const isSending = wanted.current !== undefined
+    wanted.current = perSecond
+    if (isSending) return
+    try {
+      // One request at a time, so the last one wins.
+      for (let sent: number | undefined; sent !== wanted.current;) {
+        sent = wanted.current
+        await post('/api/rate', { perSecond: sent })
+      }
+      setProblem(undefined)
+    } catch (error) {
+      setProblem((error as Error).message)
+    }
+    wanted.current = undefined
   }
 
   const shown = perSecond ?? 100
@@ -43,7 +58,7 @@ export function RateControl() {
         min={0}
         max={steps.length - 1}
         value={nearest(shown)}
-        onChange={(event) => change(steps[Number(event.target.value)]!)}
+        onChange={(event) => void change(steps[Number(event.target.value)]!)}
         aria-valuetext={`${shown} messages per second`}
       />
       <output className="rate__value" htmlFor="rate">
