@@ -35,6 +35,7 @@ const reports = await runBreakIt({
   program: built.program,
   minutes: Number(values.minutes),
   kills: Number(values.kills),
+  cutsWindows: true,
   redisRestarts: Number(values.redis),
   rate: Number(values.rate),
   log: (line) => console.log(`${seconds().padStart(7)} s  ${line}`),

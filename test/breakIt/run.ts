@@ -12,6 +12,8 @@ export type BreakItOptions = {
   readonly program: string
   /** How often a node is killed, in turn. */
   readonly kills: number
+  /** Whether the windows are also cut off and offline after each kill. */
+  readonly cutsWindows: boolean
   /** How often Redis is killed and started. Each causes a gap in each channel. */
   readonly redisRestarts: number
   /** The run ends after this time, but not before the last fault. The faults are spread over it. */
@@ -35,7 +37,7 @@ const SOME = 50
 
 /** Opens the demo in a window for each transport, and breaks it with the buttons of the page. */
 export async function runBreakIt(options: BreakItOptions): Promise<BreakItReport[]> {
-  const { program, kills, redisRestarts, minutes, rate, log = () => {} } = options
+  const { program, kills, cutsWindows, redisRestarts, minutes, rate, log = () => {} } = options
   const [cluster, browser] = await Promise.all([startCluster({ program }), launchChromium()])
   try {
     await post(cluster, '/api/rate', { perSecond: rate })
@@ -71,7 +73,7 @@ export async function runBreakIt(options: BreakItOptions): Promise<BreakItReport
       await everyPage(pages, (page) => page.receives(SOME))
       await noteRecoveries(`${name} killed`)
       await pages[kill % pages.length]!.press(`Start ${name}`)
-      for (const fault of ['Cut the socket', 'Go offline']) {
+      for (const fault of cutsWindows ? ['Cut the socket', 'Go offline'] : []) {
         for (const page of pages) await page.breaks(fault)
         if (fault === 'Go offline') {
           await everyPage(pages, (page) => page.showsConnection('Reconnecting'))
