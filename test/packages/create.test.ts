@@ -40,7 +40,7 @@ function start(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Ended> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_)/.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS))/.test(name))
   const child = spawn(command, args, {
     cwd,
     env: { ...Object.fromEntries(own), ...env },

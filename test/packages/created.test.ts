@@ -19,7 +19,7 @@ describe.each(inFull(['vite', 'next', 'server'], ['vite']))('a project from the 
 
     const tests = await npm(project, 'test')
     expect(tests.code, tests.output).toBe(0)
-    expect(tests.output).toMatch(/Tests +\d passed|# pass [1-9]/)
+    expect(tests.output).toMatch(/Tests +\d passed|[#ℹ] pass [1-9]/)
     expect(tests.output).not.toMatch(/act\(/)
     const built = await npm(project, 'run', 'build', '--if-present')
     expect(built.code, built.output).toBe(0)
@@ -75,12 +75,15 @@ async function installWithNpm(project: string): Promise<void> {
   writeFileSync(path, JSON.stringify({ ...manifest, overrides: Object.fromEntries(tarballs) }))
   const { code, output } = await npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund')
   expect(code, output).toBe(0)
-  expect(output).not.toMatch(/npm (warn|error)/i)
+  // A package may have become deprecated, or may want a newer Node, at any time.
+  expect(output).not.toMatch(/npm (error|warn ERESOLVE)/i)
 }
 
 function npm(cwd: string, ...args: readonly string[]): Promise<Ended> {
-  // As in a terminal: what npm and Vitest tell the processes that they start is left out.
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|VITE|TEST$)/.test(name))
+  // As in a terminal: what npm and Vitest tell the processes that they start is left out. The certificates of a proxy stay.
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|VITE|TEST$)/.test(name),
+  )
   const env = { ...Object.fromEntries(own), NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1' }
   const child = spawn('npm', args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   tidy({ stop: () => child.kill('SIGKILL') })
