@@ -3,9 +3,9 @@ const CERTIFICATE = /^(CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMAT
 
 /**
  * The codes of Node for the alerts of a server that does not accept the certificate of the client, or misses one (RFC 8446 6.2).
- * TLS 1.2 has no alert for a missing certificate: the handshake fails.
+ * TLS 1.2 has no alert for a missing certificate: the handshake fails. OpenSSL 3.5 names it `SSL/TLS_ALERT_HANDSHAKE_FAILURE`.
  */
-const OWN_CERTIFICATE = /^ERR_SSL_\w*ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|DECRYPT_ERROR|HANDSHAKE_FAILURE)$/
+const OWN_CERTIFICATE = /^ERR_SSL_.*ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|DECRYPT_ERROR|HANDSHAKE_FAILURE)$/
 
 /** The text about a TLS handshake that will always fail with these options of Redis. `null` for any other error. */
 export function explainTls(error: Error): string | null {
