@@ -14,13 +14,14 @@ const cluster = await startCluster({ program, port, log: 'inherit' }).catch(
   },
 )
 
+// Before anybody can see that it runs.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.once(signal, () => void cluster.close().finally(() => process.exit(0)))
+}
+
 console.log(`
   broadcaster demo: two nodes behind a round-robin proxy, and a Redis
 
   page      ${cluster.url}
   try       redis-cli -u ${cluster.redisUrl} PUBLISH news hello
 `)
-
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  process.once(signal, () => void cluster.close().finally(() => process.exit(0)))
-}

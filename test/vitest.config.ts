@@ -48,7 +48,7 @@ export default defineConfig({
   test: {
     // Most tests wait most of the time, so there are more workers than cores. With too many, tests would time out. CI uses fewer,
     // because its machine is not known.
-    maxWorkers: inFull(2, 7),
+    maxWorkers: inFull(2, 5),
     sequence: { sequencer: SlowFirst },
     projects: [
       {
