@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
@@ -18,6 +17,7 @@ import { packageNameFor } from '../../create/src/packageName.ts'
 import { inFull } from '../support/extent.ts'
 import { tidy } from '../support/tidy.ts'
 import { allPacked, packed, type Ended } from './packed.ts'
+import { runInTerminal } from './terminal.ts'
 
 const program = join(packed, 'node_modules/create-broadcaster/dist/index.js')
 const template = (name: string) => join(packed, 'node_modules/create-broadcaster/dist/templates', name)
@@ -31,24 +31,7 @@ function place(): string {
 
 /** Runs the program without a terminal. */
 function create(cwd: string, args: readonly string[], env?: Record<string, string>): Promise<Ended> {
-  return start(cwd, process.execPath, [program, ...args], env)
-}
-
-function start(
-  cwd: string,
-  command: string,
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<Ended> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS))/.test(name))
-  const child = spawn(command, args, {
-    cwd,
-    env: { ...Object.fromEntries(own), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })))
+  return runInTerminal(cwd, process.execPath, [program, ...args], env)
 }
 
 const manifestIn = (directory: string) => JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
@@ -112,7 +95,7 @@ describe('npm create broadcaster', () => {
   it.each(inFull(ways, ways.slice(1, 2)))('is started by npm, %s', async (_, args) => {
     const directory = place()
     const { tarball } = allPacked().find(({ name }) => name === 'create-broadcaster')!
-    const { code, output } = await start(
+    const { code, output } = await runInTerminal(
       directory,
       'npm',
       ['exec', '--yes', `--package=${tarball}`, ...args],

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import { startRedis } from '../support/redis.ts'
 import { tidy } from '../support/tidy.ts'
 import { ExamplePage, startProject } from './example.ts'
 import { allPacked, packed, run, type Ended } from './packed.ts'
+import { runInTerminal } from './terminal.ts'
 
 const browser = tidy(await launchChromium())
 
@@ -79,15 +79,6 @@ async function installWithNpm(project: string): Promise<void> {
   expect(output).not.toMatch(/npm (error|warn ERESOLVE)/i)
 }
 
-function npm(cwd: string, ...args: readonly string[]): Promise<Ended> {
-  // As in a terminal: what npm and Vitest tell the processes that they start is left out. The certificates of a proxy stay.
-  const own = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|VITE|TEST$)/.test(name),
-  )
-  const env = { ...Object.fromEntries(own), NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1' }
-  const child = spawn('npm', args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  tidy({ stop: () => child.kill('SIGKILL') })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })))
+function npm(project: string, ...args: readonly string[]): Promise<Ended> {
+  return runInTerminal(project, 'npm', args, { NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1' })
 }

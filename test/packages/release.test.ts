@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
@@ -19,6 +19,7 @@ import { packages, project, readManifest, root, version } from '../../release/pa
 import { onlyFull } from '../support/extent.ts'
 import { tidy } from '../support/tidy.ts'
 import { allPacked, type Ended } from './packed.ts'
+import { runInTerminal } from './terminal.ts'
 
 /** A copy of the repository with a history of its own. Its node_modules are those of the repository. */
 const copy = realpathSync(mkdtempSync(join(tmpdir(), 'broadcaster-copy-')))
@@ -54,15 +55,9 @@ function commit(message: string): void {
 
 /** Runs a script of the copy, where no registry can be reached. */
 function run(script: string, args: readonly string[] = [], env: Record<string, string> = {}): Promise<Ended> {
-  const own = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|GITHUB_)/.test(name))
-  const child = spawn(process.execPath, ['--import', 'tsx', `release/${script}.ts`, ...args], {
-    cwd: copy,
-    env: { ...Object.fromEntries(own), npm_config_registry: 'http://127.0.0.1:1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })))
+  const file = `release/${script}.ts`
+  const offline = { npm_config_registry: 'http://127.0.0.1:1', ...env }
+  return runInTerminal(copy, process.execPath, ['--import', 'tsx', file, ...args], offline)
 }
 
 describe('npm run release', () => {

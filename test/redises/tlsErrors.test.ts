@@ -13,7 +13,20 @@ it.each([
   expect(explainTls(errorOf(code, message))).toContain(`(${message}): give the certificate`)
 })
 
+// The names of the same alerts in OpenSSL 3.0 and 3.5, which Node 20 and Node 24 have.
 it.each([
+  'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE',
+  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
+  'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+  'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+  'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+  'ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR',
+])('%s is a permanent refusal of our certificate, and the text says what to set', (code) => {
+  expect(explainTls(errorOf(code, 'an alert'))).toContain('(an alert): give a certificate')
+})
+
+it.each([
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'wrong version number'],
   ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:6379'],
   ['ECONNRESET', 'read ECONNRESET'],
 ])('%s is not: the next attempt may succeed', (code, message) => {
