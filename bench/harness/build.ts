@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
  * and not TypeScript through a loader.
  */
 export function buildServer(): void {
-  for (const workspace of ['protocol', 'server']) {
+  for (const workspace of ['protocol', 'channels', 'server']) {
     const built = statSync(join(root, workspace, 'dist/index.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0
     if (newestIn(join(root, workspace, 'src')) < built) continue
     const { status } = spawnSync('npm', ['run', 'build', '-w', workspace, '--silent'], {

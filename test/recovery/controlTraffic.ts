@@ -21,7 +21,10 @@ export async function start(count: number, options: BroadcasterOptions = {}) {
   listener.on('pmessage', (_pattern, to, body: string) => {
     // A node that starts tests its rights with empty messages.
     if (body === '') return
-    const message = { to, ...JSON.parse(body) } as Control & { readonly messages?: readonly Control[] }
+    // The text of a beacon has no type, so that it is short.
+    const message = { to, type: 'beacon', ...JSON.parse(body) } as Control & {
+      readonly messages?: readonly Control[]
+    }
     if (message.type === 'several') together.push(message)
     for (const each of message.messages ?? [message]) heard.push({ ...each, to })
   })

@@ -82,7 +82,7 @@ describe('a beacon that can not be correct', () => {
     )
     for (const peer of peers) await peer.subscribe(channel)
     for (let i = 0; i < 3; i++) {
-      await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', number: n - i }))
+      await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, b: n - i }))
     }
     // Old versions accepted such a number and stored it.
     await redis.cli('SET', 'bc:beaconNumber', String(n))
@@ -159,7 +159,7 @@ describe('a beacon that may be correct', () => {
     const [beacon] = (position as string).split('.')
     // The same run, a day and a half ahead, as if the clock of Redis had been wrong.
     const n = Number.parseInt(beacon!, 36) + 1.5 * DAY * BEACONS_PER_MS
-    await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, type: 'beacon', number: n }))
+    await redis.cli('PUBLISH', 'broadcaster', JSON.stringify({ v: 1, b: n }))
     const bob = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
     await until('the numbers to be of the clock again', async () => {

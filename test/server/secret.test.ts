@@ -103,8 +103,8 @@ const forgeries: Forgery[] = [
     ({ session, poller, channel }) => ({ session, poll: poller, channel, position: null }),
     true,
   ],
-  ['beacon', ({ beacon }) => ({ number: beacon + 3_600_000 * BEACONS_PER_MS })],
-  ['beacon', ({ beacon }) => ({ number: beacon + 1 })],
+  ['beacon', ({ beacon }) => ({ b: beacon + 3_600_000 * BEACONS_PER_MS })],
+  ['beacon', ({ beacon }) => ({ b: beacon + 1 })],
   ['where', ({ channel, position }) => ({ id: 1, node: 'evil', channels: [[channel, position]] })],
   ['whereIs', () => ({ id: 1, node: 'evil', channels: [[0, '0.0', '0.0', false]] }), true],
   ['claim', ({ channel, position }) => ({ node: 'evil', upTo: position, channels: [[channel, position]] })],
@@ -181,7 +181,7 @@ describe('with a secret', () => {
     await server.broadcaster.disconnect({ user: 'nobody' })
     const { text } = await ear.find('"disconnect"')
     await alice.subscribe(channelName())
-    const beacon = await ear.find('"beacon"')
+    const beacon = await ear.find('"b":')
     const before = await refused(server)
     await redis.cli('PUBLISH', 'broadcaster', text)
     await redis.cli('PUBLISH', 'broadcaster', text.replace('nobody', 'alice'))
@@ -214,7 +214,7 @@ describe('with a secret', () => {
     const ear = await listenIn(redis)
     await (await come(server, 'alice')).subscribe(channelName())
     await server.broadcaster.disconnect({ user: 'nobody' })
-    const [beacon, disconnect] = [await ear.find('"beacon"'), await ear.find('"disconnect"')]
+    const [beacon, disconnect] = [await ear.find('"b":'), await ear.find('"disconnect"')]
     const late = await start(redis)
     const now = Date.now
     Date.now = () => now() + 61_000

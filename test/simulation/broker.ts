@@ -144,7 +144,7 @@ export class Broker implements Published {
       connection.push({ channel, body })
     }
     // Numbered messages and beacons are traced elsewhere.
-    if (body.startsWith('{') && !body.includes('"beacon"'))
+    if (body.startsWith('{') && !body.startsWith('{"v":1,"b":'))
       this.#world.trace?.add('broker', `${channel} ${short(body)}`)
     return this.#receiversOf(channel)
   }

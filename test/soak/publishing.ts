@@ -86,7 +86,7 @@ function control(random: Random): string {
   return JSON.stringify({
     v: random.pick([1, 1, 1, 1, 2, '1', null]),
     ...random.pick<object>([
-      { type: 'beacon', number: random.pick([-1, 1.5, '5', null, 2 ** 60]) },
+      { b: random.pick([-1, 1.5, '5', null, 2 ** 60]) },
       { type: 'fetch', id: 1, node: 'x', ranges: [[name, position(random), position(random)]] },
       { type: 'fetch', id: -1, node: 1, ranges: 'x' },
       { type: 'fetched', id: 1, node: 'x', range: 7, entries: [[position(random), '"x"', 1]], isLast: true },

@@ -13,7 +13,7 @@ const RETRY_MS = 500
  * the time grows with the number of nodes. So the beacons that Redis delivers in a second do not grow with the number of nodes.
  */
 const MIN_SPACING_MS = 10
-const SPACING_PER_NODE_MS = 2
+const SPACING_PER_NODE_MS = 3
 /** The number of beacons that may come at once before nodes wait. */
 const BURST = 10
 /**

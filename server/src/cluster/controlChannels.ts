@@ -48,10 +48,11 @@ export class ControlChannels {
     if (channel !== this.own[0] && channel !== this.own[1]) return false
     this.#counts.controlMessages.received += 1
     this.#counts.controlBytes.received += Buffer.byteLength(body)
+    const isToAll = channel === this.own[0]
     const message = this.#broker.codec.decode(channel, body)
     if (message?.type === 'beacon') this.#counts.beacons.received += 1
     for (const each of message?.type === 'several' ? message.messages : [message])
-      if (each !== null && !this.#handlers.dispatch(each)) this.#nodeControl.dispatch(each)
+      if (each !== null && !this.#handlers.dispatch(each, isToAll)) this.#nodeControl.dispatch(each, isToAll)
     return true
   }
 

@@ -11,12 +11,17 @@ export interface NodeControlOptions {
 
 type Type = ControlMessage['type']
 
-/** A function for each type of control message that one part of the node handles. */
-export type ControlHandlers = { readonly [T in Type]?: (message: ControlMessageOf<T>) => void }
+/**
+ * A function for each type of control message that one part of the node handles. `isToAll`: it was sent to all nodes, and not to this
+ * one only.
+ */
+export type ControlHandlers = {
+  readonly [T in Type]?: (message: ControlMessageOf<T>, isToAll: boolean) => void
+}
 
 /** The functions that handle control messages, by type. */
 export class Handlers {
-  readonly #byType = new Map<Type, (message: never) => void>()
+  readonly #byType = new Map<Type, (message: never, isToAll: boolean) => void>()
 
   /** Adds the handlers of one part. A type has one handler. */
   register(handlers: ControlHandlers): void {
@@ -24,10 +29,12 @@ export class Handlers {
   }
 
   /** Returns whether there is a handler for the message. */
-  dispatch(message: ControlMessage): boolean {
+  dispatch(message: ControlMessage, isToAll: boolean): boolean {
     // The handlers of each type accept its messages, see `register`. TypeScript cannot express this for a Map.
-    const handler = this.#byType.get(message.type) as ((message: ControlMessage) => void) | undefined
-    handler?.(message)
+    const handler = this.#byType.get(message.type) as
+      | ((message: ControlMessage, isToAll: boolean) => void)
+      | undefined
+    handler?.(message, isToAll)
     return handler !== undefined
   }
 }
@@ -57,8 +64,8 @@ export class NodeControl {
   }
 
   /** Handles a message as if it had been received now. */
-  dispatch(message: ControlMessage): void {
-    this.#handlers.dispatch(message)
+  dispatch(message: ControlMessage, isToAll = true): void {
+    this.#handlers.dispatch(message, isToAll)
   }
 
   /** Whether clients cannot subscribe to this name. */

@@ -1,4 +1,4 @@
-import { formatPosition, parsePosition, type Position } from '../channels/position.ts'
+import { comparePositions, formatPosition, parsePosition, type Position } from '../channels/position.ts'
 import type { Broker } from '../backends/backend.ts'
 import type { ControlMessageOf } from '../control/control.ts'
 import type { ControlChannels } from './controlChannels.ts'
@@ -68,7 +68,7 @@ export class WhereaboutsQuestions {
     this.#broker = broker
     this.#locate = locate
     control.register({
-      where: (question) => this.#answer(question),
+      where: (question, isToAll) => this.#answer(question, isToAll),
       whereIs: (answer) => this.#receive(answer),
     })
   }
@@ -240,29 +240,34 @@ export class WhereaboutsQuestions {
     return { type: 'where', id, node: this.#control.node, channels }
   }
 
-  #answer({ id, node, channels }: ControlMessageOf<'where'>): void {
+  #answer({ id, node, channels }: ControlMessageOf<'where'>, isToAll: boolean): void {
     if (node === this.#control.node) return
     this.heardOf(node)
-    const held: [index: number, start: string, last: string, isAsking: boolean][] = []
+    const held: [index: number, start: string, last?: string, isAsking?: boolean][] = []
     channels.forEach(([channel, text], index) => {
       const position = parsePosition(text)
       const located = position && this.#locate(channel, position)
       if (located) {
         const { start, last, isAsking } = located
-        held.push([index, formatPosition(start), formatPosition(last), isAsking])
-      } else if (located === null) held.push([index, '', '', false])
+        const isShort = !isAsking && comparePositions(start, last) === 0
+        if (isShort) held.push([index, formatPosition(start)])
+        else held.push([index, formatPosition(start), formatPosition(last), isAsking])
+      } else if (located === null) held.push([index, ''])
     })
     // If the answer cannot be sent, the timeout of the other node ends its question.
-    const answer = { type: 'whereIs', id, node: this.#control.node, channels: held } as const
+    const named = isToAll ? { node: this.#control.node } : {}
+    const answer = { type: 'whereIs', id, ...named, channels: held } as const
     this.#control.publishToNode(node, answer).catch(() => {})
   }
 
-  #receive({ id, node, channels }: ControlMessageOf<'whereIs'>): void {
-    this.heardOf(node)
+  #receive({ id, node: named, channels }: ControlMessageOf<'whereIs'>): void {
     const question = this.#questions.get(id)
+    const node = named ?? question?.node
+    if (node == null) return
+    this.heardOf(node)
     if (question === undefined || question.answered.has(node)) return
     question.answered.add(node)
-    for (const [index, startText, lastText, isAsking = false] of channels) {
+    for (const [index, startText, lastText = startText, isAsking = false] of channels) {
       const subject = question.subjects[index]
       if (subject?.isOpen !== true) continue
       subject.answered.add(node)

@@ -13,8 +13,9 @@ export type SentEntry = readonly [position: string, body: string, ageMs: number]
 
 export type ControlMessage =
   /**
-   * From this message on, every node counts messages from 0 under this beacon number. Nodes of version 0.1.0 made other
-   * numbers, in a field `n`. So nodes of both versions ignore the beacons of each other.
+   * From this message on, every node counts messages from 0 under this beacon number. All nodes receive all beacons, so its
+   * text is as short as possible, see {@link encodeControl}. Nodes of version 0.1.0 made other numbers, in a field `n`. So
+   * nodes of both versions ignore the beacons of each other.
    */
   | { readonly type: 'beacon'; readonly number: number }
   /**
@@ -30,14 +31,20 @@ export type ControlMessage =
   /**
    * The answer to `where`, sent to the requesting node. `channels` only contains the channels that the node holds, by their
    * index in the request. The log has every message after `start`, and no message was published after `last` up to `position`.
-   * Both are empty if the node knows nothing of the channel. `isAsking`: the node itself does not know yet what other nodes know
-   * about it. Older nodes omit it.
+   * `start` is empty if the node knows nothing of the channel. `isAsking`: the node itself does not know yet what other nodes
+   * know about it. Without the last two, `last` is `start`, and the node knows what other nodes know. If the question was sent to
+   * one node, its answer has no `node`.
    */
   | {
       readonly type: 'whereIs'
       readonly id: number
-      readonly node: string
-      readonly channels: readonly (readonly [index: number, start: string, last: string, isAsking: boolean])[]
+      readonly node?: string
+      readonly channels: readonly (readonly [
+        index: number,
+        start: string,
+        last?: string,
+        isAsking?: boolean,
+      ])[]
     }
   /**
    * A claim to all nodes, about channels that this node holds only since a short time. Every message after the first of `positions`,
@@ -148,7 +155,9 @@ export function isRevocation(message: ControlMessage): message is Revocation {
 }
 
 export function encodeControl(message: ControlMessage): string {
-  return JSON.stringify({ v: VERSION, ...message })
+  return message.type === 'beacon'
+    ? JSON.stringify({ v: VERSION, b: message.number })
+    : JSON.stringify({ v: VERSION, ...message })
 }
 
 /** The text before and after the number of an encoded beacon. A Redis script puts the number between them. */
@@ -163,7 +172,9 @@ export function parseControl(text: string): ControlMessage | null {
     // Anybody who can publish can send invalid text on this channel, so it is not an error.
     return null
   }
-  return isObject(value) && value['v'] === VERSION && isMessage(value) ? (value as ControlMessage) : null
+  if (!isObject(value) || value['v'] !== VERSION) return null
+  if (isCount(value['b'])) return { type: 'beacon', number: value['b'] }
+  return isMessage(value) ? (value as ControlMessage) : null
 }
 
 function isMessage(fields: Record<string, unknown>): boolean {
@@ -181,7 +192,7 @@ const isWhereabouts = (value: unknown): boolean =>
   Array.isArray(value) &&
   isCount(value[0]) &&
   isString(value[1]) &&
-  isString(value[2]) &&
+  isOptionalString(value[2]) &&
   isOptionalBoolean(value[3])
 const isEntry = (value: unknown): boolean =>
   Array.isArray(value) && isString(value[0]) && isString(value[1]) && typeof value[2] === 'number'
@@ -197,7 +208,7 @@ const validatorOf: Record<ControlMessage['type'], (fields: Record<string, unknow
   where: ({ id, node, channels }) =>
     isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isPair),
   whereIs: ({ id, node, channels }) =>
-    isCount(id) && isString(node) && Array.isArray(channels) && channels.every(isWhereabouts),
+    isCount(id) && isOptionalString(node) && Array.isArray(channels) && channels.every(isWhereabouts),
   claim: ({ node, upTo, channels }) =>
     isString(node) && isString(upTo) && Array.isArray(channels) && channels.every(isTexts),
   getPage: ({ id, node, channel, after, before, bytes, max = 0 }) =>

@@ -66,6 +66,20 @@ export const recovery: readonly Mutation[] = [
     seed: 15,
   },
   {
+    name: 'the answer to a question to all nodes does not say which node gives it',
+    file: 'server/src/cluster/whereabouts.ts',
+    find: 'isToAll ? { node: this.#control.node } : {}',
+    replace: '{}',
+    seed: 14,
+  },
+  {
+    name: 'a node says of every log that it has no message before the position',
+    file: 'server/src/cluster/whereabouts.ts',
+    find: '!isAsking && comparePositions(start, last) === 0',
+    replace: '!isAsking',
+    seed: 15,
+  },
+  {
     name: 'a log that begins after a claim reaches back over the messages between the two',
     file: 'server/src/cluster/beginnings.ts',
     find: 'const log = channel?.logCovering(upTo)',
