@@ -73,6 +73,10 @@ describe('the bounds of logs', () => {
     const { position } = await alice.subscribe(channel)
     await alice.close()
     await server.publish(channel, 'meanwhile')
+    await until('the node to have received it', async () => {
+      const { node } = await server.broadcaster.stats()
+      return node.logMessages === 1
+    })
     const again = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     expect(await again.subscribe(channel, { position })).toMatchObject({
       recovered: true,

@@ -53,6 +53,8 @@ async function recordDisconnect() {
   const ear = await listenIn(redis)
   await server.broadcaster.disconnect({ user: 'alice' })
   const { text } = await ear.find('"disconnect"')
+  // Until its own message has arrived, the node also closes new connections. The subscription is confirmed after it.
+  await (await come(server, 'bob')).subscribe(channelName())
   return { redis, server, text }
 }
 

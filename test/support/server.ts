@@ -5,6 +5,7 @@ import express, { type Express } from 'express'
 import { collectLogs, type Logs } from './logs.ts'
 import { publisherTo } from './publisher.ts'
 import { roundRobin } from './roundRobin.ts'
+import { slowRedis, through } from './slowRedis.ts'
 import type { Subject } from './subject.ts'
 import { tidy } from './tidy.ts'
 
@@ -41,6 +42,7 @@ export async function startServer<C extends object = Record<string, unknown>>(
 ): Promise<TestServer> {
   const logs = collectLogs()
   const path = setup.path ?? '/broadcast'
+  const slow = await slowRedis(options.redis)
   const live = broadcaster({
     redis: false,
     pollTime: 50,
@@ -50,6 +52,7 @@ export async function startServer<C extends object = Record<string, unknown>>(
     ...options,
     limits: { authTimeout: LONG_MS, ...options.limits },
     recovery: options.recovery !== false && { window: LONG_MS, ...options.recovery },
+    ...(slow && { redis: through(slow, options.redis as string) }),
   } as BroadcasterOptions)
   const app = express()
   setup.before?.(app)
@@ -75,6 +78,7 @@ export async function startServer<C extends object = Record<string, unknown>>(
       publisher?.close()
       await live.close()
       await closeServer(httpServer)
+      await slow?.close()
     },
   }
 }

@@ -19,8 +19,8 @@ export type TcpProxy = {
   retarget(port: number): void
   /** Ends `stall`, `delay` and `refuse`. Data that was held back arrives. */
   resume(): void
-  /** Delays all data by this time, in order, in one or both directions. */
-  delay(ms: number, direction?: Direction): void
+  /** Delays all data by this time, in order, in one or both directions. A function gives each connection a time of its own. */
+  delay(ms: number | (() => number), direction?: Direction): void
   /** Breaks new connections at once. */
   refuse(): void
   close(): Promise<void>
@@ -31,19 +31,26 @@ type Link = {
   readonly to: net.Socket
   readonly direction: Direction
   isSwallowed: boolean
+  /** If the delay of its direction is a function: its result. */
+  delayMs?: number
 }
 
 /** A proxy for any TCP connection (Redis, WebSocket, HTTP) that simulates network failures. */
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const links = new Set<Link>()
   const stalled = { up: false, down: false }
-  const delayMs = { up: 0, down: 0 }
+  const delays: Record<Direction, number | (() => number)> = { up: 0, down: 0 }
   let refusing = false
   let target = targetPort
 
+  const delayOf = (link: Link): number => {
+    const delay = delays[link.direction]
+    return typeof delay === 'number' ? delay : (link.delayMs ??= delay())
+  }
+
   const pass = (link: Link) => {
     link.from.on('data', (chunk) => {
-      const ms = delayMs[link.direction]
+      const ms = delayOf(link)
       if (ms === 0) {
         // Backpressure is forwarded, so that the writer notices when the reader stops.
         if (!link.to.write(chunk)) link.from.pause()
@@ -54,12 +61,12 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     link.to.on('drain', () => {
       if (!stalled[link.direction] && !link.isSwallowed) link.from.resume()
     })
-    link.from.on('end', () => setTimeout(() => link.to.end(), delayMs[link.direction]))
+    link.from.on('end', () => setTimeout(() => link.to.end(), delayOf(link)))
     link.from.on('error', () => link.to.destroy())
     link.from.on('close', () => {
       links.delete(link)
       if (!stalled.up && !stalled.down && !link.isSwallowed)
-        setTimeout(() => link.to.destroySoon(), delayMs[link.direction])
+        setTimeout(() => link.to.destroySoon(), delayOf(link))
     })
     if (stalled[link.direction]) link.from.pause()
   }
@@ -107,12 +114,12 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     },
     resume() {
       stalled.up = stalled.down = refusing = false
-      delayMs.up = delayMs.down = 0
+      delays.up = delays.down = 0
       for (const { from, isSwallowed } of links) if (!isSwallowed) from.resume()
     },
     delay(ms, direction) {
-      if (direction !== 'down') delayMs.up = ms
-      if (direction !== 'up') delayMs.down = ms
+      if (direction !== 'down') delays.up = ms
+      if (direction !== 'up') delays.down = ms
     },
     refuse() {
       refusing = true
