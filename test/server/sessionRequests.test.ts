@@ -125,6 +125,27 @@ it('L9: a session that ends while canSubscribe decides is not subscribed, and th
   expect(await answer).toMatchObject({ status: 401, messages: [{ __type: 'authError' }] })
 })
 
+it('L9: a session that ends while canSubscribe decides holds no channel for its next poll', async () => {
+  const redis = tidy(await startRedis())
+  let decide: ((answer: boolean) => void) | undefined
+  const held = channelName()
+  const canSubscribe = (_: object, channel: string) =>
+    channel !== 'asked' || new Promise<boolean>((resolve) => (decide = resolve))
+  const server = tidy(await startServer({ redis: redis.url, canSubscribe, limits: { channels: 1 } }))
+  const alice = new LongPollPeer(server)
+  await alice.auth()
+  await alice.subscribe(held)
+  const answer = alice.post({ __type: 'subscribe', channel: 'asked' })
+  await until('the question', () => decide)
+  const [key] = (await redis.cli('KEYS', 'bc:session:*')).split('\n')
+  await redis.cli('DEL', key!)
+  decide!(true)
+  expect((await answer).status).toBe(401)
+  const bob = new LongPollPeer(server)
+  await bob.auth()
+  expect((await bob.subscribe(channelName())).__type).toBe('subscribeOk')
+})
+
 describe.each(['memory', 'Redis'] as const)('L10: limits.connections: sessions in %s', (kind) => {
   it('are at most as many on all nodes together, and a session that ends makes room', async () => {
     const redis = kind === 'Redis' && tidy(await startRedis())

@@ -178,7 +178,6 @@ class WebSocketLink implements Link {
   }
 
   pause(): void {
-    if (this.#unpause !== null) return
     // `ws` resumes the socket by itself after it has inflated a frame, so it is paused again. A closing socket must be
     // read to its end.
     const stay = () => {
@@ -189,8 +188,7 @@ class WebSocketLink implements Link {
   }
 
   resume(): void {
-    if (this.#unpause === null) return
-    this.#unpause()
+    this.#unpause?.()
     this.#unpause = null
     // Frames could not be received until now.
     this.isHeard = true

@@ -99,3 +99,15 @@ it('a node at a meeting place counts no beacon of another server, which arrives 
     expect(broker.counts(beacon()), 'the node has followed').toBe(true)
   })
 })
+
+it('a node to which no server answers for seconds keeps its brokers', async () => {
+  const { beaconKey } = namesOfOnlyOrder(names)
+  await withBackend(1, beaconKey, async ({ time, cluster, backend }) => {
+    await time.runUntil(3000)
+    const broker = backend.brokerOf(channels[0]!)
+    expect(broker).not.toBeNull()
+    for (const { connections } of cluster.servers) for (const { socket } of connections) socket.stall(8000)
+    await time.runUntil(12_000)
+    expect(backend.brokerOf(channels[0]!)).toBe(broker)
+  })
+})
