@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { BEACONS_PER_MS } from '../support/beacons.ts'
+import { earlierThan } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
 import { limitsReached } from '../support/metrics.ts'
 import { channelName } from '../support/names.ts'
@@ -201,42 +201,6 @@ describe('messages that no node has', () => {
   })
 })
 
-describe('a page of another node', () => {
-  const whole = ['a', 'b', 'c', 'd']
-  it.each([
-    ['is accepted if it is complete', whole, 4, true],
-    ['is not accepted without its first message', whole.with(0, ''), 4, false],
-    ['is not accepted without a message in the middle', whole.with(1, ''), 4, false],
-    ['is not accepted without its last message', whole.with(3, ''), 4, false],
-    ['is not accepted without a message in the middle that it does not count', whole.with(1, ''), 3, false],
-    ['is not accepted if it is empty', ['', '', '', ''], 4, false],
-  ] as const)('R5: %s', async (_, bodies, count, isTaken) => {
-    const redis = tidy(await startRedis())
-    const late = tidy(await startServer({ redis: redis.url }))
-    const channel = channelName()
-    const [subscriber, publisher] = [connect(redis.url), connect(redis.url)]
-    await subscriber.subscribe('broadcaster', 'bc:members:broadcaster', 'bc:node:other', channel)
-    const alice = await come(late)
-    const { position } = await alice.subscribe(channel)
-    const start = earlierThan(position as string)
-    const [beacon] = start.split('.')
-    const say = (node: string, message: object) =>
-      void publisher.publish(`bc:node:${node}`, JSON.stringify({ v: 1, node: 'other', ...message }))
-    subscriber.on('message', (_channel, body) => {
-      const { type, node, id } = JSON.parse(body) as { type: string; node: string; id: number }
-      const last = `${beacon}.4`
-      if (type === 'where') say(node, { type: 'whereIs', id, channels: [[0, start, last, false]] })
-      if (type !== 'getPage') return
-      const entries = bodies.flatMap((text, i) => (text === '' ? [] : [[`${beacon}.${i + 1}`, text, 0]]))
-      say(node, { type: 'page', id, start, count, needs: 0, entries })
-    })
-    const again = await come(late)
-    const answer = await again.subscribe(channel, { position: start })
-    expect(answer).toMatchObject({ recovered: isTaken })
-    if (isTaken) expect((answer['messages'] as [string][]).map(([body]) => body)).toEqual(whole)
-  })
-})
-
 describe('limits.backfillBytes', () => {
   const PAGE = 64 * 1024
   afterEach(() => void vi.useRealTimers())
@@ -322,12 +286,6 @@ describe('a deadline', () => {
     expect(await carol.subscribe(channel)).toMatchObject({ __type: 'subscribeOk' })
   })
 })
-
-/** An earlier position of the same run of Redis. */
-function earlierThan(position: string, by = 0): string {
-  const [beacon] = position.split('.')
-  return `${(Number.parseInt(beacon!, 36) - BEACONS_PER_MS * (1000 + by)).toString(36)}.0`
-}
 
 async function heardOf(heard: Awaited<ReturnType<typeof listen>>, type: string): Promise<void> {
   while (heard.of(type).length === 0) await new Promise((resolve) => setImmediate(resolve))

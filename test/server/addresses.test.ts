@@ -181,7 +181,7 @@ describe('limits.connectionsPerAddress', () => {
     const server = await start({ addressOf })
     for (let i = 0; i < 2; i++) await WebSocketPeer.connect(server)
     expect((await refusedHandshake(server)).status).toBe(429)
-    expect(server.logs.loud()).toEqual([expect.stringMatching(/addressOf failed/)])
+    expect(server.logs.loud()).toEqual([expect.stringMatching(/"addressOfFailed","err":.*addressOf failed/)])
   })
 
   it('can be Infinity', async () => {

@@ -132,6 +132,22 @@ describe.each(transports)('S4: limits.channels over %s', (transport) => {
   })
 })
 
+it.each(['memory', 'Redis'] as const)(
+  'limits.channels: a channel for which there was no room does not count for channelsPerConnection, in %s',
+  async (kind) => {
+    const redis = kind === 'Redis' && tidy(await startRedis())
+    const limits = { channels: 1, channelsPerConnection: 1 }
+    const server = tidy(await startServer({ redis: redis && redis.url, limits }))
+    const bob = await signIn(server, { transport: 'websocket' })
+    await bob.subscribe('full')
+    const alice = await signIn(server, { transport: 'longpoll' })
+    for (const channel of names(2)) {
+      expect(await alice.subscribe(channel)).toMatchObject({ reason: 'Node has too many channels' })
+    }
+    expect(await alice.subscribe('full')).toMatchObject({ __type: 'subscribeOk' })
+  },
+)
+
 it('limits.channels: a poll to a full node is refused, and keeps its session', async () => {
   const redis = tidy(await startRedis())
   const cluster = tidy(await startNodes(2, { redis: redis.url, limits: { channels: 1 } }))

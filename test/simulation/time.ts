@@ -49,6 +49,11 @@ export class VirtualTime {
     return this.#clock.now - START
   }
 
+  /** The number of timers that are set. */
+  get timers(): number {
+    return this.#clock.countTimers()
+  }
+
   /** Runs all timers up to this time. Rejects with the error that a timer throws. */
   runUntil(time: number): Promise<void> {
     return new Promise((resolve, reject) => {

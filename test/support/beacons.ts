@@ -10,3 +10,9 @@ export function beaconAt(ms: number): number {
 export function timeOfBeacon(number: number): number {
   return Math.floor(number / BEACONS_PER_MS) + EPOCH_MS
 }
+
+/** An earlier position of the same run of Redis. */
+export function earlierThan(position: string, by = 0): string {
+  const [beacon] = position.split('.')
+  return `${(Number.parseInt(beacon!, 36) - BEACONS_PER_MS * (1000 + by)).toString(36)}.0`
+}

@@ -73,8 +73,7 @@ export class MemorySessions implements SessionStore {
   async beginPoll(id: string, poller: string, seq: string | null): Promise<Session | 'late' | null> {
     const stored = this.#find(id)
     if (stored === undefined) return null
-    const { pollingMs, enoughMs } = this.#life
-    if (stored.expiresAt - uptimeMs() < enoughMs) stored.expiresAt = uptimeMs() + pollingMs
+    stored.expiresAt = uptimeMs() + this.#life.pollingMs
     if (seq !== null && !stored.seqs.endsWith(` ${seq} `)) {
       if (stored.seqs.includes(` ${seq} `)) return 'late'
       stored.seqs = `${stored.seqs}${seq} `.slice(-SEQS_LENGTH)

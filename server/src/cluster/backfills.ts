@@ -109,7 +109,7 @@ export class Backfills {
   /** The next task, which waits until there is room for its page. */
   #next: { readonly task: Backfill; readonly owner: object } | undefined
   /** The bytes that are in flight for each client that has any. */
-  readonly #bytesOf = new Map<object, number>()
+  readonly #bytesOf = new WeakMap<object, number>()
   #inFlight = 0
 
   constructor(
@@ -258,9 +258,7 @@ export class Backfills {
     this.#bytesOf.set(owner, (this.#bytesOf.get(owner) ?? 0) + bytes)
     const query = { channel: channel.name, after: goal.since, before, bytes, max: goal.max }
     const answer = await this.#pages.ask(source.node, query)
-    const left = this.#bytesOf.get(owner)! - bytes
-    if (left > 0) this.#bytesOf.set(owner, left)
-    else this.#bytesOf.delete(owner)
+    this.#bytesOf.set(owner, this.#bytesOf.get(owner)! - bytes)
     this.#inFlight -= bytes
     backfill.isFetching = false
     if (answer !== null && 'needs' in answer && answer.needs > bytes) backfill.pageBytes = answer.needs

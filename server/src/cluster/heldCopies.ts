@@ -77,7 +77,6 @@ export class HeldCopies {
 
   #receive(message: ControlMessageOf<'copy'>): void {
     const { node, seq, after, hold, drop } = message
-    if (node === this.#host.control.node) return
     const known = this.#leases.get(node)
     // Messages can arrive twice, or late.
     if (known !== undefined && seq <= known.seq) return

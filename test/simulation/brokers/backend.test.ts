@@ -111,3 +111,14 @@ it('a node to which no server answers for seconds keeps its brokers', async () =
     expect(backend.brokerOf(channels[0]!)).toBe(broker)
   })
 })
+
+it('a node that is closed while no server answers does not look for the owner of a slot any longer', async () => {
+  await withBackend(1, null, async ({ time, cluster, backend }) => {
+    await time.runUntil(3000)
+    for (const server of cluster.servers) server.stop()
+    await time.runUntil(6000)
+    await backend.close()
+    await time.runUntil(60_000)
+    expect(time.timers).toBe(0)
+  })
+})

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { earlierThan } from '../support/beacons.ts'
+import { signIn } from '../support/connect.ts'
+import { channelName } from '../support/names.ts'
+import { startRedis } from '../support/redis.ts'
+import { startServer } from '../support/server.ts'
+import { tidy } from '../support/tidy.ts'
+import { pretend, type Control } from './controlTraffic.ts'
+
+/** A client subscribes from an earlier position. Another node says that it has the messages, and sends the page that `page` returns. */
+async function recoverWith(page: (asked: Control, start: string) => object) {
+  const redis = tidy(await startRedis())
+  const late = tidy(await startServer({ redis: redis.url }))
+  const come = () => signIn(late, { transport: 'websocket', auth: { __v: 1 } })
+  const channel = channelName()
+  const start = earlierThan((await (await come()).subscribe(channel))['position'] as string)
+  const last = start.replace(/\d+$/, '4')
+  const asked: Control[] = []
+  const { subscriber } = await pretend(redis.url, (message, say) => {
+    if (message.type === 'where') void say({ type: 'whereIs', channels: [[0, start, last, false]] })
+    if (message.type !== 'getPage') return
+    asked.push(message)
+    void say({ type: 'page', start: null, count: 0, needs: 0, entries: [], ...page(message, start) })
+  })
+  await subscriber.subscribe('broadcaster', 'bc:members:broadcaster', channel)
+  const answer = await (await come()).subscribe(channel, { position: start })
+  return { answer, asked }
+}
+
+describe('a page of another node', () => {
+  const whole = ['a', 'b', 'c', 'd']
+  it.each([
+    ['is accepted if it is complete', whole, 4, true],
+    ['is not accepted without its first message', whole.with(0, ''), 4, false],
+    ['is not accepted without a message in the middle', whole.with(1, ''), 4, false],
+    ['is not accepted without its last message', whole.with(3, ''), 4, false],
+    ['is not accepted without a message in the middle that it does not count', whole.with(1, ''), 3, false],
+    ['is not accepted if it is empty', ['', '', '', ''], 4, false],
+  ] as const)('R5: %s', async (_, bodies, count, isTaken) => {
+    const { answer } = await recoverWith((_asked, start) => {
+      const [beacon] = start.split('.')
+      const entries = bodies.flatMap((text, i) => (text === '' ? [] : [[`${beacon}.${i + 1}`, text, 0]]))
+      return { start, count, entries }
+    })
+    expect(answer).toMatchObject({ recovered: isTaken })
+    if (isTaken) expect((answer['messages'] as [string][]).map(([body]) => body)).toEqual(whole)
+  })
+
+  it('R5: is not asked for again if it needs no more bytes than it might have had', async () => {
+    const { answer, asked } = await recoverWith(({ bytes }) => ({ needs: bytes }))
+    expect(answer).toMatchObject({ recovered: false })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('R5: is asked for again with the bytes that it needs', async () => {
+    const needs = 300_000
+    const { answer, asked } = await recoverWith(({ bytes }) => ({ needs: bytes === needs ? 0 : needs }))
+    expect(answer).toMatchObject({ recovered: false })
+    expect(asked.map(({ bytes }) => bytes)).toEqual([expect.any(Number), needs])
+  })
+})
