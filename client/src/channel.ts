@@ -11,6 +11,7 @@ import { backoffMs } from './backoff.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { Listeners, type ListenersHost } from './listeners.ts'
+import type { Transport } from './transport.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
 
 /**
@@ -19,23 +20,19 @@ import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
  */
 export const UNSUBSCRIBE_GRACE_MS = 1_000
 
-/** What channels use of the connection. Each connection has its own link. */
-export interface Link {
-  send(request: Subscribe | Unsubscribe): void
-  readonly hasAdditions: boolean
-  /** Messages come as answers to polls, and each poll contains the position of each channel. */
-  readonly hasPositionsInPolls: boolean
-  /** Channels that ended after the last poll was sent. Its answer may still hold messages of them. */
-  readonly left: Set<string>
-  /** Channels whose `unsubscribe` got no answer. The server may still end them later, when they are subscribed again. */
-  readonly unanswered: Set<string>
-}
-
 /** `position`: continue after it, as if the channel had been subscribed before. Empty: the position is not known, so it is a gap. */
 export type ResumeOptions = SubscribeOptions & { readonly position?: Position | undefined }
 
 export interface ChannelHost extends ListenersHost {
-  readonly link: Link | null
+  /** The connection, if there is one. */
+  readonly link: Transport | null
+  /** Channels that ended after the last poll was sent. Its answer may still hold messages of them. */
+  readonly left: Set<string>
+  /**
+   * Channels whose `unsubscribe` got no answer on this connection. The server may still end them later, when they are subscribed
+   * again.
+   */
+  readonly unanswered: Set<string>
   readonly timeoutMs: number
   /** Called when the channel is no longer needed. */
   drop(channel: Channel): void
@@ -180,7 +177,7 @@ export class Channel {
     if (!isLeaving && this.#wire !== 'subscribing') return
     clearTimeout(this.#timer)
     this.#wire = isLeaving ? 'unsubscribe has failed' : 'subscribe has failed'
-    if (isLeaving) this.#host.link?.unanswered.add(this.name)
+    if (isLeaving) this.#host.unanswered.add(this.name)
     this.#timer = setTimeout(
       () => {
         if (this.#isAskedFor) this.#requestSubscribe()
@@ -202,7 +199,7 @@ export class Channel {
   }
 
   #requestSubscribe(): void {
-    const { link, channelMap } = this.#host
+    const { link, left, channelMap } = this.#host
     if (!link) return
     const { name: channel } = this
     if (channelMap && !channelMap.match(channel)) {
@@ -216,7 +213,7 @@ export class Channel {
     const history = (this.#asked = link.hasAdditions ? this.listeners.awaited : 0)
     // A session that did not have the channel starts at the position in the answer. This is also true if the request
     // arrives twice, but not if it asks for older messages.
-    this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !history && !link.left.has(channel))
+    this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !history && !left.has(channel))
     const request: Subscribe = { __type: 'subscribe', channel, ...(isResumed && { position }) }
     this.#request('subscribing', history ? { ...request, history } : request)
   }
@@ -237,7 +234,7 @@ export class Channel {
       )
       this.fail(error)
     }, timeoutMs)
-    this.#host.emitter.emit('wire', request)
+    this.#host.emitter.emit(['wire', request])
     link.send(request)
   }
 
@@ -279,7 +276,7 @@ export class Channel {
       this.#position = message.position
       this.listeners.tellGap(message.reason, message.position)
     } else if (message.__type === 'unsubscribed') {
-      if (!this.#host.link?.unanswered.has(this.name)) return this.#refuse('unsubscribed', message.reason)
+      if (!this.#host.unanswered.has(this.name)) return this.#refuse('unsubscribed', message.reason)
       // It may be a late effect of our own request. We subscribe again, and the server decides whether we may.
       this.#settleRequest('off')
       this.sync()
@@ -301,8 +298,7 @@ export class Channel {
 
   #unsubscribed(): void {
     this.#settleRequest('off')
-    const { link } = this.#host
-    if (link?.hasPositionsInPolls) link.left.add(this.name)
+    if (this.#host.link?.hasPositionsInPolls) this.#host.left.add(this.name)
     this.#resolveWaiting()
     this.sync()
   }

@@ -1,4 +1,4 @@
-import { Connection } from './connection.ts'
+import { makeConnection, type Connection } from './connection.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { makeEmitter } from './events.ts'
@@ -48,26 +48,26 @@ export class BroadcasterClient {
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
     this.#subscriptions = new Subscriptions(this.#emitter, settings)
-    this.#connection = new Connection(settings, this.#emitter, this.#subscriptions)
+    this.#connection = makeConnection(settings, this.#emitter, this.#subscriptions)
     this.inspection = { settings, channels: this.#subscriptions.channels, drop: this.#connection.drop }
   }
 
   get status(): Status {
-    return this.#connection.snapshot.status
+    return this.getSnapshot().status
   }
 
   /** The transport in use. `null` while not connected. */
   get transport(): TransportName | null {
-    return this.#connection.snapshot.transport
+    return this.getSnapshot().transport
   }
 
   /** Why there is no connection. `null` when there is a connection, or when no error occurred. */
   get error(): BroadcasterError | null {
-    return this.#connection.snapshot.error
+    return this.getSnapshot().error
   }
 
   /** The state of the connection. It is the same object until the state changes. Every change emits a `status` event. */
-  readonly getSnapshot = (): Snapshot => this.#connection.snapshot
+  readonly getSnapshot = (): Snapshot => this.#connection.getSnapshot()
 
   /**
    * Connects, if the client is not connected. If the client waits before the next attempt, it tries now, unless the server
@@ -101,12 +101,14 @@ export class BroadcasterClient {
     handler: MessageHandler<ChannelBody<Name>>,
     options: SubscribeOptions = {},
   ): Subscription {
-    if (isDevelopment && (typeof channel !== 'string' || typeof handler !== 'function')) {
-      throw new BroadcasterError('options', 'subscribe() takes the name of a channel and a function')
-    }
-    const { replay = 0 } = options
-    if (isDevelopment && !(Number.isInteger(replay) && replay >= 0)) {
-      throw new BroadcasterError('options', `replay has to be a number of messages, not ${String(replay)}`)
+    if (isDevelopment) {
+      if (typeof channel !== 'string' || typeof handler !== 'function') {
+        throw new BroadcasterError('options', 'subscribe() takes the name of a channel and a function')
+      }
+      const { replay = 0 } = options
+      if (!(Number.isInteger(replay) && replay >= 0)) {
+        throw new BroadcasterError('options', `replay has to be a number of messages, not ${String(replay)}`)
+      }
     }
     const subscription = this.#subscriptions.add(channel, handler, options)
     if (this.status === 'idle') void this.connect()

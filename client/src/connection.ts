@@ -1,16 +1,16 @@
-import { deferred, type Deferred } from '@broadcaster/protocol'
+import { deferred, type Deferred, type Fallback } from '@broadcaster/protocol'
 import { backoffMs, restartMs } from './backoff.ts'
 import { isFinal } from './closes.ts'
-import { Dialer } from './dialer.ts'
-import type { Cancel, DialHandlers } from './dialer.ts'
+import { makeDial } from './dialer.ts'
+import type { Cancel } from './dialer.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { Transport, TransportHandlers } from './transport.ts'
-import { TransportChoice } from './transportChoice.ts'
-import type { Snapshot, Status, TransportName } from './types.ts'
+import { makeTransportChoice } from './transportChoice.ts'
+import type { Snapshot, Status } from './types.ts'
 import { listenForWakeUps } from './wakeup.ts'
 
 /** How long `auto` waits for a WebSocket to open, and then for its first frame, before it falls back to long-poll. */
@@ -24,88 +24,86 @@ export const RENEWAL_MS = 1_000
 /** The rest of a snapshot when no attempt waits and there is no error. */
 const NOTHING = { error: null, attempt: 0, retryAt: null }
 
+export interface Connection {
+  getSnapshot(): Snapshot
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  /** See {@link Inspection}. */
+  drop(reason: string): void
+  /** The user has returned, or the network is back. */
+  wake(isOnline?: boolean): void
+}
+
 /**
  * The state of the connection, and everything that changes it.
  *
- * Listeners and handlers of the application may call `connect()` and `disconnect()` at any time. So each method here
+ * Listeners and handlers of the application may call `connect()` and `disconnect()` at any time. So each function here
  * changes its state first and calls listeners last. Or it checks afterwards whether its state is still the newest.
  */
-export class Connection {
-  snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
-  readonly #settings: Settings
-  readonly #emitter: Emitter
-  readonly #subscriptions: Subscriptions
-  readonly #dialer: Dialer
-  readonly #choice: TransportChoice
+export function makeConnection(
+  settings: Settings,
+  emitter: Emitter,
+  subscriptions: Subscriptions,
+): Connection {
+  let snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
   /** The authenticated transport in use. */
-  #transport: Transport | null = null
-  #cancelAttempt: Cancel | null = null
-  #retryTimer: ReturnType<typeof setTimeout> | undefined
+  let transport: Transport | undefined
+  let cancelAttempt: Cancel | undefined
+  let retryTimer: ReturnType<typeof setTimeout> | undefined
   /** Failures in a row. A connection that was shorter than `STABLE_MS` does not reset it. */
-  #backoffLevel = 0
-  #connectedAt = 0
+  let backoffLevel = 0
+  let connectedAt = 0
   /** When this client last sent credentials again because it was asked to. */
-  #renewedAt = 0
+  let renewedAt = 0
   /** The promise of `connect()`. */
-  #whenConnected: Deferred | null = null
-  #closing: Promise<void> = Promise.resolve()
-  #stopListening = () => {}
+  let whenConnected: Deferred | undefined
+  let closing = Promise.resolve()
+  let stopListening = () => {}
 
-  constructor(settings: Settings, emitter: Emitter, subscriptions: Subscriptions) {
-    this.#settings = settings
-    this.#emitter = emitter
-    this.#subscriptions = subscriptions
-    this.#dialer = new Dialer(settings, emitter)
-    this.#choice = new TransportChoice(settings, (onFail) =>
-      this.#dial('websocket', settings.timeoutMs, onFail),
-    )
-  }
-
-  connect(): Promise<void> {
-    const { status } = this.snapshot
+  const connect = () => {
+    const { status } = snapshot
     if (status === 'connected') return Promise.resolve()
-    const { promise } = (this.#whenConnected ??= deferred())
+    const { promise } = (whenConnected ??= deferred())
     if (status === 'reconnecting') {
-      this.wake()
+      wake()
     } else if (status !== 'connecting') {
-      this.#backoffLevel = 0
-      this.#stopListening = listenForWakeUps((isOnline) => this.wake(isOnline))
-      this.#tryInTurn(this.#choice.list())
-      this.#set('connecting', NOTHING, isDevelopment && 'connect() was called')
+      backoffLevel = 0
+      stopListening = listenForWakeUps(wake)
+      tryInTurn()
+      set('connecting', NOTHING, isDevelopment && 'connect() was called')
       // A listener may have called disconnect().
-      if (this.snapshot.status === 'connecting') this.#subscriptions.revive()
+      if (snapshot.status === 'connecting') subscriptions.detach()
     }
     return promise
   }
 
-  disconnect(): Promise<void> {
-    if (this.snapshot.status !== 'disconnected') this.#finish(null)
-    return this.#closing
+  const disconnect = () => {
+    if (snapshot.status !== 'disconnected') finish(null)
+    return closing
   }
 
-  /** See {@link Inspection}. */
-  readonly drop = (reason: string): void => {
-    const cancel = this.#cancelAttempt
-    this.#cancelAttempt = null
+  const drop = (reason: string) => {
+    const cancel = cancelAttempt
+    cancelAttempt = undefined
     void cancel?.()
-    void this.#transport?.close()
-    this.#choice.allFailed()
-    if (this.#transport || cancel) this.#lost(new BroadcasterError('connection', reason))
+    void transport?.close()
+    choice.allFailed()
+    if (transport || cancel) lost(new BroadcasterError('connection', reason))
   }
 
   /** The only place that changes the state. @param sentence the reason, if it is not the error. */
-  #set(
+  const set = (
     to: Status,
     { error, attempt, retryAt }: Omit<Snapshot, 'status' | 'transport'>,
     sentence?: string | false,
-  ): void {
-    const from = this.snapshot.status
+  ) => {
+    const from = snapshot.status
     const reason = sentence || error?.message || to
-    const transport = (to === 'connected' && this.#transport?.name) || null
-    this.snapshot = { status: to, transport, error, attempt, retryAt }
+    const name = (to === 'connected' && transport?.name) || null
+    snapshot = { status: to, transport: name, error, attempt, retryAt }
     if (to === 'connected' || to === 'disconnected') {
-      const waiting = this.#whenConnected
-      this.#whenConnected = null
+      const waiting = whenConnected
+      whenConnected = undefined
       if (to === 'connected') waiting?.resolve()
       else waiting?.reject(error ?? new BroadcasterError('aborted', reason))
     }
@@ -113,160 +111,145 @@ export class Connection {
       from,
       to,
       reason,
-      transport,
+      transport: name,
       ...(error && { error }),
       ...(attempt > 0 && { attempt }),
       ...(retryAt !== null && { retryInMs: Math.max(0, retryAt - Date.now()) }),
     }
-    this.#emitter.emitAll(
-      ['status', [change]],
-      ...(to === 'disconnected' ? [['disconnected', [{ reason, error }]] as const] : []),
+    emitter.emit(
+      ['status', change],
+      ...(to === 'disconnected' ? [['disconnected', { reason, error }] as const] : []),
     )
   }
 
-  #tryNow(): void {
-    this.#stopTimers()
-    void this.#choice.stop()
-    this.#tryInTurn(this.#choice.list())
-    const { error, attempt } = this.snapshot
-    this.#set('reconnecting', { error, attempt, retryAt: null }, isDevelopment && 'Trying again')
+  const tryNow = () => {
+    stopTimers()
+    void choice.stop()
+    tryInTurn()
+    set('reconnecting', { ...snapshot, retryAt: null }, isDevelopment && 'Trying again')
   }
 
-  #tryInTurn([name, ...others]: TransportName[]): void {
-    const { timeoutMs } = this.#settings
+  const tryInTurn = ([name, ...others] = choice.list(), fallback?: Fallback) => {
+    const { timeoutMs } = settings
     const limitMs = others.length > 0 ? Math.min(timeoutMs, FALLBACK_MS) : timeoutMs
-    this.#cancelAttempt = this.#dial(name!, limitMs, (error, isRestart, why) => {
-      this.#cancelAttempt = null
+    const failed: TransportHandlers['onEnd'] = (error, isRestart, why = 'error') => {
+      cancelAttempt = undefined
       // A refusal of the credentials, or a request to wait from an overloaded server, says nothing about the transport.
       const isOfTransport =
         !isFinal(error) && error.code !== 'authFunction' && error.retryAfterMs === undefined
       if (isOfTransport && others.length > 0) {
-        this.#choice.webSocketFailed(error)
-        this.#dialer.fallback = why ?? 'error'
-        return this.#tryInTurn(others)
+        choice.webSocketFailed(error)
+        return tryInTurn(others, why)
       }
-      this.#choice.allFailed()
-      this.#lost(error, isRestart)
-    })
-  }
-
-  #dial(name: TransportName, limitMs: number, onFail: DialHandlers['onFail']): Cancel {
-    return this.#dialer.dial(name, limitMs, {
-      onFail,
-      receiver: this.#subscriptions,
-      onOpen: this.#use,
-      onTrouble: this.#troubled,
-      onRecovery: this.#recovered,
-      onEnd: this.#lost,
-    })
+      choice.allFailed()
+      lost(error, isRestart)
+    }
+    cancelAttempt = dial(name!, limitMs, failed, fallback)
   }
 
   /** A transport is authenticated. It replaces the previous transport, if any. */
-  readonly #use: TransportHandlers['onOpen'] = (opened, hasAdditions) => {
-    const previous = this.#transport
+  const use: TransportHandlers['onOpen'] = (opened) => {
+    const previous = transport
     const { name } = opened
     void previous?.close()
-    this.#stopTimers()
-    this.#cancelAttempt = null
-    this.#transport = opened
-    this.#choice.use(name)
-    this.#connectedAt = Date.now()
-    this.#subscriptions.attach({
-      send: opened.send,
-      hasAdditions,
-      hasPositionsInPolls: hasAdditions && opened.hasPolls === true,
-      left: new Set(),
-      unanswered: new Set(),
-    })
+    stopTimers()
+    cancelAttempt = undefined
+    transport = opened
+    choice.use(name)
+    connectedAt = Date.now()
+    subscriptions.attach(opened)
     // A handler may have called disconnect().
-    if (this.#transport === opened)
-      this.#set(
-        'connected',
-        NOTHING,
-        isDevelopment && (previous ? `Moved to ${name}` : `Authenticated by ${name}`),
-      )
+    if (transport === opened)
+      set('connected', NOTHING, isDevelopment && (previous ? `Moved to ${name}` : `Authenticated by ${name}`))
   }
 
   /** The transport has a failure and retries by itself. */
-  readonly #troubled: TransportHandlers['onTrouble'] = (error, failures, retryInMs) => {
-    if (failures > this.#settings.maxAttempts) return this.#giveUp(error)
+  const troubled: TransportHandlers['onTrouble'] = (error, failures, retryInMs) => {
+    if (failures > settings.maxAttempts) return giveUp(error)
     // A single lost answer is not reported. A wait that the server asked for is.
     if (failures < 2 && error.retryAfterMs === undefined) return
-    this.#set('reconnecting', { error, attempt: failures, retryAt: Date.now() + retryInMs })
+    set('reconnecting', { error, attempt: failures, retryAt: Date.now() + retryInMs })
   }
 
-  readonly #recovered = (): void => {
-    if (this.snapshot.status !== 'connected')
-      this.#set('connected', NOTHING, isDevelopment && 'The poll works again')
+  const recovered = () => {
+    if (snapshot.status !== 'connected') set('connected', NOTHING, isDevelopment && 'The poll works again')
   }
 
   /** The connection ended, or an attempt failed. */
-  readonly #lost: TransportHandlers['onEnd'] = (error, isRestart) => {
-    const wasConnected = this.#transport !== null
-    this.#transport = null
-    this.#stopTimers()
-    if (isFinal(error)) return this.#finish(error)
+  const lost: TransportHandlers['onEnd'] = (error, isRestart) => {
+    const wasConnected = transport !== undefined
+    transport = undefined
+    stopTimers()
+    if (isFinal(error)) return finish(error)
     const now = Date.now()
-    if (wasConnected && now - this.#connectedAt >= STABLE_MS) this.#backoffLevel = 0
+    if (wasConnected && now - connectedAt >= STABLE_MS) backoffLevel = 0
     const isRenewal =
       wasConnected &&
       error.code === 'reauthorize' &&
-      !this.#choice.isProbing &&
-      Math.abs(now - this.#renewedAt) >= RENEWAL_MS
-    if (isRenewal) this.#renewedAt = now
-    let { attempt } = this.snapshot
+      !choice.isProbing() &&
+      Math.abs(now - renewedAt) >= RENEWAL_MS
+    if (isRenewal) renewedAt = now
+    let { attempt } = snapshot
     if (!isRestart && !isRenewal) {
       attempt++
-      this.#backoffLevel++
+      backoffLevel++
     }
-    if (attempt > this.#settings.maxAttempts) return this.#giveUp(error)
+    if (attempt > settings.maxAttempts) return giveUp(error)
     // The wait that the server asked for is added to the backoff. So clients that were disconnected together do not
     // reconnect together.
-    let retryInMs = (isRestart ? restartMs() : backoffMs(this.#backoffLevel)) + (error.retryAfterMs ?? 0)
+    let retryInMs = (isRestart ? restartMs() : backoffMs(backoffLevel)) + (error.retryAfterMs ?? 0)
     // The server may have ended the long-poll session because it has accepted the WebSocket. Its answer on the WebSocket
     // is then in flight.
-    if (this.#choice.isProbing) retryInMs += PROBE_GRACE_MS
-    if (isRenewal) this.#tryInTurn(this.#choice.list())
-    else this.#retryTimer = setTimeout(() => this.#tryNow(), retryInMs)
-    this.#set('reconnecting', { error, attempt, retryAt: isRenewal ? null : now + retryInMs })
-    this.#subscriptions.detach(null, isRenewal)
+    if (choice.isProbing()) retryInMs += PROBE_GRACE_MS
+    if (isRenewal) tryInTurn()
+    else retryTimer = setTimeout(tryNow, retryInMs)
+    set('reconnecting', { error, attempt, retryAt: isRenewal ? null : now + retryInMs })
+    subscriptions.detach(null, isRenewal)
   }
 
-  #giveUp(cause: BroadcasterError): void {
-    const { maxAttempts } = this.#settings
+  const giveUp = (cause: BroadcasterError) => {
     const message = isDevelopment
-      ? `Gave up after ${maxAttempts} attempts to reconnect: ${cause.message}`
+      ? `Gave up after ${settings.maxAttempts} attempts to reconnect: ${cause.message}`
       : cause.message
-    this.#finish(new BroadcasterError('maxAttempts', message, cause))
+    finish(new BroadcasterError('maxAttempts', message, cause))
   }
 
   /** Ends everything. Only `connect()` starts again. */
-  #finish(error: BroadcasterError | null): void {
-    this.#stopListening()
-    this.#stopListening = () => {}
-    this.#stopTimers()
-    const ends = [this.#transport?.close(), this.#cancelAttempt?.(), this.#choice.stop()]
-    this.#closing = Promise.all(ends).then(() => {})
-    this.#cancelAttempt = null
-    this.#transport = null
-    this.#set('disconnected', { ...NOTHING, error }, isDevelopment && !error && 'disconnect() was called')
+  const finish = (error: BroadcasterError | null) => {
+    stopListening()
+    stopListening = () => {}
+    stopTimers()
+    const ends = [transport?.close(), cancelAttempt?.(), choice.stop()]
+    closing = Promise.all(ends).then(() => {})
+    cancelAttempt = undefined
+    transport = undefined
+    set('disconnected', { ...NOTHING, error }, isDevelopment && !error && 'disconnect() was called')
     // A listener may have called connect() already.
-    this.#subscriptions.detach(this.snapshot.error)
+    subscriptions.detach(snapshot.error)
   }
 
-  /** The user has returned, or the network is back. */
-  wake(isOnline = false): void {
-    const { error, retryAt } = this.snapshot
-    if (this.#retryTimer === undefined) this.#transport?.check()
+  const wake = (isOnline = false) => {
+    const { error, retryAt } = snapshot
+    if (retryTimer === undefined) transport?.check()
     // The server asked for this wait, so nothing shortens it. After a sleep of the device it may be over before the timer
     // fires.
-    else if (error?.retryAfterMs === undefined || Date.now() >= retryAt!) this.#tryNow()
-    if (isOnline) this.#choice.probeNow()
+    else if (error?.retryAfterMs === undefined || Date.now() >= retryAt!) tryNow()
+    if (isOnline) choice.probeNow()
   }
 
-  #stopTimers(): void {
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
-    this.#choice.stopWaiting()
+  const stopTimers = () => {
+    clearTimeout(retryTimer)
+    retryTimer = undefined
+    choice.stopWaiting()
   }
+
+  const dial = makeDial(settings, {
+    receiver: subscriptions,
+    onOpen: use,
+    onTrouble: troubled,
+    onRecovery: recovered,
+    onEnd: lost,
+  })
+  const choice = makeTransportChoice(settings, (onFail) => dial('websocket', settings.timeoutMs, onFail))
+  return { getSnapshot: () => snapshot, connect, disconnect, drop, wake }
 }

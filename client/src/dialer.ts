@@ -2,7 +2,6 @@ import { authData, PROTOCOL_VERSION } from '@broadcaster/protocol'
 import type { Auth, Fallback } from '@broadcaster/protocol'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import type { Emitter } from './events.ts'
 import { openLongPoll } from './longpoll.ts'
 import { isObject } from './options.ts'
 import type { Settings } from './options.ts'
@@ -13,75 +12,31 @@ import { openWebSocket } from './websocket.ts'
 /** Cancels an attempt to connect. Resolves when its transport is closed. */
 export type Cancel = () => Promise<void>
 
-export interface DialHandlers extends TransportHandlers {
-  /** The attempt failed. After `onOpen`, the end is reported by `onEnd` instead. */
-  onFail: TransportHandlers['onEnd']
-}
+/**
+ * Opens a transport. Calls neither a handler nor code of the application before it returns.
+ *
+ * @param onFail the attempt failed. After `onOpen`, the end is reported by `onEnd` instead.
+ * @param fallback why the WebSocket failed that this attempt replaces.
+ */
+export type Dial = (
+  name: TransportName,
+  limitMs: number,
+  onFail: TransportHandlers['onEnd'],
+  fallback?: Fallback,
+) => Cancel
 
-/** Opens transports. Each one gets fresh credentials and the next generation number of this client. */
-export class Dialer {
+/** Each transport gets fresh credentials and the next generation number of this client. */
+export function makeDial(settings: Settings, handlers: TransportHandlers): Dial {
+  const { emitter } = handlers.receiver
+  let clientName = ''
+  let generation = 0
   /** The token of the last long-poll session. */
-  token: string | undefined
+  let token: string | undefined
   /** The node of the last WebSocket, unless there was an attempt after it whose outcome is not known. */
-  node: string | undefined
-  /** Why the last WebSocket failed, until a transport is open. */
-  fallback: Fallback | undefined
-  readonly #settings: Settings
-  readonly #emitter: Emitter
-  #clientName = ''
-  #generation = 0
+  let node: string | undefined
 
-  constructor(settings: Settings, emitter: Emitter) {
-    this.#settings = settings
-    this.#emitter = emitter
-  }
-
-  /** Calls neither a handler nor code of the application before it returns. */
-  dial(name: TransportName, limitMs: number, handlers: DialHandlers): Cancel {
-    let isCancelled = false
-    let isOpen = false
-    let opening: Transport | undefined
-    const fail: DialHandlers['onFail'] = (error, ...how) => {
-      this.#emitter.emit('attemptFailed', { transport: name, error })
-      // A listener may have called disconnect().
-      if (!isCancelled) handlers.onFail(error, ...how)
-    }
-    const start = async () => {
-      // The auth function may call any method of the client, so it must not run before the state has changed.
-      await Promise.resolve()
-      if (isCancelled) return
-      const data = await this.#credentials()
-      if (isCancelled) return
-      const openTransport = this.#settings.open ?? (name === 'websocket' ? openWebSocket : openLongPoll)
-      opening = openTransport(
-        { settings: this.#settings, auth: this.#makeAuth(data), limitMs },
-        {
-          ...handlers,
-          onOpen: (opened, hasAdditions, answer) => {
-            isOpen = true
-            this.token = answer.__token
-            this.node = answer.__node
-            this.fallback = undefined
-            handlers.onOpen(opened, hasAdditions, answer)
-          },
-          onEnd: (...end) => (isOpen ? handlers.onEnd(...end) : fail(...end)),
-        },
-      )
-    }
-    start().catch((thrown: unknown) => {
-      const error = BroadcasterError.from(thrown, 'connection')
-      if (error.code === 'authFunction' && !isCancelled) this.#emitter.emit('error', error)
-      // A listener may have called disconnect().
-      if (!isCancelled) fail(error)
-    })
-    return async () => {
-      isCancelled = true
-      await opening?.close()
-    }
-  }
-
-  async #credentials(): Promise<object> {
-    const { auth, timeoutMs } = this.#settings
+  const credentials = async () => {
+    const { auth, timeoutMs } = settings
     let timer: ReturnType<typeof setTimeout> | undefined
     try {
       const isLate = new Promise<never>((_, reject) => {
@@ -106,20 +61,59 @@ export class Dialer {
     }
   }
 
-  #makeAuth(data: object): Auth {
-    this.#clientName ||= randomName()
-    const { node } = this
-    this.node = undefined
+  const makeAuth = (data: object, fallback: Fallback | undefined): Auth => {
+    clientName ||= randomName()
+    const __node = node
+    node = undefined
     return {
       ...authData({ ...data }),
       __type: 'auth',
       __v: PROTOCOL_VERSION,
-      __client: this.#clientName,
-      __generation: ++this.#generation,
+      __client: clientName,
+      __generation: ++generation,
       // A value that is undefined is not sent.
-      __fallback: this.fallback,
-      ...(this.token !== undefined && { __previous: this.token }),
-      ...(node !== undefined && { __node: node }),
+      __fallback: fallback,
+      __previous: token,
+      __node,
+    }
+  }
+
+  return (name, limitMs, onFail, fallback) => {
+    let isCancelled = false
+    let isOpen = false
+    let opening: Transport | undefined
+    const fail: TransportHandlers['onEnd'] = (error, ...how) => {
+      if (isCancelled) return
+      if (error.code === 'authFunction') emitter.emit(['error', error])
+      emitter.emit(['attemptFailed', { transport: name, error }])
+      // A listener may have called disconnect().
+      if (!isCancelled) onFail(error, ...how)
+    }
+    const start = async () => {
+      // The auth function may call any method of the client, so it must not run before the state has changed.
+      await Promise.resolve()
+      if (isCancelled) return
+      const data = await credentials()
+      if (isCancelled) return
+      const openTransport = settings.open ?? (name === 'websocket' ? openWebSocket : openLongPoll)
+      opening = openTransport(
+        { settings, auth: makeAuth(data, fallback), limitMs },
+        {
+          ...handlers,
+          onOpen: (opened, answer) => {
+            isOpen = true
+            token = answer.__token
+            node = answer.__node
+            handlers.onOpen(opened, answer)
+          },
+          onEnd: (...end) => (isOpen ? handlers.onEnd : fail)(...end),
+        },
+      )
+    }
+    start().catch((thrown: unknown) => fail(BroadcasterError.from(thrown, 'connection')))
+    return async () => {
+      isCancelled = true
+      await opening?.close()
     }
   }
 }

@@ -12,7 +12,7 @@ interface Entry {
 
 /** An event with the arguments of its listeners. */
 type Occurrence = {
-  [Name in keyof Events]: readonly [name: Name, args: Readonly<Events[Name]>]
+  [Name in keyof Events]: readonly [name: Name, ...args: Events[Name]]
 }[keyof Events]
 
 /**
@@ -25,9 +25,8 @@ export interface Emitter {
   /** @returns a function that removes the listener. A second call does nothing. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Name>, once?: boolean): () => void
   off<Name extends keyof Events>(name: Name, listener?: Listener<Name>): void
-  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void
-  /** Emits several events. Events that a listener causes come after the last of them. */
-  emitAll(...occurrences: Occurrence[]): void
+  /** Events that a listener causes come after the last of these. */
+  emit(...occurrences: Occurrence[]): void
   /**
    * Calls code of the application, and does not wait for it. If it throws or rejects, an `error` event is emitted. If
    * `what` is null, the error is written to the console instead. In production, `what` is false.
@@ -47,11 +46,11 @@ export function makeEmitter(): Emitter {
     else events.delete(name)
   }
 
-  const tell = ([name, args]: Occurrence) => {
-    const entries = events.get(name)
+  const tell = ([name, ...args]: Occurrence) => {
+    const entries = events.get(name) ?? []
     // An error without a listener must still be visible.
-    if (!entries && name === 'error') console.error(args[0])
-    for (const entry of entries ?? []) {
+    if (!entries.length && name === 'error') console.error(...args)
+    for (const entry of entries) {
       if (!events.get(name)?.includes(entry)) continue
       if (entry.once) remove(name, (other) => other === entry)
       const what = isDevelopment && `A listener of '${name}'`
@@ -66,11 +65,7 @@ export function makeEmitter(): Emitter {
       return () => remove(name, (other) => other === entry)
     },
     off: (name, listener) => remove(name, (entry) => !listener || entry.listener === listener),
-    // The compiler can't infer that the name and the arguments belong to the same event.
-    emit: (name, ...args) => {
-      if (events.has(name) || name === 'error') emitter.emitAll([name, args] as unknown as Occurrence)
-    },
-    emitAll: (...occurrences) => {
+    emit: (...occurrences) => {
       const isTelling = queue.length > 0
       queue.push(...occurrences)
       if (isTelling) return
@@ -82,7 +77,7 @@ export function makeEmitter(): Emitter {
         if (what === null) return console.error(thrown)
         const { message } = BroadcasterError.from(thrown)
         const sentence = isDevelopment ? `${what} threw: ${message}` : message
-        emitter.emit('error', new BroadcasterError('handler', sentence, thrown))
+        emitter.emit(['error', new BroadcasterError('handler', sentence, thrown)])
       }
       try {
         const result = code() as { then?: unknown } | null | undefined

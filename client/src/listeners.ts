@@ -132,8 +132,7 @@ export class Listeners {
     const message: Message = position === undefined ? { channel, body } : { channel, body, position }
     const handle = this.#parse(message)
     for (const listener of this.#all) if (!listener.awaited) this.#call(listener, () => handle(listener))
-    this.#emitter.emit('message', channel, body, message)
-    this.#emitter.emit(`message:${channel}`, body, message)
+    this.#emitter.emit(['message', channel, body, message], [`message:${channel}`, body, message])
   }
 
   /**
@@ -163,7 +162,7 @@ export class Listeners {
     const channel = this.#name
     const gap: Gap = position === undefined ? { channel, reason } : { channel, reason, position }
     for (const listener of this.#all) this.#call(listener, () => listener.options.onGap?.(gap))
-    this.#emitter.emit('gap', gap)
+    this.#emitter.emit(['gap', gap])
   }
 
   /** Parses the body, once for all listeners. Returns the call of a listener's handler. */

@@ -1,5 +1,4 @@
-import { commonVersion } from '@broadcaster/protocol'
-import type { AuthOk, ClientMessage, ServerMessage } from '@broadcaster/protocol'
+import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
 import { backoffMs, readRetryAfter, TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
@@ -24,15 +23,50 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   const running = new Set<AbortController>()
   let isOver = false
   let token: string | undefined
-  let hasAdditions = false
   let failures = 0
-  /** The poll that waits at the server. */
+  /** The last poll. */
   let poll: AbortController | undefined
   /** Ends the pause before the next poll. */
   let endPause: (() => void) | undefined
   /** The server asked us not to send a poll before this time. */
   let notBefore = 0
 
+  const run = async () => {
+    const answers = await request(auth, limitMs)
+    const answer = answers.find((message) => message.__type === 'authOk')
+    token = answer?.__token
+    if (!answer || !token) {
+      throw new BroadcasterError('connection', isDevelopment && 'The answer to auth has no session token')
+    }
+    if (isOver) return
+    transport.hasAdditions = transport.hasPositionsInPolls = answer.__v! >= 1
+    handlers.onOpen(transport, answer)
+    for (let seq = 0; !isOver;) {
+      const sentAt = Date.now()
+      poll = new AbortController()
+      const messages = await request(
+        {
+          __type: 'poll',
+          seq: String(seq),
+          // A value that is undefined is not sent.
+          positions: transport.hasAdditions ? handlers.receiver.positions() : undefined,
+        },
+        settings.timeoutMs + POLL_MARGIN_MS,
+        poll,
+      ).catch(pollFailed)
+      // The same poll is sent again, and gets the same answer.
+      if (!messages) continue
+      seq++
+      if (failures > 0) {
+        failures = 0
+        handlers.onRecovery()
+      }
+      receive(messages)
+      if (messages.length === 0 && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
+    }
+  }
+
+  /** Throws only a BroadcasterError. */
   const request = async (message: ClientMessage, withinMs: number, abort = new AbortController()) => {
     const timer = setTimeout(() => {
       abort.abort(
@@ -43,8 +77,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     try {
       const body = JSON.stringify({ ...message, __token: token })
       const response = await fetch(url, { method: 'POST', headers, body, signal: abort.signal })
-      const retryAfter = response.headers?.get('retry-after')
-      return readAnswer(response.status, await response.text(), retryAfter)
+      return readAnswer(response.status, await response.text(), response.headers?.get('retry-after'))
     } catch (thrown) {
       throw BroadcasterError.from(abort.signal.reason ?? thrown, 'connection')
     } finally {
@@ -53,54 +86,12 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     }
   }
 
-  const authenticate = async () => {
-    let answer: AuthOk | undefined
-    try {
-      const answers = await request(auth, limitMs)
-      answer = answers.find((message) => message.__type === 'authOk')
-      token = answer?.__token
-      if (!answer || !token) {
-        throw new BroadcasterError('connection', isDevelopment && 'The answer to auth has no session token')
-      }
-    } catch (thrown) {
-      return end(BroadcasterError.from(thrown))
-    }
-    if (isOver) return
-    hasAdditions = commonVersion(answer.__v) > 0
-    handlers.onOpen(transport, hasAdditions, answer)
-    for (let seq = 0; !isOver;) if (await pollOnce(String(seq))) seq++
+  const receive = (messages: readonly ServerMessage[]) => {
+    for (const message of messages) if (message && !isOver) handlers.receiver.receive(message)
   }
 
-  /** @returns whether the answer has arrived. If not, the same poll is sent again, and gets the same answer. */
-  const pollOnce = async (seq: string) => {
-    const sentAt = Date.now()
-    let messages: ServerMessage[]
-    poll = new AbortController()
-    try {
-      const positions = hasAdditions ? { positions: handlers.receiver.positions() } : {}
-      messages = await request(
-        { __type: 'poll', seq, ...positions },
-        settings.timeoutMs + POLL_MARGIN_MS,
-        poll,
-      )
-    } catch (thrown) {
-      await failed(BroadcasterError.from(thrown))
-      return false
-    } finally {
-      poll = undefined
-    }
-    if (failures > 0) {
-      failures = 0
-      handlers.onRecovery()
-    }
-    receive(messages)
-    if (messages.length === 0 && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
-    return true
-  }
-
-  const failed = async (error: BroadcasterError) => {
-    if (isOver || error.code === 'aborted') return
-    if (error.code === 'unauthorized') return expire(error)
+  const pollFailed = async (error: BroadcasterError): Promise<undefined> => {
+    if (endsWith(error) || error.code === 'aborted') return
     failures++
     const waitMs = error.retryAfterMs ?? 0
     const retryInMs = waitMs + backoffMs(failures)
@@ -109,13 +100,15 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
     await pause(retryInMs)
   }
 
-  const receive = (messages: readonly ServerMessage[]) => {
-    for (const message of messages) if (message && !isOver) handlers.receiver.receive(message)
-  }
-
-  /** The session does not exist any more. The next `auth` shows whether the credentials are still accepted. */
-  const expire = (error: BroadcasterError) => {
-    end(new BroadcasterError('reauthorize', isDevelopment && 'The session has expired', error))
+  /**
+   * Whether this is the end. If the session does not exist any more, the next `auth` shows whether the credentials are still
+   * accepted.
+   */
+  const endsWith = (error: BroadcasterError) => {
+    if (error.code === 'unauthorized') {
+      end(new BroadcasterError('reauthorize', isDevelopment && 'The session has expired', error))
+    }
+    return isOver
   }
 
   const pause = (ms: number) =>
@@ -141,48 +134,49 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 
   const transport: Transport = {
     name: 'longpoll',
-    hasPolls: true,
+    hasAdditions: false,
+    hasPositionsInPolls: false,
     send: (message) => {
       if (isOver) return
-      request(message, settings.timeoutMs).then(receive, (error: BroadcasterError) => {
-        if (isOver) return
-        if (error.code === 'unauthorized') return expire(error)
-        const failure = new BroadcasterError('serverError', error.message, error, error.retryAfterMs)
-        handlers.receiver.fail(message.channel, failure)
-      })
+      request(message, settings.timeoutMs)
+        .then(receive)
+        .catch((error: BroadcasterError) => {
+          if (endsWith(error)) return
+          const failure = new BroadcasterError('serverError', error.message, error, error.retryAfterMs)
+          handlers.receiver.fail(message.channel, failure)
+        })
     },
     check: () => {
       if (Date.now() >= notBefore) endPause?.()
       // A server without the additions does not notice that a poll was aborted, and loses the messages of its answer.
-      if (hasAdditions) poll?.abort(new BroadcasterError('aborted', false))
+      if (transport.hasAdditions) poll?.abort(new BroadcasterError('aborted', false))
     },
     close: async () => stop(),
   }
-  void authenticate()
+  run().catch((thrown: unknown) => end(BroadcasterError.from(thrown)))
   return transport
 }
 
 /** An answer that is not an array of messages, for instance the page of a captive portal, counts as a lost answer. */
 function readAnswer(status: number, text: string, retryAfter?: string | null): ServerMessage[] {
-  let messages: unknown
+  let messages: ServerMessage[] | undefined
   try {
-    messages = JSON.parse(text)
+    const answer: unknown = JSON.parse(text)
+    if (Array.isArray(answer)) messages = answer
   } catch {
     // The error below reports it, with the status.
   }
-  const first: { reason?: string } | undefined = Array.isArray(messages) ? messages[0] : undefined
+  const reason = (messages?.[0] as { reason?: string } | null | undefined)?.reason
   if (status === 401 || status === 403) {
-    throw new BroadcasterError('unauthorized', first?.reason ?? `HTTP ${status}`)
+    throw new BroadcasterError('unauthorized', reason ?? `HTTP ${status}`)
   }
-  if (status !== 200 || !Array.isArray(messages)) {
-    const words = first?.reason ?? (isDevelopment && status === 200 ? 'without an array of messages' : '')
-    const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
-    throw new BroadcasterError(
-      'connection',
-      `HTTP ${status} ${words}`.trim(),
-      undefined,
-      status === 429 ? (waitMs ?? TOO_MANY_REQUESTS_MS) : waitMs,
-    )
-  }
-  return messages
+  if (status === 200 && messages) return messages
+  const words = reason ?? (isDevelopment && status === 200 ? 'without an array of messages' : '')
+  const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
+  throw new BroadcasterError(
+    'connection',
+    `HTTP ${status} ${words}`.trim(),
+    undefined,
+    status === 429 ? (waitMs ?? TOO_MANY_REQUESTS_MS) : waitMs,
+  )
 }

@@ -14,7 +14,7 @@ export interface Settings {
   readonly timeoutMs: number
   readonly pingIntervalMs: number
   readonly maxAttempts: number
-  readonly headers: Record<string, string>
+  readonly headers: Record<string, string> | undefined
   readonly WebSocket: WebSocketConstructor | undefined
   readonly fetch: FetchLike | undefined
   /** Takes the place of both transports. */
@@ -33,7 +33,7 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     timeoutMs: options.timeout ?? 30_000,
     pingIntervalMs: options.pingInterval ?? 30_000,
     maxAttempts: options.maxAttempts ?? Infinity,
-    headers: options.headers ?? {},
+    headers: options.headers,
     WebSocket: options.WebSocket,
     fetch: options.fetch,
   }
@@ -70,7 +70,7 @@ function check(url: string | URL, settings: Settings): void {
   expect('pingInterval', pingIntervalMs, isDuration(pingIntervalMs), 'milliseconds above 0')
   const isCount = maxAttempts === Infinity || (Number.isInteger(maxAttempts) && maxAttempts >= 0)
   expect('maxAttempts', maxAttempts, isCount, 'a whole number from 0, or Infinity')
-  expect('headers', headers, isObject(headers), 'an object')
+  expect('headers', headers, !headers || isObject(headers), 'an object')
   for (const name of ['WebSocket', 'fetch'] as const) {
     const value = settings[name]
     expect(name, value, value === undefined || typeof value === 'function', 'a function')

@@ -1,10 +1,10 @@
 import type { Position, ServerMessage } from '@broadcaster/protocol'
 import { Channel } from './channel.ts'
-import type { ChannelHost, Link, ResumeOptions } from './channel.ts'
+import type { ChannelHost, ResumeOptions } from './channel.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
-import type { Receiver } from './transport.ts'
+import type { Receiver, Transport } from './transport.ts'
 import type { MessageHandler, Subscription } from './types.ts'
 
 /** The channels that have listeners. They are subscribed on each new connection, each from its position. */
@@ -12,7 +12,9 @@ export class Subscriptions implements ChannelHost, Receiver {
   readonly emitter: Emitter
   readonly timeoutMs: number
   readonly channelMap: Settings['channelMap']
-  link: Link | null = null
+  link: Transport | null = null
+  left = new Set<string>()
+  unanswered = new Set<string>()
   givenUp: BroadcasterError | null = null
   readonly channels = new Map<string, Channel>()
   /** Counts changes of the connection. A loop that calls handlers stops when a handler causes another change. */
@@ -34,7 +36,7 @@ export class Subscriptions implements ChannelHost, Receiver {
   }
 
   /** There is a new connection. Subscribes all channels on it. */
-  attach(link: Link): void {
+  attach(link: Transport): void {
     this.#change(link, null, (channel) => {
       // A channel stays `subscribed` while it moves from one transport to another.
       if (channel.listeners.status !== 'subscribed') channel.listeners.setStatus('subscribing', null)
@@ -43,30 +45,25 @@ export class Subscriptions implements ChannelHost, Receiver {
   }
 
   /**
-   * There is no connection. With an error, the client does not reconnect. `isRenewal`: it comes back at once, so that channels
-   * stay `subscribed`, as while they move from one transport to another.
+   * There is no connection. With an error, the client does not reconnect. Without one, channels that the client had given up wait
+   * for the next connection again. `isRenewal`: it comes back at once, so that channels stay `subscribed`, as while they move from
+   * one transport to another.
    */
   detach(final: BroadcasterError | null = null, isRenewal = false): void {
     this.#change(null, final, ({ listeners }) => {
       if (final) listeners.setStatus('error', final)
-      else if (listeners.status === 'subscribed' && !isRenewal) listeners.setStatus('subscribing', null)
-    })
-  }
-
-  /** `connect()` was called. Channels that the client had given up are subscribed again. */
-  revive(): void {
-    this.#change(null, null, ({ listeners }) => {
-      if (listeners.status === 'error') listeners.setStatus('subscribing', null)
+      else if (listeners.status === 'error' || (listeners.status === 'subscribed' && !isRenewal))
+        listeners.setStatus('subscribing', null)
     })
   }
 
   receive(message: ServerMessage): void {
-    this.emitter.emit('wire', message)
+    this.emitter.emit(['wire', message])
     const { channel: name } = message as { channel?: string }
     const channel = name === undefined ? undefined : this.channels.get(name)
     if (channel) channel.receive(message)
     else if (message.__type === 'serverError')
-      this.emitter.emit('error', new BroadcasterError('serverError', message.reason))
+      this.emitter.emit(['error', new BroadcasterError('serverError', message.reason)])
     // The server executed an old request late, and the session now has a channel that we do not want any more.
     else if (message.__type === 'message' || message.__type === 'gap')
       this.#make(message.channel).requestUnsubscribe()
@@ -83,7 +80,7 @@ export class Subscriptions implements ChannelHost, Receiver {
       const position = channel.positionForPoll()
       if (position !== undefined) entries.push([channel.name, position])
     }
-    this.link?.left.clear()
+    this.left.clear()
     return Object.fromEntries(entries)
   }
 
@@ -98,9 +95,11 @@ export class Subscriptions implements ChannelHost, Receiver {
   }
 
   /** Resets all channels to the state without a connection, and then calls `tell` for each channel that is left. */
-  #change(link: Link | null, givenUp: BroadcasterError | null, tell: (channel: Channel) => void): void {
+  #change(link: Transport | null, givenUp: BroadcasterError | null, tell: (channel: Channel) => void): void {
     const change = ++this.#changes
     this.link = link
+    this.left = new Set()
+    this.unanswered = new Set()
     this.givenUp = givenUp
     const channels = [...this.channels.values()]
     for (const channel of channels) channel.reset()

@@ -1,4 +1,4 @@
-import { Connection } from './connection.ts'
+import { makeConnection, type Connection } from './connection.ts'
 import type { BroadcasterError } from './errors.ts'
 import { makeEmitter, type Emitter } from './events.ts'
 import type { Settings } from './options.ts'
@@ -45,12 +45,12 @@ export class TabLeader {
     this.term = setup.term
     const emitter = makeEmitter()
     this.subscriptions = new Subscriptions(emitter, setup.settings)
-    this.#connection = new Connection(setup.settings, emitter, this.subscriptions)
+    this.#connection = makeConnection(setup.settings, emitter, this.subscriptions)
     this.#tabs = new BroadcastChannel(setup.name)
     this.#tabs.onmessage = ({ data }: MessageEvent<FromTab | FromLeader>) => {
       if ('from' in data) this.#receive(data)
     }
-    emitter.on('error', (error) => setup.emitter.emit('error', error))
+    emitter.on('error', (error) => setup.emitter.emit(['error', error]))
     emitter.on('wire', (message) => {
       if (message.__type === 'subscribeOk') this.#feeds.get(message.channel)?.receive(message)
     })

@@ -79,6 +79,9 @@ export class TabMember {
   #makeTransport(name: TransportName): Transport {
     const transport: Transport = {
       name,
+      // A leader numbers the messages, also if the server has no positions.
+      hasAdditions: true,
+      hasPositionsInPolls: false,
       send: (request) => {
         if (this.transport === transport) this.#send(request)
       },
@@ -140,8 +143,7 @@ export class TabMember {
     // The client subscribes each of its channels again.
     this.#channels.clear()
     this.transport = this.#makeTransport(name)
-    // A leader numbers the messages, also if the server has no positions.
-    this.#setup.handlers.onOpen(this.transport, true, { __type: 'authOk' })
+    this.#setup.handlers.onOpen(this.transport, { __type: 'authOk' })
   }
 
   #take(message: ServerMessage): void {

@@ -15,8 +15,10 @@ import type { TransportName } from './types.ts'
 /** A connection to the server that is authenticated, or is being authenticated. */
 export interface Transport {
   readonly name: TransportName
+  /** Both sides know the additions of the protocol. False before it is open. */
+  hasAdditions: boolean
   /** Messages come as answers to polls, and each poll contains the position of each channel. */
-  readonly hasPolls?: boolean
+  hasPositionsInPolls: boolean
   /** Sends a request. The receiver gets the answer, or is told that there is none. */
   send(request: Subscribe | Unsubscribe): void
   /** Checks now whether the connection still works. */
@@ -45,8 +47,8 @@ export interface Receiver {
 
 export interface TransportHandlers {
   readonly receiver: Receiver
-  /** The server has accepted the credentials. `hasAdditions`: both sides know the additions of the protocol. */
-  onOpen(transport: Transport, hasAdditions: boolean, answer: AuthOk): void
+  /** The server has accepted the credentials. */
+  onOpen(transport: Transport, answer: AuthOk): void
   /** The transport has a failure and retries by itself. `failures`: in a row. */
   onTrouble(error: BroadcasterError, failures: number, retryInMs: number): void
   /** It works again. */

@@ -12,23 +12,20 @@ import type { Settings } from './options.ts'
 
 /** When to try a WebSocket again, as a `Date.now()` time. Undefined if WebSockets are not known to be blocked. */
 export function readRetryTime(settings: Settings): number | undefined {
-  try {
-    return Number(sessionStorage.getItem(keyOf(settings))) || undefined
-  } catch {
-    return undefined
-  }
+  return useStorage(settings, (key) => Number(sessionStorage.getItem(key)) || undefined)
 }
 
 /** @param time null when a WebSocket works. */
 export function writeRetryTime(settings: Settings, time: number | null): void {
-  try {
-    if (time === null) sessionStorage.removeItem(keyOf(settings))
-    else sessionStorage.setItem(keyOf(settings), String(time))
-  } catch {
-    // See above.
-  }
+  useStorage(settings, (key) =>
+    time === null ? sessionStorage.removeItem(key) : sessionStorage.setItem(key, String(time)),
+  )
 }
 
-function keyOf(settings: Settings): string {
-  return `broadcaster ${resolveUrl(settings, 'ws')}`
+function useStorage<Result>(settings: Settings, use: (key: string) => Result): Result | undefined {
+  try {
+    return use(`broadcaster ${resolveUrl(settings, 'ws')}`)
+  } catch {
+    return undefined
+  }
 }

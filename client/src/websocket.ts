@@ -1,4 +1,3 @@
-import { commonVersion } from '@broadcaster/protocol'
 import type { Fallback, ServerMessage } from '@broadcaster/protocol'
 import { TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { finalCloses, REAUTHORIZE, RESTART, TOO_MANY_REQUESTS } from './closes.ts'
@@ -27,13 +26,9 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   const { headers, pingIntervalMs } = settings
   const url = resolveUrl(settings, 'ws')
   // The WebSocket of browsers and of Node has no third argument.
-  const socket =
-    settings.WebSocket && Object.keys(headers).length > 0
-      ? new WebSocket(url, [], { headers })
-      : new WebSocket(url)
+  const socket = settings.WebSocket && headers ? new WebSocket(url, [], { headers }) : new WebSocket(url)
   let isOpen = false
   let isOver = false
-  let hasAdditions = false
   /** True: the timer is the time limit for the next frame. False: it is the time until the next ping. */
   let isWaiting = true
   let timer: ReturnType<typeof setTimeout>
@@ -52,8 +47,8 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
   }
   const ping = (limitMs: number) => {
     socket.send(PING)
-    handlers.receiver.emitter.emit('wire', { __type: 'ping' })
-    if (hasAdditions) expectFrame(limitMs, isDevelopment && 'The server did not answer a ping')
+    handlers.receiver.emitter.emit(['wire', { __type: 'ping' }])
+    if (transport.hasAdditions) expectFrame(limitMs, isDevelopment && 'The server did not answer a ping')
     else pingLater()
   }
   const stop = () => {
@@ -69,6 +64,8 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 
   const transport: Transport = {
     name: 'websocket',
+    hasAdditions: false,
+    hasPositionsInPolls: false,
     send: (request) => {
       if (!isOver) socket.send(JSON.stringify(request))
     },
@@ -107,9 +104,9 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
       if (message) handlers.receiver.receive(message)
     } else if (message?.__type === 'authOk') {
       isOpen = true
-      hasAdditions = commonVersion(message.__v) > 0
+      transport.hasAdditions = message.__v! >= 1
       pingLater()
-      handlers.onOpen(transport, hasAdditions, message)
+      handlers.onOpen(transport, message)
     } else if (message?.__type === 'authError') {
       end(new BroadcasterError('unauthorized', message.reason))
     }

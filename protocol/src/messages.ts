@@ -45,9 +45,9 @@ export type Auth = {
   /** The number of this connection among those of the client: 1, 2, 3, ... */
   readonly __generation?: number
   /** The token of the long-poll session that this connection replaces. The server ends that session. */
-  readonly __previous?: string
+  readonly __previous?: string | undefined
   /** The `__node` of the WebSocket that this connection replaces, if that one was authenticated (version 2). */
-  readonly __node?: string
+  readonly __node?: string | undefined
   /** Over long-poll: why the WebSocket failed that the client has tried before. */
   readonly __fallback?: Fallback | undefined
   /** All other keys belong to the application. */
@@ -70,7 +70,7 @@ export type Poll = {
   /** Differs from the previous poll. A poll with the same `seq` asks for the same answer again. */
   readonly seq: string
   /** The position of the last received message of each channel. */
-  readonly positions?: Readonly<Record<string, Position>>
+  readonly positions?: Readonly<Record<string, Position>> | undefined
 }
 
 export type Ping = { readonly __type: 'ping' }

@@ -32,7 +32,7 @@ export const client: readonly Mutation[] = [
   {
     name: 'the client accepts messages that were in flight when it unsubscribed, after it has subscribed again',
     file: 'client/src/channel.ts',
-    find: '(!isResumed && !history && !link.left.has(channel))',
+    find: '(!isResumed && !history && !left.has(channel))',
     replace: '(!isResumed && !history)',
     seed: 2440,
   },

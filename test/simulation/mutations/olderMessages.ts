@@ -4,8 +4,8 @@ export const olderMessages: readonly Mutation[] = [
   {
     name: 'the client accepts messages from a poll that was sent before it asked for older ones',
     file: 'client/src/channel.ts',
-    find: '(!isResumed && !history && !link.left.has(channel))',
-    replace: '(!isResumed && !link.left.has(channel))',
+    find: '(!isResumed && !history && !left.has(channel))',
+    replace: '(!isResumed && !left.has(channel))',
     seed: 109,
   },
   {
