@@ -20,9 +20,6 @@ import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
  */
 export const UNSUBSCRIBE_GRACE_MS = 1_000
 
-/** `position`: continue after it, as if the channel had been subscribed before. Empty: the position is not known, so it is a gap. */
-export type ResumeOptions = SubscribeOptions & { readonly position?: Position | undefined }
-
 export interface ChannelHost extends ListenersHost {
   /** The connection, if there is one. */
   readonly link: Transport | null
@@ -40,9 +37,9 @@ export interface ChannelHost extends ListenersHost {
 
 /**
  * The state of the channel at the server of this connection. At most one request is in flight. A failed request is sent
- * again after a pause. Until then we do not know whether the server has executed it, because its answer may be lost.
+ * again after a pause (`hasFailed`). Until then we do not know whether the server has executed it, because its answer may be lost.
  */
-type Wire = 'off' | 'subscribing' | 'on' | 'unsubscribing' | 'subscribe has failed' | 'unsubscribe has failed'
+type Wire = 'off' | 'subscribing' | 'on' | 'unsubscribing'
 
 /** One channel: the subscriptions of the application, the state at the server, and the position. */
 export class Channel {
@@ -50,18 +47,20 @@ export class Channel {
   readonly listeners: Listeners
   readonly #host: ChannelHost
   #wire: Wire = 'off'
+  #hasFailed = false
   /** The timeout of the request in flight, or the pause before the next attempt. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** The timer that ends {@link UNSUBSCRIBE_GRACE_MS}. */
-  #grace: ReturnType<typeof setTimeout> | undefined
+  /** There are listeners, or there were some within {@link UNSUBSCRIBE_GRACE_MS}. */
+  #isWanted = false
+  #graceTimer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
-  /** The promises of `unsubscribe()` calls. */
-  #waiting: Deferred[] = []
+  /** The promise of `unsubscribe()`. */
+  #whenEnded: Deferred | undefined
   /** Messages that came before the answer to `subscribe`. On long-poll they can overtake it. */
   #held: ServerMessage[] = []
 
-  /** The position of the last message that was received. */
-  #position: Position | undefined
+  /** The position of the last message that was received. A subscription continues after it. */
+  position: Position | undefined
   /**
    * The position of the last message that came while the channel was not subscribed. The next poll sends it. Otherwise the
    * answer would contain the same messages again.
@@ -74,7 +73,7 @@ export class Channel {
    */
   #isInStep = false
   /** The server has confirmed the subscription once. Messages that are missed after that are a gap. */
-  #hasBeenOn = false
+  hasBeenOn = false
   /** The server has confirmed the subscription on this connection. It may be asked again, for older messages. */
   #isOn = false
   /** The number of older messages that the last request asked for. */
@@ -86,24 +85,11 @@ export class Channel {
     this.listeners = new Listeners(name, host)
   }
 
-  /** The position of the last message. */
-  get position(): Position | undefined {
-    return this.#position
-  }
-
-  subscribe(handler: MessageHandler<never>, options: ResumeOptions): Subscription {
-    if (options.position !== undefined) {
-      this.#position = options.position || undefined
-      this.#hasBeenOn = true
-    }
+  subscribe(handler: MessageHandler<never>, options: SubscribeOptions): Subscription {
     const subscription = this.listeners.add(handler, options, () => {
-      this.#grace = setTimeout(() => {
-        this.#grace = undefined
-        this.sync()
-      }, UNSUBSCRIBE_GRACE_MS)
+      this.#graceTimer = setTimeout(() => this.#want(false), UNSUBSCRIBE_GRACE_MS)
     })
-    this.#endGrace()
-    this.sync()
+    this.#want(true)
     // Not now: a handler may have called this in the middle of a batch, and during a request no message is delivered.
     if (options.replay) queueMicrotask(() => this.#askForHistory())
     return subscription
@@ -111,19 +97,16 @@ export class Channel {
 
   /** Ends all subscriptions. Resolves when the server has answered. */
   unsubscribe(): Promise<void> {
-    const answer = deferred()
-    this.#waiting.push(answer)
+    const { promise } = (this.#whenEnded ??= deferred())
     this.listeners.clear()
-    this.#endGrace()
-    this.sync()
-    return answer.promise
+    this.#want(false)
+    return promise
   }
 
   /** Sends the next request if the server does not have the state that the application wants. The answer calls this again. */
   sync(): void {
-    const isLeaving = this.#wire === 'unsubscribing' || this.#wire === 'unsubscribe has failed'
-    if (this.#isWanted && !isLeaving) {
-      this.#resolveWaiting()
+    if (this.#isWanted && this.#wire !== 'unsubscribing') {
+      this.#settleEnd()
       if (this.#wire === 'off' && this.listeners.status !== 'refused') this.#requestSubscribe()
     } else if (this.#wire === 'on') {
       this.requestUnsubscribe()
@@ -141,8 +124,8 @@ export class Channel {
   /** The position that a poll sends for this channel, if the server has the channel or may have it. */
   positionForPoll(): Position | undefined {
     if (this.#wire !== 'on') return this.#reached
-    if (this.#position !== undefined) this.#isInStep = true
-    return this.#position
+    if (this.position !== undefined) this.#isInStep = true
+    return this.position
   }
 
   receive(message: ServerMessage): void {
@@ -150,7 +133,7 @@ export class Channel {
       case 'message':
       case 'gap':
       case 'unsubscribed':
-        this.#reached = message.__type === 'unsubscribed' ? undefined : message.position
+        this.#reached = (message as { position?: Position }).position
         if (!this.#isInStep) return
         if (this.#isAskedFor) this.#held.push(message)
         else this.#take(message)
@@ -159,12 +142,12 @@ export class Channel {
         if (this.#isAskedFor) this.#subscribed(message)
         return
       case 'subscribeError':
-        if (this.#wire === 'subscribing')
-          this.#refuse(this.#hasBeenOn ? 'unsubscribed' : 'refused', message.reason)
+        if (this.#wire === 'subscribing' && !this.#hasFailed)
+          this.#refuse(this.hasBeenOn ? 'unsubscribed' : 'refused', message.reason)
         return
       case 'unsubscribeOk':
       case 'unsubscribeError':
-        if (this.#wire === 'unsubscribing') this.#unsubscribed()
+        if (this.#wire === 'unsubscribing' && !this.#hasFailed) this.#unsubscribed()
         return
       case 'serverError':
         this.fail(new BroadcasterError('serverError', message.reason))
@@ -173,11 +156,10 @@ export class Channel {
 
   /** The request got no answer, or an error. It is sent again after a pause. */
   fail(error: BroadcasterError): void {
-    const isLeaving = this.#wire === 'unsubscribing'
-    if (!isLeaving && this.#wire !== 'subscribing') return
+    if (this.#hasFailed || this.#wire === 'off' || this.#wire === 'on') return
     clearTimeout(this.#timer)
-    this.#wire = isLeaving ? 'unsubscribe has failed' : 'subscribe has failed'
-    if (isLeaving) this.#host.unanswered.add(this.name)
+    this.#hasFailed = true
+    if (this.#wire === 'unsubscribing') this.#host.unanswered.add(this.name)
     this.#timer = setTimeout(
       () => {
         if (this.#isAskedFor) this.#requestSubscribe()
@@ -185,37 +167,41 @@ export class Channel {
       },
       backoffMs(++this.#failures) + (error.retryAfterMs ?? 0),
     )
-    for (const answer of this.#waiting.splice(0)) answer.reject(error)
+    this.#settleEnd(error)
     this.listeners.setStatus('subscribing', error)
   }
 
   requestUnsubscribe(): void {
-    this.#reached = this.#position ?? this.#reached
+    this.#reached = this.position ?? this.#reached
     // A later subscription starts without a position.
-    this.#position = undefined
-    this.#hasBeenOn = false
+    this.position = undefined
+    this.hasBeenOn = false
     this.#request('unsubscribing', { __type: 'unsubscribe', channel: this.name })
-    this.listeners.setStatus('subscribing', null)
+    this.listeners.setStatus('subscribing')
   }
 
   #requestSubscribe(): void {
     const { link, left, channelMap } = this.#host
     if (!link) return
-    const { name: channel } = this
+    const { name: channel, position } = this
     if (channelMap && !channelMap.match(channel)) {
       this.#wire = 'subscribing'
       // It comes later, like the answer of a server.
       const reason = 'it is not in the option `channels`'
       return queueMicrotask(() => this.receive({ __type: 'subscribeError', channel, reason }))
     }
-    const position = this.#position
     const isResumed = link.hasAdditions && position !== undefined
     const history = (this.#asked = link.hasAdditions ? this.listeners.awaited : 0)
     // A session that did not have the channel starts at the position in the answer. This is also true if the request
     // arrives twice, but not if it asks for older messages.
     this.#isInStep = !link.hasPositionsInPolls || (!isResumed && !history && !left.has(channel))
-    const request: Subscribe = { __type: 'subscribe', channel, ...(isResumed && { position }) }
-    this.#request('subscribing', history ? { ...request, history } : request)
+    this.#request('subscribing', {
+      __type: 'subscribe',
+      channel,
+      // A value that is undefined is not sent.
+      position: isResumed ? position : undefined,
+      history: history || undefined,
+    })
   }
 
   /** Some listeners came when the channel was subscribed already, or after the request was sent. */
@@ -225,8 +211,8 @@ export class Channel {
 
   #request(wire: 'subscribing' | 'unsubscribing', request: Subscribe | Unsubscribe): void {
     const { link, timeoutMs } = this.#host
-    if (!link) return
     this.#wire = wire
+    this.#hasFailed = false
     this.#timer = setTimeout(() => {
       const error = new BroadcasterError(
         'timeout',
@@ -235,32 +221,32 @@ export class Channel {
       this.fail(error)
     }, timeoutMs)
     this.#host.emitter.emit(['wire', request])
-    link.send(request)
+    link?.send(request)
   }
 
   /** An answer to `subscribe` is expected. A late answer may come while the next attempt waits. */
   get #isAskedFor(): boolean {
-    return this.#wire === 'subscribing' || (this.#wire === 'subscribe has failed' && this.#isWanted)
+    return this.#wire === 'subscribing' && (!this.#hasFailed || this.#isWanted)
   }
 
   #subscribed({ position, recovered, reason, messages = [], history }: SubscribeOk): void {
     const held = this.#held
     // On this connection nothing was missed, unless the server says so.
-    const isBack = this.#isOn ? recovered === false : this.#hasBeenOn
+    const isBack = this.#isOn ? recovered === false : this.hasBeenOn
     this.#settleRequest('on')
-    this.#hasBeenOn = true
+    this.hasBeenOn = true
     // Without a replay the channel continues at this position. A server that sends no position does not know the position
     // from another server. If we kept that one, we would later resume before the messages of this server, and receive them
     // twice.
-    if (!recovered) this.#position = position
-    this.listeners.setStatus('subscribed', null)
+    if (!recovered) this.position = position
+    this.listeners.setStatus('subscribed')
     // A server without the additions can't tell what was missed while there was no connection. It may be anything.
     if (isBack && !recovered) this.listeners.tellGap(reason ?? 'node', position)
     // A server that does not know of older messages will not send them later either.
     const asked = history || (!this.#asked && this.#host.link?.hasAdditions) ? this.#asked : Infinity
     this.listeners.deliverHistory(history ?? [], asked, () => this.#wire === 'on')
     for (const replayed of messages) this.#deliver(...replayed)
-    if (this.#wire === 'on' && recovered) this.#position = position
+    if (this.#wire === 'on' && recovered) this.position = position
     for (const message of held) this.#take(message)
     this.sync()
     this.#askForHistory()
@@ -273,7 +259,7 @@ export class Channel {
     if (message.__type === 'message') {
       this.#deliver(message.body, message.position)
     } else if (message.__type === 'gap') {
-      this.#position = message.position
+      this.position = message.position
       this.listeners.tellGap(message.reason, message.position)
     } else if (message.__type === 'unsubscribed') {
       if (!this.#host.unanswered.has(this.name)) return this.#refuse('unsubscribed', message.reason)
@@ -286,7 +272,7 @@ export class Channel {
   #deliver(body: string, position: Position | undefined): void {
     // A handler may have called disconnect() or unsubscribe() in the middle of a batch.
     if (this.#wire !== 'on') return
-    this.#position = position
+    this.position = position
     this.listeners.deliver(body, position)
   }
 
@@ -299,7 +285,7 @@ export class Channel {
   #unsubscribed(): void {
     this.#settleRequest('off')
     if (this.#host.link?.hasPositionsInPolls) this.#host.left.add(this.name)
-    this.#resolveWaiting()
+    this.#settleEnd()
     this.sync()
   }
 
@@ -307,27 +293,29 @@ export class Channel {
     clearTimeout(this.#timer)
     this.#wire = wire
     this.#isOn = wire === 'on'
+    this.#hasFailed = false
     this.#failures = 0
     this.#held = []
     if (wire === 'off') this.#reached = undefined
   }
 
-  get #isWanted(): boolean {
-    return this.listeners.count > 0 || this.#grace !== undefined
+  #want(isWanted: boolean): void {
+    clearTimeout(this.#graceTimer)
+    this.#isWanted = isWanted
+    this.sync()
   }
 
-  #endGrace(): void {
-    clearTimeout(this.#grace)
-    this.#grace = undefined
-  }
-
-  #resolveWaiting(): void {
-    for (const answer of this.#waiting.splice(0)) answer.resolve()
+  /** Answers `unsubscribe()`. */
+  #settleEnd(error?: BroadcasterError): void {
+    if (error) this.#whenEnded?.reject(error)
+    else this.#whenEnded?.resolve()
+    this.#whenEnded = undefined
   }
 
   #drop(): void {
-    this.#endGrace()
-    this.#resolveWaiting()
+    clearTimeout(this.#graceTimer)
+    this.#isWanted = false
+    this.#settleEnd()
     this.#host.drop(this)
   }
 }

@@ -110,7 +110,7 @@ export class BroadcasterClient {
         throw new BroadcasterError('options', `replay has to be a number of messages, not ${String(replay)}`)
       }
     }
-    const subscription = this.#subscriptions.add(channel, handler, options)
+    const subscription = this.#subscriptions.channel(channel).subscribe(handler, options)
     if (this.status === 'idle') void this.connect()
     return subscription
   }

@@ -46,22 +46,18 @@ export interface ListenersHost {
  * stops calling them when one of them has changed the state again.
  */
 export class Listeners {
-  status: SubscriptionStatus = 'subscribing'
-  error: BroadcasterError | null = null
+  status: SubscriptionStatus
+  error: BroadcasterError | null
   readonly #name: string
-  readonly #emitter: Emitter
-  readonly #channelMap: AnyChannelMap | undefined
+  readonly #host: ListenersHost
   /** The array is replaced, never changed, so that it does not change during a delivery. */
   #all: readonly Listener[] = []
 
-  constructor(name: string, { emitter, channelMap, givenUp }: ListenersHost) {
+  constructor(name: string, host: ListenersHost) {
     this.#name = name
-    this.#emitter = emitter
-    this.#channelMap = channelMap
-    if (givenUp) {
-      this.status = 'error'
-      this.error = givenUp
-    }
+    this.#host = host
+    this.error = host.givenUp
+    this.status = this.error ? 'error' : 'subscribing'
   }
 
   get count(): number {
@@ -79,7 +75,7 @@ export class Listeners {
       handler,
       options,
       isActive: true,
-      awaited: options.replay! > 0 ? options.replay! : 0,
+      awaited: options.replay ?? 0,
       answer: deferred(),
     }
     this.#settle(listener)
@@ -87,7 +83,7 @@ export class Listeners {
     const end = () => {
       if (!listener.isActive) return
       this.#end(listener)
-      this.#all = this.#all.filter((other) => other !== listener)
+      this.#all = this.#all.filter(({ isActive }) => isActive)
       if (!this.count) onEmpty()
     }
     if (options.wasAway) {
@@ -108,7 +104,7 @@ export class Listeners {
     this.#all = []
   }
 
-  setStatus(status: SubscriptionStatus, error: BroadcasterError | null): void {
+  setStatus(status: SubscriptionStatus, error: BroadcasterError | null = null): void {
     if (this.status === status && this.error === error) return
     const isNew = this.status !== status
     this.status = status
@@ -129,10 +125,10 @@ export class Listeners {
   deliver(body: string, position: Position | undefined): void {
     if (!this.count) return
     const channel = this.#name
-    const message: Message = position === undefined ? { channel, body } : { channel, body, position }
+    const message: Message = { channel, body, position }
     const handle = this.#parse(message)
-    for (const listener of this.#all) if (!listener.awaited) this.#call(listener, () => handle(listener))
-    this.#emitter.emit(['message', channel, body, message], [`message:${channel}`, body, message])
+    for (const listener of this.#all) if (!listener.awaited) handle(listener)
+    this.#host.emitter.emit(['message', channel, body, message], [`message:${channel}`, body, message])
   }
 
   /**
@@ -149,8 +145,7 @@ export class Listeners {
       const left = history.slice(-awaited)
       while (left.length > 0 && isOn()) {
         const [body, position] = left.shift()!
-        const message: Message = { channel, body, position, isReplayed: true }
-        this.#call(listener, () => this.#parse(message)(listener))
+        this.#parse({ channel, body, position, isReplayed: true })(listener)
       }
       listener.awaited = left.length
       this.#settle(listener)
@@ -159,26 +154,28 @@ export class Listeners {
 
   tellGap(reason: GapReason, position: Position | undefined): void {
     if (!this.count) return
-    const channel = this.#name
-    const gap: Gap = position === undefined ? { channel, reason } : { channel, reason, position }
+    const gap: Gap = { channel: this.#name, reason, position }
     for (const listener of this.#all) this.#call(listener, () => listener.options.onGap?.(gap))
-    this.#emitter.emit(['gap', gap])
+    this.#host.emitter.emit(['gap', gap])
   }
 
-  /** Parses the body, once for all listeners. Returns the call of a listener's handler. */
-  #parse(message: Message): (listener: Listener) => unknown {
+  /** Parses the body, once for all listeners. Returns a function that calls the handler of a listener. */
+  #parse(message: Message): (listener: Listener) => void {
+    const { channelMap } = this.#host
     let parsed: unknown = message.body
     let error: SchemaError | undefined
     try {
-      if (this.#channelMap) parsed = this.#channelMap.decode(this.#name, message.body)
+      if (channelMap) parsed = channelMap.decode(this.#name, message.body)
     } catch (thrown) {
       error = thrown as SchemaError
     }
-    return ({ handler, options }) => {
-      if (!error) return handler(parsed as never, message)
-      if (!options.onError) throw error
-      return options.onError(error, message)
-    }
+    return (listener) =>
+      this.#call(listener, () => {
+        const { handler, options } = listener
+        if (!error) return handler(parsed as never, message)
+        if (!options.onError) throw error
+        return options.onError(error, message)
+      })
   }
 
   /** Makes the promise of `ready` agree with the status. */
@@ -198,6 +195,6 @@ export class Listeners {
   }
 
   #call(listener: Listener, code: () => unknown): void {
-    if (listener.isActive) this.#emitter.call(isDevelopment && `A handler of channel '${this.#name}'`, code)
+    if (listener.isActive) this.#host.emitter.call(isDevelopment && `A handler of channel '${this.#name}'`, code)
   }
 }

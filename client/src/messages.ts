@@ -19,12 +19,8 @@ function iterate<Body>(
   const arrived: Message<Body>[] = []
   let isOver = false
   let failure: BroadcasterError | null = null
-  /** Settles the `next()` calls that wait. */
-  let waiting: (() => void)[] = []
-
-  const wake = () => {
-    for (const resume of waiting.splice(0)) resume()
-  }
+  /** Continues the generator, if it waits. */
+  let wake = () => {}
   let subscription: Subscription | undefined
   // May be called during `subscribe()`, because a listener may call disconnect() then.
   const end = (error: BroadcasterError | null) => {
@@ -49,30 +45,25 @@ function iterate<Body>(
   if (isOver) subscription()
   else onStatus(subscription.status, subscription.error)
 
-  const next = async (): Promise<IteratorResult<Message<Body>, undefined>> => {
+  const generator = (async function* (): AsyncGenerator<Message<Body>, undefined> {
     for (;;) {
-      const value = arrived.shift()
-      if (value) return { value, done: false }
-      if (failure) {
-        const error = failure
-        failure = null
-        throw error
-      }
-      if (isOver) return { value: undefined, done: true }
-      await new Promise<void>((resolve) => waiting.push(resolve))
+      while (arrived.length > 0) yield arrived.shift()!
+      if (failure) throw failure
+      if (isOver) return undefined
+      await new Promise<void>((resolve) => (wake = resolve))
     }
-  }
+  })()
   return {
     next: () => {
-      const result = next()
+      const result = generator.next()
       // The caller may await the promise later. Until then a rejection must not be an unhandled rejection.
       result.catch(() => {})
       return result
     },
-    return: async () => {
-      arrived.length = 0
+    // A generator that waits would answer this after its next message.
+    return: () => {
       end(null)
-      return { value: undefined, done: true }
+      return generator.return(undefined)
     },
   }
 }

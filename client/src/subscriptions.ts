@@ -1,11 +1,10 @@
 import type { Position, ServerMessage } from '@broadcaster/protocol'
 import { Channel } from './channel.ts'
-import type { ChannelHost, ResumeOptions } from './channel.ts'
+import type { ChannelHost } from './channel.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
 import type { Receiver, Transport } from './transport.ts'
-import type { MessageHandler, Subscription } from './types.ts'
 
 /** The channels that have listeners. They are subscribed on each new connection, each from its position. */
 export class Subscriptions implements ChannelHost, Receiver {
@@ -26,8 +25,11 @@ export class Subscriptions implements ChannelHost, Receiver {
     this.channelMap = channelMap
   }
 
-  add(name: string, handler: MessageHandler<never>, options: ResumeOptions): Subscription {
-    return (this.channels.get(name) ?? this.#make(name)).subscribe(handler, options)
+  /** The channel. If there is none of this name yet, it has no subscription and is not subscribed. */
+  channel(name: string): Channel {
+    const channel = this.channels.get(name) ?? new Channel(name, this)
+    this.channels.set(name, channel)
+    return channel
   }
 
   /** Ends all subscriptions of a channel. Resolves when the server has answered. */
@@ -39,7 +41,7 @@ export class Subscriptions implements ChannelHost, Receiver {
   attach(link: Transport): void {
     this.#change(link, null, (channel) => {
       // A channel stays `subscribed` while it moves from one transport to another.
-      if (channel.listeners.status !== 'subscribed') channel.listeners.setStatus('subscribing', null)
+      if (channel.listeners.status !== 'subscribed') channel.listeners.setStatus('subscribing')
       channel.sync()
     })
   }
@@ -53,20 +55,20 @@ export class Subscriptions implements ChannelHost, Receiver {
     this.#change(null, final, ({ listeners }) => {
       if (final) listeners.setStatus('error', final)
       else if (listeners.status === 'error' || (listeners.status === 'subscribed' && !isRenewal))
-        listeners.setStatus('subscribing', null)
+        listeners.setStatus('subscribing')
     })
   }
 
   receive(message: ServerMessage): void {
     this.emitter.emit(['wire', message])
     const { channel: name } = message as { channel?: string }
-    const channel = name === undefined ? undefined : this.channels.get(name)
+    const channel = this.channels.get(name!)
     if (channel) channel.receive(message)
     else if (message.__type === 'serverError')
       this.emitter.emit(['error', new BroadcasterError('serverError', message.reason)])
     // The server executed an old request late, and the session now has a channel that we do not want any more.
     else if (message.__type === 'message' || message.__type === 'gap')
-      this.#make(message.channel).requestUnsubscribe()
+      this.channel(message.channel).requestUnsubscribe()
   }
 
   fail(name: string, error: BroadcasterError): void {
@@ -75,23 +77,14 @@ export class Subscriptions implements ChannelHost, Receiver {
 
   /** Of each channel that the server has, or may have. */
   positions(): Record<string, Position> {
-    const entries: [string, Position][] = []
-    for (const channel of this.channels.values()) {
-      const position = channel.positionForPoll()
-      if (position !== undefined) entries.push([channel.name, position])
-    }
     this.left.clear()
-    return Object.fromEntries(entries)
+    const positions = [...this.channels].map(([name, channel]) => [name, channel.positionForPoll()] as const)
+    // A position that is undefined is not sent.
+    return Object.fromEntries(positions as [string, Position][])
   }
 
   drop(channel: Channel): void {
     if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name)
-  }
-
-  #make(name: string): Channel {
-    const channel = new Channel(name, this)
-    this.channels.set(name, channel)
-    return channel
   }
 
   /** Resets all channels to the state without a connection, and then calls `tell` for each channel that is left. */

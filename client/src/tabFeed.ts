@@ -97,10 +97,16 @@ export class Feed {
 
   #tryNext(): void {
     if (this.#subscription) this.end()
-    this.#subscription = this.#host.subscriptions.add(this.#channel, this.#onMessage, {
+    const channel = this.#host.subscriptions.channel(this.#channel)
+    const [mark] = this.#candidates
+    if (mark) {
+      // It continues there, as if it had been subscribed before. If the position is not known, it is a gap.
+      channel.position = mark.position || undefined
+      channel.hasBeenOn = true
+    }
+    this.#subscription = channel.subscribe(this.#onMessage, {
       onStatus: this.#onStatus,
       onGap: this.#onGap,
-      position: this.#candidates[0]?.position,
     })
   }
 
@@ -166,7 +172,7 @@ export class Feed {
       const missed = this.#missedBy(wish)
       if (wish.history > 0) {
         const options = { replay: wish.history + (missed ?? 0) }
-        const stop = this.#host.subscriptions.add(this.#channel, () => {}, options)
+        const stop = this.#host.subscriptions.channel(this.#channel).subscribe(() => {}, options)
         this.#asking.set(tab, { ...wish, stop })
       } else if (missed! > 0) {
         behind.push(wish.mark!)

@@ -181,8 +181,8 @@ export interface Message<Body = string> {
   readonly channel: string
   /** The string that was published. (In `messages()` of a client with `channels`, it is the parsed body.) */
   readonly body: Body
-  /** The position of the message in the channel. Opaque. Missing if the server has no recovery. */
-  readonly position?: Position
+  /** The position of the message in the channel. Opaque. Undefined if the server has no recovery. */
+  readonly position?: Position | undefined
   /** Whether the message is from before the subscription, see {@link SubscribeOptions.replay}. */
   readonly isReplayed?: true
 }
@@ -194,8 +194,8 @@ export type MessageHandler<Body = string> = (body: Body, message: Message) => un
 export interface Gap {
   readonly channel: string
   readonly reason: GapReason
-  /** The position after which the channel continues. Opaque. Missing if the server has no recovery. */
-  readonly position?: Position
+  /** The position after which the channel continues. Opaque. Undefined if the server has no recovery. */
+  readonly position?: Position | undefined
 }
 
 /**

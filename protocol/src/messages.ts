@@ -58,9 +58,9 @@ export type Subscribe = {
   readonly __type: 'subscribe'
   readonly channel: string
   /** Continue after this position. */
-  readonly position?: Position
+  readonly position?: Position | undefined
   /** The number of older messages that the client asks for (version 2). */
-  readonly history?: number
+  readonly history?: number | undefined
 }
 
 export type Unsubscribe = { readonly __type: 'unsubscribe'; readonly channel: string }
