@@ -1,8 +1,4 @@
-export const BACKOFF_BASE_MS = 500
-export const BACKOFF_CAP_MS = 20_000
-
-/** A server that restarts disconnects all its clients at once. They reconnect at random times within this time. */
-const RESTART_SPREAD_MS = 1_000
+import { BACKOFF_BASE_MS, BACKOFF_CAP_MS, RESTART_SPREAD_MS, RETRY_AFTER_CAP_MS } from './times.ts'
 
 /**
  * The wait before this attempt (1, 2, 3, ...). It uses full jitter: a random time between 0 and the exponential limit.
@@ -11,11 +7,6 @@ const RESTART_SPREAD_MS = 1_000
 export function backoffMs(attempt: number): number {
   return jitterMs(Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (attempt - 1)))
 }
-
-/** The wait after a "too many requests" refusal that names no time. */
-export const TOO_MANY_REQUESTS_MS = 1_000
-/** One day. Nobody keeps a page open longer for this, and a timer overflows after 24 days. */
-const RETRY_AFTER_CAP_MS = 86_400_000
 
 /**
  * Reads a `Retry-After` header: a number of seconds, or a date.

@@ -13,12 +13,7 @@ import { BroadcasterError } from './errors.ts'
 import { Listeners, type ListenersHost } from './listeners.ts'
 import type { Transport } from './transport.ts'
 import type { MessageHandler, SubscribeOptions, Subscription } from './types.ts'
-
-/**
- * How long a channel without listeners stays subscribed. Without this time, requests would be sent when React mounts a component
- * twice, or when the user goes to another page with the same channel.
- */
-export const UNSUBSCRIBE_GRACE_MS = 1_000
+import { UNSUBSCRIBE_GRACE_MS } from './times.ts'
 
 export interface ChannelHost extends ListenersHost {
   /** The connection, if there is one. */

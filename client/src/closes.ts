@@ -10,6 +10,11 @@ type FinalName = {
   [Name in CloseName]: (typeof closeCodes)[Name]['retry'] extends false ? Name : never
 }[CloseName]
 
+// Before the table, so that bundlers replace them by their values.
+export const REAUTHORIZE: Code<'reauthorize'> = 4411
+export const RESTART: Code<'restart'> = 1012
+export const TOO_MANY_REQUESTS: Code<'tooManyRequests'> = 4429
+
 /** A client does not reconnect after these. Their names are error codes of this package. */
 export const finalCloses: { readonly [Name in FinalName as Code<Name>]: Name } = {
   1009: 'tooLarge',
@@ -18,9 +23,6 @@ export const finalCloses: { readonly [Name in FinalName as Code<Name>]: Name } =
   4403: 'disconnected',
   4409: 'replaced',
 }
-export const REAUTHORIZE: Code<'reauthorize'> = 4411
-export const RESTART: Code<'restart'> = 1012
-export const TOO_MANY_REQUESTS: Code<'tooManyRequests'> = 4429
 
 /** After this error, only `connect()` tries again. */
 export function isFinal({ code }: BroadcasterError): boolean {

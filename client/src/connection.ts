@@ -12,14 +12,7 @@ import type { Transport, TransportHandlers } from './transport.ts'
 import { makeTransportChoice } from './transportChoice.ts'
 import type { Snapshot, Status } from './types.ts'
 import { listenForWakeUps } from './wakeup.ts'
-
-/** How long `auto` waits for a WebSocket to open, and then for its first frame, before it falls back to long-poll. */
-export const FALLBACK_MS = 4_000
-const PROBE_GRACE_MS = 1_000
-/** A connection that ends sooner does not prove that the server works. The backoff is not reset. */
-export const STABLE_MS = 5_000
-/** A client that is asked for credentials again within this time uses the backoff: the clock of the server may be wrong. */
-export const RENEWAL_MS = 1_000
+import { FALLBACK_MS, PROBE_GRACE_MS, RENEWAL_MS, STABLE_MS } from './times.ts'
 
 /** The rest of a snapshot when no attempt waits and there is no error. */
 const NOTHING = { error: null, attempt: 0, retryAt: null }

@@ -195,6 +195,7 @@ export class Listeners {
   }
 
   #call(listener: Listener, code: () => unknown): void {
-    if (listener.isActive) this.#host.emitter.call(isDevelopment && `A handler of channel '${this.#name}'`, code)
+    if (listener.isActive)
+      this.#host.emitter.call(isDevelopment && `A handler of channel '${this.#name}'`, code)
   }
 }

@@ -1,14 +1,10 @@
 import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
-import { backoffMs, readRetryAfter, TOO_MANY_REQUESTS_MS } from './backoff.ts'
+import { backoffMs, readRetryAfter } from './backoff.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { fetchOf, resolveUrl } from './options.ts'
 import type { OpenTransport, Transport } from './transport.ts'
-
-/** Added to the time that the server waits with an answer, for the answer to arrive. */
-export const POLL_MARGIN_MS = 10_000
-/** A poll normally waits for messages. After an empty answer within this time we pause, to avoid an endless busy loop. */
-const HASTY_POLL_MS = 50
+import { HASTY_POLL_MS, POLL_MARGIN_MS, TOO_MANY_REQUESTS_MS } from './times.ts'
 
 export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
   const fetch = fetchOf(settings)

@@ -22,7 +22,7 @@ export interface Settings {
 }
 
 /** Longer timers overflow and fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+const LONGEST_TIMER_MS = 2_147_483_647
 
 export function readOptions(url: string | URL, options: ClientOptions): Settings {
   const settings: Settings = {

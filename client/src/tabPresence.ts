@@ -1,9 +1,5 @@
 import type { FromLeader, FromTab } from './tabMessages.ts'
-
-/** A tab that has heard nothing from the leader for this time asks whether it is there. */
-export const LEADER_QUIET_MS = 5_000
-/** Without an answer within this time, the leader is frozen, and the tab takes its place. */
-export const LEADER_LIMIT_MS = 5_000
+import { LEADER_LIMIT_MS, LEADER_QUIET_MS } from './times.ts'
 
 export interface PresenceHandlers {
   receive(message: FromLeader): void

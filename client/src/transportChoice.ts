@@ -6,10 +6,7 @@ import type { Settings } from './options.ts'
 import type { TransportHandlers } from './transport.ts'
 import type { TransportName } from './types.ts'
 import { readRetryTime, writeRetryTime } from './webSocketMemory.ts'
-
-/** While the client uses long-poll, it tries WebSocket again after this time. The time doubles for each next probe. */
-export const PROBE_FIRST_MS = 30_000
-export const PROBE_CAP_MS = 300_000
+import { PROBE_CAP_MS, PROBE_FIRST_MS } from './times.ts'
 
 /** Tries to open a WebSocket. The function itself handles a success. */
 type OpenProbe = (onFail: TransportHandlers['onEnd']) => Cancel

@@ -1,17 +1,10 @@
 import type { Fallback, ServerMessage } from '@broadcaster/protocol'
-import { TOO_MANY_REQUESTS_MS } from './backoff.ts'
 import { finalCloses, REAUTHORIZE, RESTART, TOO_MANY_REQUESTS } from './closes.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import { resolveUrl, webSocketOf } from './options.ts'
 import type { OpenTransport, Transport, TransportHandlers } from './transport.ts'
-
-/** The time limit for a pong. A server that works answers much sooner. */
-export const PONG_LIMIT_MS = 10_000
-/** The time limit for a pong when the user has just returned to the page. */
-export const CHECK_LIMIT_MS = 5_000
-/** The time limit for the closing handshake, which a dead connection never finishes. */
-const CLOSE_LIMIT_MS = 1_000
+import { CHECK_LIMIT_MS, CLOSE_LIMIT_MS, PONG_LIMIT_MS, TOO_MANY_REQUESTS_MS } from './times.ts'
 
 const PING = '{"__type":"ping"}'
 

@@ -11,8 +11,8 @@ export const olderMessages: readonly Mutation[] = [
   {
     name: 'the client tells a gap when it has asked for older messages',
     file: 'client/src/channel.ts',
-    find: 'this.#isOn ? recovered === false : this.#hasBeenOn',
-    replace: 'this.#hasBeenOn',
+    find: 'this.#isOn ? recovered === false : this.hasBeenOn',
+    replace: 'this.hasBeenOn',
     seed: 0,
   },
   {
