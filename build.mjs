@@ -42,8 +42,12 @@ function compile(options) {
   if (status !== 0) process.exit(1)
 }
 
-/** One file, in which `isDevelopment` is false. */
+/**
+ * One file, in which `isDevelopment` is false. The properties in `internalNames.json` have names of one or two letters there. Bundlers
+ * can't shorten them, because they do not know that no other code uses them. A test checks the list, and the file that comes of it.
+ */
 async function buildForProduction() {
+  const internalNames = JSON.parse(readFileSync('internalNames.json', 'utf8'))
   const development = {
     name: 'development',
     setup: ({ onLoad }) =>
@@ -57,6 +61,7 @@ async function buildForProduction() {
     target: 'es2022',
     plugins: [development],
     minifySyntax: true,
+    mangleProps: new RegExp(`^(?:${internalNames.join('|')})$`),
     sourcemap: 'inline',
     sourcesContent: false,
     outfile: 'dist/production/index.js',

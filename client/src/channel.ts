@@ -25,7 +25,6 @@ export interface ChannelHost extends ListenersHost {
    * again.
    */
   readonly unanswered: Set<string>
-  readonly timeoutMs: number
   /** Called when the channel is no longer needed. */
   drop(channel: Channel): void
 }
@@ -142,7 +141,11 @@ export class Channel {
         return
       case 'unsubscribeOk':
       case 'unsubscribeError':
-        if (this.#wire === 'unsubscribing' && !this.#hasFailed) this.#unsubscribed()
+        if (this.#wire !== 'unsubscribing' || this.#hasFailed) return
+        this.#settleRequest('off')
+        if (this.#host.link?.hasPositionsInPolls) this.#host.left.add(this.name)
+        this.#settleEnd()
+        this.sync()
         return
       case 'serverError':
         this.fail(new BroadcasterError('serverError', message.reason))
@@ -160,7 +163,7 @@ export class Channel {
         if (this.#isAskedFor) this.#requestSubscribe()
         else this.requestUnsubscribe()
       },
-      backoffMs(++this.#failures) + (error.retryAfterMs ?? 0),
+      backoffMs(++this.#failures, error),
     )
     this.#settleEnd(error)
     this.listeners.setStatus('subscribing', error)
@@ -176,10 +179,10 @@ export class Channel {
   }
 
   #requestSubscribe(): void {
-    const { link, left, channelMap } = this.#host
+    const { link, left, settings } = this.#host
     if (!link) return
     const { name: channel, position } = this
-    if (channelMap && !channelMap.match(channel)) {
+    if (settings.channelMap && !settings.channelMap.match(channel)) {
       this.#wire = 'subscribing'
       // It comes later, like the answer of a server.
       const reason = 'it is not in the option `channels`'
@@ -205,7 +208,8 @@ export class Channel {
   }
 
   #request(wire: 'subscribing' | 'unsubscribing', request: Subscribe | Unsubscribe): void {
-    const { link, timeoutMs } = this.#host
+    const { link, settings, emitter } = this.#host
+    const { timeoutMs } = settings
     this.#wire = wire
     this.#hasFailed = false
     this.#timer = setTimeout(() => {
@@ -215,7 +219,7 @@ export class Channel {
       )
       this.fail(error)
     }, timeoutMs)
-    this.#host.emitter.emit(['wire', request])
+    emitter.emit(['wire', request])
     link?.send(request)
   }
 
@@ -274,13 +278,6 @@ export class Channel {
   #refuse(code: 'refused' | 'unsubscribed', reason: string): void {
     this.#settleRequest('off')
     this.listeners.setStatus('refused', new BroadcasterError(code, `Channel '${this.name}': ${reason}`))
-    this.sync()
-  }
-
-  #unsubscribed(): void {
-    this.#settleRequest('off')
-    if (this.#host.link?.hasPositionsInPolls) this.#host.left.add(this.name)
-    this.#settleEnd()
     this.sync()
   }
 

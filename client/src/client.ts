@@ -48,7 +48,7 @@ export class BroadcasterClient {
   constructor(url: string | URL, options: ClientOptions = {}) {
     const settings = readOptions(url, options)
     this.#subscriptions = new Subscriptions(this.#emitter, settings)
-    this.#connection = makeConnection(settings, this.#emitter, this.#subscriptions)
+    this.#connection = makeConnection(settings, this.#subscriptions)
     this.inspection = { settings, channels: this.#subscriptions.channels, drop: this.#connection.drop }
   }
 
@@ -120,7 +120,7 @@ export class BroadcasterClient {
    * Rejects with `timeout` or `serverError`. In that case the client repeats the request by itself.
    */
   unsubscribe(channel: ChannelName): Promise<void> {
-    return this.#subscriptions.remove(channel)
+    return this.#subscriptions.channel(channel).unsubscribe()
   }
 
   /**
@@ -133,10 +133,13 @@ export class BroadcasterClient {
     channel: Name,
     { replay = 0 }: Pick<SubscribeOptions, 'replay'> = {},
   ): AsyncIterable<Message<ChannelBody<Name>>> {
-    return iterateMessages<ChannelBody<Name>>(
-      (handler, options) => this.subscribe(channel, handler, { ...options, replay }),
-      this.#emitter,
-    )
+    return {
+      [Symbol.asyncIterator]: () =>
+        iterateMessages<ChannelBody<Name>>(
+          (handler, options) => this.subscribe(channel, handler, { ...options, replay }),
+          this.#emitter,
+        ),
+    }
   }
 
   /** Adds a listener for an event. @returns a function that removes the listener. */

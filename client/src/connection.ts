@@ -5,7 +5,6 @@ import { makeDial } from './dialer.ts'
 import type { Cancel } from './dialer.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import type { Emitter } from './events.ts'
 import type { Settings } from './options.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { Transport, TransportHandlers } from './transport.ts'
@@ -33,11 +32,7 @@ export interface Connection {
  * Listeners and handlers of the application may call `connect()` and `disconnect()` at any time. So each function here
  * changes its state first and calls listeners last. Or it checks afterwards whether its state is still the newest.
  */
-export function makeConnection(
-  settings: Settings,
-  emitter: Emitter,
-  subscriptions: Subscriptions,
-): Connection {
+export function makeConnection(settings: Settings, subscriptions: Subscriptions): Connection {
   let snapshot: Snapshot = { status: 'idle', transport: null, ...NOTHING }
   /** The authenticated transport in use. */
   let transport: Transport | undefined
@@ -50,7 +45,7 @@ export function makeConnection(
   let renewedAt = 0
   /** The promise of `connect()`. */
   let whenConnected: Deferred | undefined
-  let closing = Promise.resolve()
+  let closing: Promise<unknown> | undefined
   let stopListening = () => {}
 
   const connect = () => {
@@ -70,9 +65,9 @@ export function makeConnection(
     return promise
   }
 
-  const disconnect = () => {
+  const disconnect = async () => {
     if (snapshot.status !== 'disconnected') finish(null)
-    return closing
+    await closing
   }
 
   const drop = (reason: string) => {
@@ -107,9 +102,9 @@ export function makeConnection(
       transport: name,
       ...(error && { error }),
       ...(attempt > 0 && { attempt }),
-      ...(retryAt !== null && { retryInMs: Math.max(0, retryAt - Date.now()) }),
+      ...(retryAt !== null && { retryInMs: retryAt - Date.now() }),
     }
-    emitter.emit(
+    subscriptions.emitter.emit(
       ['status', change],
       ...(to === 'disconnected' ? [['disconnected', { reason, error }] as const] : []),
     )
@@ -188,9 +183,7 @@ export function makeConnection(
       backoffLevel++
     }
     if (attempt > settings.maxAttempts) return giveUp(error)
-    // The wait that the server asked for is added to the backoff. So clients that were disconnected together do not
-    // reconnect together.
-    let retryInMs = (isRestart ? restartMs() : backoffMs(backoffLevel)) + (error.retryAfterMs ?? 0)
+    let retryInMs = isRestart ? restartMs() : backoffMs(backoffLevel, error)
     // The server may have ended the long-poll session because it has accepted the WebSocket. Its answer on the WebSocket
     // is then in flight.
     if (choice.isProbing()) retryInMs += PROBE_GRACE_MS
@@ -201,19 +194,16 @@ export function makeConnection(
   }
 
   const giveUp = (cause: BroadcasterError) => {
-    const message = isDevelopment
-      ? `Gave up after ${settings.maxAttempts} attempts to reconnect: ${cause.message}`
-      : cause.message
-    finish(new BroadcasterError('maxAttempts', message, cause))
+    const sentence =
+      isDevelopment && `Gave up after ${settings.maxAttempts} attempts to reconnect: ${cause.message}`
+    finish(new BroadcasterError('maxAttempts', sentence, cause))
   }
 
   /** Ends everything. Only `connect()` starts again. */
   const finish = (error: BroadcasterError | null) => {
     stopListening()
-    stopListening = () => {}
     stopTimers()
-    const ends = [transport?.close(), cancelAttempt?.(), choice.stop()]
-    closing = Promise.all(ends).then(() => {})
+    closing = Promise.all([transport?.close(), cancelAttempt?.(), choice.stop()])
     cancelAttempt = undefined
     transport = undefined
     set('disconnected', { ...NOTHING, error }, isDevelopment && !error && 'disconnect() was called')

@@ -1,7 +1,7 @@
-import { authData, PROTOCOL_VERSION } from '@broadcaster/protocol'
+import { authData, deferred, PROTOCOL_VERSION } from '@broadcaster/protocol'
 import type { Auth, Fallback } from '@broadcaster/protocol'
 import { isDevelopment } from './development.ts'
-import { BroadcasterError } from './errors.ts'
+import { BroadcasterError, textOf } from './errors.ts'
 import { openLongPoll } from './longpoll.ts'
 import { isObject } from './options.ts'
 import type { Settings } from './options.ts'
@@ -37,23 +37,20 @@ export function makeDial(settings: Settings, handlers: TransportHandlers): Dial 
 
   const credentials = async () => {
     const { auth, timeoutMs } = settings
-    let timer: ReturnType<typeof setTimeout> | undefined
+    const tooLate = deferred()
+    const timer = setTimeout(() => {
+      tooLate.reject(new BroadcasterError('timeout', isDevelopment && `no answer within ${timeoutMs} ms`))
+    }, timeoutMs)
     try {
-      const isLate = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => {
-          reject(new BroadcasterError('timeout', isDevelopment && `no answer within ${timeoutMs} ms`))
-        }, timeoutMs)
-      })
-      const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), isLate]) : auth
-      if (!isObject(data)) throw new TypeError('expected an object')
+      const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), tooLate.promise]) : auth
+      if (!isObject(data)) throw new TypeError(isDevelopment ? 'expected an object' : '')
       // A value that can't be written as JSON would otherwise throw later, when it is sent.
       JSON.stringify(data)
       return data
     } catch (thrown) {
-      const { message } = BroadcasterError.from(thrown)
       throw new BroadcasterError(
         'authFunction',
-        isDevelopment ? `The auth function failed: ${message}` : message,
+        isDevelopment && `The auth function failed: ${textOf(thrown)}`,
         thrown,
       )
     } finally {

@@ -45,10 +45,10 @@ export class BroadcasterError extends Error {
    */
   declare readonly retryAfterMs?: number
 
-  /** @param message `false`: there is no other message than the code. */
+  /** @param message `false`: it is that of the cause. Without a cause it is the code. */
   constructor(code: ErrorCode, message: string | false, cause?: unknown, retryAfterMs?: number) {
     super(
-      message || `${code} (see ERRORS.md of @broadcaster/client)`,
+      message || (cause !== undefined && textOf(cause)) || `${code} (see ERRORS.md)`,
       cause === undefined ? undefined : { cause },
     )
     this.name = 'BroadcasterError'
@@ -58,13 +58,21 @@ export class BroadcasterError extends Error {
 
   /** Makes a BroadcasterError from any thrown value. A BroadcasterError is returned as it is. */
   static from(thrown: unknown, code: ErrorCode = 'unknown'): BroadcasterError {
-    let message: string = code
     try {
       if (thrown instanceof BroadcasterError) return thrown
-      message = thrown instanceof Error ? thrown.message : String(thrown)
     } catch {
-      // Reading the message failed, for instance of an object without a prototype. The value is still the cause.
+      // For instance of a proxy that was revoked. It is still the cause.
     }
-    return new BroadcasterError(code, message, thrown)
+    return new BroadcasterError(code, false, thrown)
+  }
+}
+
+/** The message of a thrown value. */
+export function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown)
+  } catch {
+    // For instance an object without a prototype.
+    return 'unknown'
   }
 }

@@ -1,5 +1,5 @@
 import { isDevelopment } from './development.ts'
-import { BroadcasterError } from './errors.ts'
+import { BroadcasterError, textOf } from './errors.ts'
 import type { Events } from './types.ts'
 
 export type Listener<Name extends keyof Events> = (...args: Events[Name]) => unknown
@@ -75,8 +75,7 @@ export function makeEmitter(): Emitter {
     call: (what, code) => {
       const onFail = (thrown: unknown) => {
         if (what === null) return console.error(thrown)
-        const { message } = BroadcasterError.from(thrown)
-        const sentence = isDevelopment ? `${what} threw: ${message}` : message
+        const sentence = isDevelopment && `${what} threw: ${textOf(thrown)}`
         emitter.emit(['error', new BroadcasterError('handler', sentence, thrown)])
       }
       try {

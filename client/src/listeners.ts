@@ -1,4 +1,4 @@
-import type { AnyChannelMap, SchemaError } from '@broadcaster/channels'
+import type { SchemaError } from '@broadcaster/channels'
 import {
   deferred,
   type Deferred,
@@ -9,6 +9,7 @@ import {
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
 import type { Emitter } from './events.ts'
+import type { Settings } from './options.ts'
 import type {
   Gap,
   Message,
@@ -33,8 +34,7 @@ interface Listener {
 /** What {@link Listeners} use of the client. */
 export interface ListenersHost {
   readonly emitter: Emitter
-  /** The option `channels`. */
-  readonly channelMap: AnyChannelMap | undefined
+  readonly settings: Settings
   /** Why the client has given up. `null` if it has not. */
   readonly givenUp: BroadcasterError | null
 }
@@ -161,7 +161,7 @@ export class Listeners {
 
   /** Parses the body, once for all listeners. Returns a function that calls the handler of a listener. */
   #parse(message: Message): (listener: Listener) => void {
-    const { channelMap } = this.#host
+    const { channelMap } = this.#host.settings
     let parsed: unknown = message.body
     let error: SchemaError | undefined
     try {

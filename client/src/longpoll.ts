@@ -2,18 +2,15 @@ import type { ClientMessage, ServerMessage } from '@broadcaster/protocol'
 import { backoffMs, readRetryAfter } from './backoff.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import { fetchOf, resolveUrl } from './options.ts'
+import { fetchOf, required, resolveUrl } from './options.ts'
 import type { OpenTransport, Transport } from './transport.ts'
 import { HASTY_POLL_MS, POLL_MARGIN_MS, TOO_MANY_REQUESTS_MS } from './times.ts'
 
 export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
-  const fetch = fetchOf(settings)
-  if (!fetch) {
-    throw new BroadcasterError(
-      'options',
-      isDevelopment && 'This platform has no fetch: pass one as the fetch option',
-    )
-  }
+  const fetch = required(
+    fetchOf(settings),
+    isDevelopment && 'This platform has no fetch: pass one as the fetch option',
+  )
   const url = resolveUrl(settings, 'http')
   const headers = { ...settings.headers, 'Content-Type': 'application/json' }
   const running = new Set<AbortController>()
@@ -89,9 +86,8 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
   const pollFailed = async (error: BroadcasterError): Promise<undefined> => {
     if (endsWith(error) || error.code === 'aborted') return
     failures++
-    const waitMs = error.retryAfterMs ?? 0
-    const retryInMs = waitMs + backoffMs(failures)
-    notBefore = Date.now() + waitMs
+    const retryInMs = backoffMs(failures, error)
+    notBefore = Date.now() + (error.retryAfterMs ?? 0)
     handlers.onTrouble(error, failures, retryInMs)
     await pause(retryInMs)
   }
@@ -130,15 +126,13 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 
   const transport: Transport = {
     name: 'longpoll',
-    hasAdditions: false,
-    hasPositionsInPolls: false,
     send: (message) => {
       if (isOver) return
       request(message, settings.timeoutMs)
         .then(receive)
         .catch((error: BroadcasterError) => {
           if (endsWith(error)) return
-          const failure = new BroadcasterError('serverError', error.message, error, error.retryAfterMs)
+          const failure = new BroadcasterError('serverError', false, error, error.retryAfterMs)
           handlers.receiver.fail(message.channel, failure)
         })
     },

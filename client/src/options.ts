@@ -86,6 +86,15 @@ export function fetchOf(settings: Settings): FetchLike | undefined {
   return settings.fetch ?? globalThis.fetch
 }
 
+/** @param sentence says what is missing. */
+export function required<Implementation>(
+  implementation: Implementation | undefined,
+  sentence: string | false,
+): Implementation {
+  if (implementation) return implementation
+  throw new BroadcasterError('options', sentence)
+}
+
 /** The URL for a transport. A path is resolved like any other URL on the page. The scheme is that of the transport. */
 export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
   // `document.baseURI` is also right in a frame without a URL of its own, and on a page with a `<base>`. Workers have no

@@ -9,8 +9,7 @@ import type { Receiver, Transport } from './transport.ts'
 /** The channels that have listeners. They are subscribed on each new connection, each from its position. */
 export class Subscriptions implements ChannelHost, Receiver {
   readonly emitter: Emitter
-  readonly timeoutMs: number
-  readonly channelMap: Settings['channelMap']
+  readonly settings: Settings
   link: Transport | null = null
   left = new Set<string>()
   unanswered = new Set<string>()
@@ -19,10 +18,9 @@ export class Subscriptions implements ChannelHost, Receiver {
   /** Counts changes of the connection. A loop that calls handlers stops when a handler causes another change. */
   #changes = 0
 
-  constructor(emitter: Emitter, { timeoutMs, channelMap }: Settings) {
+  constructor(emitter: Emitter, settings: Settings) {
     this.emitter = emitter
-    this.timeoutMs = timeoutMs
-    this.channelMap = channelMap
+    this.settings = settings
   }
 
   /** The channel. If there is none of this name yet, it has no subscription and is not subscribed. */
@@ -30,11 +28,6 @@ export class Subscriptions implements ChannelHost, Receiver {
     const channel = this.channels.get(name) ?? new Channel(name, this)
     this.channels.set(name, channel)
     return channel
-  }
-
-  /** Ends all subscriptions of a channel. Resolves when the server has answered. */
-  remove(name: string): Promise<void> {
-    return this.channels.get(name)?.unsubscribe() ?? Promise.resolve()
   }
 
   /** There is a new connection. Subscribes all channels on it. */

@@ -79,7 +79,10 @@ export class Feed {
     for (const [tab, wish] of this.#asking) this.#waiting.set(tab, wish)
     this.#asking.clear()
     // If there is no answer, the request is repeated.
-    this.#host.subscriptions.remove(this.#channel).catch(() => {})
+    this.#host.subscriptions
+      .channel(this.#channel)
+      .unsubscribe()
+      .catch(() => {})
   }
 
   #start(): void {

@@ -45,7 +45,7 @@ export class TabLeader {
     this.term = setup.term
     const emitter = makeEmitter()
     this.subscriptions = new Subscriptions(emitter, setup.settings)
-    this.#connection = makeConnection(setup.settings, emitter, this.subscriptions)
+    this.#connection = makeConnection(setup.settings, this.subscriptions)
     this.#tabs = new BroadcastChannel(setup.name)
     this.#tabs.onmessage = ({ data }: MessageEvent<FromTab | FromLeader>) => {
       if ('from' in data) this.#receive(data)

@@ -81,7 +81,6 @@ export class TabMember {
       name,
       // A leader numbers the messages, also if the server has no positions.
       hasAdditions: true,
-      hasPositionsInPolls: false,
       send: (request) => {
         if (this.transport === transport) this.#send(request)
       },

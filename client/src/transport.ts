@@ -15,10 +15,10 @@ import type { TransportName } from './types.ts'
 /** A connection to the server that is authenticated, or is being authenticated. */
 export interface Transport {
   readonly name: TransportName
-  /** Both sides know the additions of the protocol. False before it is open. */
-  hasAdditions: boolean
+  /** Both sides know the additions of the protocol. Undefined before it is open. */
+  hasAdditions?: boolean
   /** Messages come as answers to polls, and each poll contains the position of each channel. */
-  hasPositionsInPolls: boolean
+  hasPositionsInPolls?: boolean
   /** Sends a request. The receiver gets the answer, or is told that there is none. */
   send(request: Subscribe | Unsubscribe): void
   /** Checks now whether the connection still works. */

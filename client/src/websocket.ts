@@ -2,20 +2,17 @@ import type { Fallback, ServerMessage } from '@broadcaster/protocol'
 import { finalCloses, REAUTHORIZE, RESTART, TOO_MANY_REQUESTS } from './closes.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
-import { resolveUrl, webSocketOf } from './options.ts'
+import { required, resolveUrl, webSocketOf } from './options.ts'
 import type { OpenTransport, Transport, TransportHandlers } from './transport.ts'
 import { CHECK_LIMIT_MS, CLOSE_LIMIT_MS, PONG_LIMIT_MS, TOO_MANY_REQUESTS_MS } from './times.ts'
 
 const PING = '{"__type":"ping"}'
 
 export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
-  const WebSocket = webSocketOf(settings)
-  if (!WebSocket) {
-    throw new BroadcasterError(
-      'options',
-      isDevelopment && 'This platform has no WebSocket: pass one as the WebSocket option',
-    )
-  }
+  const WebSocket = required(
+    webSocketOf(settings),
+    isDevelopment && 'This platform has no WebSocket: pass one as the WebSocket option',
+  )
   const { headers, pingIntervalMs } = settings
   const url = resolveUrl(settings, 'ws')
   // The WebSocket of browsers and of Node has no third argument.
@@ -57,8 +54,6 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 
   const transport: Transport = {
     name: 'websocket',
-    hasAdditions: false,
-    hasPositionsInPolls: false,
     send: (request) => {
       if (!isOver) socket.send(JSON.stringify(request))
     },
