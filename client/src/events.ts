@@ -75,8 +75,10 @@ export function makeEmitter(): Emitter {
     call: (what, code) => {
       const onFail = (thrown: unknown) => {
         if (what === null) return console.error(thrown)
-        const sentence = isDevelopment && `${what} threw: ${textOf(thrown)}`
-        emitter.emit(['error', new BroadcasterError('handler', sentence, thrown)])
+        emitter.emit([
+          'error',
+          new BroadcasterError('handler', isDevelopment && `${what} threw: ${textOf(thrown)}`, thrown),
+        ])
       }
       try {
         const result = code() as { then?: unknown } | null | undefined

@@ -7,14 +7,11 @@
 export function listenForWakeUps(wake: (isOnline: boolean) => void): () => void {
   if (typeof addEventListener !== 'function') return () => {}
   const removal = new AbortController()
-  const listener = ({ type, persisted }: Event & { readonly persisted?: boolean }) => {
-    const isOnline = type === 'online'
-    const isVisible = type === 'visibilitychange' && document.visibilityState === 'visible'
-    // `pageshow` also happens when a page loads. Only a page from the back-forward cache (`persisted`) was away.
-    if (isOnline || isVisible || persisted) wake(isOnline)
-  }
-  // The last one happens at the document, and bubbles.
-  for (const type of ['online', 'pageshow', 'visibilitychange'])
-    addEventListener(type, listener, { signal: removal.signal })
+  const options = { signal: removal.signal }
+  addEventListener('online', () => wake(true), options)
+  // `pageshow` also happens when a page loads. Only a page from the back-forward cache (`persisted`) was away.
+  addEventListener('pageshow', ({ persisted }) => persisted && wake(false), options)
+  const page = globalThis.document
+  page?.addEventListener('visibilitychange', () => page.visibilityState === 'visible' && wake(false), options)
   return () => removal.abort()
 }

@@ -1,5 +1,6 @@
 import type { BroadcasterClient } from '@broadcaster/client'
 import { createContext, useContext } from 'react'
+import { isDevelopment } from './development.ts'
 
 export const ClientContext = createContext<BroadcasterClient | null>(null)
 
@@ -18,6 +19,6 @@ export function useClient(hook: string): BroadcasterClient {
   const client = useContext(ClientContext)
   if (client) return client
   throw new Error(
-    `${hook}() found no client: wrap your app in <BroadcasterProvider url="/broadcast"> (or client={client}).`,
+    `${hook}() found no client${isDevelopment ? ': wrap your app in <BroadcasterProvider url="/broadcast"> (or client={client}).' : ''}`,
   )
 }

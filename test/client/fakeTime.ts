@@ -27,7 +27,7 @@ export function withoutWaiting(): void {
 
 /** A page with the events that wake the client up. */
 export function fakePage() {
-  const page = { visibilityState: 'visible' }
+  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   const window = new EventTarget()
   vi.stubGlobal('document', page)
   let listeners = 0
@@ -49,8 +49,7 @@ export function fakePage() {
       window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted })),
     become: (visibilityState: 'visible' | 'hidden') => {
       page.visibilityState = visibilityState
-      // In a browser it bubbles from the document.
-      window.dispatchEvent(new Event('visibilitychange'))
+      page.dispatchEvent(new Event('visibilitychange'))
     },
   }
 }

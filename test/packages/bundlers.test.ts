@@ -197,7 +197,7 @@ describe('a bundle for production has the production build of the client', () =>
     expect(await printedBy(name, bundleInto)).toEqual({
       option: null,
       code: 'options',
-      message: 'options (see ERRORS.md of @broadcaster/client)',
+      message: 'Invalid URL',
     })
   })
 

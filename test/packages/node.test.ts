@@ -57,7 +57,7 @@ describe('Node', () => {
     expect(JSON.parse(output)).toEqual({
       option: null,
       code: 'options',
-      message: 'options (see ERRORS.md of @broadcaster/client)',
+      message: 'Invalid URL',
     })
   })
 

@@ -1,0 +1,2 @@
+/** `false` in the production build, which replaces this file (`build.mjs`). There errors have no hints. */
+export const isDevelopment: boolean = true
