@@ -24,7 +24,7 @@ export function parseBody<Output>(schema: Schema<Output>, channel: string, body:
   // If we waited for the result, the next message could overtake this one.
   if ('then' in result) {
     result.then(undefined, () => {}) // The error below is thrown, whatever the result is.
-    const reason = 'the schema returned a promise: it may not be asynchronous, or throw'
+    const reason = 'the schema returned a promise: it may not be asynchronous, and its code may not throw'
     throw new SchemaError(channel, reason)
   }
   if (!result.issues) return result.value
