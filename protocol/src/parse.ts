@@ -86,6 +86,13 @@ function asString(value: unknown): string {
 
 function readPositions(value: unknown): Record<string, Position> | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const positions = value as Record<string, unknown>
+  const isValid = (channel: string): boolean => {
+    const position = positions[channel]
+    return typeof position === 'string' && position.length <= MAX_POSITION
+  }
+  // Polls are frequent, and nearly all of them are valid.
+  if (Object.keys(positions).every(isValid)) return positions as Record<string, Position>
   return Object.fromEntries(
     Object.entries(value).flatMap(([channel, position]): [string, Position][] =>
       typeof position === 'string' ? [[channel, readPosition(position)]] : [],

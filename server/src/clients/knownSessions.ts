@@ -1,9 +1,12 @@
+import { sessionId } from '../backends/sessions.ts'
 import { uptimeMs } from '../time/uptime.ts'
 import type { Address, Addresses } from './addresses.ts'
 import type { RequestRate } from './requestRate.ts'
 
 /** A long-poll session of which this node has served a request. */
 export interface KnownSession {
+  /** Its id, so that the token is not hashed again for every request. */
+  readonly id: string
   readonly address: Address
   /** The time at which its token bucket is full again. It is never earlier than its last request. */
   fullAt: number
@@ -52,7 +55,7 @@ export class KnownSessions {
       if (this.#known.size < this.#max) break
       this.end(oldest)
     }
-    this.#known.set(token, { address, fullAt: uptimeMs() })
+    this.#known.set(token, { id: sessionId(token), address, fullAt: uptimeMs() })
   }
 
   /** Removes a session that has ended, or that does not use this node any more. */

@@ -5,9 +5,6 @@ import type { BodyLimits } from './bodyLimits.ts'
 /** The parsed body, or the HTTP status for a body that cannot be read. */
 export type Body = Parsed | 408 | 413 | 415 | 500 | 503
 
-/** The maximum time for the whole body, in ms. */
-const BODY_MS = 10_000
-
 /**
  * Reads the body of a request and calls back once. Polls are small and frequent, and a general body parser would cost
  * more than the rest of the work for a poll.
@@ -45,7 +42,7 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
     req.off('close', release)
   }
   const onEnd = () => {
-    clearTimeout(timer)
+    limits.deadlines.delete(late)
     // A poll waits for long after this. Its listeners would retain the bytes.
     req.off('data', onData).off('end', onEnd)
     if (held > 0) release()
@@ -54,12 +51,13 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
   }
   /** Stops reading, because the rest of the body may never end. */
   const giveUp = (status: 408 | 413 | 503) => {
-    clearTimeout(timer)
+    limits.deadlines.delete(late)
     if (held > 0) release()
     req.off('data', onData).off('end', onEnd)
     done(status)
   }
-  const timer = setTimeout(giveUp, BODY_MS, 408)
+  const late = () => giveUp(408)
+  limits.deadlines.add(late)
   // An aborted request emits no `end`, and needs no answer.
   req.on('data', onData).on('end', onEnd)
   // Other middleware may have paused the request and not resumed it.

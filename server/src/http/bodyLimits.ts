@@ -2,6 +2,7 @@ import type { Parsed } from '@broadcaster/protocol'
 import { constants } from 'node:buffer'
 import { ENVELOPE_BYTES } from '../clients/access.ts'
 import type { Limits } from '../limits.ts'
+import { BodyDeadlines } from './bodyDeadlines.ts'
 
 /** The maximum size of one byte of a name in JSON: an escape such as `\u0000`. */
 const BYTES_OF_ESCAPE = 6
@@ -18,6 +19,7 @@ export class BodyLimits {
   readonly poll: number
   /** The limit for all bodies that are being received, together. Their clients have not authenticated yet. */
   readonly #total: number
+  readonly deadlines = new BodyDeadlines()
   #receiving = 0
 
   constructor({ messageBytes, totalBufferedBytes, ...limits }: Limits) {

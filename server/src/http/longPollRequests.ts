@@ -24,7 +24,14 @@ export interface LongPollNode {
   readonly isDraining: boolean
   readonly unreadAnswers: UnreadAnswers
   readonly counts: Counts
-  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer>
+  /** `id` is that of the session, if it is known already. */
+  handle(
+    parsed: Parsed,
+    authenticate: Authenticate,
+    abort: Abort,
+    begun: Moment,
+    id?: string,
+  ): Promise<Answer>
 }
 
 /** Reads long-poll requests and writes the answers of the node. */
@@ -64,7 +71,8 @@ export class LongPollRequests {
     res.on('close', () => abort.closed(res))
     let answer: Answer | null = null
     try {
-      answer = await this.#node.handle(body, (auth) => this.#node.access.connect(auth, req), abort, begun)
+      const authenticate: Authenticate = (auth) => this.#node.access.connect(auth, req)
+      answer = await this.#node.handle(body, authenticate, abort, begun, session?.id)
       this.#write(res, answer, abort, token)
     } finally {
       if (session === undefined) this.#settleUnknown(token, address, answer)
@@ -89,14 +97,19 @@ export class LongPollRequests {
     more: Record<string, string>,
   ): void {
     this.#node.counts.sentBytes.longpoll += bytes
-    res
-      .writeHead(res.statusCode, {
-        'Content-Type': 'application/json; charset=utf-8',
-        'Content-Length': bytes,
-        'Cache-Control': 'no-store',
-        ...more,
-      })
-      .end(body)
+    res.writeHead(res.statusCode, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': bytes,
+      'Cache-Control': 'no-store',
+      ...more,
+    })
+    // Before Node 24, `end(body)` makes two writes, of which the second one is empty, and passes both to `writev`. A single write is
+    // a fifth cheaper. Without a socket, an earlier answer of a pipelining client is being sent.
+    if (body !== '' && res.socket !== null) {
+      res.write(body)
+      res.socket.uncork()
+      res.end()
+    } else res.end(body)
   }
 
   /**

@@ -97,10 +97,16 @@ export class LongPoll {
     return this.#polls.size
   }
 
-  /** Handles a request. `begun` is the moment at which it began. */
-  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
+  /** Handles a request. `begun` is the moment at which it began. `known` is the id of the session, if the token is known. */
+  handle(
+    parsed: Parsed,
+    authenticate: Authenticate,
+    abort: Abort,
+    begun: Moment,
+    known?: string,
+  ): Promise<Answer> {
     const token = parsed.kind === 'bad' ? undefined : parsed.token
-    const id = token === undefined ? null : sessionId(token)
+    const id = token === undefined ? null : (known ?? sessionId(token))
     const message = parsed.kind === 'message' ? parsed.message : null
     // Thousands of polls wait at the same time. So they do not wait in more async functions than necessary.
     const answered =

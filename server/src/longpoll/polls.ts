@@ -86,7 +86,7 @@ export class Polls {
           this.#leases.add(id, poll, session!, epoch)
       }
       return session!.version > 0
-        ? await this.#versionedAnswer(id, poll, session!, message, abort)
+        ? await this.#versionedAnswer(id, poll, session!, message, abort, lease !== null)
         : await this.#baseAnswer(id, poll, session!, message, abort)
     } finally {
       abort.onabort = null
@@ -251,8 +251,10 @@ export class Polls {
     session: Session,
     message: PollMessage,
     abort: Abort,
+    isLeased: boolean,
   ): Promise<Answer> {
-    const revoked = revokedChannels(session, message)
+    // Under a lease, the client and the session have the same channels.
+    const revoked = isLeased ? [] : revokedChannels(session, message)
     if (revoked.length > 0) return answer(200, ...revoked)
     const reader = this.#pollHost.readerOf(id)
     await this.#wait(poll, reader, startingCursors(session, message))

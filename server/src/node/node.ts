@@ -267,11 +267,17 @@ export class Node {
   }
 
   /** Handles a long-poll request. `begun` is the moment at which the request began. */
-  handle(parsed: Parsed, authenticate: Authenticate, abort: Abort, begun: Moment): Promise<Answer> {
+  handle(
+    parsed: Parsed,
+    authenticate: Authenticate,
+    abort: Abort,
+    begun: Moment,
+    id?: string,
+  ): Promise<Answer> {
     const type = parsed.kind === 'message' ? parsed.message.__type : null
     if (type === 'poll' && this.isFull) return Promise.resolve(nodeFull(NODE_FULL))
     if (type === 'auth' && this.#isDraining) return Promise.resolve(nodeUnavailable())
-    return this.#longPoll.handle(parsed, authenticate, abort, begun)
+    return this.#longPoll.handle(parsed, authenticate, abort, begun, id)
   }
 
   async stats(): Promise<Stats> {
