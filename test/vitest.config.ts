@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 import { excluded, inFull } from './support/extent.ts'
@@ -27,6 +28,48 @@ const alone = [
   // V8 gives up to share hidden classes after some hundred Express applications in one process.
   'server/requestClasses.test.ts',
 ]
+
+/** Tests of the client that also run with the build of the package for production, in which names of properties are shortened. */
+const inProduction = inFull(
+  [
+    'auto',
+    'backoff',
+    'blockedWebSockets',
+    'channels',
+    'connection',
+    'disconnect',
+    'inspection',
+    'liveness',
+    'longpoll',
+    'messages',
+    'overtaking',
+    'positions',
+    'realServer',
+    'reentrancy',
+    'refusedChannels',
+    'renewal',
+    'replay',
+    'sharedTabs',
+    'subscriptions',
+    'tooManyRequests',
+    'webSocketAgain',
+  ],
+  [
+    'auto',
+    'blockedWebSockets',
+    'connection',
+    'inspection',
+    'longpoll',
+    'positions',
+    'realServer',
+    'replay',
+    'sharedTabs',
+  ],
+).map((name) => `client/${name}.test.ts`)
+const productionBuild = join(
+  import.meta.dirname,
+  '.packed/node_modules/@broadcaster/client/dist/production/index.js',
+)
 
 const react = {
   include: ['react/**/*.test.{ts,tsx}'],
@@ -100,8 +143,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'packages',
-          include: ['packages/*.test.ts'],
+          include: ['packages/*.test.ts', ...inProduction],
           exclude: excluded,
+          // Tests of packages find them from a directory of their own. So this is only for those in `inProduction`.
+          alias: { '@broadcaster/client': productionBuild },
+          server: { deps: { inline: [/\.packed\/node_modules\/@broadcaster/] } },
+          env: { BUILD: 'production' },
           environment: 'node',
           globalSetup: 'packages/setup.ts',
           testTimeout: 180_000,

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { fakePage, LONGEST, stopTime, withoutWaiting } from './fakeTime.ts'
 import { connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 describe('the backoff', () => {
   /** Makes every attempt fail. Returns how long the client waits before each attempt. */
@@ -162,7 +163,7 @@ describe('the backoff', () => {
     expect(client.status).toBe('reconnecting')
     expect(client.error).toMatchObject({
       code: 'timeout',
-      message: 'The WebSocket did not open within 7000 ms',
+      message: sentence('The WebSocket did not open within 7000 ms'),
     })
   })
 

@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { withoutWaiting } from './fakeTime.ts'
 import { collect, connectWebSocket, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 describe('connecting', () => {
   it('happens at the first subscription, and the credentials are sent first', async () => {
@@ -97,7 +98,7 @@ describe('connecting', () => {
     const [error] = await errors.take('an error')
     expect(error).toMatchObject({
       code: 'authFunction',
-      message: expect.stringContaining('The auth function failed'),
+      message: sentence(expect.stringContaining('The auth function failed')),
     })
     expect(client.status).toBe('reconnecting')
     expect(client.error).toBe(error)
@@ -153,8 +154,13 @@ describe('the status', () => {
     await reaches(client, 'connected')
     await client.disconnect()
     expect(changes).toEqual([
-      { from: 'idle', to: 'connecting', reason: 'connect() was called', transport: null },
-      { from: 'connecting', to: 'connected', reason: 'Authenticated by websocket', transport: 'websocket' },
+      { from: 'idle', to: 'connecting', reason: sentence('connect() was called'), transport: null },
+      {
+        from: 'connecting',
+        to: 'connected',
+        reason: sentence('Authenticated by websocket'),
+        transport: 'websocket',
+      },
       {
         from: 'connected',
         to: 'reconnecting',
@@ -167,13 +173,18 @@ describe('the status', () => {
       {
         from: 'reconnecting',
         to: 'reconnecting',
-        reason: 'Trying again',
+        reason: sentence('Trying again'),
         transport: null,
         error: expect.any(BroadcasterError),
         attempt: 1,
       },
-      { from: 'reconnecting', to: 'connected', reason: 'Authenticated by websocket', transport: 'websocket' },
-      { from: 'connected', to: 'disconnected', reason: 'disconnect() was called', transport: null },
+      {
+        from: 'reconnecting',
+        to: 'connected',
+        reason: sentence('Authenticated by websocket'),
+        transport: 'websocket',
+      },
+      { from: 'connected', to: 'disconnected', reason: sentence('disconnect() was called'), transport: null },
     ])
   })
 

@@ -10,6 +10,7 @@ import {
   reaches,
   scriptedServer,
 } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 describe('disconnect()', () => {
   it('resolves when the connection is closed, and the client does not reconnect', async () => {
@@ -19,7 +20,7 @@ describe('disconnect()', () => {
     expect(await socket.closed()).toBe(1000)
     expect(client.status).toBe('disconnected')
     expect(client.error).toBeNull()
-    expect(disconnected.pending).toEqual([[{ reason: 'disconnect() was called', error: null }]])
+    expect(disconnected.pending).toEqual([[{ reason: sentence('disconnect() was called'), error: null }]])
     client.subscribe('news', () => {})
     expect(client.status).toBe('disconnected')
     expect(server.pendingHandshakes).toBe(1)

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { fakePage, stopTime } from './fakeTime.ts'
 import { collect, connectWebSocket, reaches } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 const PING = { __type: 'ping' }
 const PONG = { __type: 'pong' }
@@ -49,7 +50,7 @@ describe('a WebSocket without frames', () => {
     expect(client.status).toBe('reconnecting')
     expect(client.error).toMatchObject({
       code: 'timeout',
-      message: 'The server did not answer a ping within 10000 ms',
+      message: sentence('The server did not answer a ping within 10000 ms'),
     })
     await vi.advanceTimersByTimeAsync(500)
     await server.accept()

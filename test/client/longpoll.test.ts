@@ -11,6 +11,7 @@ import {
   until,
 } from './scriptedServer.ts'
 import type { ScriptedRequest } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 describe('long-poll', () => {
   it('authenticates, subscribes and polls, with the token of the session in each request', async () => {
@@ -89,6 +90,20 @@ describe('long-poll', () => {
     expect(server.pendingRequests).toEqual([])
     vi.advanceTimersByTime(1)
     await pollOf(server, '1')
+  })
+})
+
+describe('an answer with a message that can not be read', () => {
+  it('ends the session, and the client connects again', async () => {
+    withoutWaiting()
+    const { server, client } = await connectLongPoll()
+    client.subscribe('news', () => {})
+    await server.request('subscribe')
+    const poll = await server.request('poll')
+    poll.answer({ __type: 'subscribeOk', channel: 'news', messages: 5 })
+    await server.acceptSession('two')
+    await server.confirm('news')
+    await reaches(client, 'connected')
   })
 })
 
@@ -290,8 +305,8 @@ describe('auth', () => {
 
   it.each([
     [503, JSON.stringify([{ __type: 'serverError', reason: 'Draining' }]), 'HTTP 503 Draining'],
-    [200, '<html>', 'HTTP 200 without an array of messages'],
-    [200, '[]', 'The answer to auth has no session token'],
+    [200, '<html>', sentence('HTTP 200 without an array of messages')],
+    [200, '[]', sentence('The answer to auth has no session token')],
     [404, 'Cannot POST /broadcast', 'HTTP 404'],
   ])('answered %d %s is tried again', async (status, text, words) => {
     withoutWaiting()
@@ -317,7 +332,7 @@ describe('auth', () => {
     await reaches(client, 'reconnecting')
     expect(client.error).toMatchObject({
       code: 'timeout',
-      message: 'The server did not answer within 3000 ms',
+      message: sentence('The server did not answer within 3000 ms'),
     })
   })
 })

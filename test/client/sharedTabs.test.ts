@@ -5,6 +5,7 @@ import { stubBrowser, stubPage } from '../support/webLocks.ts'
 import { withoutWaiting } from './fakeTime.ts'
 import { collect, hear, makeClient, reaches, scriptedServer, until } from './scriptedServer.ts'
 import type { ScriptedServer, ScriptedSocket } from './scriptedServer.ts'
+import { isDevelopment } from './sentence.ts'
 
 // Several clients of one process are like tabs. In test/browser they are in real tabs.
 
@@ -373,11 +374,13 @@ describe('each tab has its own connection', () => {
   })
 })
 
-it('an option that is not shareTabs() is an error', () => {
-  // JavaScript, or an older example.
-  const options = { ...alice, shareTabs: true as never }
-  expect(() => makeClient('/broadcast', options)).toThrow(
-    /^BroadcasterClient: shareTabs should be shareTabs\(\)/,
-  )
-  expect(() => shareTabs({ key: 'alice' as never })).toThrow('key should be a function')
-})
+if (isDevelopment) {
+  it('an option that is not shareTabs() is an error', () => {
+    // JavaScript, or an older example.
+    const options = { ...alice, shareTabs: true as never }
+    expect(() => makeClient('/broadcast', options)).toThrow(
+      /^BroadcasterClient: shareTabs should be shareTabs\(\)/,
+    )
+    expect(() => shareTabs({ key: 'alice' as never })).toThrow('key should be a function')
+  })
+}

@@ -5,6 +5,7 @@ import { fakePage, stopTime, withoutWaiting } from './fakeTime.ts'
 import { message } from './pollingClient.ts'
 import { Arrivals, collect, hear, makeClient, reaches, scriptedServer } from './scriptedServer.ts'
 import type { ScriptedServer } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 /** The same client with a subscription to news at position p1. Its next poll, which sends p1, waits at the server. */
 async function fallBackWithNews(authOk: object = { __v: 1 }) {
@@ -92,7 +93,14 @@ describe('while auto uses long-poll, it probes WebSocket', () => {
     expect(await news.take(2)).toEqual(['b', 'c'])
     expect(gaps.pending).toEqual([])
     expect(changes.pending).toEqual([
-      [{ from: 'connected', to: 'connected', reason: 'Moved to websocket', transport: 'websocket' }],
+      [
+        {
+          from: 'connected',
+          to: 'connected',
+          reason: sentence('Moved to websocket'),
+          transport: 'websocket',
+        },
+      ],
     ])
     expect(server.pendingRequests.filter(({ __type }) => __type === 'auth')).toEqual([])
   })
