@@ -1,5 +1,7 @@
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+// Tests replace the global one.
+import { setTimeout } from 'node:timers'
 
 /** `up`: from the client to the target. `down`: from the target to the client. */
 export type Direction = 'up' | 'down'
