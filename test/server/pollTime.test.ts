@@ -61,3 +61,20 @@ it('L15: a message after a quiet time is answered at once, also if it came befor
   await server.publish(channel, '1')
   expect(bodies(await alice.poll())).toEqual(['1'])
 })
+
+it('L15: does not gather until the log is full', async () => {
+  const recovery = { maxMessages: 20 }
+  const server = tidy(await startServer({ timeout: 200_000, pollTime: 100_000, recovery }))
+  const channel = channelName()
+  const alice = await versioned(server, channel)
+  await server.publish(channel, '0')
+  expect((await alice.next()).body).toBe('0')
+  const poll = alice.poll()
+  for (let i = 1; i <= 15; i++) {
+    await server.publish(channel, String(i))
+    if (i < 3) await noticed(alice)
+  }
+  const heard = bodies(await poll)
+  expect(heard.length).toBeGreaterThan(5)
+  expect(heard).toEqual(heard.map((_, i) => String(i + 1)))
+})

@@ -46,7 +46,7 @@ export function readBody(req: Request, limits: BodyLimits, done: (body: Body) =>
     // A poll waits for long after this. Its listeners would retain the bytes.
     req.off('data', onData).off('end', onEnd)
     if (held > 0) release()
-    const parsed = parseClientMessage(String(parts.length === 1 ? parts[0] : Buffer.concat(parts)))
+    const parsed = parseClientMessage(String(Buffer.concat(parts)))
     done(limits.isOver(bytes, parsed) ? 413 : parsed)
   }
   /** Stops reading, because the rest of the body may never end. */
