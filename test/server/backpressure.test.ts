@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { BroadcasterOptions } from '@broadcaster/server'
@@ -102,6 +103,23 @@ describe('a client that sends requests and does not read', () => {
       expect([__type, (channel as string).split(' ')[0]]).toEqual(['unsubscribeOk', String(i)])
     }
     expect(alice.socket.isPaused()).toBe(false)
+  })
+
+  it('W11: is not read from either if its frames are compressed', async () => {
+    const { come, meanwhile } = await start({ webSocket: { perMessageDeflate: true } })
+    const alice = await come({ perMessageDeflate: true })
+    await alice.peer.auth()
+    alice.peer.stall()
+    // A text that hardly becomes smaller.
+    const names = Array.from({ length: many }, (_, i) => `${i} ${randomBytes(150_000).toString('base64')}`)
+    for (const channel of names) await alice.peer.send({ __type: 'unsubscribe', channel })
+    await until('the buffer to be full', () => alice.socket.writableLength > bufferedBytes)
+    await meanwhile()
+    const { bytesRead } = alice.socket
+    await meanwhile()
+    expect(alice.socket.bytesRead).toBe(bytesRead)
+    alice.peer.resume()
+    for (const channel of names) expect(await alice.peer.next()).toEqual({ __type: 'unsubscribeOk', channel })
   })
 
   it('is closed when it sends small compressed frames that inflate to much', async () => {
