@@ -88,3 +88,15 @@ describe('publish() of', () => {
     })
   })
 })
+
+it.each<[what: unknown, got: string]>([
+  [5, 'got 5'],
+  [undefined, 'got undefined'],
+  ['a\uD83D', 'got a lone surrogate'],
+])('publish() to the channel %j says what it got', async (name, got) => {
+  const { broadcaster } = tidy(await startServer())
+  await expect(broadcaster.publish(name as string, 'hello')).rejects.toMatchObject({
+    code: 'invalidOption',
+    message: expect.stringContaining(got),
+  })
+})
