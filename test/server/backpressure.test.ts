@@ -160,7 +160,9 @@ describe('requests that wait for the application', () => {
 
   it('stay unread while twice channelsPerConnection wait for canSubscribe, and are answered when it has answered', async () => {
     const { ask, goOn, asked } = heldCallback()
-    const { come, meanwhile } = await start({ canSubscribe: ask, limits: { channelsPerConnection: 2 } })
+    // So few channels also mean few requests at once.
+    const limits = { channelsPerConnection: 2, requestsPerSecond: Infinity }
+    const { come, meanwhile } = await start({ canSubscribe: ask, limits })
     const alice = await come()
     await alice.peer.auth()
     const names = Array.from({ length: 50 }, () => channelName())
