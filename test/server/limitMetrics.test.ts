@@ -6,6 +6,7 @@ import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
 import { startRedis } from '../support/redis.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { Metrics } from '../support/metrics.ts'
 import { tidy } from '../support/tidy.ts'
 import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
@@ -63,4 +64,23 @@ describe('stats() shows how often a limit was reached', () => {
     expect((await bob.post({ __type: 'auth' })).status).toBe(503)
     expect((await nodeStats(server)).refusals.limit).toBe(1)
   })
+})
+
+it('broadcaster_sent_bytes_total counts the frames of answers and messages, and the bodies of answers', async () => {
+  const server = tidy(await startServer())
+  const metrics = new Metrics(server.broadcaster)
+  const sent = (transport: string) => metrics.value('sent_bytes_total', { transport })
+  const alice = await WebSocketPeer.connect(server)
+  let bytes = 0
+  // Each frame is short, so its head has two bytes.
+  alice.socket.on('message', (data: Buffer) => void (bytes += 2 + data.length))
+  await alice.auth()
+  await alice.subscribe('news')
+  expect(await sent('websocket')).toBe(bytes)
+  await server.publish('news', 'hello')
+  await alice.next()
+  expect(await sent('websocket')).toBe(bytes)
+  const bob = new LongPollPeer(server)
+  const { text } = await bob.post({ __type: 'auth' })
+  expect(await sent('longpoll')).toBe(Buffer.byteLength(text))
 })
