@@ -6,7 +6,7 @@ import { waitingPoll } from '../support/barriers.ts'
 import { connect, signIn } from '../support/connect.ts'
 import { LongPollPeer } from '../support/longPollPeer.ts'
 import { channelName } from '../support/names.ts'
-import { startRedis } from '../support/redis.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
 import { startServer } from '../support/server.ts'
 import { transports, type Subject } from '../support/subject.ts'
 import { tidy } from '../support/tidy.ts'
@@ -180,4 +180,20 @@ describe('ready()', () => {
     await Promise.all([server.broadcaster.ready(), server.broadcaster.ready()])
     await server.broadcaster.ready()
   })
+})
+
+it('a node has two connections to Redis, and one more with a separate pubSub', async () => {
+  const [redis, pubSub] = [tidy(await startRedis()), tidy(await startRedis())]
+  /** Without the connection that asks. */
+  const connections = async ({ cli }: TestRedis) =>
+    (await cli('CLIENT', 'LIST'))
+      .trim()
+      .split('\n')
+      .filter((line) => !line.includes('cmd=client')).length
+  const options = (port: number) => ({ host: '127.0.0.1', port })
+  const one = tidy(await startServer({ redis: options(redis.port) }))
+  expect(await connections(redis)).toBe(2)
+  await one.close()
+  tidy(await startServer({ redis: options(redis.port), pubSub: options(pubSub.port) }))
+  expect([await connections(redis), await connections(pubSub)]).toEqual([1, 2])
 })
