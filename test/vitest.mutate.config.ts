@@ -11,15 +11,17 @@ const tests: Record<string, readonly string[]> = {
   channels: ['channels/**/*.test.ts'],
   client: ['client/**/*.test.ts'],
   server: [
+    ...files('server', 'controlFields channelLog privateAddresses replayedControl'),
     ...files('server', 'options matching slotClaims databases redisReplies closing earlyEnd limitMetrics'),
     ...files('server', 'webSocketOption publishedBytes unauthenticated mounting refusals redisTargets'),
-    ...files('simulation', 'beacons membership pollTime simulation'),
+    ...files('simulation', 'beacons membership pollTime brokers/backend simulation'),
     ...files('server', 'health channels tooLarge callbacks contexts addresses ownMiddleware requestRate'),
     ...files('server', 'middleware badInput publishing upgrades payloads sharedRedis clock disconnecting'),
     ...files('conformance', 'memory'),
     ...files('server', 'controlMessages bodies limits missedRevocations secret revocation origins'),
     ...files('recovery', 'fencing beginnings lostAnswers orderCheck formerNode bounds boundedReplays'),
-    ...files('recovery', 'backfill'),
+    ...files('recovery', 'pages backfill copyMessages'),
+    ...files('server', 'overtakenRequests backpressure openSockets'),
   ],
 }
 const chosen = tests[process.env['MUTATE'] ?? 'protocol']!
