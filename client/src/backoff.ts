@@ -21,7 +21,7 @@ export function readRetryAfter(value: string | null | undefined): number | undef
     : value && /^\d+$/.test(value)
       ? +value * 1000
       : NaN
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), RETRY_AFTER_CAP_MS)
+  return isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), RETRY_AFTER_CAP_MS)
 }
 
 /** The wait before connecting to another node, after this node said that it restarts. */

@@ -185,7 +185,7 @@ export class Channel {
     if (settings.channelMap && !settings.channelMap.match(channel)) {
       this.#wire = 'subscribing'
       // It comes later, like the answer of a server.
-      const reason = 'it is not in the option `channels`'
+      const reason = isDevelopment ? 'it is not in the option `channels`' : 'not in `channels`'
       return queueMicrotask(() => this.receive({ __type: 'subscribeError', channel, reason }))
     }
     const isResumed = link.hasAdditions && position !== undefined

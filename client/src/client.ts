@@ -134,11 +134,7 @@ export class BroadcasterClient {
     { replay = 0 }: Pick<SubscribeOptions, 'replay'> = {},
   ): AsyncIterable<Message<ChannelBody<Name>>> {
     return {
-      [Symbol.asyncIterator]: () =>
-        iterateMessages<ChannelBody<Name>>(
-          (handler, options) => this.subscribe(channel, handler, { ...options, replay }),
-          this.#emitter,
-        ),
+      [Symbol.asyncIterator]: () => iterateMessages(this, channel, replay),
     }
   }
 

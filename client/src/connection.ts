@@ -137,8 +137,8 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
 
   /** A transport is authenticated. It replaces the previous transport, if any. */
   const use: TransportHandlers['onOpen'] = (opened) => {
-    const previous = transport
     const { name } = opened
+    const previous = transport
     void previous?.close()
     stopTimers()
     cancelAttempt = undefined
@@ -213,7 +213,7 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
 
   const wake = (isOnline = false) => {
     const { error, retryAt } = snapshot
-    if (retryTimer === undefined) transport?.check()
+    if (!retryTimer) transport?.check()
     // The server asked for this wait, so nothing shortens it. After a sleep of the device it may be over before the timer
     // fires.
     else if (error?.retryAfterMs === undefined || Date.now() >= retryAt!) tryNow()

@@ -43,7 +43,7 @@ export function makeDial(settings: Settings, handlers: TransportHandlers): Dial 
     }, timeoutMs)
     try {
       const data: unknown = typeof auth === 'function' ? await Promise.race([auth(), tooLate.promise]) : auth
-      if (!isObject(data)) throw new TypeError(isDevelopment ? 'expected an object' : '')
+      if (!isObject(data)) throw new Error(isDevelopment ? 'expected an object' : '')
       // A value that can't be written as JSON would otherwise throw later, when it is sent.
       JSON.stringify(data)
       return data
@@ -55,23 +55,6 @@ export function makeDial(settings: Settings, handlers: TransportHandlers): Dial 
       )
     } finally {
       clearTimeout(timer)
-    }
-  }
-
-  const makeAuth = (data: object, fallback: Fallback | undefined): Auth => {
-    clientName ||= randomName()
-    const __node = node
-    node = undefined
-    return {
-      ...authData({ ...data }),
-      __type: 'auth',
-      __v: PROTOCOL_VERSION,
-      __client: clientName,
-      __generation: ++generation,
-      // A value that is undefined is not sent.
-      __fallback: fallback,
-      __previous: token,
-      __node,
     }
   }
 
@@ -93,8 +76,20 @@ export function makeDial(settings: Settings, handlers: TransportHandlers): Dial 
       const data = await credentials()
       if (isCancelled) return
       const openTransport = settings.open ?? (name === 'websocket' ? openWebSocket : openLongPoll)
+      const auth: Auth = {
+        ...authData(data as Record<string, unknown>),
+        __type: 'auth',
+        __v: PROTOCOL_VERSION,
+        __client: (clientName ||= randomName()),
+        __generation: ++generation,
+        // A value that is undefined is not sent.
+        __fallback: fallback,
+        __previous: token,
+        __node: node,
+      }
+      node = undefined
       opening = openTransport(
-        { settings, auth: makeAuth(data, fallback), limitMs },
+        { settings, auth, limitMs },
         {
           ...handlers,
           onOpen: (opened, answer) => {

@@ -5,6 +5,7 @@ import type { Events } from './types.ts'
 export type Listener<Name extends keyof Events> = (...args: Events[Name]) => unknown
 
 interface Entry {
+  readonly name: string
   // One map holds the listeners of all events. The types of `on` and `emit` ensure that the arguments fit.
   readonly listener: (...args: any[]) => unknown
   readonly once: boolean
@@ -35,24 +36,23 @@ export interface Emitter {
 }
 
 export function makeEmitter(): Emitter {
-  // Arrays are replaced, never changed, so that they do not change during an emit.
-  const events = new Map<string, readonly Entry[]>()
+  /** Those of all events. There are few, so that a look-up in a map would not be faster. */
+  let entries: readonly Entry[] = []
   /** The events that are being emitted, or wait for that. */
   const queue: Occurrence[] = []
 
-  const remove = (name: string, matches: (entry: Entry) => boolean) => {
-    const left = (events.get(name) ?? []).filter((entry) => !matches(entry))
-    if (left.length > 0) events.set(name, left)
-    else events.delete(name)
+  const remove = (entry: Entry) => {
+    entries = entries.filter((other) => other !== entry)
   }
 
   const tell = ([name, ...args]: Occurrence) => {
-    const entries = events.get(name) ?? []
+    const called = entries.filter((entry) => entry.name === name)
     // An error without a listener must still be visible.
-    if (!entries.length && name === 'error') console.error(...args)
-    for (const entry of entries) {
-      if (!events.get(name)?.includes(entry)) continue
-      if (entry.once) remove(name, (other) => other === entry)
+    if (!called.length && name === 'error') console.error(...args)
+    for (const entry of called) {
+      // A listener has removed it meanwhile.
+      if (!entries.includes(entry)) continue
+      if (entry.once) remove(entry)
       const what = isDevelopment && `A listener of '${name}'`
       emitter.call(name === 'error' ? null : what, () => entry.listener(...args))
     }
@@ -60,11 +60,14 @@ export function makeEmitter(): Emitter {
 
   const emitter: Emitter = {
     on: (name, listener, once = false) => {
-      const entry: Entry = { listener, once }
-      events.set(name, [...(events.get(name) ?? []), entry])
-      return () => remove(name, (other) => other === entry)
+      const entry: Entry = { name, listener, once }
+      entries = [...entries, entry]
+      return () => remove(entry)
     },
-    off: (name, listener) => remove(name, (entry) => !listener || entry.listener === listener),
+    off: (name, listener) => {
+      for (const entry of entries)
+        if (entry.name === name && (!listener || entry.listener === listener)) remove(entry)
+    },
     emit: (...occurrences) => {
       const isTelling = queue.length > 0
       queue.push(...occurrences)

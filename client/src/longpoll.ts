@@ -55,7 +55,7 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
         handlers.onRecovery()
       }
       receive(messages)
-      if (messages.length === 0 && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
+      if (!messages.length && Date.now() - sentAt < HASTY_POLL_MS) await pause(backoffMs(1))
     }
   }
 
@@ -151,21 +151,21 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 function readAnswer(status: number, text: string, retryAfter?: string | null): ServerMessage[] {
   let messages: ServerMessage[] | undefined
   try {
-    const answer: unknown = JSON.parse(text)
-    if (Array.isArray(answer)) messages = answer
+    messages = JSON.parse(text)
   } catch {
     // The error below reports it, with the status.
   }
+  if (!Array.isArray(messages)) messages = undefined
   const reason = (messages?.[0] as { reason?: string } | null | undefined)?.reason
   if (status === 401 || status === 403) {
     throw new BroadcasterError('unauthorized', reason ?? `HTTP ${status}`)
   }
   if (status === 200 && messages) return messages
-  const words = reason ?? (isDevelopment && status === 200 ? 'without an array of messages' : '')
+  const words = reason ? ` ${reason}` : isDevelopment && status === 200 ? ' without an array of messages' : ''
   const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter) : undefined
   throw new BroadcasterError(
     'connection',
-    `HTTP ${status} ${words}`.trim(),
+    `HTTP ${status}${words}`,
     undefined,
     status === 429 ? (waitMs ?? TOO_MANY_REQUESTS_MS) : waitMs,
   )

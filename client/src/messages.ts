@@ -1,14 +1,14 @@
+import type { BroadcasterClient } from './client.ts'
 import type { BroadcasterError } from './errors.ts'
-import type { Emitter } from './events.ts'
-import type { Message, MessageHandler, SubscribeOptions, Subscription, SubscriptionStatus } from './types.ts'
-
-type Subscribe<Body> = (handler: MessageHandler<Body>, options: SubscribeOptions) => Subscription
+import type { ChannelBody, ChannelName, Message, Subscription, SubscriptionStatus } from './types.ts'
 
 /** Subscribes. The channel is subscribed until the loop over the iterator ends, whatever ends it. */
-export function iterateMessages<Body>(
-  subscribe: Subscribe<Body>,
-  emitter: Emitter,
-): AsyncIterator<Message<Body>, undefined> {
+export function iterateMessages<Name extends ChannelName>(
+  client: BroadcasterClient,
+  channel: Name,
+  replay: number,
+): AsyncIterator<Message<ChannelBody<Name>>, undefined> {
+  type Body = ChannelBody<Name>
   const arrived: Message<Body>[] = []
   let ending: { readonly error: BroadcasterError | null } | undefined
   /** Continues the generator, if it waits. */
@@ -24,13 +24,14 @@ export function iterateMessages<Body>(
   const onStatus = (status: SubscriptionStatus, error: BroadcasterError | null) => {
     if (error && status !== 'subscribing') end({ error })
   }
-  const stopListening = emitter.on('disconnected', end)
-  subscription = subscribe(
+  const stopListening = client.on('disconnected', end)
+  subscription = client.subscribe(
+    channel,
     (body, message) => {
       arrived.push({ ...message, body })
       wake()
     },
-    { onStatus },
+    { onStatus, replay },
   )
   onStatus(subscription.status, subscription.error)
   if (ending) subscription()

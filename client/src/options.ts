@@ -14,9 +14,9 @@ export interface Settings {
   readonly timeoutMs: number
   readonly pingIntervalMs: number
   readonly maxAttempts: number
-  readonly headers: Record<string, string> | undefined
-  readonly WebSocket: WebSocketConstructor | undefined
-  readonly fetch: FetchLike | undefined
+  readonly headers?: Record<string, string>
+  readonly WebSocket?: WebSocketConstructor
+  readonly fetch?: FetchLike
   /** Takes the place of both transports. */
   readonly open?: OpenTransport | undefined
 }
@@ -26,6 +26,7 @@ const LONGEST_TIMER_MS = 2_147_483_647
 
 export function readOptions(url: string | URL, options: ClientOptions): Settings {
   const settings: Settings = {
+    ...options,
     url: String(url),
     mode: options.mode ?? 'auto',
     auth: options.auth ?? {},
@@ -33,9 +34,6 @@ export function readOptions(url: string | URL, options: ClientOptions): Settings
     timeoutMs: options.timeout ?? 30_000,
     pingIntervalMs: options.pingInterval ?? 30_000,
     maxAttempts: options.maxAttempts ?? Infinity,
-    headers: options.headers,
-    WebSocket: options.WebSocket,
-    fetch: options.fetch,
   }
   const { shareTabs } = options
   if (isDevelopment) {

@@ -5,13 +5,13 @@
  * @returns a function that removes the listeners.
  */
 export function listenForWakeUps(wake: (isOnline: boolean) => void): () => void {
-  if (typeof addEventListener !== 'function') return () => {}
+  if (!globalThis.addEventListener) return () => {}
   const removal = new AbortController()
   const options = { signal: removal.signal }
   addEventListener('online', () => wake(true), options)
   // `pageshow` also happens when a page loads. Only a page from the back-forward cache (`persisted`) was away.
   addEventListener('pageshow', ({ persisted }) => persisted && wake(false), options)
   const page = globalThis.document
-  page?.addEventListener('visibilitychange', () => page.visibilityState === 'visible' && wake(false), options)
+  page?.addEventListener('visibilitychange', () => page.hidden || wake(false), options)
   return () => removal.abort()
 }

@@ -1,4 +1,4 @@
-import type { Fallback, ServerMessage } from '@broadcaster/protocol'
+import type { ClientMessage, Fallback, Ping, ServerMessage } from '@broadcaster/protocol'
 import { finalCloses, REAUTHORIZE, RESTART, TOO_MANY_REQUESTS } from './closes.ts'
 import { isDevelopment } from './development.ts'
 import { BroadcasterError } from './errors.ts'
@@ -6,7 +6,7 @@ import { required, resolveUrl, webSocketOf } from './options.ts'
 import type { OpenTransport, Transport, TransportHandlers } from './transport.ts'
 import { CHECK_LIMIT_MS, CLOSE_LIMIT_MS, PONG_LIMIT_MS, TOO_MANY_REQUESTS_MS } from './times.ts'
 
-const PING = '{"__type":"ping"}'
+const PING: Ping = { __type: 'ping' }
 
 export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handlers) => {
   const WebSocket = required(
@@ -30,20 +30,23 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
       end(new BroadcasterError('timeout', isDevelopment && `${what} within ${withinMs} ms`), false, why)
     }, withinMs)
   }
+  const send = (message: ClientMessage) => {
+    if (!isOver) socket.send(JSON.stringify(message))
+  }
   const pingLater = () => {
     clearTimeout(timer)
     isWaiting = false
     timer = setTimeout(() => ping(Math.min(pingIntervalMs, PONG_LIMIT_MS)), pingIntervalMs)
   }
   const ping = (limitMs: number) => {
-    socket.send(PING)
-    handlers.receiver.emitter.emit(['wire', { __type: 'ping' }])
+    send(PING)
+    handlers.receiver.emitter.emit(['wire', PING])
     if (transport.hasAdditions) expectFrame(limitMs, isDevelopment && 'The server did not answer a ping')
     else pingLater()
   }
   const stop = () => {
-    isOver = true
     clearTimeout(timer)
+    isOver = true
   }
   const end: TransportHandlers['onEnd'] = (error, ...how) => {
     if (isOver) return
@@ -54,9 +57,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
 
   const transport: Transport = {
     name: 'websocket',
-    send: (request) => {
-      if (!isOver) socket.send(JSON.stringify(request))
-    },
+    send,
     check: () => {
       if (!isOver && !isWaiting) ping(CHECK_LIMIT_MS)
     },
@@ -77,7 +78,7 @@ export const openWebSocket: OpenTransport = ({ settings, auth, limitMs }, handle
     if (isOver) return
     // Some proxies open the socket and then forward nothing.
     expectFrame(limitMs, isDevelopment && 'The WebSocket opened, but no frame arrived', 'silence')
-    socket.send(JSON.stringify(auth))
+    send(auth)
   }
   socket.onmessage = ({ data }: { data: string }) => {
     if (isOver) return

@@ -27,7 +27,7 @@ export function withoutWaiting(): void {
 
 /** A page with the events that wake the client up. */
 export function fakePage() {
-  const page = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  const page = Object.assign(new EventTarget(), { hidden: false })
   const window = new EventTarget()
   vi.stubGlobal('document', page)
   let listeners = 0
@@ -48,7 +48,7 @@ export function fakePage() {
     show: ({ persisted }: { persisted: boolean }) =>
       window.dispatchEvent(Object.assign(new Event('pageshow'), { persisted })),
     become: (visibilityState: 'visible' | 'hidden') => {
-      page.visibilityState = visibilityState
+      page.hidden = visibilityState === 'hidden'
       page.dispatchEvent(new Event('visibilitychange'))
     },
   }
