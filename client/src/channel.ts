@@ -212,13 +212,17 @@ export class Channel {
     const { timeoutMs } = settings
     this.#wire = wire
     this.#hasFailed = false
-    this.#timer = setTimeout(() => {
-      const error = new BroadcasterError(
-        'timeout',
-        isDevelopment && `The server did not answer ${request.__type} '${this.name}' within ${timeoutMs} ms`,
-      )
-      this.fail(error)
-    }, timeoutMs)
+    this.#timer = setTimeout(
+      () =>
+        this.fail(
+          new BroadcasterError(
+            'timeout',
+            isDevelopment &&
+              `The server did not answer ${request.__type} '${this.name}' within ${timeoutMs} ms`,
+          ),
+        ),
+      timeoutMs,
+    )
     emitter.emit(['wire', request])
     link?.send(request)
   }
@@ -228,7 +232,7 @@ export class Channel {
     return this.#wire === 'subscribing' && (!this.#hasFailed || this.#isWanted)
   }
 
-  #subscribed({ position, recovered, reason, messages = [], history }: SubscribeOk): void {
+  #subscribed({ position, recovered, reason = 'node', messages = [], history }: SubscribeOk): void {
     const held = this.#held
     // On this connection nothing was missed, unless the server says so.
     const isBack = this.#isOn ? recovered === false : this.hasBeenOn
@@ -240,7 +244,7 @@ export class Channel {
     if (!recovered) this.position = position
     this.listeners.setStatus('subscribed')
     // A server without the additions can't tell what was missed while there was no connection. It may be anything.
-    if (isBack && !recovered) this.listeners.tellGap(reason ?? 'node', position)
+    if (isBack && !recovered) this.listeners.tellGap(reason, position)
     // A server that does not know of older messages will not send them later either.
     const asked = history || (!this.#asked && this.#host.link?.hasAdditions) ? this.#asked : Infinity
     this.listeners.deliverHistory(history ?? [], asked, () => this.#wire === 'on')

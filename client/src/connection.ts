@@ -101,7 +101,7 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
       reason,
       transport: name,
       ...(error && { error }),
-      ...(attempt > 0 && { attempt }),
+      ...(attempt && { attempt }),
       ...(retryAt !== null && { retryInMs: retryAt - Date.now() }),
     }
     subscriptions.emitter.emit(
@@ -211,7 +211,7 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
     subscriptions.detach(snapshot.error)
   }
 
-  const wake = (isOnline = false) => {
+  const wake = (isOnline?: boolean) => {
     const { error, retryAt } = snapshot
     if (!retryTimer) transport?.check()
     // The server asked for this wait, so nothing shortens it. After a sleep of the device it may be over before the timer

@@ -57,7 +57,7 @@ export class Listeners {
     this.#name = name
     this.#host = host
     this.error = host.givenUp
-    this.status = this.error ? 'error' : 'subscribing'
+    this.status = host.givenUp ? 'error' : 'subscribing'
   }
 
   get count(): number {
@@ -87,8 +87,9 @@ export class Listeners {
       if (!this.count) onEmpty()
     }
     if (options.wasAway) {
-      const gap: Gap = { channel: this.#name, reason: 'expired' }
-      queueMicrotask(() => this.#call(listener, () => options.onGap?.(gap)))
+      queueMicrotask(() =>
+        this.#call(listener, () => options.onGap?.({ channel: this.#name, reason: 'expired' })),
+      )
     }
     return Object.defineProperties(end, {
       channel: { value: this.#name },

@@ -26,9 +26,9 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
 
   const run = async () => {
     const answers = await request(auth, limitMs)
-    const answer = answers.find((message) => message.__type === 'authOk')
+    const answer = answers.find((message) => message.__type === 'authOk')!
     token = answer?.__token
-    if (!answer || !token) {
+    if (!token) {
       throw new BroadcasterError('connection', isDevelopment && 'The answer to auth has no session token')
     }
     if (isOver) return
@@ -132,8 +132,10 @@ export const openLongPoll: OpenTransport = ({ settings, auth, limitMs }, handler
         .then(receive)
         .catch((error: BroadcasterError) => {
           if (endsWith(error)) return
-          const failure = new BroadcasterError('serverError', false, error, error.retryAfterMs)
-          handlers.receiver.fail(message.channel, failure)
+          handlers.receiver.fail(
+            message.channel,
+            new BroadcasterError('serverError', false, error, error.retryAfterMs),
+          )
         })
     },
     check: () => {

@@ -109,7 +109,7 @@ export function resolveUrl(settings: Settings, scheme: 'ws' | 'http'): string {
       error,
     )
   }
-  url.protocol = url.protocol.replace(/^(ws|http)/, scheme)
+  url.protocol = url.protocol.replace(/ws|http/, scheme)
   url.hash = ''
   return url.href
 }

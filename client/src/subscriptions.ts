@@ -54,8 +54,7 @@ export class Subscriptions implements ChannelHost, Receiver {
 
   receive(message: ServerMessage): void {
     this.emitter.emit(['wire', message])
-    const { channel: name } = message as { channel?: string }
-    const channel = this.channels.get(name!)
+    const channel = this.channels.get((message as { channel: string }).channel)
     if (channel) channel.receive(message)
     else if (message.__type === 'serverError')
       this.emitter.emit(['error', new BroadcasterError('serverError', message.reason)])
@@ -71,9 +70,10 @@ export class Subscriptions implements ChannelHost, Receiver {
   /** Of each channel that the server has, or may have. */
   positions(): Record<string, Position> {
     this.left.clear()
-    const positions = [...this.channels].map(([name, channel]) => [name, channel.positionForPoll()] as const)
     // A position that is undefined is not sent.
-    return Object.fromEntries(positions as [string, Position][])
+    return Object.fromEntries(
+      [...this.channels].map(([name, channel]) => [name, channel.positionForPoll() as Position]),
+    )
   }
 
   drop(channel: Channel): void {

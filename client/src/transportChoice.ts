@@ -42,8 +42,8 @@ export function makeTransportChoice(settings: Settings, openProbe: OpenProbe): T
     timer = undefined
   }
   const probeIn = (ms: number) => {
-    delayMs = Math.min(Math.max(ms, PROBE_FIRST_MS), PROBE_CAP_MS)
     const waitMs = Math.min(ms, PROBE_CAP_MS)
+    delayMs = Math.max(waitMs, PROBE_FIRST_MS)
     if (isBlocked) writeRetryTime(settings, Date.now() + waitMs)
     timer = setTimeout(probeNow, waitMs)
   }
