@@ -341,3 +341,14 @@ describe('limits.totalBufferedBytes', () => {
     await until('room for a body', isAnswered)
   })
 })
+
+it('a refused request whose body has arrived leaves the connection open', async () => {
+  const before = (app: Express) =>
+    void app.use((req, _res, next) => void until('the body', () => req.complete).then(() => next()))
+  const server = tidy(await startServer({}, { before }))
+  const raw = await RawSocket.open(server)
+  for (let i = 0; i < 2; i++) {
+    raw.write(request('PUT /broadcast', { 'Transfer-Encoding': 'chunked' }), '1\r\nx\r\n0\r\n\r\n')
+    expect(await raw.status()).toBe(405)
+  }
+})

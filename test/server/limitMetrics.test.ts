@@ -84,3 +84,19 @@ it('broadcaster_sent_bytes_total counts the frames of answers and messages, and 
   const { text } = await bob.post({ __type: 'auth' })
   expect(await sent('longpoll')).toBe(Buffer.byteLength(text))
 })
+
+it('the metrics of channels and logs are sums over all channels', async () => {
+  const server = tidy(await startServer())
+  const metrics = new Metrics(server.broadcaster)
+  const alice = (await signIn(server, { transport: 'websocket', auth: { __v: 1 } })) as WebSocketPeer
+  for (const channel of ['news', 'chat']) {
+    await alice.subscribe(channel)
+    await server.publish(channel, 'hello')
+    await alice.next()
+  }
+  const { node } = await server.broadcaster.stats()
+  expect(await metrics.value('channels')).toBe(2)
+  expect(await metrics.value('log_messages')).toBe(2)
+  expect(await metrics.value('log_size_bytes')).toBe(node.logBytes)
+  expect(node.logBytes).toBeGreaterThan(0)
+})
