@@ -100,3 +100,20 @@ it.each<[what: unknown, got: string]>([
     message: expect.stringContaining(got),
   })
 })
+
+describe('the only listener of a channel', () => {
+  it('receives texts of every length and of every kind of character', async () => {
+    const server = tidy(await startServer())
+    const channel = channelName()
+    const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+    await alice.subscribe(channel)
+    const lengths = [...Array(130).keys(), 200, 255, 256, 257, 4000, 4095, 4096, 4097, 65_535, 70_000]
+    for (const length of lengths) {
+      // The second one has other characters than ASCII.
+      for (const text of ['x'.repeat(length), `${'x'.repeat(length)}é\u{1F600}`]) {
+        await server.publish(channel, text)
+        expect((await alice.next())['body']).toBe(text)
+      }
+    }
+  })
+})

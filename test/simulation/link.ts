@@ -37,8 +37,9 @@ export class SimulatedLink implements Link {
     return this.#sentBytes
   }
 
-  write(frames: Buffer): void {
+  write(written: Buffer | string): void {
     if (this.#isClosing) return
+    const frames = typeof written === 'string' ? Buffer.from(written, 'latin1') : written
     if (isLate(this.endsAt)) this.#world.fail('a node', 'writes to a client whose credentials have ended')
     this.#put({ frames })
   }

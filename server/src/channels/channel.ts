@@ -1,5 +1,12 @@
 import type { GapReason } from '@broadcaster/protocol'
-import { compressedTextFrame, entryText, textFrame, type Compression, type FrameFormat } from './frames.ts'
+import {
+  asciiFrame,
+  compressedTextFrame,
+  entryText,
+  textFrame,
+  type Compression,
+  type FrameFormat,
+} from './frames.ts'
 import { ChannelLog, entryBytes, type Entry, type LogLimits } from './log.ts'
 import { comparePositions, isSameRun, type Position } from './position.ts'
 
@@ -15,8 +22,8 @@ export interface Subscriber {
   readonly isLagging: boolean
   /** The channels that the current flush delivers to it. Only the hub uses this. */
   batch: Channel | Channel[] | null
-  /** Writes frames. The subscriber may be lagging afterwards. */
-  write(frames: Buffer): void
+  /** Writes frames; a string is in `latin1`. The subscriber may be lagging afterwards. */
+  write(frames: Buffer | string): void
   /** Reports that messages of the channel were missed. The subscriber continues after `position`. */
   gap(channel: Channel, position: Position, reason: GapReason): void
   /** The broker refuses the channel, so the subscriber loses it. */
@@ -235,9 +242,14 @@ export class Channel {
   }
 
   /**
-   * The frames of all pending messages in one buffer. It is made once, and shared by all subscribers with this format.
+   * The frames of all pending messages in one buffer. It is made once, and shared by all subscribers with this format. A single
+   * frame for a single subscriber may be a string in `latin1`.
    */
-  batch(format: FrameFormat): Buffer {
+  batch(format: FrameFormat): Buffer | string {
+    if (this.subscribers.size === 1 && this.pending.length === 1 && !format.compressed) {
+      const text = entryText(this.pending[0]!, this.nameJson, format.positions)
+      return asciiFrame(text) ?? textFrame(text)
+    }
     const shared = this.#sharedBy(format)
     return (shared.joined ??= this.#joined(format))
   }

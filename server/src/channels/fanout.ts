@@ -66,7 +66,7 @@ export class FanOut {
 /** Returns the number of deliveries. */
 function deliverOne(channel: Channel): number {
   let format: FrameFormat | null = null
-  let frames: Buffer
+  let frames: Buffer | string
   let written = 0
   for (const subscriber of channel.subscribers) {
     if (subscriber.isLagging) continue

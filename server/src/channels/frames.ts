@@ -44,6 +44,23 @@ export function textFrame(text: string): Buffer {
   return frame
 }
 
+/** The maximum length of a text for {@link asciiFrame}. Node writes longer strings in a slower way. */
+const MAX_ASCII = 4096
+
+/**
+ * As {@link textFrame}, but as a string in `latin1`. If a frame is written to one socket only, that is cheaper than to make a buffer.
+ * `null` if the text is long or is not ASCII.
+ */
+export function asciiFrame(text: string): string | null {
+  const { length } = text
+  if (length > MAX_ASCII || Buffer.byteLength(text) !== length) return null
+  const header =
+    length < 126
+      ? String.fromCharCode(TEXT, length)
+      : String.fromCharCode(TEXT, 126, length >> 8, length & 0xff)
+  return header + text
+}
+
 /**
  * A compressed text frame. It is compressed once for all clients that accept it, without context takeover (RFC 7692
  * 7.1.1), so that it does not depend on earlier messages of a socket.

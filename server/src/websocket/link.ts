@@ -6,7 +6,8 @@ export interface Link {
   readonly isCompressing: boolean
   /** The address of the client; `null` if it is unknown. */
   readonly address: Address | null
-  write(frames: Buffer): void
+  /** A string is in `latin1`. */
+  write(frames: Buffer | string): void
   /** The number of bytes that were written and have not left the process. */
   readonly bufferedBytes: number
   /** The number of bytes that have left the process. */

@@ -106,7 +106,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
 
   // -- what the hub calls
 
-  write(frames: Buffer): void {
+  write(frames: Buffer | string): void {
     if (this.#put(frames)) this.#lag()
   }
 
@@ -171,7 +171,7 @@ export class Subscriptions implements Subscriber, BacklogReader {
   }
 
   /** Writes frames. Returns whether the buffer is over its limit now. */
-  #put(frames: Buffer): boolean {
+  #put(frames: Buffer | string): boolean {
     this.#link.write(frames)
     this.#host.counts.sentBytes.websocket += frames.length
     const { bufferedBytes } = this.#link

@@ -160,8 +160,8 @@ class WebSocketLink implements Link {
     return this.#socket.bytesWritten - this.#socket.writableLength
   }
 
-  write(frames: Buffer): void {
-    if (this.#ws.readyState === OPEN) this.#socket.write(frames)
+  write(frames: Buffer | string): void {
+    if (this.#ws.readyState === OPEN) this.#socket.write(frames, 'latin1')
   }
 
   onDrained(callback: () => void): void {
