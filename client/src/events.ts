@@ -36,22 +36,24 @@ export interface Emitter {
 }
 
 export function makeEmitter(): Emitter {
-  /** Those of all events. There are few, so that a look-up in a map would not be faster. */
-  let entries: readonly Entry[] = []
+  // Arrays are replaced, never changed, so that they do not change during an emit.
+  const events = new Map<string, readonly Entry[]>()
   /** The events that are being emitted, or wait for that. */
   const queue: Occurrence[] = []
 
   const remove = (entry: Entry) => {
-    entries = entries.filter((other) => other !== entry)
+    const left = events.get(entry.name)?.filter((other) => other !== entry)
+    if (left?.length) events.set(entry.name, left)
+    else events.delete(entry.name)
   }
 
   const tell = ([name, ...args]: Occurrence) => {
-    const called = entries.filter((entry) => entry.name === name)
+    const entries = events.get(name) ?? []
     // An error without a listener must still be visible.
-    if (!called.length && name === 'error') console.error(...args)
-    for (const entry of called) {
+    if (!entries.length && name === 'error') console.error(...args)
+    for (const entry of entries) {
       // A listener has removed it meanwhile.
-      if (!entries.includes(entry)) continue
+      if (!events.get(name)?.includes(entry)) continue
       if (entry.once) remove(entry)
       const what = isDevelopment && `A listener of '${name}'`
       emitter.call(name === 'error' ? null : what, () => entry.listener(...args))
@@ -61,12 +63,11 @@ export function makeEmitter(): Emitter {
   const emitter: Emitter = {
     on: (name, listener, once = false) => {
       const entry: Entry = { name, listener, once }
-      entries = [...entries, entry]
+      events.set(name, [...(events.get(name) ?? []), entry])
       return () => remove(entry)
     },
     off: (name, listener) => {
-      for (const entry of entries)
-        if (entry.name === name && (!listener || entry.listener === listener)) remove(entry)
+      for (const entry of events.get(name) ?? []) if (!listener || entry.listener === listener) remove(entry)
     },
     emit: (...occurrences) => {
       const isTelling = queue.length > 0
@@ -85,9 +86,9 @@ export function makeEmitter(): Emitter {
       }
       try {
         const result = code() as { then?: unknown } | null | undefined
-        // The promise may come from another frame or from a library. It is wrapped in our own promise, so its failure is
-        // caught even if its `then` throws.
-        if (result?.then) new Promise((resolve) => resolve(result)).catch(onFail)
+        // The promise may come from another frame or from a library, so it may have no `catch`. If its `then` throws, that is
+        // caught, too.
+        if (result?.then) Promise.resolve(result).catch(onFail)
       } catch (thrown) {
         onFail(thrown)
       }
