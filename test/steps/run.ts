@@ -30,8 +30,8 @@ const lanes: readonly (readonly Step[])[] = [
       run: (output) => command(output, 'npm', ['run', 'types', '--silent', '--', '--checkers', '1']),
     },
     { name: 'packages', run: (output) => vitest(output, ['packages']) },
-    { name: 'browser', run: (output) => vitest(output, ['browser']) },
   ],
+  [{ name: 'browser', run: (output) => vitest(output, ['browser']) }],
   [
     {
       name: 'tests',

@@ -34,7 +34,7 @@ import { Polls } from './polls.ts'
 import type { Moment, Revocations } from '../clients/revocations.ts'
 import { recheckRevocation, SessionChannels } from './sessionChannels.ts'
 import { SessionEnds } from './sessionEnds.ts'
-import { sessionId, sessionLife, type SessionOwner, type SessionStore } from '../backends/sessions.ts'
+import { sessionId, type SessionOwner, type SessionStore } from '../backends/sessions.ts'
 import { Undelivered } from '../channels/undelivered.ts'
 
 export interface LongPollHost {
@@ -167,7 +167,6 @@ export class LongPoll {
 
   /** Ends a session, and its poll on any node. */
   async endSession(id: string): Promise<void> {
-    this.#undelivered.end(id)
     const poller = await this.#host.sessions.end(id)
     await this.#channels.tellPoller(poller, { type: 'endSession', session: id })
   }
@@ -232,8 +231,6 @@ export class LongPoll {
       if (isCutOff()) await this.endSession(id)
     })
     this.#host.authenticated(auth)
-    // From now on, this node can tell that the store has lost the session.
-    if (version === 0) this.#undelivered.reader(id, sessionLife(this.#host.timeoutMs).idleMs).isOfBase = true
     const ok = { __type: 'authOk', __token: token } as const
     return { ...answer(200, version > 0 ? { ...ok, __v: version } : ok), token }
   }
