@@ -47,6 +47,8 @@ export class Channel {
   /** There are listeners, or there were some within {@link UNSUBSCRIBE_GRACE_MS}. */
   #isWanted = false
   #graceTimer: ReturnType<typeof setTimeout> | undefined
+  /** The request in flight is for a subscription that has ended. A later one does not continue it, so the server has to end it first. */
+  #isStale = false
   #failures = 0
   /** The promise of `unsubscribe()`. */
   #whenEnded: Deferred | undefined
@@ -134,6 +136,7 @@ export class Channel {
         return
       case 'subscribeOk':
         if (this.#isAskedFor) this.#subscribed(message)
+        else if (this.#isStale && !this.#hasFailed) this.requestUnsubscribe()
         return
       case 'subscribeError':
         if (this.#wire === 'subscribing' && !this.#hasFailed)
@@ -170,12 +173,17 @@ export class Channel {
   }
 
   requestUnsubscribe(): void {
-    this.#reached = this.position ?? this.#reached
-    // A later subscription starts without a position.
-    this.position = undefined
-    this.hasBeenOn = false
+    this.#forget()
+    clearTimeout(this.#timer)
     this.#request('unsubscribing', { __type: 'unsubscribe', channel: this.name })
     this.listeners.setStatus('subscribing')
+  }
+
+  /** A later subscription starts without a position. */
+  #forget(): void {
+    this.#reached = this.position ?? this.#reached
+    this.position = undefined
+    this.hasBeenOn = false
   }
 
   #requestSubscribe(): void {
@@ -211,7 +219,7 @@ export class Channel {
     const { link, settings, emitter } = this.#host
     const { timeoutMs } = settings
     this.#wire = wire
-    this.#hasFailed = false
+    this.#hasFailed = this.#isStale = false
     this.#timer = setTimeout(
       () =>
         this.fail(
@@ -229,7 +237,7 @@ export class Channel {
 
   /** An answer to `subscribe` is expected. A late answer may come while the next attempt waits. */
   get #isAskedFor(): boolean {
-    return this.#wire === 'subscribing' && (!this.#hasFailed || this.#isWanted)
+    return this.#wire === 'subscribing' && !this.#isStale && (!this.#hasFailed || this.#isWanted)
   }
 
   #subscribed({ position, recovered, reason = 'node', messages = [], history }: SubscribeOk): void {
@@ -289,7 +297,7 @@ export class Channel {
     clearTimeout(this.#timer)
     this.#wire = wire
     this.#isOn = wire === 'on'
-    this.#hasFailed = false
+    this.#hasFailed = this.#isStale = false
     this.#failures = 0
     this.#held = []
     if (wire === 'off') this.#reached = undefined
@@ -298,6 +306,10 @@ export class Channel {
   #want(isWanted: boolean): void {
     clearTimeout(this.#graceTimer)
     this.#isWanted = isWanted
+    if (!isWanted && this.#wire === 'subscribing') {
+      this.#isStale = true
+      this.#forget()
+    }
     this.sync()
   }
 

@@ -181,6 +181,44 @@ describe('after a reconnection', () => {
   })
 })
 
+describe('a subscription that begins after another one has ended does not continue it', () => {
+  const recovered = { position: 'p3', recovered: true, messages: [['b', 'p2']] }
+
+  it('if the answer for the other one comes later', async () => {
+    const { client, socket, news, gaps, answer } = await comeBack()
+    const ended = client.unsubscribe('news')
+    const later = collect()
+    const { ready } = client.subscribe('news', later)
+    await ended
+    answer(recovered)
+    socket.send(message('c', 'p4'))
+    expect(await socket.next('unsubscribe')).toEqual({ __type: 'unsubscribe', channel: 'news' })
+    socket.send({ __type: 'unsubscribeOk', channel: 'news' })
+    expect(await socket.confirm('news', { position: 'p9' })).toEqual({ __type: 'subscribe', channel: 'news' })
+    await ready
+    socket.send(message('d', 'p10'))
+    expect(await later.next()).toBe('d')
+    expect([news.pending, later.pending, gaps.pending]).toEqual([[], [], []])
+  })
+
+  it('if the request for the other one fails, which is not repeated', async () => {
+    const { client, socket } = await comeBack()
+    void client.unsubscribe('news').catch(() => {})
+    client.subscribe('news', () => {})
+    socket.send({ __type: 'serverError', channel: 'news', reason: 'busy' })
+    await socket.next('unsubscribe')
+    socket.send({ __type: 'unsubscribeOk', channel: 'news' })
+    expect(await socket.next('subscribe')).toEqual({ __type: 'subscribe', channel: 'news' })
+  })
+
+  it('if the connection is lost before the answer for the other one', async () => {
+    const { server, client, socket } = await comeBack()
+    void client.unsubscribe('news').catch(() => {})
+    client.subscribe('news', () => {})
+    expect(await positionAfterwards(server, socket)).toBeUndefined()
+  })
+})
+
 describe('V1 a server without the additions', () => {
   it('gets base messages only, and every channel that was subscribed before has a gap', async () => {
     const { socket, news, gaps, request, answer } = await comeBack(NO_ADDITIONS)

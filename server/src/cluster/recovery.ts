@@ -90,6 +90,7 @@ export class Recovery {
     const { deadline, isSession } = seeker
     let hasAskedBroker = false
     let hasAskedNodes = false
+    let wasBroken = false
     for (;;) {
       if (channel.state !== 'live' && !this.#host.isHopeless(channel)) await deadline.wait(channel.settled)
       // Meanwhile, the channel may have moved to another order.
@@ -112,8 +113,12 @@ export class Recovery {
         return { gap: log.startReason }
       } else {
         const outcome = await this.#reach(channel, everythingAfter(since), seeker)
-        if (outcome === 'late') return 'late'
-        hasAskedNodes = outcome === 'refused'
+        // While the connection is broken, the answers of other nodes are lost. So they are asked again when it works, and if there is
+        // no time left for that, the client asks again.
+        const isBroken = channel.state !== 'live' || channel.log !== log
+        wasBroken ||= isBroken
+        if (outcome === 'late' || (wasBroken && deadline.isOver)) return 'late'
+        hasAskedNodes = outcome === 'refused' && !isBroken
       }
     }
   }
