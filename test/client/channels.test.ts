@@ -7,6 +7,7 @@ import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
 import { withoutWaiting } from './fakeTime.ts'
 import { connectWebSocket, expectSilence, hear, makeClient } from './scriptedServer.ts'
+import { sentence } from './sentence.ts'
 
 const channels = defineChannels({
   orders: z.object({ id: z.number(), price: z.number().transform((cents) => cents / 100) }),
@@ -64,7 +65,7 @@ describe('the option channels', () => {
       const { ready } = client.subscribe(name, nothing, { onStatus })
       await expect(ready).rejects.toMatchObject({
         code: 'refused',
-        message: `Channel '${name}': it is not in the option \`channels\``,
+        message: sentence(`Channel '${name}': it is not in the option \`channels\``),
       })
     }
     await expectSilence(client, socket)
