@@ -176,7 +176,6 @@ export class Channel {
     this.#forget()
     clearTimeout(this.#timer)
     this.#request('unsubscribing', { __type: 'unsubscribe', channel: this.name })
-    this.listeners.setStatus('subscribing')
   }
 
   /** A later subscription starts without a position. */
@@ -184,6 +183,8 @@ export class Channel {
     this.#reached = this.position ?? this.#reached
     this.position = undefined
     this.hasBeenOn = false
+    // While the credentials are renewed, it is 'subscribed'.
+    this.listeners.setStatus('subscribing')
   }
 
   #requestSubscribe(): void {

@@ -211,6 +211,18 @@ describe('a subscription that begins after another one has ended does not contin
     expect(await socket.next('subscribe')).toEqual({ __type: 'subscribe', channel: 'news' })
   })
 
+  it('and is not subscribed from the start, while the credentials are renewed', async () => {
+    const { server, client, socket, subscription, answer } = await comeBack()
+    answer({ position: 'p1', recovered: true })
+    await subscription.ready
+    socket.close(4411)
+    const next = await server.accept()
+    await next.next('subscribe')
+    expect(subscription.status).toBe('subscribed')
+    void client.unsubscribe('news').catch(() => {})
+    expect(client.subscribe('news', () => {}).status).toBe('subscribing')
+  })
+
   it('if the connection is lost before the answer for the other one', async () => {
     const { server, client, socket } = await comeBack()
     void client.unsubscribe('news').catch(() => {})
