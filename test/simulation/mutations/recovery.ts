@@ -27,7 +27,7 @@ export const recovery: readonly Mutation[] = [
     file: 'server/src/cluster/pages.ts',
     find: 'entries.length === count && ',
     replace: '',
-    seed: 124,
+    seed: 304,
   },
   {
     name: 'a node accepts a page whose numbers are not consecutive',

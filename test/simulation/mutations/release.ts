@@ -20,7 +20,7 @@ export const release: readonly Mutation[] = [
     file: 'server/src/longpoll/poll.ts',
     find: "gap === 'overflow' && !wasRetainedHere ? 'node' : gap",
     replace: 'gap',
-    seed: 934,
+    seed: 2140,
   },
   {
     name: 'a request that is still running when its session ends retains the channel for ever',
