@@ -113,12 +113,14 @@ export class Recovery {
         return { gap: log.startReason }
       } else {
         const outcome = await this.#reach(channel, everythingAfter(since), seeker)
+        if (outcome === 'late') return 'late'
         // While the connection is broken, the answers of other nodes are lost. So they are asked again when it works, and if there is
         // no time left for that, the client asks again.
         const isBroken = channel.state !== 'live' || channel.log !== log
         wasBroken ||= isBroken
-        if (outcome === 'late' || (wasBroken && deadline.isOver)) return 'late'
-        hasAskedNodes = outcome === 'refused' && !isBroken
+        if (outcome !== 'refused') continue
+        if (wasBroken && deadline.isOver) return 'late'
+        hasAskedNodes = !isBroken
       }
     }
   }
