@@ -272,7 +272,7 @@ export class Backfills {
   #extend(backfill: Backfill, source: Whereabouts, before: Position, { start, entries }: Page): void {
     const { channel, log } = backfill
     // The log has dropped the entries to which the page is adjacent, so there would be a hole.
-    if (comparePositions(log.start, before) > 0) return this.#end(backfill, 'changed')
+    if (comparePositions(log.start, before) > 0) return settleAll(backfill, 'changed')
     if (comparePositions(start, log.start) >= 0) {
       drop(backfill, source)
       return
@@ -283,12 +283,15 @@ export class Backfills {
   }
 
   #end(backfill: Backfill, outcome: Outcome): void {
-    if (this.#running.get(backfill.log) !== backfill) return
     this.#running.delete(backfill.log)
     this.#turns.remove(backfill)
     backfill.channel.readers.delete(backfill.reader)
-    for (const waiter of backfill.waiters) waiter.settle(outcome)
+    settleAll(backfill, outcome)
   }
+}
+
+function settleAll({ waiters }: Backfill, outcome: Outcome): void {
+  for (const waiter of waiters) waiter.settle(outcome)
 }
 
 /** Drops a node that did not send messages that it had announced. */

@@ -15,23 +15,19 @@ export function serveAsOrdinary(
   socket: Duplex,
   head: Buffer,
 ): void {
-  const text = ordinaryHead(req)
-  if (text === null || socket.readableEnded) return void socket.destroy()
+  if (socket.readableEnded) return void socket.destroy()
   // An earlier answer on this connection has set the keep-alive timeout. The server does not clear it for a connection
   // that it takes as a new one.
   ;(socket as Partial<Socket>).setTimeout?.(0)
-  socket.unshift(Buffer.concat([text, head]))
+  socket.unshift(Buffer.concat([ordinaryHead(req), head]))
   // Only Node's own listener is called, which is the first. Other listeners would count one more connection for each
   // such request.
   const [serve] = server.listeners(server instanceof tls.Server ? 'secureConnection' : 'connection')
   Reflect.apply(serve!, server, [socket])
 }
 
-/**
- * The head of the request without the upgrade. Returns `null` if it cannot be serialized safely: a lenient parser
- * accepts line breaks in a header.
- */
-function ordinaryHead(req: IncomingMessage): Buffer | null {
+/** The head of the request without the upgrade. A line break ends a header, also for a lenient parser, so the lines are those of `req`. */
+function ordinaryHead(req: IncomingMessage): Buffer {
   const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
   for (let i = 0; i < req.rawHeaders.length; i += 2) {
     const name = req.rawHeaders[i]!
@@ -40,9 +36,7 @@ function ordinaryHead(req: IncomingMessage): Buffer | null {
     if (/^connection$/i.test(name)) value = withoutUpgrade(value)
     lines.push(`${name}: ${value}`)
   }
-  const text = lines.join('\r\n')
-  if (text.split(/[\r\n]+/).length !== lines.length) return null
-  return Buffer.from(`${text}\r\n\r\n`, 'latin1')
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
 function withoutUpgrade(connection: string): string {

@@ -75,7 +75,7 @@ export class Polls {
         this.drop(id)
         return refusal
       }
-      this.#replace(id, poll, lease === null ? session!.poller : null)
+      this.#replace(id, poll, session!.poller)
       if (poll.isReplaced) return session!.version > 0 ? empty() : overtaken(poll)
       client = session!.client
       endings.add(poll, session!.endsAt ?? Infinity)
