@@ -20,7 +20,7 @@ const tests: Record<string, readonly string[]> = {
     ...files('conformance', 'memory'),
     ...files('server', 'controlMessages bodies limits missedRevocations secret revocation origins'),
     ...files('recovery', 'fencing beginnings lostAnswers orderCheck formerNode bounds boundedReplays'),
-    ...files('recovery', 'pages backfill copyMessages'),
+    ...files('recovery', 'pages backfill copyMessages movedChannel'),
     ...files('server', 'overtakenRequests backpressure openSockets'),
   ],
 }

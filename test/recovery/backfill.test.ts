@@ -155,13 +155,14 @@ describe('messages that no node has', () => {
     const clients: Peer[] = []
     for (let i = 0; i < 100; i++) clients.push(await come(late))
     await (await come(late)).subscribe(channel)
-    const heard = await listen(redis.url)
+    const [heard, queries] = [await listen(redis.url), await listen(redis.url, 'bc:node:')]
     const answers = await Promise.all(
       clients.map((client, i) => client.subscribe(channel, { position: earlierThan(position as string, i) })),
     )
     for (const answer of answers) expect(answer).toMatchObject({ recovered: false, reason: 'node' })
     expect(heard.of('where').length).toBeGreaterThan(0)
     expect(heard.of('where').length).toBeLessThan(10)
+    expect(queries.of('getPage'), 'the other node has said that it has no earlier ones').toEqual([])
   })
 
   it('are not requested if Redis has no other subscriber of the channel', async () => {

@@ -103,4 +103,32 @@ describe('a node that begins to hold a channel', () => {
     await until('a claim about the channel', () => sent('claim').length > 0)
     expect(sent('where').map(({ to }) => to)).toEqual([`bc:node:${node}`])
   })
+
+  it('claims nothing about a channel of which it has dropped messages already, or of which the other node knows all', async () => {
+    const { redis, nodes, of, idOf } = await start(1, { recovery: { maxMessages: 1 } })
+    const [asker] = nodes as [TestServer]
+    const askerId = await idOf(asker)
+    const alice = (await come(asker, client(channelName('client'), 1))).peer
+    const [busy, idle, known] = [channelName('busy'), channelName('idle'), channelName('known')]
+    const names = [busy, idle, known]
+    const { node, subscriber, publisher } = await pretend(
+      redis.url,
+      ({ type, node: from, channels }, say) => {
+        if (type !== 'where' || from !== askerId) return
+        // The answer comes after these messages.
+        for (const body of ['1', '2', '3']) void publisher.publish(busy, body)
+        const places = (channels as [string, string][]).map(([name, at], index) =>
+          name === known ? [index, at] : [index, at, at, true],
+        )
+        void say({ type: 'whereIs', channels: places })
+      },
+    )
+    const { subscriber: silent } = await pretend(redis.url, () => {})
+    await publisher.publish('broadcaster', JSON.stringify({ v: 1, type: 'where', id: 1, node, channels: [] }))
+    await Promise.all([subscriber.subscribe(...names), silent.subscribe(...names)])
+    await Promise.all(names.map((name) => alice.subscribe(name)))
+    const claims = () => of('claim').filter((claim) => claim['node'] === askerId)
+    await until('a claim', () => claims().length > 0)
+    expect(claims().flatMap(({ channels }) => (channels as [string][]).map(([name]) => name))).toEqual([idle])
+  })
 })

@@ -91,6 +91,20 @@ describe('works, with recovery on another node:', () => {
   })
 })
 
+it('publish() on a Redis Cluster is one command', async () => {
+  const redis = tidy(await startOneServerCluster())
+  const server = tidy(await startServer({ redis: { cluster: [{ host: '127.0.0.1', port: redis.port }] } }))
+  const commands = async () => {
+    const stats = await redis.cli('INFO', 'commandstats')
+    const calls = stats.matchAll(/^cmdstat_(?:spublish|eval|evalsha):calls=(\d+)/gm)
+    return [...calls].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+  const before = await commands()
+  for (let i = 0; i < 100; i++) await server.broadcaster.publish('news', String(i))
+  // The node also makes beacons and checks from time to time.
+  expect((await commands()) - before).toBeLessThan(150)
+})
+
 it('a replica makes ready() wait, with the reason in the log', async () => {
   const master = tidy(await startRedis())
   const replica = tidy(await startRedis())

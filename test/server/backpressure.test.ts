@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { BroadcasterOptions } from '@broadcaster/server'
 import { signIn } from '../support/connect.ts'
 import { channelName } from '../support/names.ts'
@@ -199,6 +199,27 @@ describe('requests that wait for the application', () => {
     await server.broadcaster.disconnect('everyone')
     expect((await alice.peer.closed).code).toBe(4403)
     await until('the socket to be gone', () => alice.socket.destroyed)
+  })
+
+  it('do not keep a connection open whose client closes it and then sends more', async () => {
+    // Otherwise a sweep would end it some seconds later.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { ask } = heldCallback()
+    const { come } = await start({ canSubscribe: ask, limits: { channelsPerConnection: 1 } })
+    const alice = await come()
+    await alice.peer.auth()
+    let wasPaused = false
+    alice.socket.on('pause', () => (wasPaused = true))
+    // The server gets all of it at once.
+    const { _socket: socket } = alice.peer.socket as unknown as { readonly _socket: Socket }
+    socket.cork()
+    for (let i = 0; i < 10; i++) await alice.peer.send({ __type: 'subscribe', channel: channelName() })
+    alice.peer.socket.close(1000)
+    socket.write('x'.repeat(300_000))
+    socket.uncork()
+    await until('the socket to be gone', () => alice.socket.destroyed)
+    expect(wasPaused, 'the server had stopped to read').toBe(true)
   })
 })
 

@@ -12,9 +12,12 @@ import { WebSocketPeer } from '../support/webSocketPeer.ts'
 
 const canConnect = (auth: Record<string, unknown>) => ({ user: auth['user'], role: 'reader' })
 
-async function twoNodes() {
+/** No poll ends because its time is over. */
+const pollTime = 100_000
+
+async function twoNodes(options = {}) {
   const redis = tidy(await startRedis())
-  return tidy(await startNodes(2, { redis: redis.url, canConnect }))
+  return tidy(await startNodes(2, { redis: redis.url, canConnect, ...options }))
 }
 
 describe('disconnect()', () => {
@@ -37,7 +40,7 @@ describe('disconnect()', () => {
   })
 
   it('A4: ends long-poll sessions, also a poll that waits on another node', async () => {
-    const cluster = await twoNodes()
+    const cluster = await twoNodes({ pollTime })
     const alice = new LongPollPeer(cluster)
     await alice.auth({ user: 'alice' })
     const bob = new LongPollPeer(cluster)
@@ -47,6 +50,16 @@ describe('disconnect()', () => {
     expect([200, 401]).toContain((await poll.answer).status)
     expect((await alice.poll()).status).toBe(401)
     expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  })
+
+  it('A4: ends a waiting poll without Redis, also if it is called twice at once', async () => {
+    const server = tidy(await startServer({ canConnect, pollTime }))
+    const alice = new LongPollPeer(server)
+    await alice.auth({ user: 'alice' })
+    const poll = await waitingPoll(alice)
+    await Promise.all([1, 2].map(() => server.broadcaster.disconnect({ user: 'alice' })))
+    expect([200, 401]).toContain((await poll.answer).status)
+    expect((await alice.poll()).status).toBe(401)
   })
 
   it('resolves if no client matches', async () => {

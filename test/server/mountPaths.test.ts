@@ -193,4 +193,20 @@ describe.each([
       },
     )
   })
+
+  it('leaves the upgrades of another WebSocket server alone in an application in an application: its middleware does not see them', async () => {
+    const seen: string[] = []
+    const mount = (app: Express, live: Broadcaster) => {
+      app.use((req, _res, next) => {
+        seen.push(req.url)
+        next()
+      })
+      app.use('/outer', framework().use('/inner', framework().use('/live', live)))
+    }
+    const at = await serve(mount, framework, false)
+    const socket = await RawSocket.open(at)
+    socket.write(handshake('/theirs'))
+    expect(await socket.status()).toBe(THEIRS)
+    expect(seen).toEqual([])
+  })
 })

@@ -1,3 +1,4 @@
+import { broadcaster } from '@broadcaster/server'
 import { Redis } from 'ioredis'
 import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
@@ -106,6 +107,12 @@ describe('publish()', () => {
       const heard = await client.take(channels.length)
       expect(heard.map(({ channel }) => channel)).toEqual(channels)
     }
+  })
+
+  it('waits for the first connection to Redis', async () => {
+    const redis = tidy(await startRedis())
+    const live = tidy(broadcaster({ redis: redis.url }))
+    await live.publish(channelName(), 'hello')
   })
 
   it('rejects in bounded time while Redis is unavailable', async () => {

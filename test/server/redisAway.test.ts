@@ -23,10 +23,10 @@ async function expectServerErrors(
   session?: LongPollPeer,
 ): Promise<void> {
   const channel = channelName()
-  expect(await alice.subscribe(channel)).toEqual({
+  expect(await alice.subscribe(channel, { position: '0.0' })).toEqual({
     __type: 'serverError',
     channel,
-    reason: expect.stringMatching(/./),
+    reason: 'Broker unavailable',
   })
   const requests = [post(server.url, { __type: 'auth' })]
   if (session) {
@@ -66,6 +66,13 @@ describe('a Redis that is unavailable at the start', () => {
     await bob.subscribe(channel)
     await redis.cli('PUBLISH', channel, 'hello bob')
     expect(await bob.next()).toMatchObject({ body: 'hello bob' })
+  })
+
+  it('causes 503 at once if it is a Cluster, too', async () => {
+    const cluster = [{ host: '127.0.0.1', port: await freePort() }]
+    const server = tidy(await startServer({ redis: { cluster } }, { ready: false }))
+    await server.logs.waitFor(/Redis/)
+    expect((await within(post(server.url, { __type: 'auth' }), 'the answer', 20_000)).status).toBe(503)
   })
 
   it('does not prevent close()', async () => {

@@ -142,8 +142,10 @@ describe('half-open connections', () => {
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     await alice.subscribe(channel)
     other.proxy.swallow()
-    await until('new connections', () => other.proxy.connections > 0)
-    expect((await fetch(`${server.url}/health`)).status).toBe(200)
+    await until('the connection to be given up', async () => {
+      expect(await health(server)).toBe(200)
+      return server.logs.lines.some(({ text }) => text.includes('does not respond'))
+    })
     owner.proxy.swallow()
     await isUnhealthy(server)
     await isHealthy(server)
@@ -246,6 +248,16 @@ describe('a connection for commands that was just lost', () => {
       await server.broadcaster.publish(channel, String(round))
       expect(await alice.next()).toMatchObject({ channel, body: String(round) })
     }
+  })
+
+  it('makes the node unhealthy until there is a next one', async () => {
+    const { redis, proxy, url } = await proxied()
+    const server = tidy(await startServer({ redis: url, pubSub: redis.url }))
+    proxy.refuse()
+    proxy.cut()
+    await isUnhealthy(server)
+    proxy.resume()
+    await isHealthy(server)
   })
 
   it('makes commands wait for at most a second, and then requests fail at once', async () => {
