@@ -3,10 +3,10 @@ import { join } from 'node:path'
 
 /**
  * `npm run mutate` changes the code of one workspace, and counts the changes that no test notices. In the environment: `MUTATE` is
- * the workspace (default `protocol`), `LINES` the number of its lines that are changed, chosen by `SEED` (default all). The tests are
- * those of `test/vitest.mutate.config.ts`.
+ * the workspace (default `protocol`), `LINES` the number of its lines that are changed, chosen by `SEED` (default all), and `FOLDERS`
+ * the names of the folders with these lines (default all). The tests are those of `test/vitest.mutate.config.ts`.
  */
-const { MUTATE: workspace = 'protocol', LINES: lines, SEED: seed = '1' } = process.env
+const { MUTATE: workspace = 'protocol', LINES: lines, SEED: seed = '1', FOLDERS: folders } = process.env
 
 export default {
   testRunner: 'vitest',
@@ -29,11 +29,12 @@ export default {
   allowEmpty: false,
 }
 
-/** Ranges of one line each, chosen at random from all lines that have code. */
+/** Ranges of one line each, chosen at random from all lines of the folders that have code. */
 function sample(count) {
   const root = join(workspace, 'src')
   const code = readdirSync(root, { recursive: true })
     .filter((name) => name.endsWith('.ts'))
+    .filter((name) => folders?.split(',').includes(name.split('/')[0]) ?? true)
     .toSorted()
     .flatMap((name) => {
       const path = join(root, name)
