@@ -1,3 +1,4 @@
+import type { BroadcasterOptions } from '@broadcaster/server'
 import { describe, expect, it } from 'vitest'
 import { earlierThan } from '../support/beacons.ts'
 import { signIn } from '../support/connect.ts'
@@ -8,19 +9,27 @@ import { startServer } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { pretend, type Control } from './controlTraffic.ts'
 
-/** A client subscribes from an earlier position. Another node says that it has the messages, and sends the page that `page` returns. */
-async function recoverWith(page: (asked: Control, start: string) => object | null) {
+/**
+ * A client subscribes from an earlier position. Another node says that it has the messages, and sends the page that `page` returns. Before
+ * that, it publishes `first`.
+ */
+async function recoverWith(
+  page: (asked: Control, start: string) => object | null,
+  options: BroadcasterOptions = {},
+  first: readonly string[] = [],
+) {
   const redis = tidy(await startRedis())
-  const late = tidy(await startServer({ redis: redis.url }))
+  const late = tidy(await startServer({ redis: redis.url, ...options }))
   const come = () => signIn(late, { transport: 'websocket', auth: { __v: 1 } })
   const channel = channelName()
   const start = earlierThan((await (await come()).subscribe(channel))['position'] as string)
   const last = start.replace(/\d+$/, '4')
   const asked: Control[] = []
-  const { subscriber } = await pretend(redis.url, (message, say) => {
+  const { subscriber, publisher } = await pretend(redis.url, (message, say) => {
     if (message.type === 'where') void say({ type: 'whereIs', channels: [[0, start, last, false]] })
     if (message.type !== 'getPage') return
     asked.push(message)
+    for (const body of first) void publisher.publish(channel, body)
     const sent = page(message, start)
     if (sent !== null) void say({ type: 'page', start: null, count: 0, needs: 0, entries: [], ...sent })
   })
@@ -60,6 +69,18 @@ describe('a page of another node', () => {
   it('R5: is not waited for without end if it does not come', async () => {
     const { answer } = await recoverWith(() => null)
     expect(answer).toMatchObject({ recovered: false })
+  })
+
+  it('R5: is not accepted if the node has dropped the messages that come after it, meanwhile', async () => {
+    const { answer } = await recoverWith(
+      (_asked, start) => {
+        const [beacon] = start.split('.')
+        return { start, count: 4, entries: whole.map((text, i) => [`${beacon}.${i + 1}`, text, 0]) }
+      },
+      { recovery: { maxMessages: 3 }, limits: { undeliveredBytes: 1000 } },
+      Array.from({ length: 50 }, (_, i) => JSON.stringify({ i, padding: '.'.repeat(100) })),
+    )
+    expect(answer).toMatchObject({ recovered: false, reason: 'overflow' })
   })
 
   it('R5: is asked for again with the bytes that it needs', async () => {
