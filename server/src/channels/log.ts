@@ -119,6 +119,10 @@ export class ChannelLog {
     return this.#head ?? positionOf(this.#entries.at(-1)!)
   }
 
+  get newest(): Entry | null {
+    return this.size === 0 ? null : this.#entries.at(-1)!
+  }
+
   get size(): number {
     return this.#entries.length - this.#first
   }

@@ -14,9 +14,6 @@ interface Application {
   response: object
 }
 
-/** Node 20 and 22 have a V8 before version 13. */
-const isAffected = Number.parseInt(process.versions.v8, 10) < 13
-
 const seen = new WeakSet<object>()
 const ofApplications = new WeakMap<Application, Classes>()
 const ofServers = new WeakMap<object, Classes>()
@@ -34,7 +31,7 @@ const ofServers = new WeakMap<object, Classes>()
  */
 export function usePrototypesOfExpress(req: IncomingMessage): void {
   const { server } = req.socket as { server?: object }
-  if (!isAffected || server === undefined || seen.has(server)) return
+  if (server === undefined || seen.has(server)) return
   seen.add(server)
   if (!(server instanceof HttpServer || server instanceof HttpsServer)) return
   const [app] = server.listeners('request')

@@ -48,8 +48,10 @@ export class Poll implements LogReader {
   isReplaced = false
   /** Whether the channels of the session have changed since the poll began. */
   hasChanged = false
-  /** The position after the answer, for each channel of which it contains messages. */
+  /** See {@link PollAnswer}. */
   delivered = NOTHING
+  /** Whether the answer contains messages. */
+  hasDelivered = false
   /** The generation of the session. A newer connection of the client ends the session. */
   generation = 0
   /** The channels of the session that the broker refuses. */
@@ -165,11 +167,13 @@ export class Poll implements LogReader {
     if (this.#resolve === null) return
     if (this.#ends !== null) {
       if (this.#isComplete) this.#endWait()
-    } else if (this.#gathering !== null && dueAt(cursor) !== Infinity) {
+    } else if (this.#gathering !== null) {
       const gathering = this.#gathering
+      const dueMs = this.#dueMs(gathering)
+      if (dueMs === Infinity) return
       this.#gathering = null
       clearTimeout(this.#timer)
-      this.#gather(this.#dueMs(gathering), gathering)
+      this.#gather(dueMs, gathering)
       // If the poll continued to gather, the log could drop messages.
     } else if (cursor.channel.log.isUrgent(cursor.from)) this.#endWait()
   }
@@ -242,24 +246,20 @@ export class Poll implements LogReader {
     return [...this.#cursors.values()].map(gapOf).find((gap) => gap !== null && gap !== 'overflow') ?? null
   }
 
-  /** Whether the answer contains messages. */
-  get hasDelivered(): boolean {
-    return this.delivered !== NOTHING
-  }
-
   get #reader(): SessionReader {
     return this.#host.readerOf(this.#session)
   }
 
   /** The answer with the messages after the cursors: all of them, or as many as fit into an answer. */
   answer(withPositions: boolean): Answer {
-    const { answer, delivered } = new PollAnswer(
+    const { answer, delivered, hasMessages } = new PollAnswer(
       this.#host,
       this.#cursors,
       withPositions,
       this.#ends !== null,
     )
     this.delivered = delivered
+    this.hasDelivered = hasMessages
     return answer
   }
 

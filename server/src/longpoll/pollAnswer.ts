@@ -1,10 +1,11 @@
+import type { LoggedChannel } from '../channels/channel.ts'
 import { entryText } from '../channels/frames.ts'
-import { comparePositions, formatPosition } from '../channels/position.ts'
+import { comparePositions, formatPosition, type Position } from '../channels/position.ts'
 import type { Counts } from '../metrics/counts.ts'
 import type { Answer } from './answers.ts'
 import { gapOf, type Cursor } from './cursor.ts'
 import { answeredBytes, gather, type Run } from './gather.ts'
-import type { SharedAnswers } from './sharedAnswers.ts'
+import type { SharedAnswer, SharedAnswers } from './sharedAnswers.ts'
 
 /** What the answer to a poll needs of the server. */
 export interface PollAnswerHost {
@@ -21,7 +22,12 @@ export const NOTHING: Delivered = {}
 /** The answer to a poll with the messages after its cursors: all of them, or as many as fit into an answer. */
 export class PollAnswer {
   readonly answer: Answer
-  /** The position after the answer, for each channel of which it contains messages. */
+  /** Whether the answer contains messages. */
+  hasMessages = false
+  /**
+   * The position after the answer, for each channel of which it contains messages. Only for clients that do not send their
+   * positions.
+   */
   delivered = NOTHING
   readonly #host: PollAnswerHost
   readonly #withPositions: boolean
@@ -37,7 +43,19 @@ export class PollAnswer {
     this.#host = host
     this.#withPositions = withPositions
     this.#isRepetition = isRepetition
-    this.answer = this.#make(cursors)
+    this.answer = this.#known(cursors) ?? this.#make(cursors)
+  }
+
+  /** The answer that another poll of a single channel has got in this turn of the event loop. This is the common case. */
+  #known(cursors: ReadonlyMap<string, Cursor>): Answer | null {
+    if (cursors.size !== 1 || this.#isRepetition) return null
+    const [cursor] = cursors.values() as Iterable<Cursor> as unknown as [Cursor]
+    const { channel, from } = cursor
+    if (channel.state !== 'live' || gapOf(cursor) !== null) return null
+    const first = channel.log.firstAfter(from)
+    if (first === null) return null
+    const known = this.#host.shared.find(channel, first, channel.log.newest!, this.#withPositions)
+    return known === null ? null : this.#share(channel, known)
   }
 
   #make(cursors: ReadonlyMap<string, Cursor>): Answer {
@@ -52,11 +70,12 @@ export class PollAnswer {
       const from = log.covers(cursor.from) ? cursor.from : log.start
       if (gap !== null) {
         this.#host.counts.gaps[gap] += 1
-        const position = formatPosition(from)
         // A client that can not be told of the gap also continues from this position.
         if (this.#withPositions)
-          gaps.push(JSON.stringify({ __type: 'gap', channel: name, position, reason: gap }))
-        else this.#deliver(name, position)
+          gaps.push(
+            JSON.stringify({ __type: 'gap', channel: name, position: formatPosition(from), reason: gap }),
+          )
+        else this.#deliver(name, from)
       }
       const after = log.after(from, this.#host.maxAnswerBytes)
       const { end } = cursor
@@ -67,18 +86,24 @@ export class PollAnswer {
     return { status: 200, body: `[${[...gaps, ...this.#merged(runs)].join(',')}]` }
   }
 
-  /** The answer with messages of a single channel. This is the common case, in which many polls have the same answer. */
+  /** The answer with messages of a single channel. Many polls have the same one. */
   #one({ channel, entries }: Run): Answer {
     let bytes = 0
     const over = entries.findIndex(
       (entry) => (bytes += answeredBytes(channel, entry)) > this.#host.maxAnswerBytes,
     )
     const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
-    const last = given.at(-1)!
-    this.#deliver(channel.name, formatPosition(last))
-    this.#host.counts.deliveries.longpoll += given.length
-    if (channel.log.firstAfter(last) !== null) this.#cut()
-    return this.#host.shared.of(channel, given, this.#withPositions)
+    // A repetition does not have the messages that have come since.
+    const newest = this.#isRepetition ? given.at(-1)! : channel.log.newest!
+    return this.#share(channel, this.#host.shared.make(channel, given, newest, this.#withPositions))
+  }
+
+  #share(channel: LoggedChannel, { entries, newest, answer }: SharedAnswer): Answer {
+    const last = entries.at(-1)!
+    this.#deliver(channel.name, last)
+    this.#host.counts.deliveries.longpoll += entries.length
+    if (last !== newest) this.#cut()
+    return answer
   }
 
   /** The messages of several channels, in the order of their arrival. */
@@ -86,11 +111,8 @@ export class PollAnswer {
     const given = gather(runs, this.#host.maxAnswerBytes)
     this.#host.counts.deliveries.longpoll += given.length
     const last = new Map(given.map(({ channel, entry }) => [channel, entry]))
-    for (const [channel, entry] of last) this.#deliver(channel.name, formatPosition(entry))
-    const isComplete = runs.every(({ channel }) => {
-      const entry = last.get(channel)
-      return entry !== undefined && channel.log.firstAfter(entry) === null
-    })
+    for (const [channel, entry] of last) this.#deliver(channel.name, entry)
+    const isComplete = runs.every(({ channel }) => last.get(channel) === channel.log.newest)
     if (!isComplete) this.#cut()
     return given.map(({ channel, entry }) => entryText(entry, channel.nameJson, this.#withPositions))
   }
@@ -100,8 +122,10 @@ export class PollAnswer {
     if (!this.#isRepetition) this.#host.counts.limits.answerBytes += 1
   }
 
-  #deliver(channel: string, position: string): void {
+  #deliver(channel: string, position: Position): void {
+    this.hasMessages = true
+    if (this.#withPositions) return
     if (this.delivered === NOTHING) this.delivered = Object.create(null) as Record<string, string>
-    ;(this.delivered as Record<string, string>)[channel] = position
+    ;(this.delivered as Record<string, string>)[channel] = formatPosition(position)
   }
 }

@@ -3,31 +3,38 @@ import type { Channel } from '../channels/channel.ts'
 import { entryText } from '../channels/frames.ts'
 import type { Entry } from '../channels/log.ts'
 
-/** The answer with consecutive entries of one channel. */
-interface Run {
+/** An answer with consecutive entries of one channel. */
+export interface SharedAnswer {
   readonly first: Entry
-  readonly last: Entry
+  /** The newest entry of the log. The answer may be too small to hold it. */
+  readonly newest: Entry
+  readonly entries: readonly Entry[]
   readonly withPositions: boolean
   readonly answer: Answer
 }
 
 /**
  * The polls of one channel wait for the same messages, and most of them are answered in the same turn of the event loop. So the
- * text is made once for all of them. It is not kept after the turn, because it may be large and counts for no limit.
+ * answer is made once for all of them. It is not kept after the turn, because it may be large and counts for no limit.
  */
 export class SharedAnswers {
-  readonly #runs = new Map<Channel, Run>()
+  readonly #answers = new Map<Channel, SharedAnswer>()
 
-  /** The answer with consecutive entries. There is at least one. */
-  of(channel: Channel, entries: readonly Entry[], withPositions: boolean): Answer {
-    const [first, last] = [entries[0]!, entries.at(-1)!]
-    const run = this.#runs.get(channel)
-    if (run?.first === first && run.last === last && run.withPositions === withPositions) return run.answer
+  /** The answer with the entries of the channel from `first` on, if another poll has got it. */
+  find(channel: Channel, first: Entry, newest: Entry, withPositions: boolean): SharedAnswer | null {
+    const found = this.#answers.get(channel)
+    if (found?.first !== first || found.newest !== newest) return null
+    return found.withPositions === withPositions ? found : null
+  }
+
+  /** Makes the answer with these entries, of which there is at least one. `newest` is the newest entry of the log. */
+  make(channel: Channel, entries: readonly Entry[], newest: Entry, withPositions: boolean): SharedAnswer {
     const texts = entries.map((entry) => entryText(entry, channel.nameJson, withPositions))
     const body = `[${texts.join(',')}]`
     const answer = { status: 200, body, bytes: Buffer.byteLength(body) }
-    if (this.#runs.size === 0) setImmediate(() => this.#runs.clear())
-    this.#runs.set(channel, { first, last, withPositions, answer })
-    return answer
+    const made = { first: entries[0]!, newest, entries, withPositions, answer }
+    if (this.#answers.size === 0) setImmediate(() => this.#answers.clear())
+    this.#answers.set(channel, made)
+    return made
   }
 }
