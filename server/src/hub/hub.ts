@@ -4,15 +4,13 @@ import { channelTotals, type ChannelStats, type ChannelTotals } from './channelS
 import type { CopyStats } from '../cluster/copies.ts'
 import { ChannelTable } from './channelTable.ts'
 import type { Deadline } from '../time/deadline.ts'
-import { ChannelRefused, unconfirmed } from '../errors.ts'
 import { FanOut } from '../channels/fanout.ts'
 import type { Entry } from '../channels/log.ts'
 import { Oversized } from './oversized.ts'
-import { comparePositions, isSameRun, positionOf, type Position } from '../channels/position.ts'
+import { positionOf, type Position } from '../channels/position.ts'
 import { Orders } from '../cluster/orders.ts'
-import type { Seeker } from '../cluster/recovery.ts'
 import type { HubOptions } from './hubOptions.ts'
-import { ReplayTurns } from './replayTurns.ts'
+import { LiveChannels, type Beginning } from './liveChannels.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 /** The initial state of a subscription. */
@@ -26,14 +24,6 @@ export interface SubscribeResult<C extends Channel = Channel> {
   readonly gap: GapReason | null
   /** The newest messages before those that it missed. Empty if it did not ask for any. */
   readonly history: readonly Entry[]
-}
-
-/** Where a client begins to read a channel. */
-export interface Beginning {
-  /** It has every message up to this position. `null`: it begins now. */
-  readonly since: Position | null
-  /** The number of older messages that it asks for. */
-  readonly history: number
 }
 
 export interface HubStats extends ChannelStats, CopyStats {
@@ -55,7 +45,7 @@ export class Hub {
   readonly #fanOut: FanOut
   readonly #oversized: Oversized
   readonly #orders: Orders
-  readonly #replays = new ReplayTurns()
+  readonly #live: LiveChannels
   /** The arrival sequence number of the last message, over all channels of this node. */
   #arrivals = 0
 
@@ -88,6 +78,7 @@ export class Hub {
         letGo: (channel) => this.#table.letGo(channel),
       },
     })
+    this.#live = new LiveChannels(this.#table, this.#orders, options.log)
   }
 
   /** Whether messages are received: the backend is connected, and all subscriptions are confirmed. */
@@ -161,7 +152,7 @@ export class Hub {
     confirm: (result: SubscribeResult) => void,
   ): Promise<void> {
     const { since } = beginning
-    return this.#whenLive(
+    return this.#live.whenLive(
       name,
       beginning,
       { owner: subscriber, node: subscriber.formerNode, deadline, isSession: false },
@@ -169,8 +160,8 @@ export class Hub {
         // `headOf` must come first: it flushes the pending messages, which are only for the earlier subscribers.
         const head = this.headOf(channel)
         channel.subscribers.add(subscriber)
-        const missed = since !== null && gap === null ? this.#withLog(channel).log.after(since) : []
-        const history = this.#historyBefore(channel, beginning, gap, head)
+        const missed = since !== null && gap === null ? this.#live.withLog(channel).log.after(since) : []
+        const history = this.#live.historyBefore(channel, beginning, gap, head)
         confirm({ channel, head, missed, gap, history })
       },
     )
@@ -186,7 +177,7 @@ export class Hub {
     max: number,
   ): Promise<readonly Entry[]> {
     await this.#orders.gather(channel, position, max, { owner: subscriber, node: subscriber.formerNode })
-    return this.#history(channel, position, max)
+    return this.#live.history(channel, position, max)
   }
 
   unsubscribe(subscriber: Subscriber, name: string): void {
@@ -212,14 +203,14 @@ export class Hub {
     begin: (channel: Channel, from: Position) => void,
   ): Promise<{ channel: LoggedChannel; from: Position; gap: GapReason | null }> {
     const act = (live: Channel, gap: GapReason | null) => {
-      const channel = this.#withLog(live)
+      const channel = this.#live.withLog(live)
       channel.logReaders.add(reader)
-      const from = this.#cursorAfter(channel, since, gap)
+      const from = this.#live.cursorAfter(channel, since, gap)
       begin(channel, from)
       return { channel, from, gap }
     }
     const beginning = { since, history: 0 }
-    return this.#whenLive(name, beginning, { owner: reader, node: null, deadline, isSession: true }, act)
+    return this.#live.whenLive(name, beginning, { owner: reader, node: null, deadline, isSession: true }, act)
   }
 
   /**
@@ -227,13 +218,9 @@ export class Hub {
    * `since`, which are few. Otherwise it does nothing and returns `null`. This is the common case of a poll.
    */
   watchNow(reader: LogReader, name: string, since: Position): LoggedChannel | null {
-    const channel = this.#channels.get(name)
-    const log = channel?.logCovering(since) ?? null
-    if (channel === undefined || log === null || !this.#replays.isSmall(log.bytesAfter(since))) return null
-    const head = this.#lastOf(channel)
-    if (!isSameRun(since.beacon, head.beacon) || comparePositions(since, head) > 0) return null
-    channel.logReaders.add(reader)
-    return this.#withLog(channel)
+    const channel = this.#live.find(name, since)
+    channel?.logReaders.add(reader)
+    return channel
   }
 
   unwatch(reader: LogReader, channel: Channel): void {
@@ -256,16 +243,21 @@ export class Hub {
     maxBytes = Infinity,
   ): Promise<SubscribeResult<LoggedChannel>> {
     const { since } = beginning
-    return this.#whenLive(name, beginning, { owner, node: null, deadline, isSession: false }, (live, gap) => {
-      const channel = this.#withLog(live)
-      const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
-      const last = missed.at(-1)
-      const isAll = last === undefined || channel.log.firstAfter(last) === null
-      const head = isAll ? this.#lastOf(channel) : positionOf(last)
-      const history = this.#historyBefore(channel, beginning, gap, head)
-      begin(channel, head)
-      return { channel, head, missed, gap, history }
-    })
+    return this.#live.whenLive(
+      name,
+      beginning,
+      { owner, node: null, deadline, isSession: false },
+      (live, gap) => {
+        const channel = this.#live.withLog(live)
+        const missed = since !== null && gap === null ? channel.log.after(since, maxBytes) : []
+        const last = missed.at(-1)
+        const isAll = last === undefined || channel.log.firstAfter(last) === null
+        const head = isAll ? this.#live.lastOf(channel) : positionOf(last)
+        const history = this.#live.historyBefore(channel, beginning, gap, head)
+        begin(channel, head)
+        return { channel, head, missed, gap, history }
+      },
+    )
   }
 
   /**
@@ -282,7 +274,7 @@ export class Hub {
    */
   headOf(channel: Channel): Position {
     this.flush()
-    return this.#lastOf(channel)
+    return this.#live.lastOf(channel)
   }
 
   /** Delivers the pending messages now. Without this call, it happens once per turn of the event loop. */
@@ -300,86 +292,5 @@ export class Hub {
     const entry = channel.count(beacon, JSON.stringify(body), uptimeMs(), ++this.#arrivals)
     channel.log?.append(entry)
     if (channel.state === 'live') this.#fanOut.arrived(channel, entry)
-  }
-
-  // -- channels
-
-  #withLog(channel: Channel): LoggedChannel {
-    return channel.withLog(this.#orders.beaconOf(channel), this.#options.log)
-  }
-
-  #lastOf(channel: Channel): Position {
-    return channel.lastPosition(this.#orders.beaconOf(channel))
-  }
-
-  /**
-   * The position from which a poll continues that was at `since`. If the log has overflowed, the poll gets the messages
-   * that are left in it.
-   */
-  #cursorAfter(channel: LoggedChannel, since: Position | null, gap: GapReason | null): Position {
-    if (since === null || (gap !== null && gap !== 'overflow')) return this.#lastOf(channel)
-    return gap === null ? since : channel.log.start
-  }
-
-  /** The older messages for a client that begins here. After a gap, its own position means nothing. */
-  #historyBefore(
-    channel: Channel,
-    { since, history }: Beginning,
-    gap: GapReason | null,
-    head: Position,
-  ): readonly Entry[] {
-    return this.#history(channel, gap === null && since !== null ? since : head, history)
-  }
-
-  #history(channel: Channel, position: Position, max: number): readonly Entry[] {
-    const log = max > 0 ? channel.logCovering(position) : null
-    return log?.newestUpTo(position, max) ?? []
-  }
-
-  /**
-   * Calls `act` when the channel is live, and `since` is either covered by its log or known to be unavailable. Before that, the
-   * log gets the older messages that the client asks for, if any node has them.
-   */
-  async #whenLive<T>(
-    name: string,
-    { since, history }: Beginning,
-    seeker: Seeker,
-    act: (channel: Channel, gap: GapReason | null) => T,
-  ): Promise<T> {
-    const channel = this.#table.retain(name)
-    if (since !== null) channel.keepLog(this.#orders.beaconOf(channel), this.#options.log)
-    let hasTurn = false
-    let hasGathered = history === 0
-    try {
-      for (;;) {
-        const located = await this.#orders.locate(channel, since, seeker)
-        if (channel.isRefused) throw new ChannelRefused(name)
-        // The state may have changed while the call above was pending.
-        const isLive = located !== 'away' && channel.state === 'live'
-        const isOver = seeker.deadline.isOver || this.#orders.isHopeless(channel)
-        if (located === 'late' || (!isLive && isOver)) throw unconfirmed()
-        if (!isLive) continue
-        if (!hasGathered) {
-          const last = located === 'here' && since !== null ? since : this.#lastOf(channel)
-          await this.#orders.gather(channel, last, history, seeker)
-          hasGathered = true
-          continue
-        }
-        if (located !== 'here') return act(channel, located.gap)
-        if (since === null) return act(channel, null)
-        const { log } = this.#withLog(channel)
-        if (!log.covers(since)) continue
-        const turn = hasTurn ? null : this.#replays.take(seeker.owner, log.bytesAfter(since))
-        if (turn === null) return act(channel, null)
-        // The log keeps the messages meanwhile.
-        const reader = { isClient: false, cursorIn: () => since }
-        channel.addReader(reader, since)
-        await turn
-        channel.readers.delete(reader)
-        hasTurn = true
-      }
-    } finally {
-      this.#table.release(channel)
-    }
   }
 }

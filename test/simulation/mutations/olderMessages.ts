@@ -24,7 +24,7 @@ export const olderMessages: readonly Mutation[] = [
   },
   {
     name: 'a node sends the messages after the position of the client as older ones, too',
-    file: 'server/src/hub/hub.ts',
+    file: 'server/src/hub/liveChannels.ts',
     find: 'gap === null && since !== null ? since : head',
     replace: 'head',
     seed: 73,
