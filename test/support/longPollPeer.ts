@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
 import { onTestFinished } from 'vitest'
@@ -79,6 +80,8 @@ export class LongPollPeer extends Peer {
   constructor(subject: Subject, headers: Record<string, string> = {}) {
     super(subject)
     this.#headers = headers
+    // Each request listens until it is answered.
+    setMaxListeners(0, this.#gone.signal)
     onTestFinished(() => this.close())
   }
 
