@@ -4,7 +4,7 @@ import { kinds } from './kinds.ts'
 import { runAbuse } from './run.ts'
 
 // A short run of `npm run abuse`, and a longer one in CI.
-const seconds = inFull(15, 6)
+const seconds = inFull(15, 4)
 
 it(
   'abusers at all limits cost honest clients no message, memory stays below the documented bound, and is released afterwards',

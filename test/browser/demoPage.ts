@@ -1,6 +1,9 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { PATIENCE_MS, until } from '../support/waiting.ts'
 
+/** How often a page is asked. Each time costs its process and ours some milliseconds. */
+const ASK = { everyMs: 50 }
+
 export type TransportChoice = 'Auto' | 'WebSocket' | 'Long-poll'
 
 export type Counters = { received: number; lost: number; doubled: number; gaps: number }
@@ -60,6 +63,7 @@ export class DemoPage {
     await until(
       `${channel} to show ${expected.join(', ')}`,
       async () => (await this.lines(channel)).join('\n') === wanted,
+      ASK,
     )
   }
 
@@ -102,7 +106,11 @@ export class DemoPage {
   /** Waits until the page has received so many messages more. */
   async receives(count: number): Promise<void> {
     const { received } = await this.counters()
-    await until(`${count} messages more`, async () => (await this.counters()).received >= received + count)
+    await until(
+      `${count} messages more`,
+      async () => (await this.counters()).received >= received + count,
+      ASK,
+    )
   }
 
   /** Waits until everything has arrived after this fault. */

@@ -6,6 +6,8 @@ import { runChaos } from './run.ts'
 // Short runs of `npm run chaos`, with every kind of fault that needs no long wait. CI has more clients and messages.
 const TIMEOUT_MS = 240_000
 const load = inFull({ clients: 24, rate: 60 }, { clients: 12, rate: 30 })
+/** Messages a second while nodes are restarted. */
+const restartRate = inFull(500, 200)
 const small = { minutes: 0, nodes: 3, channels: 6, longestStallMs: 1000, ...load }
 
 describe('every message arrives once, in order, or the client is told of a gap', () => {
@@ -48,10 +50,10 @@ describe('every message arrives once, in order, or the client is told of a gap',
   )
 
   it(
-    'R5, M2: and without any gap during a rolling restart of two nodes with 500 messages a second',
+    `R5, M2: and without any gap during a rolling restart of two nodes with ${restartRate} messages a second`,
     { timeout: TIMEOUT_MS },
     async () => {
-      const report = await runChaos({ ...small, nodes: 2, rate: 500, scenario: 'rolling', seed: 4 })
+      const report = await runChaos({ ...small, nodes: 2, rate: restartRate, scenario: 'rolling', seed: 4 })
       expectGuaranteeKept(report)
       expect(report.gapsUncovered).toBe(0)
       expect(report.faults).toEqual({ 'node restarted (SIGTERM)': 2 })

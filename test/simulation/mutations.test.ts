@@ -13,7 +13,7 @@ const LONG_MS = 3_600_000
 
 /** Whether to write the seeds that catch the mutations into their files. */
 const updatesSeeds = Boolean(process.env['UPDATE_SEEDS'])
-const each = updatesSeeds ? 1 : inFull(1, 6)
+const each = updatesSeeds ? 1 : inFull(1, 10)
 const mutations = all.filter((_, index) => index % each === 0)
 
 describe('the simulation notices when', () => {

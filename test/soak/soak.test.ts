@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
+import { inFull } from '../support/extent.ts'
 import { neighbourNames } from './neighbours.ts'
 import { runSoak } from './run.ts'
 
-// A short run of `npm run soak`. `SOAK_SEED=n` makes other attacks, or repeats those of a failed run.
+// A short run of `npm run soak`, and a longer one in CI. `SOAK_SEED=n` makes other attacks, or repeats those of a failed run.
 const seed = Number(process.env['SOAK_SEED'] ?? 1)
 
 it(
@@ -11,9 +12,8 @@ it(
   async () => {
     const report = await runSoak({
       seed,
-      seconds: 8,
+      ...inFull({ seconds: 8, warmUpSeconds: 4 }, { seconds: 3, warmUpSeconds: 2 }),
       leastConnections: 101,
-      warmUpSeconds: 4,
       concurrency: 12,
       neighbours: neighbourNames,
     })

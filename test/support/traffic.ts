@@ -1,7 +1,11 @@
 import { BroadcasterClient, type Mode } from '@broadcaster/client'
 import { WebSocket } from 'ws'
 import { ChannelRecord } from '../chaos/record.ts'
+import { inFull } from './extent.ts'
 import { sleep, until, within } from './waiting.ts'
+
+/** The pause of a channel between two messages. The more messages, the more CPU time all nodes and clients take. */
+const PAUSE_MS = inFull(2, 10)
 
 /** Something that publishes a message. It rejects if it is unknown whether the message was published. */
 export type TrafficPublisher = { publish(channel: string, body: string): Promise<unknown> }
@@ -42,7 +46,7 @@ export class Traffic {
       this.#channels.map(async (channel, i) => {
         while (!this.#isDone) {
           await this.#publish(channel, i)
-          await sleep(2)
+          await sleep(PAUSE_MS)
         }
       }),
     )
