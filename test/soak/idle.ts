@@ -21,7 +21,7 @@ export async function becomesIdle(
     return left.length === 0
   }
   try {
-    await until('all clients but the healthy ones to be gone', isIdle, { ms: PATIENCE_MS, everyMs: 200 })
+    await until('all clients but the healthy ones to be gone', isIdle, { ms: PATIENCE_MS, everyMs: 500 })
   } catch (error) {
     throw new Error(`${(error as Error).message}. Still there:\n${left.join('\n')}`, { cause: error })
   }
