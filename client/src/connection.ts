@@ -102,7 +102,7 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
       transport: name,
       ...(error && { error }),
       ...(attempt && { attempt }),
-      ...(retryAt !== null && { retryInMs: retryAt - Date.now() }),
+      ...(retryAt !== null && { retryInMs: Math.max(0, retryAt - Date.now()) }),
     }
     subscriptions.emitter.emit(
       ['status', change],
