@@ -91,7 +91,7 @@ export default defineConfig({
   test: {
     // Most tests wait most of the time, so there are more workers than cores. With too many, tests would time out. CI uses fewer,
     // because its machine is not known.
-    maxWorkers: inFull(2, 5),
+    maxWorkers: inFull(2, 6),
     sequence: { sequencer: SlowFirst },
     projects: [
       {
@@ -134,6 +134,8 @@ export default defineConfig({
           environment: 'node',
           testTimeout: TIMEOUT_MS,
           hookTimeout: TIMEOUT_MS,
+          // As for the tests of Node. Vite and Playwright are large.
+          isolate: false,
           // There is one Chromium at a time, and not beside other tests, because both need much CPU time.
           fileParallelism: false,
           sequence: { groupOrder: 1 },

@@ -39,7 +39,7 @@ const reports = await runBreakIt({
   redisRestarts: Number(values.redis),
   rate: Number(values.rate),
   log: (line) => console.log(`${seconds().padStart(7)} s  ${line}`),
-}).finally(() => built.close())
+})
 
 console.log(
   `\n${values.kills} kills, ${values.redis} restarts of Redis, ${values.rate} messages/s, ${seconds()} s`,

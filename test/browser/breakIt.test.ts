@@ -14,7 +14,7 @@ import { openDemo, type DemoPage } from './demoPage.ts'
 
 const browser = tidy(await launchChromium())
 const redis = tidy(await startRedis())
-const built = tidy(await buildDemo())
+const built = await buildDemo()
 const demo = tidy(await startDemo({ redis: redis.url, page: built.page, tokenLifeMs: 3_000 }))
 
 const open: DemoPage[] = []

@@ -1,8 +1,17 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 
-/** The client as a classic script, which every page, frame and worker can load. It sets the global `broadcasterClient`. */
-export async function bundleClient(): Promise<string> {
+let script: Promise<string> | undefined
+
+/**
+ * The client as a classic script, which every page, frame and worker can load. It sets the global `broadcasterClient`. It is
+ * built once for all tests of a process.
+ */
+export function bundleClient(): Promise<string> {
+  return (script ??= bundle())
+}
+
+async function bundle(): Promise<string> {
   const built = await build({
     configFile: false,
     logLevel: 'error',

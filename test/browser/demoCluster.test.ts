@@ -18,7 +18,7 @@ import { openDemo } from './demoPage.ts'
 const KILOBYTE = 1_000
 const execute = promisify(execFile)
 const browser = tidy(await launchChromium())
-const built = tidy(await buildDemo())
+const built = await buildDemo()
 
 it('over both transports: a killed node loses nothing and needs no gap, and a killed Redis causes gaps that are told', async () => {
   const reports = await runBreakIt({

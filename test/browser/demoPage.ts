@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
+import { inFull } from '../support/extent.ts'
 import { PATIENCE_MS, until } from '../support/waiting.ts'
 
 /** How often a page is asked. Each time costs its process and ours some milliseconds. */
@@ -164,6 +165,8 @@ export class DemoPage {
 
 export async function openDemo(browser: Browser | BrowserContext, url: string): Promise<DemoPage> {
   const demo = new DemoPage(await browser.newPage())
+  // The chart moves once a second. Where it is tested, pages are opened without this function.
+  await demo.page.emulateMedia({ reducedMotion: inFull('no-preference', 'reduce') })
   await demo.page.goto(url)
   return demo
 }

@@ -57,7 +57,6 @@ try {
 } finally {
   await browser.close()
   await cluster.close()
-  await built.close()
 }
 
 async function take({ name, options, isBroken = false, isWhole = false }: Shot): Promise<void> {

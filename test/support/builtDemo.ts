@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-const script = join(import.meta.dirname, '..', '..', 'demo', 'build.mjs')
+const testDir = join(import.meta.dirname, '..')
+const script = join(testDir, '..', 'demo', 'build.mjs')
+const directory = join(testDir, 'node_modules', '.demo')
 
 /** The demo as `npm run build -w demo` builds it. */
 export type BuiltDemo = {
@@ -12,17 +12,18 @@ export type BuiltDemo = {
   readonly program: string
   /** The directory of the page. */
   readonly page: string
-  close(): Promise<void>
 }
 
-export async function buildDemo(): Promise<BuiltDemo> {
-  const directory = await mkdtemp(join(tmpdir(), 'broadcaster-demo-'))
+let built: Promise<BuiltDemo> | undefined
+
+/** Builds the demo, once for all tests of a process. */
+export function buildDemo(): Promise<BuiltDemo> {
+  return (built ??= build())
+}
+
+async function build(): Promise<BuiltDemo> {
   // Vite would build for the environment of the tests.
   const env = { ...process.env, NODE_ENV: 'production' }
   await promisify(execFile)(process.execPath, [script, directory], { env })
-  return {
-    program: join(directory, 'server.mjs'),
-    page: join(directory, 'page'),
-    close: () => rm(directory, { recursive: true, force: true }),
-  }
+  return { program: join(directory, 'server.mjs'), page: join(directory, 'page') }
 }
