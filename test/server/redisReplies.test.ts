@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isDenied, troubleOf } from '../../server/src/backends/redisReplies.ts'
+import { subscribeEach } from '../../server/src/backends/subscribeEach.ts'
 
 const reply = (text: string) => Object.assign(new Error(text), { name: 'ReplyError' })
 
@@ -45,5 +46,25 @@ describe('an error reply of Redis', () => {
     for (const text of ['Connection is closed.', 'Command timed out', 'connect ECONNREFUSED READONLY']) {
       expect(troubleOf(new Error(text))).toBeNull()
     }
+  })
+})
+
+describe('channels that are subscribed one by one, because Redis refuses one of them', () => {
+  const denied = reply('NOPERM No permissions to access a channel')
+
+  it('are subscribed, except those that it refuses', async () => {
+    const subscribe = async (channel: string) => {
+      if (channel === 'b') throw denied
+    }
+    expect(await subscribeEach(['a', 'b', 'c'], subscribe)).toEqual(['b'])
+  })
+
+  it('are not refused if the connection breaks meanwhile', async () => {
+    const subscribe = async (channel: string) => {
+      if (channel !== 'a') throw channel === 'b' ? denied : new Error('Connection is closed.')
+    }
+    await expect(subscribeEach(['a', 'b', 'c'], subscribe)).rejects.toMatchObject({
+      code: 'brokerUnavailable',
+    })
   })
 })

@@ -20,6 +20,7 @@ import {
 import { writeCheck } from './redisTrouble.ts'
 import { ShardSubscriptions } from './shardSubscriptions.ts'
 import type { SlotOwner } from './slotOwner.ts'
+import { subscribeEach } from './subscribeEach.ts'
 
 /** The maximum number of refused channels that are logged by name. */
 const MAX_LOGGED_CHANNELS = 100
@@ -157,11 +158,7 @@ export class RedisBroker implements Broker {
       // The missing permission may also be one that nodes need for themselves.
       this.#subscriber.trouble.note(error)
     }
-    // If Redis refuses one channel, it refuses the whole command. So each channel is now tried alone.
-    const answers = await Promise.allSettled(channels.map((channel) => client.subscribe(channel)))
-    const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
-    if (failed !== undefined) throw failure((failed as PromiseRejectedResult).reason)
-    const refused = channels.filter((_, i) => answers[i]!.status === 'rejected')
+    const refused = await subscribeEach(channels, (channel) => client.subscribe(channel))
     for (const channel of refused) this.#logRefusedChannel(channel)
     return refused
   }

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import type { RedisConnection } from './redisConnection.ts'
 import { failure, isDenied, isMoved } from './redisReplies.ts'
 import { slotOf } from './slots.ts'
+import { subscribeEach } from './subscribeEach.ts'
 
 /** The parts of an ioredis client that its types do not have. They are the same in versions 5 and 6. */
 interface Internals {
@@ -79,7 +80,8 @@ export class ShardSubscriptions {
     for (const [i, answer] of answers.entries()) {
       if (answer.status === 'fulfilled') continue
       if (isMoved(answer.reason)) moved.push(...bySlot[i]!)
-      else if (isDenied(answer.reason)) denied.push(...(await this.#subscribeEach(bySlot[i]!)))
+      else if (isDenied(answer.reason))
+        denied.push(...(await subscribeEach(bySlot[i]!, (channel) => this.#client.ssubscribe(channel))))
       else throw failure(answer.reason)
     }
     return { denied, moved }
@@ -91,14 +93,6 @@ export class ShardSubscriptions {
       // If the slot belongs to another server, this one has ended the subscriptions itself.
       if (answer.status === 'rejected' && !isMoved(answer.reason)) throw failure(answer.reason)
     }
-  }
-
-  /** If Redis refuses one channel, it refuses the whole command. Returns the channels that it refuses. */
-  async #subscribeEach(channels: readonly string[]): Promise<string[]> {
-    const answers = await Promise.allSettled(channels.map((channel) => this.#client.ssubscribe(channel)))
-    const failed = answers.find((answer) => answer.status === 'rejected' && !isDenied(answer.reason))
-    if (failed !== undefined) throw failure((failed as PromiseRejectedResult).reason)
-    return channels.filter((_, i) => answers[i]!.status === 'rejected')
   }
 
   get #client(): Redis {
