@@ -23,9 +23,7 @@ describe('a node that begins to hold a channel', () => {
       const answers = () => of('whereIs').filter(({ to, id: of }) => to.endsWith(node) && of === id)
       await until('the answers of all', () => answers().length === nodes.length)
       const held = answers().flatMap(({ channels }) => channels as [number, string, string, boolean][])
-      return (
-        held.length === holders.length && held.every(([, start, , isAsking]) => start !== '' && !isAsking)
-      )
+      return held.length === holders.length && held.every(([, start, , isAsking]) => start && !isAsking)
     })
     await subscribe(asker)
     const askerId = await idOf(asker)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { waitingPoll } from '../support/barriers.ts'
 import { signIn } from '../support/connect.ts'
 import { LongPollPeer, post } from '../support/longPollPeer.ts'
@@ -268,6 +268,20 @@ describe('a Redis that does not answer', () => {
     await redis.cli('PUBLISH', channel, '4')
     expect(await alice.bodies(channel, 1)).toEqual(['4'])
     expect(await witness.bodies(channel, 4)).toEqual(['1', '2', '3', '4'])
+  })
+})
+
+describe('a Redis that refuses what a new channel needs', () => {
+  it('causes serverError at once, also for a client that waits already', async () => {
+    const redis = tidy(await startRedis())
+    await redis.cli('ACL', 'SETUSER', 'node', 'on', '>x', '~*', '&*', '+@all')
+    const server = tidy(await startServer({ redis: redis.url.replace('//', '//node:x@') }))
+    const alice = await signIn(server, { transport: 'websocket' })
+    await redis.cli('ACL', 'SETUSER', 'node', '-eval', '-evalsha')
+    // The time of no request is over.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    expect(await alice.subscribe(channelName())).toMatchObject({ __type: 'serverError' })
   })
 })
 

@@ -31,6 +31,14 @@ it('each master has an order, whose control slot is one of its own slots', () =>
   }
 })
 
+it('slots that no server owns have no order', () => {
+  const claims = new SlotClaims()
+  expect(claims.update(answers({ a: [1, [A!]], b: [2, [B!]] }))).toBe(true)
+  expect(claims.controlSlotOf(11_000)).toBeNull()
+  const controls = [A!, B!].map(([from]) => claims.controlSlotOf(from))
+  expect(claims.controlSlots).toEqual(new Set(controls))
+})
+
 it('a slot that two servers own for a moment belongs to the old one, until that one does not own it any more', () => {
   const claims = known()
   const [old, next] = [claims.controlSlotOf(100), claims.controlSlotOf(6000)]
