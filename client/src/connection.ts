@@ -102,7 +102,7 @@ export function makeConnection(settings: Settings, subscriptions: Subscriptions)
       transport: name,
       ...(error && { error }),
       ...(attempt && { attempt }),
-      ...(retryAt !== null && { retryInMs: Math.max(0, retryAt - Date.now()) }),
+      ...(retryAt && { retryInMs: Math.max(retryAt - Date.now(), 0) }),
     }
     subscriptions.emitter.emit(
       ['status', change],
