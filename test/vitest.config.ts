@@ -155,6 +155,7 @@ export default defineConfig({
           globalSetup: 'packages/setup.ts',
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          isolate: false,
           // Compilers and bundlers need much CPU time, too.
           fileParallelism: false,
           sequence: { groupOrder: 2 },
