@@ -1,7 +1,18 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Parts of the paths of the slowest files. If these files started last, they would run alone at the end. */
-const slow = ['simulation/', 'chaos/', 'soak/', 'conformance/', 'server/redis', 'interop/', 'recovery/']
+const slow = [
+  'simulation/',
+  'chaos/',
+  'soak/',
+  'abuse/',
+  'conformance/',
+  'cluster/',
+  'server/redis',
+  'recovery/copies',
+  'interop/',
+  'recovery/',
+]
 
 /** Starts with the files that are known to be slow. A fresh clone has no times of an earlier run. */
 export class SlowFirst extends BaseSequencer {
