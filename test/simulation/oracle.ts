@@ -123,6 +123,8 @@ export class Record {
     }
     if (this.#isGapTold && this.#line !== null && this.#line !== line)
       this.#ends.set(this.#line, this.#headAtGap)
+    // A server that owns the slot all the time may have its messages again, after another one that owned it, too.
+    this.#ends.delete(line)
     this.#last = n
     this.#hasLive = !isReplayed
     this.#line = line

@@ -61,11 +61,11 @@ export class RedisBroker implements Broker {
     this.#options = options
     const { links, names, codec, server, furtherSteps } = options
     const owner = server.kind === 'single' ? null : server.owner
-    const source: ClientSource =
-      server.kind === 'single' ? server.source : (_, role) => server.owner.client(role)
+    const sourceOf = (kind: 'subscriber' | 'commands'): ClientSource =>
+      server.kind === 'single' ? server.source : (_, role) => server.owner.client(role, kind)
     const further = server.kind === 'shard' ? () => shardSteps(names) : null
     this.#subscriber = links.add({
-      source,
+      source: sourceOf('subscriber'),
       role: 'subscriber',
       steps: () => [...subscriberSteps(names), ...(further?.().subscriber ?? [])],
       write: null,
@@ -78,7 +78,7 @@ export class RedisBroker implements Broker {
       down: (error) => this.#down(error),
     })
     this.publisher = links.add({
-      source,
+      source: sourceOf('commands'),
       role: 'commands',
       steps: () => [
         ...publisherSteps(names),
@@ -89,7 +89,7 @@ export class RedisBroker implements Broker {
       write: (connection) => this.#order?.check() ?? writeCheck(connection, names),
       ready: () => this.#order?.publisherArrived(),
       lost: () => this.#order?.publisherLost(),
-      refused: (error) => owner?.redirected(error.message),
+      refused: (error) => owner?.refused(error),
       ...(owner !== null && { isMoved: (error: Error) => owner.isRedirection(error.message) }),
       // Messages are now published to another server, so the subscriber has to move there too.
       moved: () => void this.#followPublisher(),

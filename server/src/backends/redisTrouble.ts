@@ -8,7 +8,8 @@ import { uptimeMs } from '../time/uptime.ts'
 
 /**
  * The interval of reconnects to a server that refuses writes. Such a server may no longer be the master, and the
- * address may lead to a new master.
+ * address may lead to a new master. A server of a Cluster also refuses commands while it does not reach most others, which
+ * may have replaced it.
  */
 const RENEW_INTERVAL_MS = 5000
 /** The life of the key that the check writes. It expires by itself after the last node has stopped. */
@@ -149,6 +150,7 @@ export class Trouble {
   }
 
   get #isDemoted(): boolean {
+    if (this.#code === 'CLUSTERDOWN') return this.#options.mayRedirect
     return this.#code === 'READONLY' || this.#code === 'MASTERDOWN'
   }
 

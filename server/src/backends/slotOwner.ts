@@ -2,6 +2,7 @@ import type { Cluster, NatMap, Redis, RedisOptions } from 'ioredis'
 import net from 'node:net'
 import tls from 'node:tls'
 import { pause } from '../time/pause.ts'
+import { isClusterDown } from './redisReplies.ts'
 import { ownSettings, type RoleSettings } from './redisClients.ts'
 
 /** How long a connection waits before it asks again where the owner is. */
@@ -34,6 +35,10 @@ export class SlotOwner {
   readonly #cluster: () => Cluster
   /** The owner, as a server has just said in a redirection. Each connection tries it once. */
   #redirectedTo: Address | null = null
+  /** Where the connection for commands was made to last. */
+  #commandsAt: Address | null = null
+  /** A server that says that the Cluster is down. Others may have replaced it, and it may say that it is still the owner. */
+  #downAt: Address | null = null
 
   constructor(slot: number, cluster: () => Cluster) {
     this.#slot = slot
@@ -41,12 +46,18 @@ export class SlotOwner {
   }
 
   /** Makes a client of the same class as the clients of the Cluster. It must have connected once. */
-  client(role: RoleSettings): Redis {
+  client(role: RoleSettings, kind: 'subscriber' | 'commands'): Redis {
     const [node] = this.#cluster().nodes()
     const { Connector = DirectConnector } = node!.options as unknown as { Connector?: ConnectorClass }
-    const settings = { ...ownSettings, ...role, readOnly: false, Connector: this.#connector(Connector) }
+    const settings = { ...ownSettings, ...role, readOnly: false, Connector: this.#connector(Connector, kind) }
     // The type of ioredis wants its own abstract class.
     return node!.duplicate(settings as unknown as Partial<RedisOptions>)
+  }
+
+  /** The connection for commands got this error. */
+  refused(error: Error): void {
+    if (isClusterDown(error)) this.#downAt = this.#commandsAt
+    else this.#redirected(error.message)
   }
 
   /** Whether this text of an error MOVED is about the slot. */
@@ -55,7 +66,7 @@ export class SlotOwner {
   }
 
   /** Takes the address from the text of an error MOVED. */
-  redirected(text: string): void {
+  #redirected(text: string): void {
     if (!this.isRedirection(text)) return
     const [, , address] = MOVED.exec(text)!
     const colon = address!.lastIndexOf(':')
@@ -64,12 +75,14 @@ export class SlotOwner {
     this.#redirectedTo = host === '' ? null : this.#mapped({ host, port })
   }
 
-  #connector(Direct: ConnectorClass): ConnectorClass {
+  #connector(Direct: ConnectorClass, kind: 'subscriber' | 'commands'): ConnectorClass {
     let tried: Address | null = null
     const find = async (isWanted: () => boolean): Promise<Address> => {
       const redirectedTo = this.#redirectedTo
-      if (redirectedTo === null || redirectedTo === tried) return this.#find(isWanted)
-      return (tried = redirectedTo)
+      const isNew = redirectedTo !== null && redirectedTo !== tried
+      const address = isNew ? (tried = redirectedTo) : await this.#find(isWanted)
+      if (kind === 'commands') this.#commandsAt = address
+      return address
     }
     return class OwnerConnector implements Connector {
       connecting = false
@@ -109,14 +122,20 @@ export class SlotOwner {
   }
 
   /**
-   * The first answer of any server. It may be outdated. The connection then does not become the order's connection, and
-   * the servers are asked again.
+   * The first answer of any server, if possible one that does not lead to the server that is down. It may be outdated. The
+   * connection then does not become the order's connection, and the servers are asked again.
    */
   async #ask(): Promise<Address | null> {
     const answers = this.#cluster()
       .nodes()
       .map(async (node) => this.#ownerIn(await node.cluster('SLOTS'), node))
-    return Promise.any(answers).catch(() => null)
+    const down = this.#downAt
+    const others = answers.map(async (answer) => {
+      const address = await answer
+      if (address.host === down?.host && address.port === down.port) throw new Error('The server is down')
+      return address
+    })
+    return Promise.any(others).catch(() => Promise.any(answers).catch(() => null))
   }
 
   #ownerIn(table: unknown, asked: Redis): Address {

@@ -128,7 +128,7 @@ export class Changes {
 
   /**
    * The server and some nodes do not reach the others. Its replica takes over. The nodes stay at the old server until it
-   * hears of the new one.
+   * hears of the new one. If it notices its isolation only after that, it stays a replica for which the Cluster is down.
    */
   isolate(master: Server, away: ReadonlySet<string>): void {
     const { random } = this.#world

@@ -92,4 +92,11 @@ export const severalBrokers: readonly Mutation[] = [
     replace: 'if (this.#run !== null) return',
     seed: 1000006,
   },
+  {
+    name: 'a node stays at a server that its Cluster has replaced and that is down for it',
+    file: 'server/src/backends/redisTrouble.ts',
+    find: "if (this.#code === 'CLUSTERDOWN') return this.#options.mayRedirect\n",
+    replace: '',
+    seed: 1036179,
+  },
 ]
