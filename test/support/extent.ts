@@ -35,6 +35,6 @@ export const leftOut = inFull(
 with one node on Redis, its tests with other settings on a Redis Cluster, the servers of docs/redis.md other than Redis 7, the demo with
 each backend over each transport, the examples with Next, Vite and Jest, most tests of the client with its build for production, more
 bundlers, module systems and versions of TypeScript, the projects of npm create with an installation by npm, the dry run of a release,
-the image, rolling restarts of pods, containers and PM2, the site of the documents, more peers of the benchmarks, more messages, and
-longer runs of chaos, abuse, soak and shared tabs.`,
+the image, rolling restarts of pods, containers and PM2, the site of the documents, more peers of the benchmarks, more messages
+while servers fail or are restarted, and longer runs of chaos, abuse, soak and shared tabs.`,
 )
