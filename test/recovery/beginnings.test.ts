@@ -102,6 +102,23 @@ describe('a node that begins to hold a channel', () => {
     expect(sent('where').map(({ to }) => to)).toEqual([`bc:node:${node}`])
   })
 
+  it('claims what it knows when a node claims less', async () => {
+    const { redis, nodes, of } = await start(1)
+    const [holder] = nodes as [TestServer]
+    const channel = channelName()
+    const alice = (await come(holder, client(channelName('client'), 1))).peer
+    const { position: begun } = await alice.subscribe(channel)
+    await holder.publish(channel, 'before')
+    const { position } = await alice.next()
+    const { node, publisher } = await pretend(redis.url, () => {})
+    const claim = { v: 1, type: 'claim', node, upTo: position, channels: [[channel, position]] }
+    await publisher.publish('broadcaster', JSON.stringify(claim))
+    const claims = () => of('claim').filter((claim) => claim['node'] !== node)
+    await until('the claim of the holder', () => claims().length > 0)
+    const [[name, first]] = claims()[0]!['channels'] as [string[]]
+    expect([name, first]).toEqual([channel, begun])
+  })
+
   it('claims nothing about a channel of which it has dropped messages already, or of which the other node knows all', async () => {
     const { redis, nodes, of, idOf } = await start(1, { recovery: { maxMessages: 1 } })
     const [asker] = nodes as [TestServer]
