@@ -142,10 +142,8 @@ describe('half-open connections', () => {
     const alice = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
     await alice.subscribe(channel)
     other.proxy.swallow()
-    await until('the connection to be given up', async () => {
-      expect(await health(server)).toBe(200)
-      return server.logs.lines.some(({ text }) => text.includes('does not respond'))
-    })
+    await until('new connections', () => other.proxy.connections > 0)
+    expect((await fetch(`${server.url}/health`)).status).toBe(200)
     owner.proxy.swallow()
     await isUnhealthy(server)
     await isHealthy(server)
@@ -153,6 +151,15 @@ describe('half-open connections', () => {
     await owner.redis.cli('PUBLISH', channel, 'back')
     await until('the message', () => alice.pending.some(({ body }) => body === 'back'))
     expect(alice.pending.some(({ __type }) => __type === 'gap')).toBe(true)
+  })
+
+  it('do not make the node unhealthy on a Cluster, if they lead to a server that only has keys', async () => {
+    const { other, server } = await startOnCluster()
+    other.proxy.swallow()
+    await until('the connection to be given up', async () => {
+      expect(await health(server)).toBe(200)
+      return server.logs.lines.some(({ text }) => text.includes('does not respond'))
+    })
   })
 })
 
