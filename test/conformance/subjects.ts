@@ -1,6 +1,5 @@
 import { accept, type BroadcasterOptions } from '@broadcaster/server'
 import type { TestOptions } from 'vitest'
-import { inFull, onlyFull } from '../support/extent.ts'
 import { startInMemoryServer } from '../support/inMemoryServer.ts'
 import { onlyIf } from '../support/onlyIf.ts'
 import { publisherTo } from '../support/publisher.ts'
@@ -21,15 +20,12 @@ export type Kind = {
   readonly startWith?: (changes: BroadcasterOptions) => Promise<Stoppable>
   /** Stops what the servers had in common. */
   readonly end?: () => Promise<void>
-  /** Whether tests that need other settings are left out, except in full runs. */
-  readonly isCostly?: boolean
   /** It has no sockets, and so no rules about HTTP, about pings and about the size of a frame. */
   readonly isInMemory?: boolean
 }
 
 /** Options of a test that needs other settings than those of the suite. */
 export function otherSettings(kind: Kind): TestOptions {
-  if (kind.isCostly === true) return onlyFull
   return onlyIf(kind.startWith, 'a server that the suite starts itself, with other settings')
 }
 
@@ -106,8 +102,6 @@ const idleClusters: TestRedisCluster[] = []
 
 export const redisCluster: Kind = {
   name: 'two nodes on a Redis Cluster',
-  // The connections of two more nodes to all servers, for each of these tests.
-  isCostly: inFull(false, true),
   start: () => redisCluster.startWith!({}),
   startWith: async (changes) => {
     const broker = idleClusters.pop() ?? (await startRedisCluster())

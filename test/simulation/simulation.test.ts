@@ -7,7 +7,7 @@ import { Counts } from './world.ts'
 /** Run only this seed, and print its trace. */
 const onlySeed = process.env['SIM_SEED']
 /** The number of seeds, of all profiles together. */
-const seedCount = Number(process.env['SIM_SEEDS'] ?? inFull(2000, 50))
+const seedCount = Number(process.env['SIM_SEEDS'] ?? inFull(2000, 42))
 /** The first seed of each profile, counted from 0. Another one gives other runs. */
 const firstSeed = Number(process.env['SIM_FIRST'] ?? 0)
 

@@ -32,10 +32,22 @@ export function PriceRow({ symbol, isShown, onShow }: Props) {
       </th>
       <td>{price?.toFixed(2) ?? '–'}</td>
       <td className="prices__change" data-direction={direction}>
-        {price === null ? '–' : percent.format(change)}
+        {price === null ? '–' : <Change change={change} />}
       </td>
       <td className="prices__wide prices__number">{n === 0 ? '–' : n.toLocaleString('en')}</td>
     </tr>
+  )
+}
+
+/** The sign has a place of its own, so that the digits do not move. */
+function Change({ change }: { change: number }) {
+  const [sign, ...digits] = percent.formatToParts(change).map(({ value }) => value)
+  const hasSign = sign === '+' || sign === '-'
+  return (
+    <>
+      <span className="prices__sign">{hasSign && sign}</span>
+      {(hasSign ? digits : [sign, ...digits]).join('')}
+    </>
   )
 }
 
