@@ -1,5 +1,6 @@
 import { deferred } from '@broadcaster/protocol'
 import type { EventLogger } from '../logger.ts'
+import { isCluster } from './redisClients.ts'
 import type { RedisConnection } from './redisConnection.ts'
 import { BroadcasterError } from '../errors.ts'
 import { isDenied, isMoved, isRefusedOtherwise, troubleOf } from './redisReplies.ts'
@@ -128,6 +129,9 @@ export class Trouble {
   #begin(code: string, error: unknown): void {
     if (this.#code === code) return
     this.#code = code
+    // This lasts for a moment whenever a server of the Cluster fails. Only if it lasts for longer, another server may have replaced
+    // the one that says it.
+    if (code === 'CLUSTERDOWN') this.#renewedAt = uptimeMs()
     this.#options.logger.error(
       { event: 'redisTrouble', err: error },
       'Redis cannot do what is needed: new channels and sessions are not possible',
@@ -150,8 +154,14 @@ export class Trouble {
   }
 
   get #isDemoted(): boolean {
-    if (this.#code === 'CLUSTERDOWN') return this.#options.mayRedirect
+    if (this.#code === 'CLUSTERDOWN') return this.#isAtOneServer
     return this.#code === 'READONLY' || this.#code === 'MASTERDOWN'
+  }
+
+  /** Whether this is a connection to one server of a Cluster. A client of the whole Cluster finds the owners by itself. */
+  get #isAtOneServer(): boolean {
+    const { mayRedirect, connection } = this.#options
+    return mayRedirect && !isCluster(connection.client)
   }
 
   #renew(): void {

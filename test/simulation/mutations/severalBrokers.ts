@@ -95,7 +95,7 @@ export const severalBrokers: readonly Mutation[] = [
   {
     name: 'a node stays at a server that its Cluster has replaced and that is down for it',
     file: 'server/src/backends/redisTrouble.ts',
-    find: "if (this.#code === 'CLUSTERDOWN') return this.#options.mayRedirect\n",
+    find: "if (this.#code === 'CLUSTERDOWN') return this.#isAtOneServer\n",
     replace: '',
     seed: 1036179,
   },
