@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { HOLD } from '../../server/src/backends/beaconScripts.ts'
 import { slotOf } from '../../server/src/backends/slots.ts'
 import { signIn } from '../support/connect.ts'
-import type { Member, TestRedisCluster } from '../support/redisCluster.ts'
+import { startRedisCluster, type Member, type TestRedisCluster } from '../support/redisCluster.ts'
 import { startNodes } from '../support/server.ts'
 import { tidy } from '../support/tidy.ts'
 import { until } from '../support/waiting.ts'
@@ -46,6 +46,19 @@ export function slotTests(cluster: TestRedisCluster): void {
       await traffic.arrives()
       expect(await traffic.faults()).toEqual([])
       for (const channel of channels.slice(0, 2)) expect(traffic.gaps(channel).flat()).toEqual([])
+    })
+
+    it('R5: if a server is taken out of the Cluster while nodes are connected to it, and its replica replaces it', async () => {
+      const own = await startRedisCluster()
+      tidy(own)
+      const { nodes, traffic, channels } = await onCluster(own).start()
+      const [, old] = await own.masters()
+      const next = await own.expel(old!)
+      await until('the nodes to follow', async () => (await subscribers(next)).length === 2)
+      for (const node of nodes) await works(node)
+      await traffic.arrives()
+      expect(await traffic.faults()).toEqual([])
+      for (const channel of [channels[0]!, channels[2]!]) expect(traffic.gaps(channel).flat()).toEqual([])
     })
 
     withBothVersions(

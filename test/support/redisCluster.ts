@@ -39,6 +39,8 @@ export type TestRedisCluster = {
   kill(master: Member): Promise<Member>
   /** Stops the process of the master with SIGSTOP. Resolves with the new master, when all other servers agree. */
   freeze(master: Member): Promise<Member>
+  /** Takes the master out of the Cluster. Its process and its clients remain. Resolves with the new master. */
+  expel(master: Member): Promise<Member>
   /** Starts a killed server again, or continues a frozen one. It becomes a replica. Resolves when it is in sync. */
   revive(member: Member): Promise<void>
   /** Moves the slot of the key to another master, with its keys, as `redis-cli --cluster reshard` does. */
@@ -227,6 +229,20 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
         master.redis.pause()
         frozen.add(master)
       }),
+    expel: async (master) => {
+      const replica = await replicaOf(master)
+      return replace(master, async () => {
+        // Clients write keys all the time, and only a server without keys can be taken out.
+        await until('the server to forget the others', async () => {
+          const [, reset] = await Promise.allSettled([
+            master.ask('FLUSHALL'),
+            master.ask('CLUSTER', 'RESET', 'HARD'),
+          ])
+          return reset.status === 'fulfilled'
+        })
+        await replica.ask('CLUSTER', 'FAILOVER', 'TAKEOVER')
+      })
+    },
     revive: async (member) => {
       if (frozen.delete(member)) member.redis.resume()
       else await member.redis.start()
