@@ -50,11 +50,6 @@ export function isMoved(error: unknown): boolean {
   return isReply(cause) && redirectionOf(cause) === 'moved'
 }
 
-/** Whether a server of a Cluster does not reach most others, or nobody owns the slot. */
-export function isClusterDown({ message }: Error): boolean {
-  return message.startsWith('CLUSTERDOWN')
-}
-
 /** Whether a script was not executed because its keys are in different slots of a Cluster. */
 export function isCrossSlot(error: unknown): boolean {
   const cause = error instanceof BroadcasterError ? error.cause : error

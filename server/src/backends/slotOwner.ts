@@ -2,7 +2,7 @@ import type { Cluster, NatMap, Redis, RedisOptions } from 'ioredis'
 import net from 'node:net'
 import tls from 'node:tls'
 import { pause } from '../time/pause.ts'
-import { isClusterDown } from './redisReplies.ts'
+import { troubleOf } from './redisReplies.ts'
 import { ownSettings, type RoleSettings } from './redisClients.ts'
 
 /** How long a connection waits before it asks again where the owner is. */
@@ -56,7 +56,7 @@ export class SlotOwner {
 
   /** The connection for commands got this error. */
   refused(error: Error): void {
-    if (isClusterDown(error)) this.#downAt = this.#commandsAt
+    if (troubleOf(error) === 'CLUSTERDOWN') this.#downAt = this.#commandsAt
     else this.#redirected(error.message)
   }
 
