@@ -46,10 +46,13 @@ export class PollAnswer {
     this.answer = this.#known(cursors) ?? this.#make(cursors)
   }
 
-  /** The answer that another poll of a single channel has got in this turn of the event loop. This is the common case. */
+  /**
+   * The answer that another poll has got in this turn of the event loop, if this poll has a single channel. This is the common case,
+   * so it comes before everything else.
+   */
   #known(cursors: ReadonlyMap<string, Cursor>): Answer | null {
     if (cursors.size !== 1 || this.#isRepetition) return null
-    const [cursor] = cursors.values() as Iterable<Cursor> as unknown as [Cursor]
+    const cursor = cursors.values().next().value!
     const { channel, from } = cursor
     if (channel.state !== 'live' || gapOf(cursor) !== null) return null
     const first = channel.log.firstAfter(from)
@@ -88,14 +91,15 @@ export class PollAnswer {
 
   /** The answer with messages of a single channel. Many polls have the same one. */
   #one({ channel, entries }: Run): Answer {
-    let bytes = 0
-    const over = entries.findIndex(
-      (entry) => (bytes += answeredBytes(channel, entry)) > this.#host.maxAnswerBytes,
-    )
-    const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
+    const { shared, maxAnswerBytes } = this.#host
     // A repetition does not have the messages that have come since.
-    const newest = this.#isRepetition ? given.at(-1)! : channel.log.newest!
-    return this.#share(channel, this.#host.shared.make(channel, given, newest, this.#withPositions))
+    const newest = this.#isRepetition ? entries.at(-1)! : channel.log.newest!
+    const known = shared.find(channel, entries[0]!, newest, this.#withPositions)
+    if (known !== null) return this.#share(channel, known)
+    let bytes = 0
+    const over = entries.findIndex((entry) => (bytes += answeredBytes(channel, entry)) > maxAnswerBytes)
+    const given = over === -1 ? entries : entries.slice(0, Math.max(1, over))
+    return this.#share(channel, shared.make(channel, given, newest, this.#withPositions))
   }
 
   #share(channel: LoggedChannel, { entries, newest, answer }: SharedAnswer): Answer {

@@ -6,7 +6,7 @@ import type { Entry } from '../channels/log.ts'
 /** An answer with consecutive entries of one channel. */
 export interface SharedAnswer {
   readonly first: Entry
-  /** The newest entry of the log. The answer may be too small to hold it. */
+  /** The newest entry that polls wait for. The answer may be too small to hold it. */
   readonly newest: Entry
   readonly entries: readonly Entry[]
   readonly withPositions: boolean
@@ -27,7 +27,7 @@ export class SharedAnswers {
     return found.withPositions === withPositions ? found : null
   }
 
-  /** Makes the answer with these entries, of which there is at least one. `newest` is the newest entry of the log. */
+  /** Makes the answer with these entries, of which there is at least one. `newest` is the newest one that polls wait for. */
   make(channel: Channel, entries: readonly Entry[], newest: Entry, withPositions: boolean): SharedAnswer {
     const texts = entries.map((entry) => entryText(entry, channel.nameJson, withPositions))
     const body = `[${texts.join(',')}]`
