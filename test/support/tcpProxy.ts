@@ -3,6 +3,13 @@ import type { AddressInfo } from 'node:net'
 // Tests replace the global one.
 import { setTimeout } from 'node:timers'
 
+/**
+ * With `REDIS_LAG_MS=50 npm test -- tests`, every node of a test hears from Redis later than the test itself does: each of its
+ * connections by another time, up to this one. So tests that pass only because Redis is faster than they are fail. A proxy that
+ * a test makes itself has the lag too: what it has not passed on yet is lost when the test cuts its connections.
+ */
+export const LAG_MS = Number(process.env['REDIS_LAG_MS'] ?? 0)
+
 /** `up`: from the client to the target. `down`: from the target to the client. */
 export type Direction = 'up' | 'down'
 
@@ -21,8 +28,8 @@ export type TcpProxy = {
   retarget(port: number): void
   /** Ends `stall`, `delay` and `refuse`. Data that was held back arrives. */
   resume(): void
-  /** Delays all data by this time, in order, in one or both directions. A function gives each connection a time of its own. */
-  delay(ms: number | (() => number), direction?: Direction): void
+  /** Delays all data by this time, in order, in one or both directions. */
+  delay(ms: number, direction?: Direction): void
   /** Breaks new connections at once. */
   refuse(): void
   close(): Promise<void>
@@ -32,23 +39,19 @@ type Link = {
   readonly from: net.Socket
   readonly to: net.Socket
   readonly direction: Direction
+  readonly lagMs: number
   isSwallowed: boolean
-  /** If the delay of its direction is a function: its result. */
-  delayMs?: number
 }
 
 /** A proxy for any TCP connection (Redis, WebSocket, HTTP) that simulates network failures. */
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const links = new Set<Link>()
   const stalled = { up: false, down: false }
-  const delays: Record<Direction, number | (() => number)> = { up: 0, down: 0 }
+  const delays: Record<Direction, number> = { up: 0, down: 0 }
   let refusing = false
   let target = targetPort
 
-  const delayOf = (link: Link): number => {
-    const delay = delays[link.direction]
-    return typeof delay === 'number' ? delay : (link.delayMs ??= delay())
-  }
+  const delayOf = (link: Link): number => delays[link.direction] + link.lagMs
 
   const pass = (link: Link) => {
     link.from.on('data', (chunk) => {
@@ -79,8 +82,8 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     near.setNoDelay(true)
     far.setNoDelay(true)
     const both: Link[] = [
-      { from: near, to: far, direction: 'up', isSwallowed: false },
-      { from: far, to: near, direction: 'down', isSwallowed: false },
+      { from: near, to: far, direction: 'up', lagMs: 0, isSwallowed: false },
+      { from: far, to: near, direction: 'down', lagMs: Math.random() * LAG_MS, isSwallowed: false },
     ]
     for (const link of both) {
       links.add(link)
