@@ -71,7 +71,7 @@ it('R3: a client that waits for a channel which moves to another order is told o
     control: new NodeControl(options),
     logger: collectLogs().logger,
     counts,
-    onBack: ignore,
+    onListening: ignore,
     fanOut: new FanOut(counts, new Latency()),
     channels,
     logLimits: { maxMessages: 10, maxBytes: 1000, maxUndeliveredBytes: 1000, onUndelivered: ignore },

@@ -95,6 +95,28 @@ describe.each(faults)(
   },
 )
 
+it.each([
+  ['disconnect', 4403],
+  ['reauthorize', 4411],
+] as const)(
+  'a node whose subscriptions do not work yet during a %s() on another node applies it to the clients that have come to it',
+  async (method, code) => {
+    const redis = tidy(await startRedis())
+    const proxy = tidy(await tcpProxy(redis.port))
+    const canConnect = ({ user }: { user?: unknown }) => ({ user })
+    const prompt = tidy(await startServer({ redis: redis.url, canConnect }))
+    proxy.stall()
+    const pubSub = `redis://${proxy.address}`
+    const young = tidy(await startServer({ redis: redis.url, pubSub, canConnect }, { ready: false }))
+    const [alice, bob] = [await come(young, 'alice'), await come(young, 'bob')]
+    await prompt.broadcaster[method]({ user: 'alice' })
+    proxy.resume()
+    expect((await alice.closed).code).toBe(code)
+    await isHealthy(young)
+    expect(await bob.subscribe(channelName())).toMatchObject({ __type: 'subscribeOk' })
+  },
+)
+
 describe('a node that has received a revocation', () => {
   it('does not apply it again to a client that has come back since', async () => {
     const { proxy, prompt, late } = await setUp()

@@ -12,6 +12,8 @@ import { uptimeMs } from '../time/uptime.ts'
  * Redis.
  */
 const MARGIN_MS = 10_000
+/** The margin for a node that has just started. No client was on it before. */
+const START_MARGIN_MS = 1000
 /** The interval of retries to read the missed revocations. */
 const RETRY_MS = 500
 
@@ -29,11 +31,12 @@ export interface MissedRevocationsOptions {
 }
 
 /**
- * Applies revocations that this node missed. A node whose subscriber is disconnected receives no revocations. They are
+ * Applies revocations that this node missed. A node whose subscriber is not connected yet, or not any more, receives none. They are
  * stored in Redis for a limited time. When the subscriber is back, the node applies those that it has not received.
  */
 export class MissedRevocations {
   readonly #options: MissedRevocationsOptions
+  readonly #startedAt = uptimeMs()
   /** The ids of received revocations, oldest first. */
   readonly #heard = new Set<string>()
   #isClosed = false
@@ -61,15 +64,16 @@ export class MissedRevocations {
   }
 
   /**
-   * Applies the revocations of the last `downMs` that were not received. Retries until they could be read; the time of
-   * the retries is added.
+   * Applies the revocations of the last `downMs` that were not received. `null`: those since the node was started, because a
+   * client may have come before the node received anything. Retries until they could be read; the time of the retries is added.
    */
-  async catchUp(downMs: number): Promise<void> {
+  async catchUp(downMs: number | null): Promise<void> {
     const { backend, logger } = this.#options
     const began = uptimeMs()
+    const missedMs = downMs === null ? began - this.#startedAt + START_MARGIN_MS : downMs + MARGIN_MS
     while (!this.#isClosed) {
       try {
-        const texts = await backend.keptRevocations(downMs + MARGIN_MS + uptimeMs() - began)
+        const texts = await backend.keptRevocations(missedMs + uptimeMs() - began)
         return this.#apply(texts)
       } catch (error) {
         logFailure(logger, 'missedRevocationsUnread', error, 'Missed revocations could not be read; retrying')
@@ -94,7 +98,7 @@ export class MissedRevocations {
     if (missed === 0) return
     logger.warn(
       { event: 'revocationsLate', missed },
-      'Revocations were applied late: this node was disconnected from Redis',
+      'Revocations were applied late: this node was not connected to Redis',
     )
     applied()
   }

@@ -16,10 +16,9 @@ export interface OrdersOptions extends Omit<OrderHost, 'listening' | 'meet'> {
   /** All channels of this node. */
   readonly channels: ReadonlyMap<string, Channel>
   /**
-   * The node receives control messages again, after it may have missed some for `downMs`. Not called at the first
-   * connect.
+   * The node receives control messages, after it may have missed some for `downMs`. `null`: since it was started.
    */
-  onBack(downMs: number): void
+  onListening(downMs: number | null): void
 }
 
 /** The orders of this node: one for each broker of the backend. */
@@ -134,7 +133,7 @@ export class Orders implements BackendReceiver {
 
   /**
    * Resolves when everything that was published before this call has been received. It waits while all brokers are
-   * away. If one is away, the revocations that were sent on it are applied when it is back (see `onBack`).
+   * away. If one is away, the revocations that were sent on it are applied when it is back (see `onListening`).
    */
   async caughtUp(): Promise<void> {
     const listening = this.#all.filter((order) => order.isListening)
@@ -189,7 +188,7 @@ export class Orders implements BackendReceiver {
   #listening(downMs: number | null): void {
     this.#hasListened = true
     this.#started.resolve()
-    if (downMs !== null) this.#options.onBack(downMs)
+    this.#options.onListening(downMs)
   }
 
   #of(channel: Channel): Order | null {

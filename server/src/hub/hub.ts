@@ -51,7 +51,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options
-    const { backend, control, logger, counts, onBack } = options
+    const { backend, control, logger, counts, onListening } = options
     this.#fanOut = new FanOut(counts, options.latency)
     this.#oversized = new Oversized(options.maxPublishedBytes, logger, counts)
     this.#table = new ChannelTable(options, {
@@ -64,7 +64,7 @@ export class Hub {
       control,
       logger,
       counts,
-      onBack,
+      onListening,
       fanOut: this.#fanOut,
       channels: this.#channels,
       logLimits: options.log,

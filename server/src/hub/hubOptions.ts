@@ -9,10 +9,9 @@ import type { EventLogger } from '../logger.ts'
 export interface HubOptions {
   readonly backend: Backend
   /**
-   * Called when the node receives control messages again, after it may have missed some for `downMs`. Not called at the
-   * first connect.
+   * Called when the node receives control messages, after it may have missed some for `downMs`. `null`: since it was started.
    */
-  readonly onBack: (downMs: number) => void
+  readonly onListening: (downMs: number | null) => void
   readonly logger: EventLogger
   readonly counts: Counts
   readonly latency: Latency

@@ -94,8 +94,8 @@ export class Node {
     })
     this.#hub = new Hub({
       backend,
-      onBack: (downMs) => {
-        this.#longPoll.missed()
+      onListening: (downMs) => {
+        if (downMs !== null) this.#longPoll.missed()
         void this.#missed.catchUp(downMs)
       },
       logger,
