@@ -69,6 +69,8 @@ describe.each(transports)('a node whose connection to Redis breaks, over %s', (m
         await sleep(1)
       }
     })()
+    // With a message, both nodes know where the channel's log of the other one begins.
+    await until('the first message', () => alice.heard.length > 0)
     for (let round = 0; round < 8; round++) {
       link.cut()
       await until('something new', async () => {
@@ -152,6 +154,9 @@ describe('WebSocket clients of the original on a node whose connection to Redis 
     const bob = await signIn(whole, { transport: 'websocket' })
     await alice.subscribe(channel)
     await bob.subscribe(channel)
+    // With a message that both have, both nodes know where the channel's log of the other one begins.
+    await whole.publish(channel, 'first')
+    for (const peer of [alice, bob]) expect(await peer.bodies(channel, 1)).toEqual(['first'])
     for (let round = 0; round < 3; round++) {
       link.refuse()
       link.cut()
@@ -249,6 +254,72 @@ describe('positions after Redis has restarted without its beacon', () => {
       })
       await late.close()
     }
+  })
+
+  it('R5, R8: are a gap if nodes have numbered messages differently meanwhile', async () => {
+    const redis = tidy(await startRedis())
+    await redis.cli('SET', 'bc:beaconNumber', String(beaconAt(Date.now() + 43_200_000)))
+    const link = tidy(await tcpProxy(redis.port))
+    const old = tidy(await startServer({ redis: redis.url, pubSub: `redis://${link.address}` }))
+    const channel = channelName()
+    const alice = await Visitor.come(old.url, channel, { mode: 'websocket' })
+    await old.publish(channel, '1')
+    await alice.hears('1')
+    // The clock is half a day behind the last number. The old node notices it later than the young one numbers messages.
+    await redis.cli('DEL', 'bc:beaconNumber')
+    link.stall('down')
+    const young = tidy(await startServer({ redis: redis.url }))
+    const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })
+    for (const body of ['2', '3']) await young.publish(channel, body)
+    await bob.hears('3')
+    link.resume()
+    await alice.hears('gap: broker')
+    await bob.hears('gap: broker')
+    await young.publish(channel, '4')
+    expect(await alice.hears('4')).toEqual(['1', 'gap: broker', '4'])
+    expect(await bob.hears('4')).toEqual(['2', '3', 'gap: broker', '4'])
+    expect(alice.positions.at(-1)).toBe(bob.positions.at(-1))
+    for (const server of [old, young]) {
+      const carol = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+      for (const position of [alice.positions[0], bob.positions[0]]) {
+        expect(await carol.subscribe(channel, { position })).toMatchObject({ recovered: false })
+        await carol.unsubscribe(channel)
+      }
+    }
+  })
+
+  it('R5, R8: are a gap if nodes have numbered messages differently, and those that knew the last number are gone', async () => {
+    const redis = tidy(await startRedis())
+    const aheadUntil = Date.now() + 1500
+    await redis.cli('SET', 'bc:beaconNumber', String(beaconAt(aheadUntil)))
+    const old = await startServer({ redis: redis.url })
+    const channel = channelName()
+    const alice = await signIn(old, { transport: 'websocket', auth: { __v: 1 } })
+    const { position } = await alice.subscribe(channel)
+    const place = { url: old.url, publish: old.publish }
+    const session = await signIn(place, { transport: 'longpoll', auth: { __v: 1 } })
+    await session.subscribe(channel)
+    await old.close()
+    await redis.cli('DEL', 'bc:beaconNumber')
+    const young = tidy(await startServer({ redis: redis.url }))
+    const bob = await Visitor.come(young.url, channel, { mode: 'websocket' })
+    await young.publish(channel, '1')
+    await bob.hears('1')
+    const comeBack = async (server: TestServer, channels: number) => {
+      const carol = await signIn(server, { transport: 'websocket', auth: { __v: 1 } })
+      for (let i = 0; i < channels; i++) await carol.subscribe(channelName())
+      expect(await carol.subscribe(channel, { position })).toMatchObject({ recovered: false })
+    }
+    await comeBack(young, 0)
+    await until('the clock to be ahead of the position', () => Date.now() > aheadUntil + 100)
+    // The beacons for the new channels are after the position.
+    await comeBack(young, 2)
+    place.url = young.url
+    expect(await session.next()).toMatchObject({ __type: 'gap', channel })
+    await young.publish(channel, '2')
+    await bob.hears('2')
+    // This node asks the other one for the messages after the position.
+    await comeBack(tidy(await startServer({ redis: redis.url })), 2)
   })
 
   it('R8: are the same on all nodes when the key was deleted while they ran', async () => {

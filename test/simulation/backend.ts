@@ -163,8 +163,8 @@ export class SimulatedBackend implements NodeBackend, OrderedBroker {
     return this.#commands.run(() => this.#broker.countHolders(channels))
   }
 
-  beacon(floor: number): Promise<Beacon> {
-    return this.#commands.run(() => this.#broker.beacon(floor))
+  beacon(floor: number, isOver: boolean): Promise<Beacon> {
+    return this.#commands.run(() => this.#broker.beacon(floor, isOver))
   }
 
   counts(): boolean {

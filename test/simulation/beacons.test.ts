@@ -15,10 +15,13 @@ const [old, next] = [makeBeacon(now, 1), makeBeacon(now - 3_600_000, 2)]
 /** A broker that answers when the test says so, and whose beacons are lost. */
 class ManualBroker extends MemoryBackend {
   readonly asked: ((n: number) => void)[] = []
+  /** Whether the run was over at each question. */
+  readonly areOver: boolean[] = []
   /** The nodes that receive each beacon, this one included. */
   receivers = 2
 
-  override beacon(): Promise<Beacon> {
+  override beacon(_floor: number, isOver = false): Promise<Beacon> {
+    this.areOver.push(isOver)
     return new Promise((resolve) =>
       this.asked.push((n) => resolve({ n, nowMs: now, receivers: this.receivers })),
     )
@@ -77,6 +80,52 @@ it('a beacon that is not ahead of the current one changes nothing', () => {
   expect(beacons.advance(old)).toBe(true)
   for (const late of [old, old - RUNS]) expect(beacons.advance(late)).toBe(false)
   expect(beacons.current).toBe(old)
+})
+
+it('a beacon of a run that is over changes nothing, and another run is asked for', async () => {
+  const { broker, beacons, arrive } = start()
+  arrive(old)
+  beacons.endRun()
+  arrive(old + RUNS)
+  expect(beacons.current).toBe(old)
+  await until('the question', () => broker.asked.length === 1)
+  expect(broker.areOver).toEqual([true])
+  // Another node has asked first.
+  arrive(next)
+  expect(beacons.current).toBe(next)
+  arrive(next + RUNS)
+  expect(beacons.current).toBe(next + RUNS)
+})
+
+it('fresh() asks again when the answer is of a run that is over', async () => {
+  const { beacons, answer, arrive } = start()
+  arrive(old)
+  const fresh = beacons.fresh()
+  await new Promise((resolve) => setImmediate(resolve))
+  beacons.endRun()
+  await answer(1, old + RUNS)
+  await answer(2, next)
+  await answer(3, next + RUNS)
+  arrive(next)
+  arrive(next + RUNS)
+  await within(fresh, 'the wait to end')
+})
+
+it('a position is foreign only if this node would have received its beacon', () => {
+  const { beacons, arrive } = start()
+  const at = (ms: number) => ({ beacon: old + ms * RUNS, count: 0 })
+  for (const ms of [0, 10, 20]) arrive(at(ms).beacon)
+  const isForeign = (ms: number) => beacons.isForeign(at(ms))
+  expect([-5, 0, 10, 20, 25].map(isForeign), 'earlier, later, or received').toEqual(Array(5).fill(false))
+  expect([5, 15].map(isForeign)).toEqual([true, true])
+  beacons.interrupt()
+  arrive(at(30).beacon)
+  expect([5, 15, 25].map(isForeign), 'this node may have missed them').toEqual([false, false, false])
+  for (let ms = 40; ms < 60_000; ms += 10) arrive(at(ms).beacon)
+  expect(isForeign(45), 'it has forgotten them').toBe(false)
+  expect(isForeign(59_985)).toBe(true)
+  arrive(next)
+  expect(isForeign(59_985), 'another run').toBe(false)
 })
 
 /** Receives so many beacons of other nodes that this node has to wait before it sends one itself. */

@@ -2,7 +2,13 @@
 import type { Beacon } from '../../server/src/backends/backend.ts'
 import { MemorySessions } from '../../server/src/backends/memorySessions.ts'
 import { encodeControl, type ControlMessage } from '../../server/src/control/control.ts'
-import { makeBeacon, parsePosition, RUNS, timeOfBeacon } from '../../server/src/channels/position.ts'
+import {
+  isSameRun,
+  makeBeacon,
+  parsePosition,
+  RUNS,
+  timeOfBeacon,
+} from '../../server/src/channels/position.ts'
 import type { SubscriberConnection } from './backend.ts'
 import type { Commands } from './commands.ts'
 import type { Place, Published } from './oracle.ts'
@@ -37,6 +43,8 @@ export class Broker implements Published {
   /** The nodes that hold copies for each other, and until when they are announced. */
   readonly #living = new Map<string, number>()
   #beacon = 0
+  /** Added to the run, if it did not begin with the process. */
+  #since = 0
   /** The last beacon that a replica has received. */
   #replicated = 0
   #clockMs = 0
@@ -150,9 +158,12 @@ export class Broker implements Published {
   }
 
   /** Like the script of the Redis backend. */
-  beacon(floor: number): Beacon {
+  beacon(floor: number, isOver: boolean): Beacon {
     const now = Date.now() + this.#clockMs
-    const n = makeBeacon(Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1), this.#run)
+    if (isOver && isSameRun(floor, this.#run + this.#since))
+      this.#since += this.#world.random.between(1, RUNS - 1)
+    const ms = Math.max(now, timeOfBeacon(this.#beacon) + 1, timeOfBeacon(floor) + 1)
+    const n = makeBeacon(ms, this.#run + this.#since)
     if (this.#world.random.chance(0.7)) this.#replicated = n
     this.#beacon = n
     const receivers = this.publish(this.#options.controlChannel, encodeControl({ type: 'beacon', number: n }))
@@ -168,6 +179,14 @@ export class Broker implements Published {
     return this.#revocations.flatMap(({ text, at }) => (at >= Date.now() - ms ? text : []))
   }
 
+  /** The key of the last beacon is deleted or evicted. The clock may have been set back. */
+  forget(clockStepMs: number): void {
+    this.#world.trace?.add('broker', `loses the last beacon, its clock ${clockStepMs} ms off`)
+    this.#beacon = 0
+    this.#since = 0
+    this.#clockMs += clockStepMs
+  }
+
   /** The server dies. After a while, it starts again or its replica takes over. */
   fail({ downMs, losesData, clockStepMs }: Outage): void {
     const { trace } = this.#world
@@ -178,6 +197,7 @@ export class Broker implements Published {
     this.#clockMs += clockStepMs
     this.#run = this.#world.random.between(0, RUNS - 1)
     this.#beacon = losesData ? 0 : this.#replicated
+    if (losesData) this.#since = 0
     if (losesData) {
       this.#living.clear()
       this.#revocations = []

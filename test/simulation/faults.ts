@@ -122,6 +122,9 @@ function inject(fault: Fault | BrokerFault, targets: Targets, { nodes, isCovered
     case 'client away':
       random.pick(clients).leave(random.between(0, isCovered ? 4000 : 20_000))
       return true
+    case 'broker loses its number':
+      broker.forget(clockStepMs(random))
+      return broker.isUp
     case 'broker restarted':
     case 'broker failed over':
       if (!broker.isUp) return false

@@ -20,6 +20,7 @@ export type Fault =
   | 'requests cut'
   | 'WebSockets blocked'
   | 'client away'
+  | 'broker loses its number'
   | 'broker restarted'
   | 'broker failed over'
 
@@ -127,7 +128,8 @@ const profiles: readonly Profile[] = [
     nodes: [1, 3],
     conditions: { ...faultless, slow: 0.05, slowMs: 200 },
     faults: {
-      'broker restarted': 4,
+      'broker restarted': 3,
+      'broker loses its number': 4,
       'broker failed over': 3,
       'node killed': 1,
       'node added': 2,
@@ -217,6 +219,7 @@ const profiles: readonly Profile[] = [
       'requests cut': 2,
       'WebSockets blocked': 1,
       'client away': 1,
+      'broker loses its number': 1,
       'broker restarted': 1,
       'broker failed over': 1,
     },

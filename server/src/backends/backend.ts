@@ -88,12 +88,12 @@ export interface Broker {
   /**
    * Makes the next beacon number (see `makeBeacon`) and publishes it on the control channel in the same atomic step
    * (see `control.ts`). The number contains the current run of the broker. It is greater than `floor` and than every
-   * earlier number. A `floor` that is implausible is ignored; the number is then less than `floor`. Resolves with the
-   * beacon.
+   * earlier number. A `floor` that is implausible is ignored; the number is then less than `floor`. If `isOver`, the run of
+   * `floor` ends, and the number is of a new run. Resolves with the beacon.
    *
    * @throws {BroadcasterError} `brokerUnavailable`, or `brokerRefused` if the broker refuses the command
    */
-  beacon(floor: number): Promise<Beacon>
+  beacon(floor: number, isOver: boolean): Promise<Beacon>
 
   /**
    * Whether messages are counted from this beacon, which was received. A beacon of another run than that of the current

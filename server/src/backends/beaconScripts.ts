@@ -10,13 +10,16 @@ local now = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ${EPOCH_MS
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) ~= 'string' then stored = '' end`
 
-/** The run of a single Redis: a number from its `run_id`. If the Redis user may not call INFO, the run is 0. */
+/**
+ * The run of a single Redis: a number from its `run_id`, and from when the run began, if that was not with the process. If
+ * the Redis user may not call INFO, the `run_id` counts as 0.
+ */
 const RUN_OF_PROCESS = `
-local last = stored
-local suffix = ''
+local last, since = string.match(stored, '^(%d+) ?(%d*)$')
 local info = redis.pcall('INFO', 'server')
 local id = type(info) == 'string' and string.match(info, 'run_id:(%x%x%x%x)') or '0'
-local run = (tonumber(id, 16) + tonumber(ARGV[1])) % ${RUNS}`
+local function run_since(time) return (tonumber(id, 16) + tonumber(ARGV[1]) + (tonumber(time) or 0)) % ${RUNS} end
+local prefix = ' '`
 
 /**
  * The run of the owner of the key's slot in a Redis Cluster. The key contains the last number, who held the slot then,
@@ -32,8 +35,30 @@ local server = string.match(info, 'run_id:(%x+)') or ''
 local holder = server .. ':' .. (string.match(info, 'master_replid:(%x+)') or '')
 local last, before, since = string.match(stored, '^(%d+) (%S+) (%d+)$')
 if before ~= holder then since = string.format('%.0f', now) end
-local suffix = ' ' .. holder .. ' ' .. since
-local run = (tonumber(string.sub(redis.sha1hex(KEYS[1] .. holder .. since), 1, 8), 16) + tonumber(ARGV[1])) % ${RUNS}`
+local function run_since(time)
+  local hash = redis.sha1hex(KEYS[1] .. holder .. time)
+  return (tonumber(string.sub(hash, 1, 8), 16) + tonumber(ARGV[1])) % ${RUNS}
+end
+local prefix = ' ' .. holder .. ' '`
+
+const RUN = `
+local run = run_since(since)`
+
+/**
+ * A node has seen that the numbers of this run went backwards: the key was lost or changed while nodes were connected, and the
+ * clock is behind the last number. Nodes that do not know the last number count from lower ones, so the positions of this run
+ * are no longer the same on all nodes. A new run begins. ARGV: salt, floor, whether the run of the floor is over.
+ */
+const END_RUN = `
+local tries = 0
+while ARGV[3] == '1' and run == tonumber(ARGV[2]) % ${RUNS} do
+  since = string.format('%.0f', now + tries)
+  run = run_since(since)
+  tries = tries + 1
+end`
+
+const SUFFIX = `
+local suffix = since and since ~= '' and prefix .. since or ''`
 
 /**
  * If the key is lost (restart, failover), the clock keeps numbers from decreasing. If the clock is set back, `floor`
@@ -54,31 +79,32 @@ local number = string.format('%.0f', ms * ${RUNS} + run)`
 
 /**
  * Makes the next beacon and publishes it in one atomic step, so that all nodes receive beacons in the order of their
- * numbers. ARGV: salt, floor, control channel, the text before and after the number.
+ * numbers. ARGV: salt, floor, whether
+ * its run is over, control channel, the text before and after the number.
  */
 const make = (publish: Publish): string => `
 redis.call('SET', KEYS[1], number .. suffix)
-local receivers = redis.call('${publish}', ARGV[3], ARGV[4] .. number .. ARGV[5])
+local receivers = redis.call('${publish}', ARGV[4], ARGV[5] .. number .. ARGV[6])
 return { number, string.format('%.0f', now + ${EPOCH_MS}), receivers }`
 
 /**
  * Publishes a beacon that a node has proposed and signed, because Redis must not know the secret. The script accepts
  * the proposal if it is at least the next number, is of this run, and is not implausibly far ahead of the clock.
- * Otherwise it returns the next number, and -1 in place of the number of receivers. ARGV: salt, floor, control channel,
- * the number, its text.
+ * Otherwise it returns the next number, and -1 in place of the number of receivers. ARGV: salt, floor,
+ * whether its run is over, control channel, the number, its text.
  */
 const take = (publish: Publish): string => `
-local proposed = tonumber(ARGV[4])
+local proposed = tonumber(ARGV[5])
 local proposedMs = math.floor(proposed / ${RUNS})
 if proposedMs < ms or proposedMs > now + 86400000 or proposed % ${RUNS} ~= run then
   return { number, string.format('%.0f', now + ${EPOCH_MS}), -1 }
 end
-redis.call('SET', KEYS[1], ARGV[4] .. suffix)
-return { ARGV[4], string.format('%.0f', now + ${EPOCH_MS}), redis.call('${publish}', ARGV[3], ARGV[5]) }`
+redis.call('SET', KEYS[1], ARGV[5] .. suffix)
+return { ARGV[5], string.format('%.0f', now + ${EPOCH_MS}), redis.call('${publish}', ARGV[4], ARGV[6]) }`
 
 const scripts = (run: string, publish: Publish): { readonly make: string; readonly take: string } => ({
-  make: CLOCK + run + NEXT + make(publish),
-  take: CLOCK + run + NEXT + take(publish),
+  make: CLOCK + run + RUN + END_RUN + SUFFIX + NEXT + make(publish),
+  take: CLOCK + run + RUN + END_RUN + SUFFIX + NEXT + take(publish),
 })
 
 /**
@@ -98,7 +124,7 @@ export const beaconScripts = {
 /**
  * Records in the key that this server holds the slot. Returns its `run_id` and the number of the run. ARGV: salt.
  */
-export const HOLD = `${CLOCK}${RUN_OF_HOLDER}
+export const HOLD = `${CLOCK}${RUN_OF_HOLDER}${RUN}${SUFFIX}
 redis.call('SET', KEYS[1], (last or '0') .. suffix)
 return { server, run }`
 

@@ -38,17 +38,17 @@ export class RedisBeacons {
     this.#codec = codec
   }
 
-  async make(floor: number): Promise<Beacon> {
-    if (this.#codec.isSigned) return this.#propose(floor)
-    const [n, nowMs, receivers] = await this.#run('make', floor, ...beaconTemplate)
+  async make(floor: number, isOver: boolean): Promise<Beacon> {
+    if (this.#codec.isSigned) return this.#propose(floor, isOver)
+    const [n, nowMs, receivers] = await this.#run('make', floor, isOver, ...beaconTemplate)
     return { n: Number(n), nowMs: Number(nowMs), receivers }
   }
 
-  async #propose(floor: number): Promise<Beacon> {
+  async #propose(floor: number, isOver: boolean): Promise<Beacon> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const n = this.#proposal(tries)
       const text = this.#codec.encode(this.#names.controlChannel, { type: 'beacon', number: n })
-      const [next, nowMs, receivers] = await this.#run('take', floor, String(n), text)
+      const [next, nowMs, receivers] = await this.#run('take', floor, isOver, String(n), text)
       this.#next = Number(next)
       this.#aheadMs = Number(nowMs) - Date.now()
       this.#codec.brokerTime(Number(nowMs))
@@ -63,8 +63,9 @@ export class RedisBeacons {
     return makeBeacon(leastMs + Math.floor(Math.random() * 2 ** Math.min(tries, 10)), this.#next)
   }
 
-  async #run(script: 'make' | 'take', floor: number, ...args: string[]): Promise<Reply> {
+  async #run(script: 'make' | 'take', floor: number, isOver: boolean, ...args: string[]): Promise<Reply> {
     const { salt, controlChannel, beaconKey } = this.#names
-    return (await this.#scripts[script]([beaconKey], salt, floor, controlChannel, ...args)) as Reply
+    const keys = [beaconKey]
+    return (await this.#scripts[script](keys, salt, floor, Number(isOver), controlChannel, ...args)) as Reply
   }
 }

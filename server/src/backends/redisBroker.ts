@@ -180,8 +180,8 @@ export class RedisBroker implements Broker {
     return channels.map((_, i) => Number(reply[2 * i + 1]))
   }
 
-  beacon(floor: number): Promise<Beacon> {
-    return this.#beacons.make(floor)
+  beacon(floor: number, isOver: boolean): Promise<Beacon> {
+    return this.#beacons.make(floor, isOver)
   }
 
   counts(beacon: number): boolean {

@@ -3,7 +3,8 @@ import type { Broker } from '../backends/backend.ts'
 import type { Counts } from '../metrics/counts.ts'
 import type { EventLogger } from '../logger.ts'
 import { isRefusal, logFailure } from '../errors.ts'
-import { isSameRun, makeBeacon, RUNS, timeOfBeacon } from '../channels/position.ts'
+import { isSameRun, makeBeacon, RUNS, timeOfBeacon, type Position } from '../channels/position.ts'
+import { ReceivedBeacons } from './receivedBeacons.ts'
 import { uptimeMs } from '../time/uptime.ts'
 
 const RETRY_MS = 500
@@ -45,11 +46,8 @@ export class Beacons {
   #unsent: (() => void)[] = []
   /** Whether the broker is connected and refuses to make beacons. */
   #isRefused = false
-  /**
-   * Whether the broker makes numbers below the current one. Then the current one was not made by the broker, or with a clock that
-   * was wrong by days.
-   */
-  #isDisowned = false
+  /** Whether the numbers of the current beacon's run went backwards, so that its positions are not the same on all nodes. */
+  #isOver = false
   /** The last own beacon, if no other node received it; otherwise 0. */
   #aloneAt = 0
   /** How far the broker's clock is ahead of ours. */
@@ -59,6 +57,7 @@ export class Beacons {
   #ownRun: number | null = null
   #isClosed = false
 
+  readonly #received = new ReceivedBeacons()
   readonly #onRefused: () => void
 
   constructor(broker: Broker, logger: EventLogger, counts: Counts, onRefused: () => void) {
@@ -88,6 +87,14 @@ export class Beacons {
     return this.#broker.counts(n)
   }
 
+  /**
+   * Whether this node would have received the beacon of a position if all nodes had the same beacons. If not, the broker has
+   * lost its last number, its clock was behind, and the nodes that knew the number are gone.
+   */
+  isForeign({ beacon }: Position): boolean {
+    return isSameRun(beacon, this.#current) && this.#received.lacks(beacon)
+  }
+
   /** Whether this node counts in a run of its own, because nodes have no common order. */
   get isSeparate(): boolean {
     return this.#ownRun !== null
@@ -114,8 +121,10 @@ export class Beacons {
       return false
     }
     if (!this.#isAhead(n)) return false
+    if (!isSameRun(n, this.#current)) this.#received.clear()
+    this.#received.add(n)
     this.#current = n
-    this.#isDisowned = false
+    this.#isOver = false
     if (this.#inFlight > 0) this.#inFlight -= 1
     else {
       // It is a beacon of another node.
@@ -125,6 +134,14 @@ export class Beacons {
     clearTimeout(this.#needed)
     this.#needed = undefined
     return true
+  }
+
+  /** The numbers went backwards: the next beacon that counts is one of another run. */
+  endRun(): void {
+    if (this.#ownRun !== null) return this.separate()
+    this.#isOver = true
+    this.#inFlight = 0
+    this.need()
   }
 
   /** Resolves the waits for the current beacon. Must be called when all other parts have processed the beacon. */
@@ -170,6 +187,7 @@ export class Beacons {
 
   /** The connection broke: the beacons in flight do not arrive any more. */
   interrupt(): void {
+    this.#received.clear()
     this.#inFlight = 0
   }
 
@@ -184,9 +202,9 @@ export class Beacons {
     this.#spacedMs = Math.max(this.#spacedMs, uptimeMs()) + this.#spacingMs
   }
 
-  /** Whether the beacon becomes the current one: it is ahead of it, is of another run, or the current one is disowned. */
+  /** Whether the beacon becomes the current one: it is of another run, or ahead in this run, unless this run is over. */
   #isAhead(n: number): boolean {
-    return n > this.#current || !isSameRun(n, this.#current) || this.#isDisowned
+    return !isSameRun(n, this.#current) || (n > this.#current && !this.#isOver)
   }
 
   #isBelievable(n: number): boolean {
@@ -208,7 +226,7 @@ export class Beacons {
     const before = this.#current
     this.#note()
     this.#inFlight += 1
-    this.#broker.beacon(before).then(
+    this.#broker.beacon(before, this.#isOver).then(
       ({ n: made, nowMs, receivers }) => {
         this.#counts.beacons.sent += 1
         const n = this.own(made)
@@ -216,10 +234,10 @@ export class Beacons {
         this.#spacingMs = Math.max(MIN_SPACING_MS, receivers * SPACING_PER_NODE_MS)
         const wasAwaited = this.#isBelievable(n) && this.#isAhead(n)
         this.#brokerAheadMs = nowMs - Date.now()
-        if (isSameRun(n, before) && n <= before && this.#current === before) this.#isDisowned = true
         this.#isRefused = false
         if (this.#isClosed) return resolve()
-        const isOver = !isSameRun(n, this.#current) && !isSameRun(before, this.#current)
+        const isOfRun = isSameRun(n, this.#current)
+        const isOver = isOfRun ? this.#isOver : !isSameRun(before, this.#current)
         // The beacon may have arrived already and have been ignored, because the broker's time was not known then.
         const isIgnored = this.#isAhead(n) && !wasAwaited
         // Or the broker stopped just after it had sent the beacon, and another run has begun since.

@@ -56,15 +56,17 @@ export class Numbering {
     const beacon = beacons.own(received)
     const before = beacons.current
     if (!beacons.advance(beacon)) {
-      // The broker has lost its last number, and its clock is behind ours. Other nodes may number messages from the
-      // lower beacon, so their positions cannot be compared with ours. A new beacon above both makes all nodes agree
-      // again.
-      if (beacon < before) this.#renumber(before)
+      // The broker has lost its last number, and its clock is behind. Nodes that did not know the last number count from the
+      // lower beacon, also if they make the same number again. So positions of this run cannot be compared any more.
+      if (beacon <= before) {
+        beacons.endRun()
+        this.#renumber(before)
+      }
       return
     }
-    // A connection normally does not survive a restart of the broker. If it did, the positions so far belong to the
-    // order of another run. A lower beacon is only accepted after the earlier ones were given up.
-    if (!isSameRun(before, beacon) || beacon < before) this.#renumber(before)
+    // A connection normally does not survive a restart of the broker. If it did, or if the run before is over, the
+    // positions so far cannot be compared.
+    if (!isSameRun(before, beacon)) this.#renumber(before)
     const begun = [...this.#waiting]
     this.#waiting.clear()
     this.#host.begin(begun)

@@ -97,6 +97,11 @@ export class Orders implements BackendReceiver {
     return this.#of(channel)?.beacons.current ?? 0
   }
 
+  /** Whether the position cannot be one of the numbers of the channel's order. See {@link Beacons.isForeign}. */
+  isForeign(channel: Channel, position: Position): boolean {
+    return this.#of(channel)?.beacons.isForeign(position) ?? false
+  }
+
   /** The node needs the channel. */
   add(channel: Channel): void {
     const broker = this.#options.backend.brokerOf(channel.name)

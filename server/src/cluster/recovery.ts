@@ -107,6 +107,8 @@ export class Recovery {
         await deadline.wait(this.#host.beacons.fresh())
         if (deadline.isOver) return 'late'
         hasAskedBroker = true
+      } else if (this.#host.beacons.isForeign(since)) {
+        return { gap: 'broker' }
       } else if (log.covers(since)) {
         return 'here'
       } else if ((log.isTrimmed && !isSession) || hasAskedNodes) {
@@ -195,7 +197,8 @@ export class Recovery {
   #entriesAfter(name: string, after: Position | null): ReturnType<EntriesAfter> {
     const channel = this.#host.channels.get(name)
     const from = after ?? channel?.log?.start
-    const log = from && channel?.logCovering(from)
+    const isForeign = after !== null && this.#host.beacons.isForeign(after)
+    const log = from && !isForeign && channel?.logCovering(from)
     return log ? { start: log.lastUpTo(from), entries: log.after(from) } : null
   }
 }

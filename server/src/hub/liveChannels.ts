@@ -38,7 +38,8 @@ export class LiveChannels {
     const log = channel?.logCovering(since) ?? null
     if (channel === undefined || log === null || !this.#replays.isSmall(log.bytesAfter(since))) return null
     const head = this.lastOf(channel)
-    if (!isSameRun(since.beacon, head.beacon) || comparePositions(since, head) > 0) return null
+    const isKnown = isSameRun(since.beacon, head.beacon) && comparePositions(since, head) <= 0
+    if (!isKnown || this.#orders.isForeign(channel, since)) return null
     return this.withLog(channel)
   }
 

@@ -87,7 +87,7 @@ it('a node at a meeting place counts no beacon of another server, which arrives 
     /** A beacon that the owner of the meeting place makes now. */
     const beacon = (): number => {
       const owner = cluster.ownerOf(cluster.slotOf(channels[0]!))!
-      const args = [String(salt), '0', controlChannel, '', '']
+      const args = [String(salt), '0', '0', controlChannel, '', '']
       const [n] = make.run(owner, beaconKey, args) as [string]
       return Number(n)
     }

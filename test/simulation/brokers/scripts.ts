@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { beaconScripts, HOLD, PUBLISH } from '../../../server/src/backends/beaconScripts.ts'
-import { EPOCH_MS, RUNS } from '../../../server/src/channels/position.ts'
+import { EPOCH_MS, isSameRun, RUNS } from '../../../server/src/channels/position.ts'
 import type { Reply } from './resp.ts'
 import type { Kind, Server } from './server.ts'
 
@@ -12,18 +12,26 @@ interface Script {
 
 const DAY_MS = 86_400_000
 
-/** The key of the last beacon, and what a script makes of it. See `beaconScripts.ts`. */
+/** The key of the last beacon, and what a script makes of it. `overFloor` is a number whose run is over. See `beaconScripts.ts`. */
 function read(
   server: Server,
   key: string,
   salt: string,
+  overFloor?: number,
 ): { last: string; suffix: string; run: number; now: number } {
   const now = Math.max(0, Date.now() + server.clockMs - EPOCH_MS)
   const holder = `${server.runId}:${server.replId}`
   const [, last, before, stored] = /^(\d+) (\S+) (\d+)$/.exec(server.keys.get(key) ?? '') ?? []
-  const since = before === holder ? stored! : String(now)
-  const hash = createHash('sha1').update(`${key}${holder}${since}`).digest()
-  const run = (hash.readUInt32BE(0) + Number(salt)) % RUNS
+  let since = before === holder ? stored! : String(now)
+  const runSince = (): number => {
+    const hash = createHash('sha1').update(`${key}${holder}${since}`).digest()
+    return (hash.readUInt32BE(0) + Number(salt)) % RUNS
+  }
+  let run = runSince()
+  for (let tries = 0; overFloor !== undefined && isSameRun(run, overFloor); tries++) {
+    since = String(now + tries)
+    run = runSince()
+  }
   return { last: last ?? '0', suffix: ` ${holder} ${since}`, run, now }
 }
 
@@ -36,8 +44,15 @@ const hold = (server: Server, key: string, [salt]: readonly string[]): Reply => 
 const make =
   (kind: Kind) =>
   (server: Server, key: string, args: readonly string[]): Reply => {
-    const [salt, floor, channel, before, after] = args as [string, string, string, string, string]
-    const { last, suffix, run, now } = read(server, key, salt)
+    const [salt, floor, isOver, channel, before, after] = args as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ]
+    const { last, suffix, run, now } = read(server, key, salt, isOver === '1' ? Number(floor) : undefined)
     const believed = (number: string): number => {
       const ms = Math.floor(Number(number) / RUNS)
       return ms <= now + DAY_MS ? ms : 0

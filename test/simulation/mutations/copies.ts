@@ -20,7 +20,7 @@ export const copies: readonly Mutation[] = [
     file: 'server/src/cluster/copies.ts',
     find: 'nodes.filter((node) => node !== control.node)',
     replace: '[...nodes]',
-    seed: -324,
+    seed: -3,
   },
   {
     name: 'a node counts the subscriptions to its own copies wrong by one, and takes every other node for dead',

@@ -56,6 +56,6 @@ export const credentials: readonly Mutation[] = [
     file: 'server/src/clients/missedRevocations.ts',
     find: '      apply(message)\n',
     replace: '',
-    seed: 13,
+    seed: 1372,
   },
 ]

@@ -69,6 +69,6 @@ export const longPoll: readonly Mutation[] = [
     file: 'server/src/longpoll/polls.ts',
     find: 'if (gap !== null || ',
     replace: 'if (',
-    seed: 4,
+    seed: 67,
   },
 ]

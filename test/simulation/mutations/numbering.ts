@@ -20,7 +20,7 @@ export const numbering: readonly Mutation[] = [
     file: 'server/src/channels/position.ts',
     find: '(ms - EPOCH_MS) * RUNS + (run % RUNS)',
     replace: '(ms - EPOCH_MS) * RUNS',
-    seed: 715,
+    seed: 13,
   },
   {
     name: 'positions of different runs of the broker are compared',
@@ -35,6 +35,20 @@ export const numbering: readonly Mutation[] = [
     find: 'for (const channel of this.#host.channels.values()) channel.broken(this.#host.beacons.current)',
     replace: '',
     seed: 2,
+  },
+  {
+    name: 'a run goes on after its numbers went backwards',
+    file: 'server/src/cluster/numbering.ts',
+    find: 'beacons.endRun()\n',
+    replace: '\n',
+    seed: 166,
+  },
+  {
+    name: 'a number that comes again is ignored',
+    file: 'server/src/cluster/numbering.ts',
+    find: 'if (beacon <= before) {',
+    replace: 'if (beacon < before) {',
+    seed: 670,
   },
   {
     name: 'a node checks the order of messages of which it has only a part',

@@ -27,14 +27,14 @@ export const release: readonly Mutation[] = [
     file: 'server/src/channels/undelivered.ts',
     find: 'if (this.#isReleased) return\n',
     replace: '',
-    seed: 931,
+    seed: 940,
   },
   {
     name: 'a poll that has ended watches a channel that is located afterwards',
     file: 'server/src/longpoll/poll.ts',
     find: '      if (this.#isStopped || !this.#cursors.has(name)) hub.unwatch(this, channel)\n',
     replace: '',
-    seed: 40,
+    seed: 31,
   },
   {
     name: 'a node does not unsubscribe from a channel at the broker',

@@ -6,7 +6,7 @@ export const webSocket: readonly Mutation[] = [
     file: 'server/src/hub/hub.ts',
     find: 'const head = this.headOf(channel)\n        channel.subscribers.add(subscriber)',
     replace: 'channel.subscribers.add(subscriber)\n        const head = this.headOf(channel)',
-    seed: 8,
+    seed: 35,
   },
   {
     name: 'a slow reader continues at the head and is not told of the gap',
