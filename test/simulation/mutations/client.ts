@@ -43,11 +43,4 @@ export const client: readonly Mutation[] = [
     replace: 'if (isBack && recovered === undefined)',
     seed: 3,
   },
-  {
-    name: 'a subscription continues one that has ended',
-    file: 'client/src/channel.ts',
-    find: "if (!isWanted && this.#wire === 'subscribing') {",
-    replace: 'if (isWanted && !isWanted) {',
-    seed: -956,
-  },
 ]
