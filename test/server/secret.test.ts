@@ -221,11 +221,13 @@ describe('with a secret', () => {
     const now = Date.now
     Date.now = () => now() + 61_000
     try {
-      for (const { text } of [beacon, disconnect]) await redis.cli('PUBLISH', 'broadcaster', text)
-      await until('the second to be ignored', async () => (await refused(late)) > 0)
+      for (const { text } of [disconnect, beacon]) await redis.cli('PUBLISH', 'broadcaster', text)
+      await until('the first to be ignored', async () => (await refused(late)) > 0)
     } finally {
       Date.now = now
     }
+    // The node has received the second one when it has received the beacon for this channel.
+    await (await come(late, 'alice')).subscribe(channelName())
     expect(await refused(late)).toBe(1)
   })
 

@@ -11,8 +11,8 @@ export function timeOfBeacon(number: number): number {
   return Math.floor(number / BEACONS_PER_MS) + EPOCH_MS
 }
 
-/** An earlier position of the same run of Redis. */
+/** A position of the same run of Redis, an hour earlier: before every beacon that a node of a test has received. */
 export function earlierThan(position: string, by = 0): string {
   const [beacon] = position.split('.')
-  return `${(Number.parseInt(beacon!, 36) - BEACONS_PER_MS * (1000 + by)).toString(36)}.0`
+  return `${(Number.parseInt(beacon!, 36) - BEACONS_PER_MS * (3_600_000 + by)).toString(36)}.0`
 }

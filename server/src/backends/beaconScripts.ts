@@ -47,7 +47,7 @@ local run = run_since(since)`
 /**
  * A node has seen that the numbers of this run went backwards: the key was lost or changed while nodes were connected, and the
  * clock is behind the last number. Nodes that do not know the last number count from lower ones, so the positions of this run
- * are no longer the same on all nodes. A new run begins. ARGV: salt, floor, whether the run of the floor is over.
+ * are no longer the same on all nodes. A new run begins.
  */
 const END_RUN = `
 local tries = 0
@@ -79,8 +79,7 @@ local number = string.format('%.0f', ms * ${RUNS} + run)`
 
 /**
  * Makes the next beacon and publishes it in one atomic step, so that all nodes receive beacons in the order of their
- * numbers. ARGV: salt, floor, whether
- * its run is over, control channel, the text before and after the number.
+ * numbers. ARGV: salt, floor, whether the run of the floor is over, control channel, the text before and after the number.
  */
 const make = (publish: Publish): string => `
 redis.call('SET', KEYS[1], number .. suffix)
@@ -91,7 +90,7 @@ return { number, string.format('%.0f', now + ${EPOCH_MS}), receivers }`
  * Publishes a beacon that a node has proposed and signed, because Redis must not know the secret. The script accepts
  * the proposal if it is at least the next number, is of this run, and is not implausibly far ahead of the clock.
  * Otherwise it returns the next number, and -1 in place of the number of receivers. ARGV: salt, floor,
- * whether its run is over, control channel, the number, its text.
+ * whether the run of the floor is over, control channel, the number, its text.
  */
 const take = (publish: Publish): string => `
 local proposed = tonumber(ARGV[5])

@@ -12,8 +12,6 @@ import { uptimeMs } from '../time/uptime.ts'
  * Redis.
  */
 const MARGIN_MS = 10_000
-/** The margin for a node that has just started. No client was on it before. */
-const START_MARGIN_MS = 1000
 /** The interval of retries to read the missed revocations. */
 const RETRY_MS = 500
 
@@ -65,12 +63,12 @@ export class MissedRevocations {
 
   /**
    * Applies the revocations of the last `downMs` that were not received. `null`: those since the node was started, because a
-   * client may have come before the node received anything. Retries until they could be read; the time of the retries is added.
+   * client may have come before the node received anything. There is no margin then: no client was on the node before. Retries until they could be read; the time of the retries is added.
    */
   async catchUp(downMs: number | null): Promise<void> {
     const { backend, logger } = this.#options
     const began = uptimeMs()
-    const missedMs = downMs === null ? began - this.#startedAt + START_MARGIN_MS : downMs + MARGIN_MS
+    const missedMs = downMs === null ? began - this.#startedAt : downMs + MARGIN_MS
     while (!this.#isClosed) {
       try {
         const texts = await backend.keptRevocations(missedMs + uptimeMs() - began)

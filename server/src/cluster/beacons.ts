@@ -236,6 +236,7 @@ export class Beacons {
         this.#brokerAheadMs = nowMs - Date.now()
         this.#isRefused = false
         if (this.#isClosed) return resolve()
+        // The answer is of a run that is over, or of one before the current one.
         const isOfRun = isSameRun(n, this.#current)
         const isOver = isOfRun ? this.#isOver : !isSameRun(before, this.#current)
         // The beacon may have arrived already and have been ignored, because the broker's time was not known then.
