@@ -29,8 +29,9 @@ export interface MissedRevocationsOptions {
 }
 
 /**
- * Applies revocations that this node missed. A node whose subscriber is not connected yet, or not any more, receives none. They are
- * stored in Redis for a limited time. When the subscriber is back, the node applies those that it has not received.
+ * Applies revocations that this node missed. A node whose subscriber is not connected yet, or not any more, receives none.
+ * They are stored in Redis for a limited time. When the subscriber is connected, the node applies those that it has not
+ * received.
  */
 export class MissedRevocations {
   readonly #options: MissedRevocationsOptions
@@ -63,7 +64,8 @@ export class MissedRevocations {
 
   /**
    * Applies the revocations of the last `downMs` that were not received. `null`: those since the node was started, because a
-   * client may have come before the node received anything. There is no margin then: no client was on the node before. Retries until they could be read; the time of the retries is added.
+   * client may have come before the node received anything. There is no margin then: no client was on the node before.
+   * Retries until they could be read; the time of the retries is added.
    */
   async catchUp(downMs: number | null): Promise<void> {
     const { backend, logger } = this.#options
